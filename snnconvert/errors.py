@@ -1,0 +1,57 @@
+"""The errors of snnconvert: each says where, what was received, what is allowed, and what to do.
+
+All of them derive from :class:`SnnconvertError`, so ``except snnconvert.SnnconvertError`` catches
+everything that a user can mend; anything else that escapes is a defect of the library.
+"""
+
+from __future__ import annotations
+
+
+class SnnconvertError(Exception):
+    """Base class of all errors that the user can mend."""
+
+
+class InputError(SnnconvertError, ValueError):
+    """A tensor, shape or argument handed to an operator or a converted module does not fit."""
+
+
+class StateError(SnnconvertError, RuntimeError):
+    """A stateful call (``step``) does not fit the state that earlier steps left behind."""
+
+
+class SourceError(SnnconvertError):
+    """A model, checkpoint or example input cannot be found, read or trusted."""
+
+
+class DependencyError(SnnconvertError, ImportError):
+    """An optional package is missing; the message names the extra that installs it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed; "
+            f"install it with: pip install 'snnconvert[{extra}]'"
+        )
+
+
+class TraceError(SnnconvertError):
+    """``torch.export`` could not turn the model into a graph."""
+
+
+class RuleError(SnnconvertError):
+    """One or more problems of a rule file, each as ``file:line: what is wrong, what is allowed``."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+class ConversionError(SnnconvertError):
+    """A rule cannot be applied to the node that it matched."""
+
+
+class VerificationError(SnnconvertError):
+    """The equivalence check cannot be made (for example because the outputs are degenerate)."""
+
+
+class SavedFileError(SnnconvertError):
+    """A saved conversion is damaged, incomplete or written by another version."""
