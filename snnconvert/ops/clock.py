@@ -1,0 +1,100 @@
+"""Time inside a converted graph: T folded into the batch, and what is carried between calls.
+
+A converted graph has no time axis. Its streams hold ``T`` steps in their batch dimension, step
+by step (``[T * B, ...]``, all samples of step 0 first). The functions of this module are the only
+nodes that know where time is; each takes the run's :class:`Clock`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor
+
+from snnconvert.ops.encoding import Direct, Encoding
+
+
+@dataclass
+class Clock:
+    """Where one call of a converted graph stands in its run.
+
+    Attributes:
+        steps: number of time steps that this call carries.
+        start: index of the first of them in the run.
+        total: ``T`` of the whole run.
+        encoding: how values that start inside the graph (embeddings of held ids) are spread.
+        state: what the nodes carry from call to call, by site; empty at rest.
+    """
+
+    steps: int
+    start: int = 0
+    total: int = 1
+    encoding: Encoding = field(default_factory=Direct)
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _unfold(x: Tensor, clock: Clock, dim: int) -> Tensor:
+    return x.unflatten(dim, (clock.steps, x.shape[dim] // clock.steps))
+
+
+def _over_leaves(
+    op: Callable[[Tensor, int, str], Tensor], values: Any, dims: Sequence[int], site: str
+) -> Any:
+    leaves, spec = pytree.tree_flatten(values)
+    return pytree.tree_unflatten(
+        [op(x, dim, f"{site}.{i}") for i, (x, dim) in enumerate(zip(leaves, dims, strict=True))],
+        spec,
+    )
+
+
+def accumulate(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
+    """``X_t = X_{t-1} + x_t``: increments to cumulative values.
+
+    Args:
+        x: a tensor or a tuple of tensors whose dimension ``dims[i]`` holds ``T * B``.
+        clock: the run; its state at ``site`` holds the last cumulative value.
+        site: name of this node.
+        dims: the dimension that holds time, one for each tensor.
+    """
+
+    def leaf(x: Tensor, dim: int, key: str) -> Tensor:
+        total = _unfold(x, clock, dim).cumsum(dim)
+        if key in clock.state:
+            total = total + clock.state[key].unsqueeze(dim)
+        clock.state[key] = total.select(dim, -1)
+        return total.flatten(dim, dim + 1)
+
+    return _over_leaves(leaf, x, dims, site)
+
+
+def difference(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
+    """``x_t = X_t - X_{t-1}``: cumulative values to increments (arguments as `accumulate`)."""
+
+    def leaf(x: Tensor, dim: int, key: str) -> Tensor:
+        value = _unfold(x, clock, dim)
+        first = value.narrow(dim, 0, 1)
+        if key in clock.state:
+            first = first - clock.state[key].unsqueeze(dim)
+        rest = value.narrow(dim, 1, clock.steps - 1) - value.narrow(dim, 0, clock.steps - 1)
+        clock.state[key] = value.select(dim, -1)
+        return torch.cat([first, rest], dim).flatten(dim, dim + 1)
+
+    return _over_leaves(leaf, x, dims, site)
+
+
+def hold(x: Tensor, clock: Clock, dim: int) -> Tensor:
+    """``X_t = x``: repeat what is constant in time for each step, along its batch dimension."""
+    if clock.steps == 1:
+        return x
+    shape = [*x.shape[:dim], clock.steps, *x.shape[dim:]]
+    return x.unsqueeze(dim).expand(shape).flatten(dim, dim + 1)
+
+
+def encode(x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
+    """Start a stream inside the graph: ``X_t = encoding(x, t)``, folded into dimension ``dim``."""
+    cumulative = clock.encoding.cumulative(x, clock.start, clock.steps, clock.total, site)
+    return cumulative.movedim(0, dim).flatten(dim, dim + 1)

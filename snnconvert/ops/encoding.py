@@ -1,0 +1,69 @@
+"""Encodings: how a value is spread over the time steps of a run.
+
+An encoding is a cumulative function of time: given a value ``x`` and a total of ``T`` steps it
+says what has arrived by the end of step ``t``. The increments are its differences, and their sum
+over the run is ``x`` itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from snnconvert.errors import InputError
+
+
+class Encoding(ABC):
+    """``X_t = encoding(x, t)`` with ``X_{T-1} = x``: one value spread over ``T`` time steps."""
+
+    @abstractmethod
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+        """Return ``X_start ... X_{start+steps-1}``.
+
+        Args:
+            x: the value to encode, any shape.
+            start: index of the first step that is asked for, in steps.
+            steps: number of steps that are asked for.
+            total: ``T``, the number of steps of the whole run; later steps hold ``x``.
+            site: name of the place that is encoded, for encodings that draw random numbers.
+
+        Returns:
+            Tensor of shape ``[steps, *x.shape]``.
+        """
+
+    def increments(self, x: Tensor, total: int, site: str = "") -> Tensor:
+        """Return the increments ``x_t = X_t - X_{t-1}`` of the whole run, ``[total, *x.shape]``."""
+        cumulative = self.cumulative(x, 0, total, total, site)
+        return torch.cat([cumulative[:1], cumulative[1:] - cumulative[:-1]])
+
+
+class Direct(Encoding):
+    """All of the value at the first step: ``X_t = x``."""
+
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+        return x.unsqueeze(0).expand(steps, *x.shape)
+
+
+class Uniform(Encoding):
+    """An equal share at each step: ``X_t = x (t + 1) / T``."""
+
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+        arrived = torch.arange(start + 1, start + steps + 1, device=x.device).clamp(max=total)
+        share = (arrived.to(torch.float64) / total).to(x.dtype)
+        return x.unsqueeze(0) * share.reshape(steps, *[1] * x.dim())
+
+
+_ENCODINGS: dict[str, Callable[[], Encoding]] = {"direct": Direct, "uniform": Uniform}
+ENCODINGS: tuple[str, ...] = tuple(_ENCODINGS)
+
+
+def encoding_named(name: str | Encoding) -> Encoding:
+    """Return the encoding of that name; an :class:`Encoding` is returned as it is."""
+    if isinstance(name, Encoding):
+        return name
+    if name not in _ENCODINGS:
+        raise InputError(f"unknown encoding {name!r}; allowed are {', '.join(ENCODINGS)}")
+    return _ENCODINGS[name]()

@@ -1,0 +1,118 @@
+"""Op kinds: the one table from the names that rules use to ATen operators and TD operators.
+
+An ATen operator that has no row is a kind of its own under its bare name (``aten.roll`` is
+``roll``), served by the general temporal difference; a row exists where several spellings are one
+kind, or where a named TD operator stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+from snnconvert.ops.activation import TDGELU, TDReLU, TDSiLU, TDSoftmax
+from snnconvert.ops.attention import TDScaledDotProductAttention
+from snnconvert.ops.embedding import TDEmbedding
+from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
+from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
+from snnconvert.ops.product import TDMatmul
+from snnconvert.ops.temporal_difference import TDOperator
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One op kind.
+
+    Attributes:
+        name: what rule files call it.
+        targets: the ATen operators of this kind, each with its TD operator (None: the general
+            temporal difference of the ATen operator itself).
+        inputs: the schema arguments that are handed over at every call; all others are
+            parameters and literals, which the operator holds.
+        regions: qualified class names of modules; every operator inside one is of this kind too.
+    """
+
+    name: str
+    targets: Mapping[str, type[TDOperator] | None] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ("input",)
+    regions: tuple[str, ...] = ()
+
+
+_CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
+_TABLE = (
+    Kind("linear", {"linear": TDLinear, "addmm": None}),
+    Kind("conv", {**_CONV, "convolution": None}),
+    Kind("conv_transpose", dict.fromkeys([f"conv_transpose{n}d" for n in (1, 2, 3)])),
+    Kind("layer_norm", {"layer_norm": TDLayerNorm, "native_layer_norm": None}),
+    Kind("rms_norm", {"rms_norm": TDRMSNorm}),
+    Kind("batch_norm", {"batch_norm": TDBatchNorm, "_native_batch_norm_legit_no_training": None}),
+    Kind("group_norm", {"group_norm": TDGroupNorm, "native_group_norm": None}),
+    Kind("gelu", {"gelu": TDGELU}, inputs=("self",)),
+    Kind("silu", {"silu": TDSiLU}, inputs=("self",)),
+    Kind("relu", {"relu": TDReLU}, inputs=("self",)),
+    Kind("softmax", {"softmax": TDSoftmax, "_softmax": None}, inputs=("self",)),
+    Kind("log_softmax", {"log_softmax": None, "_log_softmax": None}, inputs=("self",)),
+    Kind(
+        "matmul",
+        {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, "baddbmm": None, "einsum": None},
+        inputs=("self", "other", "mat2"),
+    ),
+    Kind(
+        "scaled_dot_product_attention",
+        {"scaled_dot_product_attention": TDScaledDotProductAttention},
+        inputs=("query", "key", "value", "attn_mask"),
+    ),
+    Kind("embedding", {"embedding": TDEmbedding, "embedding_bag": None}, inputs=("indices",)),
+    Kind("lstm", {"lstm": None, "lstm_cell": None}),
+    Kind("gru", {"gru": None, "gru_cell": None}),
+    Kind("rnn", dict.fromkeys(["rnn_tanh", "rnn_relu", "rnn_tanh_cell", "rnn_relu_cell"])),
+    Kind("add", {"add": None, "sub": None, "rsub": None}),
+    Kind("mul", {"mul": None}),
+    Kind("max_pool", dict.fromkeys([f"max_pool{n}d" for n in (1, 2, 3)])),
+    Kind(
+        "avg_pool",
+        dict.fromkeys(
+            [f"{a}avg_pool{n}d" for n in (1, 2, 3) for a in ("", "adaptive_", "_adaptive_")]
+        ),
+    ),
+    Kind(
+        "reshape",
+        dict.fromkeys(
+            "view reshape _unsafe_view flatten unflatten squeeze unsqueeze permute transpose t "
+            "expand expand_as slice select split split_with_sizes chunk unbind clone contiguous "
+            "alias movedim".split()
+        ),
+    ),
+    Kind("multihead_attention", regions=("torch.nn.modules.activation.MultiheadAttention",)),
+)
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
+_BY_TARGET = {target: kind for kind in _TABLE for target in kind.targets}
+_BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
+
+
+def operator_name(target: Any) -> str:
+    """Return the bare name of an ATen overload, higher-order operator or Python function."""
+    if isinstance(target, torch._ops.OpOverload):
+        return target.overloadpacket.__name__
+    return str(getattr(target, "__name__", target))
+
+
+def kind_of(target: Any) -> Kind:
+    """Return the kind of a graph node's target."""
+    name = operator_name(target)
+    return _BY_TARGET.get(name) or Kind(name)
+
+
+def region_kinds(within: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the region kinds of a node, given the classes of its enclosing modules."""
+    return tuple(_BY_REGION[name] for name in within if name in _BY_REGION)
+
+
+def is_kind(name: str) -> bool:
+    """Tell whether a rule may name this kind: a row of the table, or any ATen operator."""
+    return name in KINDS or (name.isidentifier() and hasattr(torch.ops.aten, name))
