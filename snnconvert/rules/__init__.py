@@ -1,0 +1,24 @@
+"""Rule files: what they may hold, how they are loaded, and which rule takes which operation."""
+
+from snnconvert.rules.files import bundled_rules, read_bundled
+from snnconvert.rules.load import load_rules, parse_rules
+from snnconvert.rules.match import UNMATCHED_ACTION, Decision, Operation, Plan, match
+from snnconvert.rules.rule_set import Rule, RuleSet
+from snnconvert.rules.schema import ACTIONS, Match, rule_schema
+
+__all__ = [
+    "ACTIONS",
+    "UNMATCHED_ACTION",
+    "Decision",
+    "Match",
+    "Operation",
+    "Plan",
+    "Rule",
+    "RuleSet",
+    "bundled_rules",
+    "load_rules",
+    "match",
+    "parse_rules",
+    "read_bundled",
+    "rule_schema",
+]

@@ -1,0 +1,184 @@
+"""From a rule file, and those that it extends, to a rule set.
+
+A file is read, checked and merged before anything else is done with it, and all that is wrong in
+the whole chain of files is told at once. Nothing that a file names is imported or run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from snnconvert.errors import RuleError
+from snnconvert.rules.document import Document, Problem, read_document, received
+from snnconvert.rules.files import RuleText, Unreadable, extended, named
+from snnconvert.rules.problems import describe
+from snnconvert.rules.rule_set import Rule, RuleSet
+from snnconvert.rules.schema import Context, RuleFile, RuleSpec, Settings, known_kinds
+
+MAX_FILES = 32
+
+
+def load_rules(
+    source: str | os.PathLike[str] | RuleSet,
+    *,
+    allow: Sequence[str] = (),
+    allow_outside: bool = False,
+) -> RuleSet:
+    """The rules of a bundled name or a file; a rule set is returned as it is.
+
+    Args:
+        source: a bundled name such as ``"default"``, or a path: a string with a separator or one
+            that ends in ``.yaml`` or ``.yml``, or any path object.
+        allow: packages whose classes an ``action`` may name; nothing is imported here.
+        allow_outside: whether ``extends`` may lead out of the folder of the file.
+
+    Raises:
+        RuleError: with everything that is wrong, each as ``file:line: rule 'name': what``.
+    """
+    if isinstance(source, RuleSet):
+        return source
+    try:
+        text = named(source)
+    except Unreadable as error:
+        raise RuleError([str(error)]) from None
+    return _load(text, allow, allow_outside)
+
+
+def parse_rules(text: str, origin: str = "<string>", *, allow: Sequence[str] = ()) -> RuleSet:
+    """The rules of a rule file's text, which may extend bundled files only.
+
+    Args:
+        text: the YAML.
+        origin: what messages call the text.
+        allow: packages whose classes an ``action`` may name.
+
+    Raises:
+        RuleError: with everything that is wrong, each as ``origin:line: rule 'name': what``.
+    """
+    if not isinstance(text, str):
+        raise RuleError([f"{origin}: the text of a rule file is a str, received {received(text)}"])
+    return _load(RuleText(origin, text), allow, allow_outside=False)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One file of the chain; ``file`` is None where something is wrong with its content."""
+
+    text: RuleText
+    document: Document
+    file: RuleFile | None
+    errors: tuple[ErrorDetails, ...]
+
+    @property
+    def origin(self) -> str:
+        return self.text.origin
+
+    def with_problems(self, problems: Iterable[Problem]) -> _Layer:
+        document = replace(self.document, problems=(*self.document.problems, *problems))
+        return replace(self, document=document)
+
+
+def _load(text: RuleText, allow: Sequence[str], allow_outside: bool) -> RuleSet:
+    context = Context(known_kinds(), (allow,) if isinstance(allow, str) else tuple(allow))
+    layers = _names_checked(_chain(text, context, allow_outside))
+    problems = [
+        problem
+        for layer in layers
+        for problem in describe(layer.document, layer.errors, layer.origin)
+    ]
+    if problems:
+        raise RuleError(problems)
+    return _merge([(layer, layer.file) for layer in layers if layer.file is not None])
+
+
+def _chain(text: RuleText, context: Context, allow_outside: bool) -> list[_Layer]:
+    """The file and all that it extends, nearest first, each checked on its own."""
+    fence = Path(os.path.realpath(text.path.parent)) if text.path and not allow_outside else None
+    layers = [_check(text, context)]
+    while (name := _extends(layers[-1].document)) is not None:
+        try:
+            text = _not_seen(extended(name, text, fence), layers)
+        except Unreadable as error:
+            line = layers[-1].document.line(("extends",))
+            problem = Problem(line, f"cannot extend {received(name)}: {error}")
+            layers[-1] = layers[-1].with_problems([problem])
+            break
+        layers.append(_check(text, context))
+    return layers
+
+
+def _extends(document: Document) -> str | None:
+    name = document.data.get("extends") if isinstance(document.data, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _not_seen(text: RuleText, layers: list[_Layer]) -> RuleText:
+    if any(text.identity == layer.text.identity for layer in layers):
+        names = [*(layer.origin for layer in layers), text.origin]
+        raise Unreadable(f"the files extend each other in a circle: {' -> '.join(names)}")
+    if len(layers) == MAX_FILES:
+        raise Unreadable(f"a chain of more than {MAX_FILES} files, the most allowed")
+    return text
+
+
+def _check(text: RuleText, context: Context) -> _Layer:
+    document = read_document(text.content)
+    try:
+        file = RuleFile.model_validate(document.data, context=context)
+    except ValidationError as error:
+        return _Layer(text, document, None, tuple(error.errors(include_url=False)))
+    return _Layer(text, document, file, ())
+
+
+def _names_checked(layers: list[_Layer]) -> list[_Layer]:
+    """The layers, with a problem wherever a rule has the name of another, of any of the files."""
+    taken: dict[str, str] = {}
+    # Backwards, so that a clash between files is told of the file that extends the other.
+    checked = [layer.with_problems(_clashes(layer, taken)) for layer in reversed(layers)]
+    return checked[::-1]
+
+
+def _clashes(layer: _Layer, taken: dict[str, str]) -> Iterator[Problem]:
+    """Problems of the rules whose name is in ``taken``, to which the others' names are added."""
+    for index, name in _rule_names(layer.document):
+        location = ("rules", index, "name")
+        line = layer.document.line(location)
+        if name in taken:
+            text = f"the name is taken by the rule at {taken[name]}; names are unique over a file "
+            yield Problem(line, text + "and those that it extends", location)
+        else:
+            taken[name] = f"{layer.origin}:{line}"
+
+
+def _rule_names(document: Document) -> Iterator[tuple[int, str]]:
+    rules: Any = document.data.get("rules") if isinstance(document.data, dict) else ()
+    for index, rule in enumerate(rules if isinstance(rules, tuple) else ()):
+        name = rule.get("name") if isinstance(rule, dict) else None
+        if isinstance(name, str):
+            yield index, name
+
+
+def _merge(files: list[tuple[_Layer, RuleFile]]) -> RuleSet:
+    """Rules of the nearest file first; of each setting, that of the nearest file that has it."""
+    settings: dict[str, Any] = {}
+    for _, file in reversed(files):
+        given = file.model_fields_set & Settings.model_fields.keys()
+        settings |= {name: getattr(file, name) for name in given}
+    rules = tuple(
+        Rule(
+            **{name: getattr(spec, name) for name in RuleSpec.model_fields},
+            origin=f"{layer.origin}:{layer.document.line(('rules', index))}",
+            bundled=layer.text.bundled,
+        )
+        for layer, file in files
+        for index, spec in enumerate(file.rules)
+    )
+    layer, nearest = files[0]
+    return RuleSet(rules, **settings, description=nearest.description, origin=layer.origin)

@@ -1,0 +1,77 @@
+"""A rule set: the rules of a file and of those that it extends, in the order they apply in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from snnconvert.rules.document import RuleDumper
+from snnconvert.rules.schema import VERSION, Match, RuleSpec, Settings
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        name: unique within the rule set.
+        match: which operations the rule takes.
+        action: ``td``, ``encode``, ``keep``, or the dotted name of a user's class.
+        origin: where the rule stands, ``file:line``; of no account when rules are compared.
+        bundled: whether it comes with the package, written for any network, so that it may well
+            take nothing; of no account when rules are compared.
+    """
+
+    name: str
+    match: Match = field(hash=False)
+    action: str
+    origin: str = field(default="", compare=False)
+    bundled: bool = field(default=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"rule {self.name!r} ({self.origin})" if self.origin else f"rule {self.name!r}"
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """The merged rules and settings of a rule file; the first rule that matches wins.
+
+    Attributes:
+        rules: a file's own rules, then those of the file that it extends.
+        time_steps: number of SNN time steps ``T``.
+        encoding: name of the encoding of coded inputs.
+        fold_batch_norm: whether BatchNorm is folded into the linear map before it.
+        description: that of the file itself; it is not inherited.
+        origin: the file's name; of no account when rule sets are compared.
+    """
+
+    rules: tuple[Rule, ...]
+    time_steps: int = Settings.model_fields["time_steps"].default
+    encoding: str = Settings.model_fields["encoding"].default
+    fold_batch_norm: bool = Settings.model_fields["fold_batch_norm"].default
+    description: str | None = None
+    origin: str = field(default="", compare=False)
+
+    def to_yaml(self) -> str:
+        """Text of one rule file that needs no other, and reads back as an equal rule set."""
+        document: dict[str, Any] = {"version": VERSION}
+        if self.description is not None:
+            document["description"] = self.description
+        document |= {name: getattr(self, name) for name in Settings.model_fields}
+        document["rules"] = [
+            {name: getattr(rule, name) for name in RuleSpec.model_fields} for rule in self.rules
+        ]
+        text = yaml.dump(
+            document, Dumper=RuleDumper, sort_keys=False, allow_unicode=True, width=float("inf")
+        )
+        return str(text)
+
+
+def _represent_model(dumper: RuleDumper, model: BaseModel) -> yaml.Node:
+    return dumper.represent_data(model.model_dump(exclude_defaults=True))
+
+
+RuleDumper.add_multi_representer(BaseModel, _represent_model)

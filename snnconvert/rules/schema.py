@@ -1,0 +1,250 @@
+"""What a rule file may hold, as pydantic models.
+
+A new setting is a field of :class:`Settings`, a new key of a rule a field of :class:`RuleSpec`;
+loading, merging, error messages and the JSON Schema follow from the fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from snnconvert.ops.encoding import ENCODINGS
+from snnconvert.ops.kinds import KINDS, is_kind
+from snnconvert.rules.conditions import ConditionError, Scalar, parse_condition
+from snnconvert.rules.globs import MAX_LENGTH, GlobError, compile_globs
+
+VERSION = 1
+ACTIONS = ("td", "encode", "keep")
+MAX_TIME_STEPS = 1_000_000
+MAX_NAME = 200
+
+_ITS_OWN = "snnconvert"
+_KIND = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}")
+_DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class KindNames:
+    """The op kinds that a rule may name: those of the table, and a test for all that are known."""
+
+    names: tuple[str, ...]
+    is_kind: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What checking a rule file depends on, besides the file."""
+
+    kinds: KindNames
+    allow: tuple[str, ...] = ()
+
+
+def known_kinds() -> KindNames:
+    """The op kinds of :mod:`snnconvert.ops.kinds`."""
+    return KindNames(tuple(KINDS), is_kind)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _check_version(value: Any) -> Any:
+    if type(value) is int and value == VERSION:
+        return value
+    raise PydanticCustomError("unknown_version", "")
+
+
+def _check_name(name: str) -> str:
+    if name.strip() and name.isprintable() and len(name) <= MAX_NAME:
+        return name
+    raise PydanticCustomError("bad_name", "")
+
+
+def _check_encoding(encoding: str) -> str:
+    if encoding in ENCODINGS:
+        return encoding
+    raise PydanticCustomError("unknown_encoding", "")
+
+
+def _check_kind(kind: str, info: ValidationInfo) -> str:
+    kinds = info.context.kinds if isinstance(info.context, Context) else known_kinds()
+    if kind == "*" or (_KIND.fullmatch(kind) and kinds.is_kind(kind)):
+        return kind
+    raise PydanticCustomError("unknown_kind", "", {"allowed": kinds.names})
+
+
+def _check_glob(glob: str) -> str:
+    try:
+        compile_globs((glob,))
+    except GlobError as error:
+        raise PydanticCustomError("bad_glob", "{problem}", {"problem": str(error)}) from None
+    return glob
+
+
+def _check_condition(value: Any) -> Scalar:
+    if value is not None and not isinstance(value, str | int | float | bool):
+        raise PydanticCustomError("condition_type", "")
+    try:
+        parse_condition(value)
+    except ConditionError as error:
+        raise PydanticCustomError("bad_condition", "{problem}", {"problem": str(error)}) from None
+    return value
+
+
+def _check_action(action: str, info: ValidationInfo) -> str:
+    if action in ACTIONS:
+        return action
+    if not re.fullmatch(_DOTTED, action):
+        raise PydanticCustomError("unknown_action", "")
+    allow = info.context.allow if isinstance(info.context, Context) else ()
+    if any(action.startswith(f"{package}.") for package in (_ITS_OWN, *allow)):
+        return action
+    raise PydanticCustomError("action_not_allowed", "", {"package": action.split(".")[0]})
+
+
+def _one_or_more(item: Mapping[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "minItems": 1, "items": item}]})
+
+
+_ANY_SCALAR = {"type": ["string", "number", "boolean", "null"]}
+OneOrMore: TypeAlias = Annotated[tuple[_T, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Globs: TypeAlias = Annotated[
+    OneOrMore[Annotated[str, AfterValidator(_check_glob)]],
+    _one_or_more({"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}),
+]
+Kinds: TypeAlias = Annotated[
+    OneOrMore[Annotated[str, AfterValidator(_check_kind)]], _one_or_more({"type": "string"})
+]
+Conditions: TypeAlias = Annotated[
+    OneOrMore[Annotated[Scalar, PlainValidator(_check_condition)]], _one_or_more(_ANY_SCALAR)
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Match(_Strict):
+    """Which operations a rule takes: those that meet all the keys that are given."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    op: Kinds = Field((), description='Op kinds, or "*" for every kind.', examples=["linear"])
+    path: Globs = Field((), description="Globs on the module path.", examples=["blocks.*.attn"])
+    module: Globs = Field(
+        (),
+        description="Globs on the class of the operation's own module; without a dot, on the "
+        "bare class name.",
+        examples=["Linear"],
+    )
+    within: Globs = Field(
+        (),
+        description="The same on the class of any enclosing module, its own included.",
+        examples=["*.Attention"],
+    )
+    where: Mapping[str, Conditions] = Field(
+        {},
+        description="Conditions on facts of the operation (literal arguments, sizes): a value, a "
+        'comparison such as ">= 64", or a list of which any may hold.',
+        examples=[{"in_features": ">= 64"}],
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Match:
+        if not any((self.op, self.path, self.module, self.within, self.where)):
+            raise PydanticCustomError("empty_match", "")
+        return self
+
+
+class RuleSpec(_Strict):
+    """One rule: what it matches and what becomes of that."""
+
+    name: Annotated[str, AfterValidator(_check_name)] = Field(
+        description="Unique name of the rule, as reports show it.", examples=["exact head"]
+    )
+    match: Match = Field(
+        description="Which operations the rule takes; the first rule that matches wins.",
+        examples=[{"op": "*"}],
+    )
+    action: Annotated[str, AfterValidator(_check_action)] = Field(
+        description="td, encode, keep, or the dotted name of a class of your own.",
+        examples=["td"],
+        json_schema_extra={"anyOf": [{"enum": list(ACTIONS)}, {"pattern": f"^{_DOTTED}$"}]},
+    )
+
+
+class Settings(_Strict):
+    """What a rule file sets for the whole conversion; inherited through ``extends``."""
+
+    time_steps: Annotated[int, Field(ge=1, le=MAX_TIME_STEPS)] = Field(
+        8, description="Number of SNN time steps.", examples=[8]
+    )
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = Field(
+        "direct",
+        description="How coded inputs become increments.",
+        examples=["direct"],
+        json_schema_extra={"enum": list(ENCODINGS)},
+    )
+    fold_batch_norm: bool = Field(
+        False,
+        description="Whether a BatchNorm is folded into the linear map before it.",
+        examples=[False],
+    )
+
+
+class RuleFile(Settings):
+    """A rule file of snnconvert: how the operations of a network become spiking ones."""
+
+    version: Annotated[Literal[1], BeforeValidator(_check_version)] = Field(
+        description="Version of the format.", examples=[VERSION]
+    )
+    description: str | None = Field(
+        None, description="What the file is for, for its readers.", examples=["Everything TD"]
+    )
+    extends: str | None = Field(
+        None,
+        description="A bundled rule file's name, or a path relative to this file; its rules "
+        "stand after this file's, its settings hold where this file has none.",
+        examples=["default"],
+    )
+    rules: tuple[RuleSpec, ...] = Field(
+        (),
+        description="The rules; the first that matches an operation takes it.",
+        examples=[[{"name": "everything exact", "match": {"op": "*"}, "action": "td"}]],
+    )
+
+    @model_validator(mode="after")
+    def _has_rules(self) -> RuleFile:
+        if not self.rules and self.extends is None:
+            raise PydanticCustomError("no_rules", "")
+        return self
+
+
+def rule_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a rule file, for editors that check and complete YAML."""
+    schema = RuleFile.model_json_schema()
+    op = schema["$defs"]["Match"]["properties"]["op"]
+    op["examples"] = ["*", *known_kinds().names]
+    op["description"] += " Names of ATen operators, such as roll, are op kinds too."
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "snnconvert rule file",
+    }
