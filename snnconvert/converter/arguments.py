@@ -1,0 +1,25 @@
+"""The arguments of a graph node by the names of its operator's schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+
+
+def arguments_of(node: fx.Node) -> dict[str, Any]:
+    """Return all arguments of a node by schema name, defaults filled in.
+
+    The arguments of a node that calls no ATen operator are numbered.
+    """
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return {str(i): a for i, a in enumerate(node.args)} | dict(node.kwargs)
+    given = dict(node.kwargs)
+    result: dict[str, Any] = {}
+    for position, argument in enumerate(node.target._schema.arguments):
+        if position < len(node.args):
+            result[argument.name] = node.args[position]
+        else:
+            result[argument.name] = given.get(argument.name, argument.default_value)
+    return result

@@ -1,0 +1,186 @@
+"""Check: many models, each converted and verified in float64, one result for each.
+
+The models run in worker processes of their own, so that one that takes too long, or takes its
+process down with it, is a result like any other.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from snnconvert.converter.check_list import CheckEntry
+from snnconvert.converter.convert import convert_traced
+from snnconvert.converter.equivalence import verify
+from snnconvert.converter.randomize import randomize_constant_weights
+from snnconvert.converter.report import EquivalenceReport
+from snnconvert.converter.request import ModelRequest
+from snnconvert.converter.trace import trace
+from snnconvert.converter.workers import run_in_workers
+from snnconvert.errors import InputError, SnnconvertError
+from snnconvert.rules import RuleSet, load_rules
+from snnconvert.sources.source import Source
+
+TOLERANCE = 1e-9
+Status = Literal["passed", "failed", "skipped", "error"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What came of one model.
+
+    Attributes:
+        name: of the entry.
+        status: ``passed``; ``failed``: not equivalent; ``skipped``; ``error``: nothing can be said.
+        max_rel_error: worst relative error in float64; None where nothing was compared.
+        seconds: wall-clock time.
+        reason: why it did not pass; empty where it did.
+        notes: what a reader should know, such as fallbacks of the tracer.
+    """
+
+    name: str
+    status: Status
+    max_rel_error: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckTask:
+    """What a worker needs to check one model."""
+
+    entry: CheckEntry
+    rules: RuleSet
+    allow: tuple[str, ...]
+    time_steps: int
+
+
+def check_models(
+    entries: Sequence[CheckEntry],
+    *,
+    jobs: int = 1,
+    shard: tuple[int, int] = (1, 1),
+    timeout: float | None = None,
+    time_steps: int = 4,
+    allow: Sequence[str] = (),
+) -> Iterator[CheckResult]:
+    """Check models and yield each result as it comes in; skipped models first.
+
+    A script that calls this must guard its main part with ``if __name__ == "__main__":``, because
+    the worker processes are spawned and import it.
+
+    Args:
+        entries: as :func:`~snnconvert.converter.check_list.read_check_list` returns them.
+        jobs: number of worker processes; with several, each computes on one thread.
+        shard: ``(i, n)``: only every ``n``-th entry from the ``i``-th on, ``1 <= i <= n``.
+        timeout: seconds that one model may take; None: any.
+        time_steps: number of steps of random increments, at least 2.
+        allow: packages whose code pickled models and rule files may run.
+
+    Raises:
+        RuleError: a rule file of the list is missing or wrong; before any model is run.
+        InputError: a number is out of its range.
+    """
+    _refuse_bad_numbers(jobs, shard, timeout, time_steps)
+    mine = entries_of_shard(entries, shard)
+    rules = {name: load_rules(name, allow=allow) for name in {entry.rules for entry in mine}}
+    tasks = [
+        CheckTask(entry, rules[entry.rules], tuple(allow), time_steps)
+        for entry in mine
+        if not entry.skip
+    ]
+    return _results(mine, tasks, jobs, timeout)
+
+
+def entries_of_shard(
+    entries: Sequence[CheckEntry], shard: tuple[int, int]
+) -> tuple[CheckEntry, ...]:
+    """Return the entries that belong to shard ``(i, n)``: over all ``i``, each entry once."""
+    index, count = shard
+    return tuple(entries[index - 1 :: count])
+
+
+def check_model(task: CheckTask) -> CheckResult:
+    """Convert and verify one model in this process; whatever goes wrong is in the result."""
+    entry, began = task.entry, time.perf_counter()
+    try:
+        report, notes = _compare(task)
+    except SnnconvertError as error:
+        reason = str(error).replace("\n", " ")
+        return CheckResult(entry.name, "error", None, time.perf_counter() - began, reason)
+    except Exception as error:
+        reason = _defect(error)
+        return CheckResult(entry.name, "error", None, time.perf_counter() - began, reason)
+    finally:
+        gc.collect()
+    return CheckResult(
+        entry.name,
+        "passed" if report.passed else "failed",
+        report.max_rel_error,
+        time.perf_counter() - began,
+        "" if report.passed else report.verdict(),
+        (*notes, *report.notes),
+    )
+
+
+def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
+    entry = task.entry
+    source = ModelRequest(entry.model, entry.arch, entry.input, task.allow).load()
+    notes = (*filter(None, [source.note]), *_enlivened(source))
+    snn = convert_traced(trace(source.model, source.args, source.kwargs), task.rules)
+    module = source.model if isinstance(source.model, nn.Module) else None
+    report = verify(
+        module, snn, dtype=torch.float64, tolerance=TOLERANCE, time_steps=task.time_steps
+    )
+    return report, notes
+
+
+def _enlivened(source: Source) -> Iterator[str]:
+    """Randomise constant weights of an untrained model, which would hide faults, and say so."""
+    if isinstance(source.model, nn.Module) and source.note == "random weights":
+        count = randomize_constant_weights(source.model, seed=0)
+        yield f"{count} constant weights were given random values for this check"
+
+
+def _defect(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    lines = str(error).splitlines() or [""]
+    return f"unexpected {type(error).__name__}{where}: {lines[0]}"
+
+
+def _results(
+    entries: Sequence[CheckEntry], tasks: Sequence[CheckTask], jobs: int, timeout: float | None
+) -> Iterator[CheckResult]:
+    for entry in entries:
+        if entry.skip:
+            yield CheckResult(entry.name, "skipped", reason=entry.skip)
+    threads = 1 if jobs > 1 else None
+    for task, answer in run_in_workers(check_model, tasks, jobs, timeout, threads):
+        if isinstance(answer, CheckResult):
+            yield answer
+        else:
+            yield CheckResult(task.entry.name, "error", None, answer.seconds, answer.reason)
+
+
+def _refuse_bad_numbers(
+    jobs: int, shard: tuple[int, int], timeout: float | None, time_steps: int
+) -> None:
+    index, count = shard
+    wanted: Mapping[str, bool] = {
+        f"jobs must be at least 1, received {jobs}": jobs >= 1,
+        f"shard I/N needs 1 <= I <= N, received {index}/{count}": 1 <= index <= count,
+        f"timeout must be above 0 seconds, received {timeout}": timeout is None or timeout > 0,
+        f"time_steps must be at least 2, received {time_steps}": time_steps >= 2,
+    }
+    for message, holds in wanted.items():
+        if not holds:
+            raise InputError(message)

@@ -1,0 +1,365 @@
+"""The converted module: a cumulative graph with increments at its boundary."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx, nn
+
+from snnconvert.converter.binding import bind_inputs
+from snnconvert.converter.graph_code import compile_graph, with_literals
+from snnconvert.converter.placement import Container
+from snnconvert.converter.streams import Streams
+from snnconvert.converter.trace import TracedModel
+from snnconvert.errors import InputError, StateError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import Encoding, encoding_named
+from snnconvert.rules import Plan, RuleSet
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from snnconvert.converter.report import EquivalenceReport
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Everything that was decided before a module was built; shared by its copies.
+
+    Attributes:
+        source: the source's graph.
+        traced: the graph that was rewritten; the source's, but where BatchNorm was folded.
+        rules: the resolved rule set.
+        plan: which rule took which node.
+        encoded: nodes of the traced graph where a stream starts.
+        streams: what depends on what in the traced graph.
+        step_by_step: why time steps run one by one; empty where they run as one batch.
+        notes: what a reader of the report should know.
+    """
+
+    source: TracedModel
+    traced: TracedModel
+    rules: RuleSet
+    plan: Plan
+    encoded: frozenset[fx.Node]
+    streams: Streams
+    step_by_step: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Online:
+    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs."""
+
+    clock: Clock
+    inputs: list[Any]
+    outputs: list[Any] = field(default_factory=list)
+
+    def mapped(self, fn: Callable[[Tensor], Tensor]) -> _Online:
+        """Return the state with ``fn`` applied to each of its tensors."""
+
+        def leaf(x: Any) -> Any:
+            return fn(x) if isinstance(x, Tensor) else x
+
+        state = {site: fn(x) for site, x in self.clock.state.items()}
+        clock = replace(self.clock, state=state)
+        return _Online(clock, list(map(leaf, self.inputs)), list(map(leaf, self.outputs)))
+
+
+class ConvertedModule(nn.Module):
+    """A source network as a network on increments, equal to it at every time step.
+
+    With coded inputs ``x_t`` and cumulative values ``X_t = x_0 + ... + x_t``, the output at step
+    ``t`` is ``y_t = Y_t - Y_{t-1}``, where ``Y_t`` is the graph's value on ``X_t``: the source's
+    output on ``X_t`` where every rule is TD. Floating-point inputs are coded; integers and bools
+    are held, that is, the same at every step. Outputs keep the source's structure.
+
+    The parameters are those of the source, under its names.
+
+    Attributes:
+        conversion: what was traced and decided.
+        graph: the graph of cumulative values that every call runs.
+        tree: the modules and tensors that the graph refers to; this module's own.
+        report: the :class:`EquivalenceReport` of the last verification, or None.
+    """
+
+    report: EquivalenceReport | None
+    tree: Container
+
+    def __init__(self, conversion: Conversion, tree: Container, graph: fx.Graph) -> None:
+        super().__init__()
+        self._adopt(tree)
+        self.conversion = conversion
+        self.graph = graph
+        self.report = None
+        self._function: Callable[..., Any] | None = None
+        self._online: _Online | None = None
+
+    def _adopt(self, tree: Container) -> None:
+        # The graph runs on the tree, whose names cannot clash with this class's methods; both
+        # see the same tensors and modules, so that `to` and `load_state_dict` reach the graph.
+        object.__setattr__(self, "tree", tree)
+        for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+            object.__setattr__(self, registry, getattr(tree, registry))
+
+    @property
+    def time_steps(self) -> int:
+        """Number of time steps of a run that does not say otherwise."""
+        return self.conversion.rules.time_steps
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a whole sequence of increments from rest.
+
+        Args:
+            *args, **kwargs: the source's inputs, coded ones as increments ``[T, B, ...]``, held
+                ones as the source takes them. Where nothing is coded, the sequence has the rule
+                file's ``time_steps``. Constants of the trace may be left out.
+
+        Returns:
+            The source's output structure; each tensor ``[T, ...]`` holds increments. (Truth
+            values have no difference and are returned as they are at each step.)
+
+        Raises:
+            InputError: an input does not fit, or time lengths differ.
+        """
+        leaves, steps = bind_inputs(self.conversion.traced, args, kwargs, timed=True)
+        steps = self.time_steps if steps is None else steps
+        clock = Clock(steps, total=steps, encoding=self._encoding)
+        return self._structured(self.propagate(leaves, clock))
+
+    def propagate(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Return the increments of the output leaves for bound input leaves (see `forward`)."""
+        inputs = [x.cumsum(0) if coded else x for x, coded in zip(leaves, self._coded, strict=True)]
+        return [_difference(y) for y in self._run(inputs, clock)]
+
+    def cumulative(self, *args: Any, **kwargs: Any) -> Any:
+        """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
+        leaves, steps = bind_inputs(self.conversion.traced, args, kwargs, timed=True)
+        steps = self.time_steps if steps is None else steps
+        clock = Clock(steps, total=steps, encoding=self._encoding)
+        return self._structured(self._run(leaves, clock))
+
+    def step(self, *args: Any, **kwargs: Any) -> Any:
+        """Take one increment of each coded input, ``[B, ...]``, and return the output's increment.
+
+        State: cumulative inputs, held inputs and last outputs are carried until `reset`.
+
+        Raises:
+            StateError: a shape, or a held input, differs from those of the earlier steps.
+        """
+        leaves, _ = bind_inputs(self.conversion.traced, args, kwargs, timed=False)
+        if self._online is None:
+            clock = Clock(1, total=self.time_steps, encoding=self._encoding)
+            self._online = _Online(clock, [None] * len(leaves))
+        online = self._online
+        inputs = [
+            _carried(before, now, coded, self.conversion.traced.inputs[i].name)
+            for i, (before, now, coded) in enumerate(
+                zip(online.inputs, leaves, self._coded, strict=True)
+            )
+        ]
+        outputs = self._call(inputs, online.clock)
+        earlier = online.outputs or [None] * len(outputs)
+        increments = [_change(b, y) for b, y in zip(earlier, outputs, strict=True)]
+        online.inputs, online.outputs = inputs, outputs
+        online.clock.start += 1
+        return self._structured(increments)
+
+    def reset(self) -> None:
+        """Forget all earlier steps: the next `step` is a first step."""
+        self._online = None
+
+    def simulate(
+        self,
+        *args: Any,
+        time_steps: int | None = None,
+        encoding: str | Encoding | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode the source's inputs, run, and return cumulative outputs.
+
+        Args:
+            *args, **kwargs: inputs as the source takes them, ``[B, ...]``.
+            time_steps: ``T``; None: that of the rule file.
+            encoding: ``direct`` (all at the first step), ``uniform`` (1/T at each step) or an
+                :class:`~snnconvert.ops.encoding.Encoding`; None: that of the rule file.
+
+        Returns:
+            The source's output structure; each tensor is ``[T, ...]`` and holds at ``t`` what the
+            network has answered by the end of step ``t``.
+        """
+        steps = self.time_steps if time_steps is None else time_steps
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise InputError(f"time_steps must be a whole number >= 1, received {time_steps!r}")
+        chosen = self._encoding if encoding is None else encoding_named(encoding)
+        leaves, _ = bind_inputs(self.conversion.traced, args, kwargs, timed=False)
+        inputs = [
+            chosen.cumulative(x, 0, steps, steps, given.name) if coded else x
+            for x, coded, given in zip(
+                leaves, self._coded, self.conversion.traced.inputs, strict=True
+            )
+        ]
+        return self._structured(self._run(inputs, Clock(steps, total=steps, encoding=chosen)))
+
+    def summary(self) -> str:
+        """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
+        from snnconvert.converter.report import summarize
+
+        return summarize(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversion to a file that `snnconvert.load` reads; no code is pickled."""
+        from snnconvert.converter.saved import save
+
+        save(self, path)
+
+    @property
+    def _coded(self) -> list[bool]:
+        return [given.role == "coded" for given in self.conversion.traced.inputs]
+
+    @property
+    def _encoding(self) -> Encoding:
+        return encoding_named(self.conversion.rules.encoding)
+
+    def _structured(self, leaves: list[Any]) -> Any:
+        return pytree.tree_unflatten(leaves, self.conversion.traced.out_spec)
+
+    def _call(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Run the graph on the cumulative inputs of ``clock.steps`` folded steps."""
+        if self._function is None:
+            self._function = compile_graph(self.graph)
+        return list(pytree.tree_leaves(self._function(self.tree, clock, *leaves)))
+
+    def _run(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Return the cumulative outputs ``[T, ...]`` of cumulative inputs ``[T, B, ...]``."""
+        if self.conversion.step_by_step:
+            return self.run_step_by_step(leaves, clock)
+        return self.run_folded(leaves, clock)
+
+    def run_folded(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Run all steps as one batch of ``T * B`` (leaves as in `propagate`, cumulative)."""
+        folded = [
+            x.flatten(0, 1) if coded else x for x, coded in zip(leaves, self._coded, strict=True)
+        ]
+        outputs = self._call(folded, clock)
+        return [
+            _unfold(y, dim, clock.steps) for y, dim in zip(outputs, self._time_dims, strict=True)
+        ]
+
+    def run_step_by_step(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Run one step after the other (leaves as in `propagate`, cumulative)."""
+        runs = []
+        for t in range(clock.steps):
+            now = [x[t] if coded else x for x, coded in zip(leaves, self._coded, strict=True)]
+            one = Clock(1, clock.start + t, clock.total, clock.encoding, clock.state)
+            runs.append(self._call(now, one))
+        return stacked(runs)
+
+    @property
+    def _time_dims(self) -> list[int | None]:
+        """The dimension of each output leaf that holds the folded time; None where none does."""
+        graph = self.conversion.traced.graph
+        dims = self.conversion.streams.time_dims
+        leaves = pytree.tree_leaves(next(n for n in graph.nodes if n.op == "output").args[0])
+        return [dims[y][0] if isinstance(y, fx.Node) and y in dims else None for y in leaves]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        before = _placement(self)
+        super()._apply(fn, recurse)
+        after = _placement(self)
+        if before != after and before is not None and after is not None:
+            # The graph names dtypes and devices of the tensors that it creates.
+            self.graph = with_literals(self.graph, {before[0]: after[0]}, after[1])
+            self._function = None
+        if self._online is not None:
+            self._online = self._online.mapped(fn)
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        new = type(self).__new__(type(self))
+        nn.Module.__init__(new)
+        memo[id(self)] = new
+        new._adopt(copy.deepcopy(self.tree, memo))
+        for name in ("conversion", "graph", "report", "training", "_function"):
+            object.__setattr__(new, name, getattr(self, name))
+        # The state is copied without its autograd history, which cannot be copied.
+        copied = self._online and self._online.mapped(lambda x: x.detach().clone())
+        new._online = copied
+        return new
+
+
+def stacked(steps: list[list[Any]]) -> list[Any]:
+    """Return output leaves ``[T, ...]`` of the output leaves of each step.
+
+    Raises:
+        InputError: a leaf changes its shape from step to step, as the values of the inputs do.
+    """
+    leaves = []
+    for ys in zip(*steps, strict=True):
+        if len({y.shape for y in ys if isinstance(y, Tensor)}) > 1:
+            raise InputError(
+                "an output changes its shape from step to step "
+                f"({', '.join(str(tuple(y.shape)) for y in ys)}), so its steps cannot be stacked; "
+                "run the conversion with step()"
+            )
+        leaves.append(torch.stack(ys) if isinstance(ys[0], Tensor) else ys[0])
+    return leaves
+
+
+def _difference(cumulative: Any) -> Any:
+    if not isinstance(cumulative, Tensor) or cumulative.dtype is torch.bool:
+        return cumulative
+    return torch.cat([cumulative[:1], cumulative[1:] - cumulative[:-1]])
+
+
+def _change(before: Any, now: Any) -> Any:
+    if before is None or not isinstance(now, Tensor) or now.dtype is torch.bool:
+        return now
+    if before.shape != now.shape:
+        raise StateError(
+            f"an output has shape {tuple(now.shape)} at this step and had {tuple(before.shape)} "
+            "before; call reset() before a sequence with other shapes"
+        )
+    return now - before
+
+
+def _carried(before: Any, now: Any, coded: bool, name: str) -> Any:
+    """Return what an input has come to after one more step."""
+    if before is None or not isinstance(now, Tensor):
+        return now
+    if before.shape != now.shape or before.dtype != now.dtype or before.device != now.device:
+        raise StateError(
+            f"input '{name}' is {now.dtype} {tuple(now.shape)} on {now.device} at this step and "
+            f"was {before.dtype} {tuple(before.shape)} on {before.device} before; call reset() "
+            "before another sequence"
+        )
+    if coded:
+        return before + now
+    if not torch.equal(before, now):
+        raise StateError(
+            f"held input '{name}' changed between steps; held inputs are the same at every step. "
+            "Call reset() before another sequence"
+        )
+    return now
+
+
+def _unfold(y: Any, dim: int | None, steps: int) -> Any:
+    if not isinstance(y, Tensor):
+        return y
+    if dim is None:  # depends on no stream: the same at every step
+        return y.unsqueeze(0).expand(steps, *y.shape)
+    return y.unflatten(dim, (steps, y.shape[dim] // steps)).movedim(dim, 0)
+
+
+def _placement(module: nn.Module) -> tuple[torch.dtype, torch.device] | None:
+    tensors: Mapping[str, Tensor] = dict(module.named_parameters()) | dict(module.named_buffers())
+    for tensor in tensors.values():
+        if tensor.is_floating_point():
+            return tensor.dtype, tensor.device
+    return None

@@ -1,0 +1,48 @@
+"""Decide: which rule takes which node of a trace, and which nodes change over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import fx
+
+from snnconvert.converter.operations import operations
+from snnconvert.converter.streams import Domain, Streams, find_streams
+from snnconvert.converter.trace import TracedModel
+from snnconvert.rules import Decision, Operation, Plan, RuleSet, match
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What becomes of a trace under a rule set.
+
+    Attributes:
+        operations: every node that computes a tensor, as rules see it.
+        encoded: nodes where a stream starts inside the graph.
+        streams: what depends on what.
+        decisions: the decision on each node that is a stream; no other needs one.
+        plan: the same decisions, and the rules that take nothing.
+    """
+
+    operations: Mapping[fx.Node, Operation]
+    encoded: frozenset[fx.Node]
+    streams: Streams
+    decisions: Mapping[fx.Node, Decision]
+    plan: Plan
+
+
+def decide(traced: TracedModel, rules: RuleSet) -> Decided:
+    """Match a trace against rules; nothing is changed."""
+    seen = operations(traced)
+    everything = match(rules, list(seen.values()))
+    encoded = frozenset(
+        node
+        for node, decision in zip(seen, everything.decisions, strict=True)
+        if decision.action == "encode"
+    )
+    streams = find_streams(traced, encoded)
+    carried = [node for node in seen if streams.domains[node] is Domain.STREAM]
+    plan = match(rules, [seen[node] for node in carried])
+    decisions = dict(zip(carried, plan.decisions, strict=True))
+    return Decided(seen, encoded, streams, decisions, plan)

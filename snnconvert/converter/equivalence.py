@@ -1,0 +1,263 @@
+"""Verification: the converted module against its source, at every time step and output leaf.
+
+Inputs arrive as random signed increments that end at the given inputs. At every step the
+reference is the traced source on the cumulative inputs; at the last step it is the source model
+itself as well. In float64 "exact" means a relative error of 1e-9 at most.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from snnconvert.converter.binding import bind_inputs
+from snnconvert.converter.comparison import has_spread, relative_error
+from snnconvert.converter.converted import ConvertedModule, stacked
+from snnconvert.converter.node_errors import NodeErrors, compare_nodes
+from snnconvert.converter.reference import Reference, floating_dtype, source_outputs
+from snnconvert.converter.report import EquivalenceReport, LeafError, kind_rows
+from snnconvert.converter.streams import random_nodes
+from snnconvert.errors import InputError, VerificationError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import Encoding
+
+TOLERANCES = {
+    torch.float64: 1e-9,
+    torch.float32: 1e-5,
+    torch.float16: 1e-2,
+    torch.bfloat16: 1e-1,
+}
+"""Relative tolerance by dtype: about 1e7, 1e2, 1e1 and 1e1 units in the last place."""
+
+
+class RandomIncrements(Encoding):
+    """Signed random increments that end at the value: ``X_t = (t + 1)/T x + noise``, ``X_T-1 = x``.
+
+    With ``keep_sign`` the noise is a factor in (0, 1], for inputs whose sign matters.
+    """
+
+    def __init__(self, seed: int = 0, keep_sign: bool = False) -> None:
+        self.seed, self.keep_sign = seed, keep_sign
+
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+        return torch.stack([self._at(x, t, total, site) for t in range(start, start + steps)])
+
+    def _at(self, x: Tensor, t: int, total: int, site: str) -> Tensor:
+        if t >= total - 1 or not x.numel():
+            return x
+        seed = hash_of(f"{self.seed} {site} {t}")
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        noise = noise.to(x.device, x.dtype if not x.is_complex() else None)
+        if self.keep_sign:
+            return x * noise.abs().clamp(0.05, 2.0) / 2.0
+        scale = x.detach().abs().std() if x.numel() > 1 else x.detach().abs().max()
+        return x * ((t + 1) / total) + noise * torch.where(scale > 0, scale, 1.0)
+
+
+def hash_of(text: str) -> int:
+    """Return a seed that is the same in every process."""
+    return int.from_bytes(text.encode(), "little") % (2**61 - 1)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What both sides are run on."""
+
+    leaves: list[Any]  # one step's inputs, coded ones in the dtype of the check
+    encoding: RandomIncrements
+    time_steps: int
+
+
+def verify(
+    model: nn.Module | ExportedProgram | None,
+    snn: ConvertedModule,
+    inputs: Sequence[Any] | Mapping[str, Any] | None = None,
+    *,
+    time_steps: int = 4,
+    dtype: torch.dtype | None = None,
+    tolerance: float | None = None,
+    seed: int = 0,
+) -> EquivalenceReport:
+    """Compare a converted module with its source.
+
+    Args:
+        model: the source, run once, on the inputs; None: the traced source alone is compared.
+        snn: the conversion. Neither it nor the model is changed; copies of both are checked.
+        inputs: a tuple of positional or a dict of keyword inputs ``[B, ...]``; None: those that
+            the model was traced with.
+        time_steps: number of steps of random increments, at least 2.
+        dtype: in which both sides are computed; None: float64, or the source's own where
+            BatchNorm was folded, whose weights are rounded to it. What the source pins to its own
+            dtype (norms and rotary embeddings are often pinned to float32) is computed in this
+            one too.
+        tolerance: largest relative error that passes; None: 1e-9 in float64, 1e-5 in float32.
+        seed: of the random increments.
+
+    Raises:
+        VerificationError: nothing can be concluded: the source draws random numbers, or its
+            outputs are degenerate or not finite.
+    """
+    if dtype is None:
+        folded = snn.conversion.rules.fold_batch_norm
+        dtype = floating_dtype(snn.conversion.source) if folded else torch.float64
+    if dtype not in TOLERANCES:
+        raise InputError(
+            f"dtype must be one of {', '.join(map(str, TOLERANCES))}, received {dtype}"
+        )
+    if time_steps < 2:
+        raise InputError(f"time_steps must be at least 2 to see a change, received {time_steps}")
+    tolerance = TOLERANCES[dtype] if tolerance is None else tolerance
+    traced = snn.conversion.traced
+    if drawn := random_nodes(traced.graph):
+        raise VerificationError(
+            f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "
+            "runs can be compared; pass what it draws as an input, or set verify=False"
+        )
+    with torch.no_grad():
+        twin = copy.deepcopy(snn).to(dtype)
+        reference = Reference(snn.conversion, dtype)
+        run, nodes, expected = _compared(
+            twin, reference, _input_leaves(snn, inputs, dtype), time_steps, seed
+        )
+        _refuse_degenerate(snn, expected)
+        actual = _converted_outputs(twin, run)
+        leaves = _leaf_errors(snn, expected, actual)
+        at_source = None
+        if isinstance(model, nn.Module):
+            final = source_outputs(model, traced, run.leaves, dtype)
+            at_source = _worst([y[-1] if isinstance(y, Tensor) else y for y in actual], final)
+    return _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
+
+
+def _compared(
+    twin: ConvertedModule, reference: Reference, leaves: list[Any], time_steps: int, seed: int
+) -> tuple[_Run, NodeErrors, list[Any]]:
+    """Return a run on which the source's outputs hold no NaN, node errors, and those outputs."""
+    bad: list[int] = []
+    for keep_sign in (False, True):
+        run = _Run(leaves, RandomIncrements(seed, keep_sign), time_steps)
+        nodes, steps = compare_nodes(twin, reference, leaves, run.encoding, time_steps)
+        bad = [t for t, ys in enumerate(steps) if any(_has_nan(y) for y in ys)]
+        if not bad:
+            return run, nodes, stacked(steps)
+    raise VerificationError(
+        f"the source's outputs hold NaN at steps {bad} of random increments, so nothing can be "
+        "compared; pass inputs on which the model works (example_inputs=, --input)"
+    )
+
+
+def _has_nan(y: Any) -> bool:
+    return isinstance(y, Tensor) and bool(torch.isnan(y).any())
+
+
+def _input_leaves(
+    snn: ConvertedModule, inputs: Sequence[Any] | Mapping[str, Any] | None, dtype: torch.dtype
+) -> list[Any]:
+    traced = snn.conversion.traced
+    if inputs is None:
+        leaves = [given.example for given in traced.inputs]
+    else:
+        args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
+        leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
+    return [_cast(x, dtype) for x in leaves]
+
+
+def _cast(x: Any, dtype: torch.dtype) -> Any:
+    return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+
+
+def _converted_outputs(twin: ConvertedModule, run: _Run) -> list[Any]:
+    """Return the cumulative outputs of the converted module on the run's increments."""
+    given = twin.conversion.traced.inputs
+    increments = [
+        run.encoding.increments(x, run.time_steps, i.name) if i.role == "coded" else x
+        for x, i in zip(run.leaves, given, strict=True)
+    ]
+    clock = Clock(run.time_steps, total=run.time_steps, encoding=run.encoding)
+    return [_accumulated(y) for y in twin.propagate(increments, clock)]
+
+
+def _accumulated(y: Any) -> Any:
+    return y.cumsum(0) if isinstance(y, Tensor) and y.dtype is not torch.bool else y
+
+
+def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:
+    spec = snn.conversion.traced.out_spec
+    paths = pytree.tree_leaves_with_path(pytree.tree_unflatten([0] * count, spec))
+    return [pytree.keystr(path).strip("[]'.") or "output" for path, _ in paths]
+
+
+def _refuse_degenerate(snn: ConvertedModule, expected: list[Any]) -> None:
+    names = _leaf_names(snn, len(expected))
+    compared = {n: y for n, y in zip(names, expected, strict=True) if isinstance(y, Tensor)}
+    flat = [name for name, y in compared.items() if not has_spread(y)]
+    if not compared or len(flat) == len(compared):
+        raise VerificationError(
+            "the source's outputs are degenerate ("
+            + (f"all equal: {', '.join(flat[:5])}" if flat else "there is no tensor among them")
+            + "), so that any conversion would pass. Untrained models often have zero-initialised "
+            "weights: load trained ones, or, for a check, call "
+            "snnconvert.randomize_constant_weights(model) first"
+        )
+
+
+def _leaf_errors(
+    snn: ConvertedModule, expected: list[Any], actual: list[Any]
+) -> tuple[LeafError, ...]:
+    names = _leaf_names(snn, len(expected))
+    return tuple(
+        LeafError(
+            name,
+            tuple(relative_error(a, b)[1] for a, b in zip(y, z, strict=True)),
+            max(relative_error(a, b)[0] for a, b in zip(y, z, strict=True)),
+            not has_spread(z),
+        )
+        for name, y, z in zip(names, actual, expected, strict=True)
+        if isinstance(z, Tensor)
+    )
+
+
+def _worst(actual: list[Any], expected: list[Any]) -> float:
+    tensors = [(a, b) for a, b in zip(actual, expected, strict=True) if isinstance(b, Tensor)]
+    return max((relative_error(a, b)[1] for a, b in tensors), default=0.0)
+
+
+def _constant_outputs(leaves: tuple[LeafError, ...]) -> list[str]:
+    flat = [leaf.name for leaf in leaves if leaf.degenerate]
+    if not flat:
+        return []
+    return [f"outputs whose values are all equal prove nothing: {', '.join(flat)}"]
+
+
+def _report(
+    snn: ConvertedModule,
+    leaves: tuple[LeafError, ...],
+    nodes: NodeErrors,
+    at_source: float | None,
+    tolerance: float,
+    dtype: torch.dtype,
+    time_steps: int,
+) -> EquivalenceReport:
+    worst = max((leaf.max_rel_error for leaf in leaves), default=0.0)
+    passed = worst <= tolerance and (at_source is None or at_source <= tolerance)
+    return EquivalenceReport(
+        passed=passed,
+        max_abs_error=max((leaf.max_abs_error for leaf in leaves), default=0.0),
+        max_rel_error=max(worst, at_source or 0.0),
+        source_rel_error=at_source,
+        tolerance=tolerance,
+        dtype=str(dtype).removeprefix("torch."),
+        time_steps=time_steps,
+        leaves=leaves,
+        kinds=kind_rows(snn, nodes.relative),
+        first_failure=nodes.first_above(tolerance),
+        notes=(*snn.conversion.notes, *_constant_outputs(leaves)),
+    )

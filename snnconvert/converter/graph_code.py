@@ -1,0 +1,54 @@
+"""A converted graph as a Python function, and its literals of dtype and device."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import fx
+
+_COMPLEX = {torch.float64: torch.complex128, torch.float32: torch.complex64}
+_serial = itertools.count()
+
+
+def compile_graph(graph: fx.Graph) -> Callable[..., Any]:
+    """Return the function ``(tree, clock, *inputs) -> outputs`` that a graph describes."""
+    code = graph.python_code(root_module="self")
+    filename = f"<snnconvert graph {next(_serial)}>"
+    # Tracebacks through the function then show its lines.
+    linecache.cache[filename] = (len(code.src), None, code.src.splitlines(True), filename)
+    namespace: dict[str, Any] = dict(code.globals)
+    exec(compile(code.src, filename, "exec"), namespace)
+    function: Callable[..., Any] = namespace["forward"]
+    return function
+
+
+def with_literals(
+    graph: fx.Graph, dtypes: dict[torch.dtype, torch.dtype], device: torch.device | None = None
+) -> fx.Graph:
+    """Return a copy of a graph in which literal dtypes and devices are others.
+
+    A traced graph names the dtype and device of every tensor that it creates, and of every cast.
+    """
+    dtypes = {**dtypes, **{_COMPLEX[a]: _COMPLEX[b] for a, b in dtypes.items() if _both(a, b)}}
+
+    def literal(value: Any) -> Any:
+        if isinstance(value, torch.dtype):
+            return dtypes.get(value, value)
+        return device if device is not None and isinstance(value, torch.device) else value
+
+    copy = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in graph.nodes:
+        new = copy.node_copy(node, lambda n: copies[n])
+        new.args, new.kwargs = pytree.tree_map(literal, (new.args, new.kwargs))
+        copies[node] = new
+    return copy
+
+
+def _both(a: torch.dtype, b: torch.dtype) -> bool:
+    return a in _COMPLEX and b in _COMPLEX

@@ -1,0 +1,84 @@
+"""Errors per node: where along the graph a conversion leaves its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.comparison import relative_error
+from snnconvert.converter.converted import ConvertedModule
+from snnconvert.converter.reference import Reference
+from snnconvert.converter.rewrite import ON_INCREMENTS, SOURCE
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import Encoding
+
+
+@dataclass
+class NodeErrors:
+    """The largest relative error of each node over all steps, in the graph's order."""
+
+    relative: dict[str, float] = field(default_factory=dict)
+
+    def first_above(self, tolerance: float) -> str | None:
+        """Name the first node whose error is above the tolerance."""
+        return next((name for name, error in self.relative.items() if error > tolerance), None)
+
+
+def compare_nodes(
+    twin: ConvertedModule,
+    reference: Reference,
+    leaves: list[Any],
+    encoding: Encoding,
+    time_steps: int,
+) -> tuple[NodeErrors, list[list[Any]]]:
+    """Run both sides step by step and compare the cumulative value of every node.
+
+    Args:
+        twin: the conversion, in the dtype of the check.
+        reference: the source, in the same dtype.
+        leaves: one step's inputs.
+        encoding: how coded inputs and embeddings are spread over the steps.
+        time_steps: number of steps.
+
+    Returns:
+        The errors, and for each step the source's output leaves.
+    """
+    errors = NodeErrors()
+    reached: list[list[Any]] = []
+    clock = Clock(1, total=time_steps, encoding=encoding)
+    given = twin.conversion.traced.inputs
+    for t in range(time_steps):
+        clock.start = t
+        expected, outputs = reference.values(leaves, encoding, t, time_steps)
+        reached.append(outputs)
+        now = [
+            encoding.cumulative(x, t, 1, time_steps, i.name)[0] if i.role == "coded" else x
+            for x, i in zip(leaves, given, strict=True)
+        ]
+        _Comparison(twin, expected, errors).run(clock, *now)
+    return errors, reached
+
+
+class _Comparison(fx.Interpreter):
+    """Runs the converted graph for one step and compares each node with the source's."""
+
+    def __init__(self, twin: ConvertedModule, expected: dict[str, Any], errors: NodeErrors) -> None:
+        super().__init__(twin.tree, graph=twin.graph)
+        self.expected, self.errors = expected, errors
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        source = n.meta.get(SOURCE)
+        if source in self.expected and not n.meta.get(ON_INCREMENTS):
+            self._compare(source, value, self.expected[source])
+        return value
+
+    def _compare(self, name: str, actual: Any, expected: Any) -> None:
+        pairs = zip(pytree.tree_leaves(actual), pytree.tree_leaves(expected), strict=True)
+        worst = max(
+            (relative_error(a, b)[1] for a, b in pairs if isinstance(b, Tensor)), default=0.0
+        )
+        self.errors.relative[name] = max(worst, self.errors.relative.get(name, 0.0))

@@ -1,0 +1,74 @@
+"""What rules see of a graph: each node as an operation with its kind, its modules and its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from snnconvert.converter.arguments import arguments_of
+from snnconvert.converter.streams import content_indices
+from snnconvert.converter.trace import TracedModel, module_path, module_stack, source_name
+from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.rules import Operation
+
+_LITERALS = (int, float, bool, str, torch.dtype)
+
+
+def operations(traced: TracedModel) -> dict[fx.Node, Operation]:
+    """Return what rules may match: every node that computes a tensor."""
+    indices = content_indices(traced)
+    return {
+        node: _operation(node, indices)
+        for node in traced.graph.nodes
+        if node.op == "call_function"
+        and operator_name(node.target) != "getitem"
+        and not isinstance(node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool)
+    }
+
+
+def _operation(node: fx.Node, indices: Mapping[fx.Node, str]) -> Operation:
+    stack = module_stack(node)
+    within = tuple(name for _, name in stack)
+    kind = kind_of(node.target).name
+    facts = _facts(node)
+    if node in indices:
+        facts["index"] = indices[node]
+    return Operation(
+        name=source_name(node),
+        kind=kind,
+        path=module_path(node),
+        module=within[-1] if within else "",
+        within=within,
+        facts=facts,
+    )
+
+
+def _facts(node: fx.Node) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, value in arguments_of(node).items():
+        if isinstance(value, _LITERALS):
+            facts[name] = value if isinstance(value, int | float | str) else str(value)
+        elif isinstance(value, list | tuple) and all(isinstance(v, int) for v in value):
+            facts[name] = list(value)
+        elif name == "weight" and isinstance(value, fx.Node):
+            facts |= _weight_facts(operator_name(node.target), value.meta.get("val"))
+    if isinstance(node.meta.get("val"), Tensor):
+        facts["shape"] = ["batch" if not isinstance(n, int) else n for n in node.meta["val"].shape]
+    return facts
+
+
+def _weight_facts(operator: str, weight: Any) -> dict[str, Any]:
+    if not isinstance(weight, Tensor) or weight.dim() < 2:
+        return {}
+    if operator == "embedding":
+        return {"num_embeddings": weight.shape[0], "embedding_dim": weight.shape[1]}
+    if operator.startswith("conv"):
+        return {
+            "out_channels": weight.shape[0],
+            "in_channels_per_group": weight.shape[1],
+            "kernel_size": list(weight.shape[2:]),
+        }
+    return {"out_features": weight.shape[0], "in_features": weight.shape[1]}

@@ -1,0 +1,211 @@
+"""The equivalence report: what was compared, how close it is, and which rule did what."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snnconvert.converter.atomic import write_atomically
+from snnconvert.errors import SnnconvertError
+
+if TYPE_CHECKING:
+    from snnconvert.converter.converted import ConvertedModule
+
+
+@dataclass(frozen=True)
+class LeafError:
+    """The error of one output leaf, by step relative to its largest value in that step."""
+
+    name: str
+    per_step: tuple[float, ...]
+    max_abs_error: float
+    degenerate: bool
+
+    @property
+    def max_rel_error(self) -> float:
+        """Return the largest relative error over all steps."""
+        return max(self.per_step, default=0.0)
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """One op kind under one rule: how many nodes, and their worst relative error."""
+
+    kind: str
+    nodes: int
+    rule: str
+    action: str
+    max_rel_error: float | None
+
+
+@dataclass(frozen=True)
+class EquivalenceReport:
+    """How close a conversion is to its source.
+
+    Attributes:
+        passed: whether no relative error is above the tolerance.
+        max_abs_error: largest absolute error over all steps and output leaves.
+        max_rel_error: largest relative error over all steps and output leaves; relative to the
+            largest value of that leaf at that step.
+        source_rel_error: that against the source model itself at the last step; None: not run.
+        tolerance: largest relative error that passes.
+        dtype: in which both sides were computed.
+        time_steps: number of steps of random signed increments.
+        leaves: per output leaf.
+        kinds: per op kind and rule.
+        first_failure: the first node, in the order of computation, above the tolerance.
+        notes: what a reader should know: fallbacks, unused rules.
+    """
+
+    passed: bool
+    max_abs_error: float
+    max_rel_error: float
+    source_rel_error: float | None
+    tolerance: float
+    dtype: str
+    time_steps: int
+    leaves: tuple[LeafError, ...]
+    kinds: tuple[KindRow, ...]
+    first_failure: str | None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> EquivalenceReport:
+        """Return the report of which `to_dict` made plain data."""
+        leaves = tuple(
+            LeafError(**{**leaf, "per_step": tuple(leaf["per_step"])}) for leaf in data["leaves"]
+        )
+        kinds = tuple(KindRow(**row) for row in data["kinds"])
+        return cls(**{**data, "leaves": leaves, "kinds": kinds, "notes": tuple(data["notes"])})
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the report as JSON; with a path, write it there too."""
+        # Infinite errors (wrong shape, NaN against a number) have no JSON number.
+        text = json.dumps(_finite(self.to_dict()), indent=2)
+        if path is not None:
+            write_atomically(path, (text + "\n").encode())
+        return text
+
+    def to_markdown(self) -> str:
+        """Return the report as a Markdown page."""
+        rows = [
+            f"| {escape(r.kind)} | {r.nodes} | {escape(r.rule)} | {escape(r.action)} "
+            f"| {_number(r.max_rel_error)} |"
+            for r in self.kinds
+        ]
+        return "\n".join(
+            [
+                f"# Equivalence: {'passed' if self.passed else 'FAILED'}",
+                "",
+                escape(self.verdict()),
+                "",
+                "| op kind | nodes | rule | action | worst relative error |",
+                "|---|---|---|---|---|",
+                *rows,
+                *(
+                    ["", "Notes:", ""] + [f"- {escape(n)}" for n in self.notes]
+                    if self.notes
+                    else []
+                ),
+                "",
+            ]
+        )
+
+    def verdict(self) -> str:
+        """Return the result as a sentence."""
+        last = (
+            ""
+            if self.source_rel_error is None
+            else f"; against the source model at the last step {self.source_rel_error:.1e}"
+        )
+        compared = (
+            f"{self.time_steps} steps of random signed increments in {self.dtype}, "
+            f"{len(self.leaves)} output{'s' if len(self.leaves) != 1 else ''}: "
+            f"worst relative error {self.max_rel_error:.1e}{last} (tolerance {self.tolerance:.0e})"
+        )
+        if self.passed:
+            return f"equivalent: {compared}"
+        first = (
+            f"; the first node out of tolerance is '{self.first_failure}'"
+            if self.first_failure
+            else ""
+        )
+        return f"NOT equivalent: {compared}{first}"
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [*_table(self.kinds), "", self.verdict(), *map("note: {}".format, self.notes)]
+        )
+
+
+def kind_rows(snn: ConvertedModule, errors: Mapping[str, float]) -> tuple[KindRow, ...]:
+    """Group the nodes of a conversion by op kind and rule."""
+    groups: dict[tuple[str, str, str], list[float | None]] = {}
+    for decision in snn.conversion.plan.decisions:
+        rule = decision.rule.name if decision.rule is not None else "(none)"
+        key = (decision.operation.kind, rule, decision.action)
+        groups.setdefault(key, []).append(errors.get(decision.operation.name))
+    return tuple(
+        KindRow(
+            kind, len(found), rule, action, max((e for e in found if e is not None), default=None)
+        )
+        for (kind, rule, action), found in sorted(groups.items())
+    )
+
+
+def summarize(snn: ConvertedModule) -> str:
+    """Return a conversion as text: its table, and the verdict where it was verified."""
+    if snn.report is not None:
+        return str(snn.report)
+    return "\n".join([*_table(kind_rows(snn, {})), "", "not verified"])
+
+
+def write_report(report: EquivalenceReport, path: str | os.PathLike[str]) -> None:
+    """Write a report as JSON or Markdown, as the file's suffix says."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".json":
+        report.to_json(path)
+    elif suffix in (".md", ".markdown"):
+        write_atomically(path, report.to_markdown().encode())
+    else:
+        raise SnnconvertError(f"a report is written as .json or .md, received '{path}'")
+
+
+def escape(text: str) -> str:
+    """Make text of a model or rule file harmless in Markdown and HTML."""
+    for character, harmless in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+        text = text.replace(character, harmless)
+    return text.replace("\n", " ")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
+
+
+def _table(kinds: tuple[KindRow, ...]) -> list[str]:
+    header = ("op kind", "nodes", "rule", "action", "worst rel. error")
+    rows = [(r.kind, str(r.nodes), r.rule, r.action, _number(r.max_rel_error)) for r in kinds]
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

@@ -1,0 +1,107 @@
+"""Saved conversions: the traced program and the resolved rules, and no code.
+
+A saved file is an exported program (``torch.export.save``) with two texts beside it: the rules as
+they were resolved, and a manifest. Loading converts the program again by these rules.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from snnconvert.converter.atomic import write_atomically
+from snnconvert.converter.convert import convert_traced
+from snnconvert.converter.converted import ConvertedModule
+from snnconvert.converter.report import EquivalenceReport
+from snnconvert.converter.trace import traced_from
+from snnconvert.errors import SavedFileError, SourceError
+from snnconvert.rules import parse_rules
+from snnconvert.sources.archives import open_archive
+from snnconvert.sources.programs import load_program
+from snnconvert.sources.trust import Trust
+from snnconvert.version import __version__
+
+FORMAT = 1
+_MANIFEST, _RULES = "snnconvert.json", "snnconvert.yaml"
+
+
+def save(snn: ConvertedModule, path: str | os.PathLike[str]) -> None:
+    """Write a conversion to a file; an existing file is replaced in one step.
+
+    Args:
+        snn: the conversion.
+        path: by custom with the suffix ``.snn``.
+    """
+    conversion = snn.conversion
+    manifest = {
+        "format": FORMAT,
+        "version": __version__,
+        "notes": conversion.source.notes,
+        "report": None if snn.report is None else snn.report.to_dict(),
+    }
+    extra = {
+        _MANIFEST: json.dumps(manifest),
+        _RULES: conversion.rules.to_yaml(),
+    }
+    buffer = io.BytesIO()
+    torch.export.save(conversion.source.program, buffer, extra_files=extra)
+    write_atomically(path, buffer.getvalue())
+
+
+def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> ConvertedModule:
+    """Read a conversion that `ConvertedModule.save` wrote; no code in the file is run.
+
+    Args:
+        path: the file.
+        allow: packages whose operators or classes the conversion may use.
+
+    Raises:
+        SavedFileError: the file is missing, damaged, or of a newer format.
+    """
+    where = os.fspath(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SavedFileError(f"{where}: cannot be read: {error.strerror}") from error
+    try:
+        manifest, rules = _texts(data, where)
+        program = load_program(data, where, Trust(tuple(allow)))
+    except SourceError as error:
+        raise SavedFileError(str(error)) from error
+    rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
+    traced = traced_from(program)
+    snn = convert_traced(replace(traced, notes=tuple(manifest["notes"])), rule_set)
+    if manifest["report"] is not None:
+        snn.report = EquivalenceReport.from_dict(manifest["report"])
+    return snn
+
+
+def _texts(data: bytes, where: str) -> tuple[dict[str, Any], str]:
+    archive = open_archive(data, where)
+    names = [f"extra/{_MANIFEST}", f"extra/{_RULES}"]
+    missing = [name for name in names if name not in archive.names]
+    if missing:
+        raise SavedFileError(
+            f"{where}: is not a saved conversion: {', '.join(missing)} is missing. "
+            "Write one with snn.save(path) or --out; a model is converted with snnconvert.convert"
+        )
+    try:
+        manifest = json.loads(archive.read(names[0]))
+        found = manifest["format"]
+        if not isinstance(found, int) or not {"notes", "report"} <= manifest.keys():
+            raise ValueError("it is incomplete")
+    except (ValueError, KeyError, TypeError) as error:
+        raise SavedFileError(f"{where}: its manifest is damaged: {error}") from error
+    if found > FORMAT:
+        raise SavedFileError(
+            f"{where}: was written in format {found} by snnconvert {manifest.get('version')}; this "
+            f"is snnconvert {__version__}, which reads up to format {FORMAT}. Upgrade snnconvert"
+        )
+    return manifest, archive.read(names[1]).decode("utf-8", "strict")
