@@ -45,6 +45,17 @@ def bind_inputs(
     return leaves, steps
 
 
+def checked_time_steps(steps: Any) -> int:
+    """Return a number of time steps.
+
+    Raises:
+        InputError: it is not a whole number of at least 1.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise InputError(f"time_steps must be a whole number >= 1, received {steps!r}")
+    return steps
+
+
 def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Flatten a call as the trace was flattened; constants that were left out are filled in."""
     defaults = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)

@@ -16,6 +16,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.batch_norm import fold_batch_norm
+from snnconvert.converter.binding import checked_time_steps
 from snnconvert.converter.converted import Conversion, ConvertedModule
 from snnconvert.converter.equivalence import verify as verify_equivalence
 from snnconvert.converter.folding import why_step_by_step
@@ -68,7 +69,7 @@ def convert(
     source = as_source(model, example_inputs)
     rule_set = load_rules(rules)
     if time_steps is not None:
-        rule_set = replace(rule_set, time_steps=time_steps)
+        rule_set = replace(rule_set, time_steps=checked_time_steps(time_steps))
     traced = trace(source.model, source.args, source.kwargs)
     snn = convert_traced(traced, rule_set, strict=strict)
     if verify:

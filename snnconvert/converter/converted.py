@@ -12,7 +12,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
-from snnconvert.converter.binding import bind_inputs
+from snnconvert.converter.binding import bind_inputs, checked_time_steps
 from snnconvert.converter.graph_code import compile_graph, with_literals
 from snnconvert.converter.placement import Container
 from snnconvert.converter.streams import Streams
@@ -91,6 +91,7 @@ class ConvertedModule(nn.Module):
 
     report: EquivalenceReport | None
     tree: Container
+    _own = frozenset({"conversion", "graph", "report", "tree", "_function", "_online"})
 
     def __init__(self, conversion: Conversion, tree: Container, graph: fx.Graph) -> None:
         super().__init__()
@@ -101,10 +102,17 @@ class ConvertedModule(nn.Module):
         self._function: Callable[..., Any] | None = None
         self._online: _Online | None = None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A child of the source may be called "report" or "graph"; it keeps its place in the tree.
+        if name in self._own:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def _adopt(self, tree: Container) -> None:
         # The graph runs on the tree, whose names cannot clash with this class's methods; both
         # see the same tensors and modules, so that `to` and `load_state_dict` reach the graph.
-        object.__setattr__(self, "tree", tree)
+        self.tree = tree
         for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
             object.__setattr__(self, registry, getattr(tree, registry))
 
@@ -194,9 +202,7 @@ class ConvertedModule(nn.Module):
             The source's output structure; each tensor is ``[T, ...]`` and holds at ``t`` what the
             network has answered by the end of step ``t``.
         """
-        steps = self.time_steps if time_steps is None else time_steps
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise InputError(f"time_steps must be a whole number >= 1, received {time_steps!r}")
+        steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
         leaves, _ = bind_inputs(self.conversion.traced, args, kwargs, timed=False)
         inputs = [
@@ -287,7 +293,7 @@ class ConvertedModule(nn.Module):
         memo[id(self)] = new
         new._adopt(copy.deepcopy(self.tree, memo))
         for name in ("conversion", "graph", "report", "training", "_function"):
-            object.__setattr__(new, name, getattr(self, name))
+            setattr(new, name, getattr(self, name))
         # The state is copied without its autograd history, which cannot be copied.
         copied = self._online and self._online.mapped(lambda x: x.detach().clone())
         new._online = copied

@@ -29,6 +29,7 @@ CLOCK = "clock"
 
 ON_INCREMENTS = "acts_on_increments"  # meta: True where a rule keeps a node on increments
 HOMOGENEOUS = "homogeneous"  # meta: True where acting on increments is right by construction
+TIME_DIMS = "time_dims"  # meta of what acts on increments: where each of its tensors has time
 SOURCE = "source"  # meta: the node of the traced graph that a node stands for
 
 
@@ -115,6 +116,7 @@ class _Rewriter:
             new = self._copy(node, self._incremented)
             new.meta[HOMOGENEOUS] = self._is_homogeneous(node)
             new.meta[ON_INCREMENTS] = True
+            new.meta[TIME_DIMS] = self._time_dims(node)
             self.increments[node] = new
         else:
             value = self._apply(node, replacement, self._accumulated)
@@ -171,10 +173,15 @@ class _Rewriter:
         return new
 
     def _clocked(self, op: Callable[..., Any], value: fx.Node, node: fx.Node) -> fx.Node:
-        dims = self.streams.time_dims.get(node) or (0,) * len(list(tensors_in(node.meta["val"])))
-        new = self.graph.call_function(op, (value, self.clock, f"{node.name}.{op.__name__}", dims))
+        operands = (value, self.clock, f"{node.name}.{op.__name__}", self._time_dims(node))
+        new = self.graph.call_function(op, operands)
         new.meta["val"] = node.meta.get("val")
         return new
+
+    def _time_dims(self, node: fx.Node) -> tuple[int, ...]:
+        # Where the batch has no dimension of its own, steps run one by one: any dimension will do.
+        found = self.streams.time_dims.get(node)
+        return found or (0,) * len(list(tensors_in(node.meta.get("val"))))
 
     def _accumulated(self, node: fx.Node) -> fx.Node:
         """The cumulative value of a stream; anything else folded."""

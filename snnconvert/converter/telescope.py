@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import fx
 
-from snnconvert.converter.rewrite import HOMOGENEOUS, ON_INCREMENTS, SOURCE
+from snnconvert.converter.rewrite import HOMOGENEOUS, ON_INCREMENTS, SOURCE, TIME_DIMS
 from snnconvert.ops.clock import accumulate, difference
 
 
@@ -26,6 +26,7 @@ class _Telescope:
 
     def __init__(self, plain: fx.Graph) -> None:
         self.plain = plain
+        self.clock = next(iter(plain.nodes))
         self.graph = fx.Graph()
         self.copies: dict[fx.Node, fx.Node] = {}  # the node as it stands in the plain graph
         self.sums: dict[fx.Node, fx.Node] = {}  # the accumulation of a node of the plain graph
@@ -66,16 +67,16 @@ class _Telescope:
         return self._accumulated(node) if carries_increments else self._value(node)
 
     def _accumulation(self, node: fx.Node) -> fx.Node:
-        for user in node.users:
-            if user.target is accumulate:
-                operands: tuple[Any, ...] = (self._value(node), *user.args[1:])
-                operands = fx.map_arg(operands, lambda n: self.copies.get(n, n))
-                new = self.graph.call_function(accumulate, operands)
-                # The sum stands for the source's node; the node itself carries increments.
-                new.meta = {**user.meta, SOURCE: node.meta[SOURCE]}
-                self.copies[node].meta.pop(SOURCE)
-                return new
-        raise AssertionError(f"nothing accumulates {node}")  # pragma: no cover
+        """Emit the sum of a node that a rule keeps on increments."""
+        value = self._value(node)
+        site = f"{node.name}.{accumulate.__name__}"
+        operands = (value, self.copies[self.clock], site, node.meta[TIME_DIMS])
+        new = self.graph.call_function(accumulate, operands)
+        # The sum stands for the source's node; the node itself carries increments.
+        new.meta = dict(value.meta)
+        new.meta.pop(ON_INCREMENTS)
+        value.meta.pop(SOURCE)
+        return new
 
 
 def _operand(node: fx.Node) -> fx.Node:

@@ -62,6 +62,10 @@ def accumulate(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
     """
 
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
+        if clock.steps == 1:
+            total = clock.state[key] + x if key in clock.state else x
+            clock.state[key] = total
+            return total
         total = _unfold(x, clock, dim).cumsum(dim)
         if key in clock.state:
             total = total + clock.state[key].unsqueeze(dim)
@@ -75,6 +79,10 @@ def difference(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
     """``x_t = X_t - X_{t-1}``: cumulative values to increments (arguments as `accumulate`)."""
 
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
+        if clock.steps == 1:
+            before = clock.state.get(key)
+            clock.state[key] = x
+            return x if before is None else x - before
         value = _unfold(x, clock, dim)
         first = value.narrow(dim, 0, 1)
         if key in clock.state:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snnconvert.converter.check import (
+    CheckResult,
+    CheckTask,
+    check_model,
+    check_models,
+    entries_of_shard,
+)
+from snnconvert.converter.check_list import CheckEntry
+from snnconvert.converter.check_report import results_to_json, results_to_markdown, summary
+from snnconvert.errors import InputError, RuleError
+from snnconvert.rules import load_rules
+from tests.small_models import RULES, SOURCE
+
+
+@pytest.fixture(autouse=True)
+def _workplace(tmp_path, monkeypatch):
+    (tmp_path / "small_networks.py").write_text(SOURCE)
+    for name, text in RULES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+
+def entry(factory: str, **more: str) -> CheckEntry:
+    return CheckEntry(factory, f"python:small_networks:{factory}", **more)
+
+
+def checked(factory: str, rules: str = "default", **more: str) -> CheckResult:
+    return check_model(CheckTask(entry(factory, **more), load_rules(rules), (), 3))
+
+
+def test_an_equivalent_model_passes():
+    result = checked("shifted")
+    assert (result.name, result.status, result.reason) == ("shifted", "passed", "")
+    assert result.max_rel_error <= 1e-9
+    assert result.seconds > 0
+
+
+def test_a_constant_that_is_counted_at_every_step_fails():
+    result = checked("shifted", "keep-adds.yaml")
+    assert result.status == "failed"
+    assert result.max_rel_error > 1e-3
+    assert result.reason.startswith("NOT equivalent")
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("branching", "torch.export cannot trace"),
+        ("flat", "degenerate"),
+        ("missing", "has no function missing"),
+        ("bare", "no example inputs are known"),
+        ("broken", "what is this"),
+    ],
+)
+def test_what_goes_wrong_is_a_result(factory, reason):
+    result = checked(factory)
+    assert (result.status, result.max_rel_error) == ("error", None)
+    assert reason in result.reason
+    assert "\n" not in result.reason
+
+
+def test_a_defect_is_a_result_that_says_where(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("one\ntwo")
+
+    monkeypatch.setattr("snnconvert.converter.check.trace", fail)
+    reason = checked("shifted").reason
+    assert reason.startswith("unexpected RuntimeError at ")
+    assert reason.endswith("test_check.py:" + str(fail.__code__.co_firstlineno + 1) + ": one")
+
+
+def test_input_gives_a_bare_model_its_example():
+    assert checked("bare", input="2,3").status == "passed"
+
+
+def test_constant_weights_of_untrained_models_are_randomised(monkeypatch, tmp_path):
+    (tmp_path / "untrained_networks.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "from snnconvert.sources.source import Source\n"
+        "def zero(note):\n"
+        "    model = nn.Linear(3, 2)\n"
+        "    nn.init.zeros_(model.weight)\n"
+        "    return Source('zero', model.eval(), (torch.randn(2, 3),), note=note)\n"
+        "def untrained(): return zero('random weights')\n"
+        "def trained(): return zero('')\n"
+    )
+    for factory, status in (("untrained", "passed"), ("trained", "error")):
+        named = CheckEntry(factory, f"python:untrained_networks:{factory}")
+        result = check_model(CheckTask(named, load_rules("default"), (), 3))
+        assert result.status == status
+        assert ("1 constant weights were given random values for this check" in result.notes) == (
+            factory == "untrained"
+        )
+
+
+def test_shards_share_the_list_out():
+    entries = [entry(str(i)) for i in range(7)]
+    shards = [entries_of_shard(entries, (i, 3)) for i in (1, 2, 3)]
+    assert sorted((e for shard in shards for e in shard), key=lambda e: e.name) == entries
+    assert [e.name for e in shards[1]] == ["1", "4"]
+
+
+def test_a_bad_rule_file_is_told_before_any_model_is_run():
+    with pytest.raises(RuleError, match=r"bad\.yaml:4"):
+        check_models([entry("shifted"), entry("shifted", rules="bad.yaml")])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{"jobs": 0}, {"shard": (0, 1)}, {"shard": (3, 2)}, {"timeout": 0}, {"time_steps": 1}],
+)
+def test_bad_numbers(numbers):
+    with pytest.raises(InputError, match="received"):
+        check_models([entry("shifted")], **numbers)
+
+
+def test_skipped_models_are_listed_and_not_run():
+    results = list(check_models([entry("dying", skip="it dies")]))
+    assert results == [CheckResult("dying", "skipped", reason="it dies")]
+
+
+def test_a_model_that_takes_too_long_is_an_error():
+    (result,) = check_models([entry("sleeping")], timeout=1.0)
+    assert (result.status, result.reason) == ("error", "stopped after 1 seconds")
+
+
+def test_reports():
+    results = [
+        CheckResult("a|<b>", "failed", float("inf"), 1.0, "NOT equivalent", ("note",)),
+        CheckResult("c", "skipped", reason="slow"),
+    ]
+    rows = json.loads(results_to_json(results))
+    assert rows[0]["max_rel_error"] == "inf"
+    assert rows[1]["max_rel_error"] is None
+    assert summary(results) == "2 models: 0 passed, 1 failed, 0 with errors, 1 skipped"
+    lines = results_to_markdown(results).splitlines()
+    assert r"| failed | a\|&lt;b&gt; | inf | 1.0 | NOT equivalent; note |" in lines
