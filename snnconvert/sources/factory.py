@@ -1,0 +1,64 @@
+"""Models from a function of the user's own: ``python:package.module:factory``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from torch import nn
+
+from snnconvert.errors import SourceError
+from snnconvert.sources.examples import example_inputs
+from snnconvert.sources.importing import import_named
+from snnconvert.sources.source import Source
+from snnconvert.sources.wording import close_to, shown
+
+_REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
+_RETURNS = (
+    "it must return an nn.Module, or (module, args), or (module, args, kwargs) with example inputs "
+    "of batch size 2, or a Source"
+)
+
+
+def factory_model(reference: str) -> Source:
+    """Calls ``factory()`` of ``package.module``, which runs that package's code."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        raise SourceError(
+            f"python:{shown(reference)}: write python:package.module:factory, where factory is a "
+            "function or class that takes no arguments"
+        )
+    name = f"python:{reference}"
+    made = _call(name, *match.groups())
+    if isinstance(made, Source):
+        return made
+    model, *examples = made if isinstance(made, tuple) and made else (made,)
+    if not isinstance(model, nn.Module) or len(examples) > 2:
+        raise SourceError(f"{name}: returned {shown(type(made).__name__)}; {_RETURNS}")
+    if examples:
+        args, kwargs = (*examples, {})[:2]
+        return Source(name, model.eval(), tuple(args), dict(kwargs))
+    args, kwargs, note = example_inputs(model)
+    return Source(name, model.eval(), args, kwargs, note)
+
+
+def _call(name: str, module: str, attribute: str) -> Any:
+    try:
+        loaded = import_named(module)
+    except ImportError as error:
+        raise SourceError(
+            f"{name}: the module {module} cannot be imported ({shown(error, 300)}); it is looked "
+            "for among the installed packages and in the working directory"
+        ) from error
+    function = getattr(loaded, attribute, None)
+    if not callable(function):
+        raise SourceError(
+            f"{name}: {module} has no function {attribute}{close_to(attribute, vars(loaded))}"
+        )
+    try:
+        return function()
+    except Exception as error:
+        raise SourceError(
+            f"{name}: {attribute}(), which is called without arguments, failed "
+            f"({type(error).__name__}: {shown(error, 300)})"
+        ) from error

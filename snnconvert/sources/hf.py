@@ -1,0 +1,184 @@
+"""Hugging Face models from a local directory, a GGUF file in it, or an id on the hub.
+
+Code that comes with a checkpoint never runs (``trust_remote_code=False``), and configurations
+that ask for kernels from the hub are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from snnconvert.errors import DependencyError, SourceError
+from snnconvert.sources.examples import hf_inputs
+from snnconvert.sources.formats import describe_directory
+from snnconvert.sources.source import Source
+from snnconvert.sources.wording import listed, shown
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_CLASS = re.compile(r"[A-Z]\w*", re.ASCII)
+
+
+def hf_model(reference: str) -> Source:
+    """The model of ``hf:DIRECTORY_OR_ID`` with its weights in float32, and example inputs."""
+    transformers = _transformers()
+    place, gguf = _located(reference)
+    config = _configuration(transformers, place, gguf, reference)
+    chosen = _model_class(transformers, config, bool(gguf))
+    try:
+        with _quiet(transformers):
+            model, loading = chosen.from_pretrained(
+                place,
+                config=config,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **gguf,
+            )
+    except ImportError as error:
+        raise SourceError(f"hf:{reference}: needs another package: {shown(error, 300)}") from None
+    except Exception as error:
+        raise SourceError(
+            f"hf:{reference}: the weights cannot be loaded "
+            f"({type(error).__name__}: {shown(error, 300)})"
+        ) from None
+    return _source(reference, model, _missing_note(reference, model, loading))
+
+
+def hf_architecture(reference: str) -> Source:
+    """The model of ``hf:DIRECTORY_OR_ID``'s configuration, with random weights."""
+    transformers = _transformers()
+    place, gguf = _located(reference)
+    config = _configuration(transformers, place, gguf, reference)
+    chosen = _model_class(transformers, config, bool(gguf))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            build = getattr(chosen, "from_config", chosen)
+            model = build(config).float()
+    except Exception as error:
+        raise SourceError(
+            f"hf:{reference}: its configuration cannot be built "
+            f"({type(error).__name__}: {shown(error, 300)})"
+        ) from None
+    return _source(reference, model, "random weights")
+
+
+def _source(reference: str, model: nn.Module, note: str) -> Source:
+    model = model.eval()
+    return Source(f"hf:{reference}", model, (), hf_inputs(model), note)
+
+
+def _transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise DependencyError("transformers", "hf", "a Hugging Face model") from error
+    return transformers
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """No progress bars and warnings of the library: what matters is said in the source's note."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _located(reference: str) -> tuple[str, dict[str, str]]:
+    """Where to load from, and the ``gguf_file`` argument for a GGUF file."""
+    path = Path(reference).expanduser()
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        return str(path.parent), {"gguf_file": path.name}
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise SourceError(f"{reference}: {describe_directory(path)}")
+        return str(path), {}
+    if path.exists():
+        raise SourceError(
+            f"hf:{reference}: is a file; give the directory that holds config.json, a .gguf file, "
+            "or the weights as FILE with arch='hf:DIRECTORY' (--arch)"
+        )
+    if not _HUB_ID.fullmatch(reference):
+        raise SourceError(f"hf:{reference}: no such directory")
+    return reference, {}
+
+
+def _configuration(transformers: Any, place: str, gguf: Mapping[str, str], reference: str) -> Any:
+    try:
+        if not gguf:
+            raw, _ = transformers.PreTrainedConfig.get_config_dict(place)
+            _check_configuration(raw, reference)
+        return transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **gguf)
+    except SourceError:
+        raise
+    except ImportError as error:
+        raise SourceError(f"hf:{reference}: needs another package: {shown(error, 300)}") from None
+    except Exception as error:
+        raise SourceError(
+            f"hf:{reference}: no usable configuration: neither a local directory with config.json "
+            "nor a model of the hub that is cached or reachable, of a type that the installed "
+            f"transformers knows ({type(error).__name__}: {shown(error, 300)})"
+        ) from None
+
+
+def _check_configuration(raw: Mapping[str, Any], reference: str) -> None:
+    if raw.get("quantization_config"):
+        raise SourceError(
+            f"hf:{reference}: its weights are quantised (quantization_config in config.json); "
+            "give the checkpoint in floating point"
+        )
+    for key, value in _entries(raw):
+        if "implementation" in key and isinstance(value, str) and re.search(r"[/:@]", value):
+            raise SourceError(
+                f"hf:{reference}: config.json asks for a kernel from the hub "
+                f"({shown(key)}: {shown(value)}), which is code; remove that entry"
+            )
+
+
+def _entries(raw: Any) -> Iterator[tuple[str, Any]]:
+    waiting = [raw]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            yield from ((str(key), entry) for key, entry in value.items())
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _model_class(transformers: Any, config: Any, is_gguf: bool) -> Any:
+    """The class that the configuration names, if transformers has it; else its base model.
+
+    GGUF names no class; it holds language models.
+    """
+    for name in getattr(config, "architectures", None) or ():
+        found = getattr(transformers, name, None) if _CLASS.fullmatch(str(name)) else None
+        if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+            return found
+    return transformers.AutoModelForCausalLM if is_gguf else transformers.AutoModel
+
+
+def _missing_note(reference: str, model: nn.Module, loading: Mapping[str, Any]) -> str:
+    """Names the parameters that the checkpoint lacks and that are random therefore."""
+    missing = sorted(loading.get("missing_keys", ()))
+    if not missing:
+        return ""
+    if len(missing) >= len(list(model.parameters())):
+        raise SourceError(
+            f"hf:{reference}: none of the checkpoint's weights fit {type(model).__name__}"
+        )
+    return f"{len(missing)} weights are not in the checkpoint and random: {listed(missing)}"

@@ -1,0 +1,114 @@
+"""Example inputs as text or file: ``2,3,224,224``, ``int:2,16``, ``images.npy``, ..."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file as load_safetensors
+from torch import Tensor
+
+from snnconvert.errors import DependencyError, InputError, SourceError
+from snnconvert.sources.pickles import load_tensors
+from snnconvert.sources.wording import shown
+
+LARGEST_ID = 100
+_MOST_NUMBERS = 1 << 30
+_SHAPE = re.compile(r"(?:(float|int|bool):)?\s*(\d+(?:\s*[,xX]\s*\d+)*)\s*")
+_HELP = (
+    "write shapes such as 2,3,224,224 or int:2,16 (several separated by ';'), or the path of a "
+    ".pt, .npy or .safetensors file with tensors"
+)
+
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def parse_input(text: str, seed: int = 0) -> Inputs:
+    """Positional and keyword example inputs from a description.
+
+    Arguments:
+        text: shapes (``2,3,224,224`` or ``2x3x224x224``: standard normal; ``int:2,16``: token ids
+            from 0 to 99; ``bool:2,16``: True), several separated by ``;``, or a file that holds
+            a tensor, a sequence of tensors (positional) or a mapping to tensors (keywords).
+        seed: of the random numbers.
+
+    Raises:
+        InputError: neither shapes nor a readable file with tensors.
+    """
+    parts = [part for part in text.split(";") if part.strip()]
+    shapes = [_SHAPE.fullmatch(part.strip()) for part in parts]
+    if parts and all(shapes):
+        generator = torch.Generator().manual_seed(seed)
+        return tuple(_drawn(match, generator) for match in shapes if match), {}
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise InputError(f"input {shown(text)!r}: neither shapes nor a file; {_HELP}")
+    return _arranged(_read(path), path)
+
+
+def _drawn(match: re.Match[str], generator: torch.Generator) -> Tensor:
+    shape = [int(number) for number in re.split(r"\s*[,xX]\s*", match[2])]
+    count = math.prod(shape)
+    if not 0 < count <= _MOST_NUMBERS:
+        raise InputError(
+            f"input {match[0]!r}: {count} numbers; every dimension must be at least 1 and their "
+            f"product at most {_MOST_NUMBERS}"
+        )
+    if match[1] == "int":
+        return torch.randint(0, LARGEST_ID, shape, generator=generator)
+    if match[1] == "bool":
+        return torch.ones(shape, dtype=torch.bool)
+    return torch.randn(shape, generator=generator)
+
+
+def _read(path: Path) -> Any:
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"input {path}: files may end in {', '.join(_READERS)}; {_HELP}")
+    try:
+        return reader(path)
+    except SourceError as error:
+        raise InputError(f"input {error}") from None
+    except (OSError, ValueError, TypeError, EOFError, SafetensorError) as error:
+        raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None
+
+
+def _read_torch(path: Path) -> Any:
+    return load_tensors(path.read_bytes(), str(path))
+
+
+def _read_numpy(path: Path) -> Any:
+    try:
+        import numpy as np
+    except ImportError as error:
+        raise DependencyError("numpy", "all", f"the input {path}") from error
+    return torch.from_numpy(np.load(path, allow_pickle=False))
+
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    ".pt": _read_torch,
+    ".pth": _read_torch,
+    ".npy": _read_numpy,
+    ".safetensors": load_safetensors,
+}
+
+
+def _arranged(loaded: Any, path: Path) -> Inputs:
+    """Tensors as positional inputs, a mapping as keyword inputs."""
+    if isinstance(loaded, Tensor):
+        return (loaded,), {}
+    if isinstance(loaded, Mapping) and _are_tensors(loaded.values()):
+        return (), {str(name): value for name, value in loaded.items()}
+    if isinstance(loaded, list | tuple) and _are_tensors(loaded):
+        return tuple(loaded), {}
+    raise InputError(f"input {path}: must hold a tensor, a list of tensors or a dict of tensors")
+
+
+def _are_tensors(values: Any) -> bool:
+    values = list(values)
+    return bool(values) and all(isinstance(value, Tensor) for value in values)

@@ -1,0 +1,140 @@
+"""Turns what the user calls a model (``timm:NAME``, ``hf:...``, a path, ...) into a Source."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from snnconvert.errors import SourceError
+from snnconvert.sources.files import FileRequest, load_file
+from snnconvert.sources.source import Source
+from snnconvert.sources.trust import Trust
+from snnconvert.sources.wording import close_to, shown
+
+Loader = Callable[[str], Source]
+
+
+def _timm(name: str) -> Source:
+    from snnconvert.sources.timm_source import timm_model
+
+    return timm_model(name)
+
+
+def _hf(reference: str) -> Source:
+    from snnconvert.sources.hf import hf_model
+
+    return hf_model(reference)
+
+
+def _hf_architecture(reference: str) -> Source:
+    from snnconvert.sources.hf import hf_architecture
+
+    return hf_architecture(reference)
+
+
+def _hf_tiny(model_type: str) -> Source:
+    from snnconvert.sources.hf_tiny import tiny_model
+
+    return tiny_model(model_type)
+
+
+def _demo(name: str) -> Source:
+    from snnconvert.sources.demo import demo_model
+
+    return demo_model(name)
+
+
+def _python(reference: str) -> Source:
+    from snnconvert.sources.factory import factory_model
+
+    return factory_model(reference)
+
+
+LOADERS: Mapping[str, Loader] = {
+    "timm": _timm,
+    "hf": _hf,
+    "hf-tiny": _hf_tiny,
+    "demo": _demo,
+    "python": _python,
+}
+# For weights that come apart from their model: Hugging Face's are built from config.json alone.
+ARCHITECTURES: Mapping[str, Loader] = {**LOADERS, "hf": _hf_architecture}
+
+_PREFIX = re.compile(r"([A-Za-z][\w-]+):(.*)", re.DOTALL)  # one letter would be a drive
+ALLOWED = (
+    "timm:NAME, hf:DIRECTORY_OR_ID, hf-tiny:TYPE, demo:NAME, python:package.module:factory, or "
+    "the path of a file or directory"
+)
+
+
+def load_source(
+    reference: str | os.PathLike[str],
+    *,
+    arch: str | None = None,
+    allow: Sequence[str] = (),
+    trust_pickle: bool = False,
+) -> Source:
+    """Loads the model that ``reference`` names, in eval mode, with example inputs.
+
+    Arguments:
+        reference: ``timm:NAME``, ``hf:DIRECTORY_OR_ID``, ``hf-tiny:TYPE``, ``demo:NAME``,
+            ``python:package.module:factory`` (which runs that code), or a path to an exported
+            program, a saved module, a state dict or a Hugging Face directory.
+        arch: for a state dict, the model it belongs to, as a reference of one of these kinds.
+        allow: packages whose ``nn.Module`` classes a pickled module may use; they are imported.
+        trust_pickle: load a pickle without checking it, which lets the file run any code.
+
+    Raises:
+        SourceError: nothing is there, it cannot be read, or it asks for more than is trusted.
+        DependencyError: an optional package is missing.
+    """
+    trust = Trust(_packages(allow), trust_pickle)
+    architecture = None if arch is None else _architecture(arch)
+    path = Path(os.fspath(reference)).expanduser()
+    match = _PREFIX.fullmatch(os.fspath(reference))
+    if match and match[1] in LOADERS:
+        if arch is not None:
+            raise SourceError(f"{reference}: arch= (--arch) is for files that hold weights only")
+        return LOADERS[match[1]](match[2])
+    if path.is_dir():
+        if arch is not None:
+            raise SourceError(f"{path}: is a directory; with arch= (--arch) give the weights' file")
+        return _hf(str(path))
+    if path.exists():
+        return load_file(path, FileRequest(str(reference), architecture, trust))
+    if match:
+        raise SourceError(
+            f"{shown(reference)}: unknown kind of source {match[1]!r}"
+            f"{close_to(match[1], LOADERS)}; allowed are {ALLOWED}"
+        )
+    raise SourceError(f"{shown(reference)}: no such file{_nearby(path)}; allowed are {ALLOWED}")
+
+
+def _packages(allow: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(allow, str):
+        raise SourceError(f"allow: give a sequence of package names, not the text {allow!r}")
+    return tuple(allow)
+
+
+def _architecture(reference: str) -> Callable[[], Source]:
+    match = _PREFIX.fullmatch(reference)
+    if match is None or match[1] not in ARCHITECTURES:
+        known = ", ".join(f"{prefix}:" for prefix in ARCHITECTURES)
+        raise SourceError(
+            f"arch {shown(reference)}: write a name with one of the prefixes {known} for example "
+            "timm:resnet18"
+        )
+    loader, name = ARCHITECTURES[match[1]], match[2]
+    return lambda: loader(name)
+
+
+def _nearby(path: Path) -> str:
+    """Close matches among the names beside ``path``, and a hint where it looks like a name."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f" (there is no directory {shown(path.parent)})"
+    hint = "" if path.suffix or path.parent.name else f"; a timm model is timm:{shown(path.name)}"
+    return f"{close_to(path.name, names)}{hint}"

@@ -1,0 +1,107 @@
+"""Checks that a module that came out of a file is a sound tree of modules and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnconvert.errors import SourceError
+from snnconvert.sources.archives import allowed_bytes
+from snnconvert.sources.wording import shown
+
+_MOST_PATHS = 100_000
+_REGISTERS = {"_parameters": Tensor, "_buffers": Tensor, "_modules": nn.Module}
+
+
+def checked_module(model: nn.Module, size: int, where: str) -> nn.Module:
+    """``model`` in eval mode, once it is known that walking through it ends and finds tensors.
+
+    Arguments:
+        model: as loaded from a file.
+        size: the file's size in bytes; the tensors may not take a multiple of it.
+        where: the file, for messages.
+    """
+    found = _distinct_modules(model, where)
+    _check_paths(found, where)
+    tensors = {id(t): t for module in found for t in _tensors(module)}
+    check_memory(tensors.values(), size, where)
+    for module in found:
+        module.training = False
+    return model
+
+
+def check_memory(tensors: Any, size: int, where: str) -> None:
+    """Refuses tensors without values, and tensors that claim far more than a file of ``size``."""
+    claimed = 0
+    for tensor in tensors:
+        if tensor.device.type == "meta":
+            raise SourceError(f"{where}: holds tensors without values (device 'meta')")
+        claimed += tensor.numel() * tensor.element_size()
+    if claimed > allowed_bytes(size):
+        raise SourceError(
+            f"{where}: its tensors would take {claimed} bytes, the file has {size}: refused"
+        )
+
+
+def _distinct_modules(model: nn.Module, where: str) -> list[nn.Module]:
+    """All modules in the order of a walk that visits each once, their registers checked."""
+    found: dict[int, nn.Module] = {}
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        if id(module) in found:
+            continue
+        found[id(module)] = module
+        for register, kind in _REGISTERS.items():
+            _check_register(module, register, kind, where)
+        waiting += _children(module)
+    return list(found.values())
+
+
+def _check_register(module: nn.Module, register: str, kind: type, where: str) -> None:
+    entries = vars(module).get(register)
+    sound = isinstance(entries, Mapping) and all(
+        isinstance(name, str) and (entry is None or isinstance(entry, kind))
+        for name, entry in entries.items()
+    )
+    if not sound:
+        raise SourceError(
+            f"{where}: the module {shown(type(module).__name__)} is damaged: its {register} is "
+            f"not a mapping of names to {kind.__name__}"
+        )
+
+
+def _children(module: nn.Module) -> list[nn.Module]:
+    return [child for child in vars(module)["_modules"].values() if child is not None]
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    for register in ("_parameters", "_buffers"):
+        yield from (t for t in vars(module)[register].values() if isinstance(t, torch.Tensor))
+
+
+def _check_paths(found: list[nn.Module], where: str) -> None:
+    """Refuses cycles and trees in which sharing makes the number of paths explode."""
+    parents = dict.fromkeys(map(id, found), 0)
+    for module in found:
+        for child in _children(module):
+            parents[id(child)] += 1
+    paths = dict.fromkeys(parents, 0)
+    paths[id(found[0])] = 1
+    ready = [module for module in found if parents[id(module)] == 0]
+    ordered = 0
+    while ready:
+        module = ready.pop()
+        ordered += 1
+        for child in _children(module):
+            paths[id(child)] += paths[id(module)]
+            parents[id(child)] -= 1
+            if parents[id(child)] == 0:
+                ready.append(child)
+    if ordered < len(found):
+        raise SourceError(f"{where}: a module contains itself")
+    if sum(paths.values()) > _MOST_PATHS:
+        raise SourceError(f"{where}: the tree of modules has more than {_MOST_PATHS} paths")

@@ -1,0 +1,30 @@
+"""What every source hands to the tracer: a model and example inputs that it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.export import ExportedProgram
+
+
+@dataclass(frozen=True)
+class Source:
+    """A loaded model with example inputs of batch size 2 along dimension 0.
+
+    Args:
+        name: the reference that the user gave, e.g. ``"timm:resnet18"``.
+        model: the network in eval mode, or a program that was exported earlier.
+        args: positional example inputs.
+        kwargs: keyword example inputs; what is not a tensor is a constant of the trace.
+        note: what a reader of the report should know, e.g. ``"random weights"``.
+    """
+
+    name: str
+    model: nn.Module | ExportedProgram
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""

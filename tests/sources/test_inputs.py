@@ -1,0 +1,104 @@
+"""Example inputs from text and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from snnconvert.errors import InputError
+from snnconvert.sources.inputs import parse_input
+
+
+@pytest.mark.parametrize("text", ["2,3,8,8", "2x3x8x8", " 2, 3 ,8,8 ", "float:2,3,8,8", "2X3X8X8"])
+def test_shapes_are_seeded_normal_numbers(text: str) -> None:
+    (first,), kwargs = parse_input(text)
+    (second,), _ = parse_input(text)
+    assert first.shape == (2, 3, 8, 8) and first.dtype == torch.float32 and kwargs == {}
+    assert torch.equal(first, second)
+    assert 0.5 < first.std() < 1.5
+    assert not torch.equal(first, parse_input(text, seed=1)[0][0])
+
+
+def test_kinds_of_numbers_and_several_inputs() -> None:
+    (ids, mask, x), _ = parse_input("int:2,16; bool:2,16 ;2,4")
+    assert (
+        ids.dtype == torch.int64 and ids.min() >= 0 and ids.max() < 100 and ids.unique().numel() > 9
+    )
+    assert mask.dtype == torch.bool and mask.all()
+    assert x.shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ";", "2,", "2,,3", "2,-3", "2,0", "0", "two", "2.5,3", "int:", "str:2,3", "2,3;x",
+     "1000000x1000000", "99999999999999999999,2", "9" * 500, "inputs.missing", "/", "2\x003"],
+)  # fmt: skip
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_input(text)
+
+
+def test_tensors_of_files(tmp_path: Path) -> None:
+    x, ids = torch.randn(2, 3), torch.arange(4)
+    torch.save(x, tmp_path / "one.pt")
+    torch.save([x, ids], tmp_path / "list.pt")
+    torch.save({"x": x, "ids": ids}, tmp_path / "dict.pth")
+    save_file({"x": x}, tmp_path / "x.safetensors")
+    np.save(tmp_path / "x.npy", x.numpy())
+
+    def read(name: str) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+        return parse_input(str(tmp_path / name))
+
+    assert torch.equal(read("one.pt")[0][0], x)
+    assert torch.equal(read("list.pt")[0][1], ids)
+    assert torch.equal(read("dict.pth")[1]["ids"], ids)
+    assert torch.equal(read("x.safetensors")[1]["x"], x)
+    assert torch.equal(read("x.npy")[0][0], x)
+
+
+class Bomb:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.marker,)
+
+
+def test_files_never_run_code(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    torch.save([Bomb(marker)], tmp_path / "bomb.pt")
+    np.save(tmp_path / "bomb.npy", np.array([Bomb(marker)]), allow_pickle=True)
+    for name in ("bomb.pt", "bomb.npy"):
+        with pytest.raises(InputError):
+            parse_input(str(tmp_path / name))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.pt", b""), ("a.pt", b"PK\x03\x04"), ("a.npy", b"\x93NUMPY"), ("a.safetensors", b"{}"),
+     ("a.csv", b"1,2"), ("a.npy", b"")],
+)  # fmt: skip
+def test_unreadable_files_are_named(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=name):
+        parse_input(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("value", [{}, [], {"a": 1}, [torch.zeros(1), "x"], 3, "text"])
+def test_files_must_hold_tensors(value: Any, tmp_path: Path) -> None:
+    torch.save(value, tmp_path / "a.pt")
+    with pytest.raises(InputError, match="must hold"):
+        parse_input(str(tmp_path / "a.pt"))
+
+
+def test_strings_of_numpy_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array(["x"]))
+    with pytest.raises(InputError, match=r"a\.npy"):
+        parse_input(str(tmp_path / "a.npy"))
