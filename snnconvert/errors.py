@@ -38,7 +38,7 @@ class TraceError(SnnconvertError):
 
 
 class RuleError(SnnconvertError):
-    """One or more problems of a rule file, each as ``file:line: what is wrong, what is allowed``."""
+    """Problems of a rule file, each as ``file:line: what is wrong, what is allowed``."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = tuple(problems)

@@ -145,8 +145,9 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
 
 def _enlivened(source: Source) -> Iterator[str]:
     """Randomise constant weights of an untrained model, which would hide faults, and say so."""
-    if isinstance(source.model, nn.Module) and source.note == "random weights":
-        count = randomize_constant_weights(source.model, seed=0)
+    if not isinstance(source.model, nn.Module) or source.note != "random weights":
+        return
+    if count := randomize_constant_weights(source.model, seed=0):
         yield f"{count} constant weights were given random values for this check"
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -67,7 +67,7 @@ class _Entry(_Strict):
 
 
 class _CheckFile(_Strict):
-    version: Literal[1]
+    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
     rules: _Text = "default"
     models: Annotated[
         tuple[Annotated[_Entry, BeforeValidator(_written_short)], ...], Field(min_length=1)
@@ -148,6 +148,8 @@ def _described(document: Document, errors: list[ErrorDetails]) -> Iterator[Probl
         unknown = error["type"] == "extra_forbidden"
         if not unknown and any(place[:n] in document.refused for n in range(len(place) + 1)):
             continue  # that the value could not be read has been said
+        if error["type"] == "too_short" and error["input"]:
+            continue  # its entries are wrong, and each of them is told
         line = document.key_line(place) if unknown else document.line(place)
         yield Problem(line, _WORDS[error["type"]](error))
 
@@ -193,5 +195,8 @@ _WORDS: Mapping[str, Callable[[ErrorDetails], str]] = {
     "string_too_short": _must_be("text of at least one character"),
     "tuple_type": _must_be("a list of models"),
     "too_short": lambda error: "'models' is an empty list; give at least one model",
-    "literal_error": _must_be(f"{VERSION}, the only version of this format"),
+    **dict.fromkeys(
+        ("int_type", "greater_than_equal", "less_than_equal"),
+        _must_be(f"{VERSION}, the only version of this format"),
+    ),
 }

@@ -14,20 +14,20 @@ from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
+from tqdm import tqdm
 
-from snnconvert.converter.batch_norm import fold_batch_norm
 from snnconvert.converter.binding import checked_time_steps
 from snnconvert.converter.converted import Conversion, ConvertedModule
+from snnconvert.converter.decide import decide
 from snnconvert.converter.equivalence import verify as verify_equivalence
 from snnconvert.converter.folding import why_step_by_step
-from snnconvert.converter.operations import operations
 from snnconvert.converter.placement import build_tree, place
 from snnconvert.converter.rewrite import rewrite
-from snnconvert.converter.streams import Domain, find_streams
 from snnconvert.converter.telescope import telescope
 from snnconvert.converter.trace import TracedModel, trace
 from snnconvert.errors import ConversionError, InputError, RuleError
-from snnconvert.rules import Plan, RuleSet, load_rules, match
+from snnconvert.rules import RuleSet, load_rules
+from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
 
 
@@ -70,54 +70,66 @@ def convert(
     rule_set = load_rules(rules)
     if time_steps is not None:
         rule_set = replace(rule_set, time_steps=checked_time_steps(time_steps))
-    traced = trace(source.model, source.args, source.kwargs)
-    snn = convert_traced(traced, rule_set, strict=strict)
-    if verify:
-        module = source.model if isinstance(source.model, nn.Module) else None
-        snn.report = verify_equivalence(module, snn)
-        if not snn.report.passed:
-            warnings.warn(snn.report.verdict(), NotEquivalentWarning, stacklevel=2)
+    snn = convert_source(
+        source, rule_set, strict=strict, progress=progress, verification={} if verify else None
+    )
+    if snn.report is not None and not snn.report.passed:
+        warnings.warn(snn.report.verdict(), NotEquivalentWarning, stacklevel=2)
     return snn
 
 
-def convert_traced(traced: TracedModel, rules: RuleSet, *, strict: bool = False) -> ConvertedModule:
-    """Convert a traced model: match, place, rewrite, telescope."""
-    source = traced
-    if rules.fold_batch_norm:
-        traced = fold_batch_norm(source)
-    seen = operations(traced)
-    everything = match(rules, list(seen.values()))
-    encoded = frozenset(
-        node
-        for node, decision in zip(seen, everything.decisions, strict=True)
-        if decision.action == "encode"
-    )
-    streams = find_streams(traced, encoded)
-    carried = [n for n in seen if streams.domains[n] is Domain.STREAM]
-    if not carried:
+def convert_source(
+    source: Source,
+    rules: RuleSet,
+    *,
+    strict: bool = False,
+    progress: bool = False,
+    verification: Mapping[str, Any] | None = None,
+) -> ConvertedModule:
+    """Run the pipeline on a loaded model.
+
+    Args:
+        source: the model and the inputs to trace it on.
+        rules: the resolved rules.
+        strict: a rule of the user's that takes nothing is an error.
+        progress: show the stages as a progress bar on stderr.
+        verification: keyword arguments of `verify`; None: not verified.
+    """
+    total = 2 if verification is None else 3
+    with tqdm(
+        total=total, disable=not progress, leave=False, bar_format="{n}/{total} {desc}"
+    ) as bar:
+        _begin(bar, "tracing")
+        traced = trace(source.model, source.args, source.kwargs)
+        _begin(bar, "converting")
+        snn = convert_traced(traced, rules, strict=strict, note=source.note)
+        if verification is not None:
+            _begin(bar, "verifying")
+            module = source.model if isinstance(source.model, nn.Module) else None
+            snn.report = verify_equivalence(module, snn, **verification)
+    return snn
+
+
+def convert_traced(
+    traced: TracedModel, rules: RuleSet, *, strict: bool = False, note: str = ""
+) -> ConvertedModule:
+    """Convert a traced model: decide, place, rewrite, telescope."""
+    decided = decide(traced, rules)
+    if not decided.decisions:
         raise ConversionError(
             "no input is coded: the model has no floating-point input and no rule with "
             "'action: encode' takes an embedding of its ids, so nothing would change over time. "
             "Pass floating-point inputs, or name the node where the stream starts in a rule"
         )
-    plan = match(rules, [seen[node] for node in carried])
-    if strict and plan.unused:
-        raise RuleError(list(plan.explain_unused()))
-    tree = build_tree(traced)
-    decisions = dict(zip(carried, plan.decisions, strict=True))
-    graph = telescope(rewrite(traced, streams, place(traced, tree, decisions)))
-    conversion = Conversion(
-        source=source,
-        traced=traced,
-        rules=rules,
-        plan=plan,
-        encoded=encoded,
-        streams=streams,
-        step_by_step=streams.unfoldable,
-        notes=_notes(traced, plan),
-    )
+    if strict and decided.plan.unused:
+        raise RuleError(list(decided.plan.explain_unused()))
+    tree = build_tree(decided.traced)
+    replacements = place(decided.traced, tree, decided.decisions)
+    graph = telescope(rewrite(decided.traced, decided.streams, replacements))
+    notes = (*filter(None, [note]), *traced.notes, *decided.plan.explain_unused())
+    conversion = Conversion(traced, rules, decided, decided.streams.unfoldable, notes)
     snn = ConvertedModule(conversion, tree, graph)
-    if not streams.unfoldable and (reason := why_step_by_step(snn)):
+    if not conversion.step_by_step and (reason := why_step_by_step(snn)):
         snn.conversion = replace(conversion, step_by_step=reason)
     return snn.eval()
 
@@ -129,22 +141,24 @@ def as_source(
     """Return a model of any form with the inputs to trace it on."""
     if isinstance(model, nn.Module | ExportedProgram):
         source = Source(type(model).__name__, model)
-        if example_inputs is None and isinstance(model, nn.Module):
-            raise InputError(
-                "a module needs example_inputs to be traced: a tuple of positional or a dict of "
-                "keyword inputs, batch first"
-            )
     else:
-        from snnconvert.sources.load import load_source
-
         source = load_source(model)
+    given = example_inputs is not None or source.args or source.kwargs
+    if not given and isinstance(source.model, nn.Module):
+        raise InputError(
+            f"{source.name} needs example_inputs to be traced: a tuple of positional or a dict of "
+            "keyword inputs, batch first"
+        )
     if isinstance(example_inputs, Mapping):
         return replace(source, args=(), kwargs=dict(example_inputs))
     if example_inputs is not None:
-        given = example_inputs if isinstance(example_inputs, tuple | list) else (example_inputs,)
-        return replace(source, args=tuple(given), kwargs={})
+        several = isinstance(example_inputs, tuple | list)
+        args = tuple(example_inputs) if several else (example_inputs,)
+        return replace(source, args=args, kwargs={})
     return source
 
 
-def _notes(traced: TracedModel, plan: Plan) -> tuple[str, ...]:
-    return (*traced.notes, *plan.explain_unused())
+def _begin(bar: Any, stage: str) -> None:
+    bar.set_description_str(stage, refresh=False)
+    bar.update()
+    bar.refresh()

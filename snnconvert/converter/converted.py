@@ -13,14 +13,15 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.binding import bind_inputs, checked_time_steps
+from snnconvert.converter.decide import Decided
 from snnconvert.converter.graph_code import compile_graph, with_literals
 from snnconvert.converter.placement import Container
-from snnconvert.converter.streams import Streams
 from snnconvert.converter.trace import TracedModel
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
-from snnconvert.rules import Plan, RuleSet
+from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.rules import RuleSet
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,21 +35,16 @@ class Conversion:
 
     Attributes:
         source: the source's graph.
-        traced: the graph that was rewritten; the source's, but where BatchNorm was folded.
         rules: the resolved rule set.
-        plan: which rule took which node.
-        encoded: nodes of the traced graph where a stream starts.
-        streams: what depends on what in the traced graph.
+        decided: the graph that was rewritten (the source's, but where BatchNorm was folded), and
+            what the rules made of it.
         step_by_step: why time steps run one by one; empty where they run as one batch.
         notes: what a reader of the report should know.
     """
 
     source: TracedModel
-    traced: TracedModel
     rules: RuleSet
-    plan: Plan
-    encoded: frozenset[fx.Node]
-    streams: Streams
+    decided: Decided
     step_by_step: str
     notes: tuple[str, ...] = ()
 
@@ -136,7 +132,7 @@ class ConvertedModule(nn.Module):
         Raises:
             InputError: an input does not fit, or time lengths differ.
         """
-        leaves, steps = bind_inputs(self.conversion.traced, args, kwargs, timed=True)
+        leaves, steps = bind_inputs(self.conversion.source, args, kwargs, timed=True)
         steps = self.time_steps if steps is None else steps
         clock = Clock(steps, total=steps, encoding=self._encoding)
         return self._structured(self.propagate(leaves, clock))
@@ -148,7 +144,7 @@ class ConvertedModule(nn.Module):
 
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
         """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
-        leaves, steps = bind_inputs(self.conversion.traced, args, kwargs, timed=True)
+        leaves, steps = bind_inputs(self.conversion.source, args, kwargs, timed=True)
         steps = self.time_steps if steps is None else steps
         clock = Clock(steps, total=steps, encoding=self._encoding)
         return self._structured(self._run(leaves, clock))
@@ -161,13 +157,13 @@ class ConvertedModule(nn.Module):
         Raises:
             StateError: a shape, or a held input, differs from those of the earlier steps.
         """
-        leaves, _ = bind_inputs(self.conversion.traced, args, kwargs, timed=False)
+        leaves, _ = bind_inputs(self.conversion.source, args, kwargs, timed=False)
         if self._online is None:
             clock = Clock(1, total=self.time_steps, encoding=self._encoding)
             self._online = _Online(clock, [None] * len(leaves))
         online = self._online
         inputs = [
-            _carried(before, now, coded, self.conversion.traced.inputs[i].name)
+            _carried(before, now, coded, self.conversion.source.inputs[i].name)
             for i, (before, now, coded) in enumerate(
                 zip(online.inputs, leaves, self._coded, strict=True)
             )
@@ -204,11 +200,11 @@ class ConvertedModule(nn.Module):
         """
         steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
-        leaves, _ = bind_inputs(self.conversion.traced, args, kwargs, timed=False)
+        leaves, _ = bind_inputs(self.conversion.source, args, kwargs, timed=False)
         inputs = [
             chosen.cumulative(x, 0, steps, steps, given.name) if coded else x
             for x, coded, given in zip(
-                leaves, self._coded, self.conversion.traced.inputs, strict=True
+                leaves, self._coded, self.conversion.source.inputs, strict=True
             )
         ]
         return self._structured(self._run(inputs, Clock(steps, total=steps, encoding=chosen)))
@@ -227,14 +223,14 @@ class ConvertedModule(nn.Module):
 
     @property
     def _coded(self) -> list[bool]:
-        return [given.role == "coded" for given in self.conversion.traced.inputs]
+        return [given.role == "coded" for given in self.conversion.source.inputs]
 
     @property
     def _encoding(self) -> Encoding:
         return encoding_named(self.conversion.rules.encoding)
 
     def _structured(self, leaves: list[Any]) -> Any:
-        return pytree.tree_unflatten(leaves, self.conversion.traced.out_spec)
+        return pytree.tree_unflatten(leaves, self.conversion.source.out_spec)
 
     def _call(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run the graph on the cumulative inputs of ``clock.steps`` folded steps."""
@@ -270,8 +266,8 @@ class ConvertedModule(nn.Module):
     @property
     def _time_dims(self) -> list[int | None]:
         """The dimension of each output leaf that holds the folded time; None where none does."""
-        graph = self.conversion.traced.graph
-        dims = self.conversion.streams.time_dims
+        graph = self.conversion.decided.traced.graph
+        dims = self.conversion.decided.streams.time_dims
         leaves = pytree.tree_leaves(next(n for n in graph.nodes if n.op == "output").args[0])
         return [dims[y][0] if isinstance(y, fx.Node) and y in dims else None for y in leaves]
 
@@ -281,7 +277,11 @@ class ConvertedModule(nn.Module):
         after = _placement(self)
         if before != after and before is not None and after is not None:
             # The graph names dtypes and devices of the tensors that it creates.
-            self.graph = with_literals(self.graph, {before[0]: after[0]}, after[1])
+            dtypes = {before[0]: after[0]}
+            self.graph = with_literals(self.graph, dtypes, after[1])
+            for operator in self.modules():
+                if isinstance(operator, TDOperator):
+                    operator.follow_dtypes(dtypes)
             self._function = None
         if self._online is not None:
             self._online = self._online.mapped(fn)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from snnconvert.converter.batch_norm import fold_batch_norm
 from snnconvert.converter.operations import operations
 from snnconvert.converter.streams import Domain, Streams, find_streams
 from snnconvert.converter.trace import TracedModel
@@ -18,6 +19,7 @@ class Decided:
     """What becomes of a trace under a rule set.
 
     Attributes:
+        traced: what was decided on: the trace, with BatchNorms folded where the rules ask for it.
         operations: every node that computes a tensor, as rules see it.
         encoded: nodes where a stream starts inside the graph.
         streams: what depends on what.
@@ -25,6 +27,7 @@ class Decided:
         plan: the same decisions, and the rules that take nothing.
     """
 
+    traced: TracedModel
     operations: Mapping[fx.Node, Operation]
     encoded: frozenset[fx.Node]
     streams: Streams
@@ -33,7 +36,9 @@ class Decided:
 
 
 def decide(traced: TracedModel, rules: RuleSet) -> Decided:
-    """Match a trace against rules; nothing is changed."""
+    """Match a trace against rules; the trace is not changed."""
+    if rules.fold_batch_norm:
+        traced = fold_batch_norm(traced)
     seen = operations(traced)
     everything = match(rules, list(seen.values()))
     encoded = frozenset(
@@ -45,4 +50,4 @@ def decide(traced: TracedModel, rules: RuleSet) -> Decided:
     carried = [node for node in seen if streams.domains[node] is Domain.STREAM]
     plan = match(rules, [seen[node] for node in carried])
     decisions = dict(zip(carried, plan.decisions, strict=True))
-    return Decided(seen, encoded, streams, decisions, plan)
+    return Decided(traced, seen, encoded, streams, decisions, plan)

@@ -115,7 +115,7 @@ def verify(
     if time_steps < 2:
         raise InputError(f"time_steps must be at least 2 to see a change, received {time_steps}")
     tolerance = TOLERANCES[dtype] if tolerance is None else tolerance
-    traced = snn.conversion.traced
+    traced = snn.conversion.source
     if drawn := random_nodes(traced.graph):
         raise VerificationError(
             f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "
@@ -161,7 +161,7 @@ def _has_nan(y: Any) -> bool:
 def _input_leaves(
     snn: ConvertedModule, inputs: Sequence[Any] | Mapping[str, Any] | None, dtype: torch.dtype
 ) -> list[Any]:
-    traced = snn.conversion.traced
+    traced = snn.conversion.source
     if inputs is None:
         leaves = [given.example for given in traced.inputs]
     else:
@@ -176,7 +176,7 @@ def _cast(x: Any, dtype: torch.dtype) -> Any:
 
 def _converted_outputs(twin: ConvertedModule, run: _Run) -> list[Any]:
     """Return the cumulative outputs of the converted module on the run's increments."""
-    given = twin.conversion.traced.inputs
+    given = twin.conversion.source.inputs
     increments = [
         run.encoding.increments(x, run.time_steps, i.name) if i.role == "coded" else x
         for x, i in zip(run.leaves, given, strict=True)
@@ -190,7 +190,7 @@ def _accumulated(y: Any) -> Any:
 
 
 def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:
-    spec = snn.conversion.traced.out_spec
+    spec = snn.conversion.source.out_spec
     paths = pytree.tree_leaves_with_path(pytree.tree_unflatten([0] * count, spec))
     return [pytree.keystr(path).strip("[]'.") or "output" for path, _ in paths]
 

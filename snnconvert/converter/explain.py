@@ -28,7 +28,8 @@ class ExplainedNode:
         name: of the node, as reports name it.
         path: module path, empty for the root.
         kind: op kind.
-        shape: sizes of the result, ``B`` where one depends on the batch; empty for no tensor.
+        shape: sizes of the result, ``B`` where one depends on the batch; None where the result is
+            not one tensor.
         over_time: ``stream``, ``held`` or ``static``; rules apply to streams only.
         action: what becomes of it; empty where it is constant in time.
         rule: name of the rule that takes it, or None.
@@ -39,7 +40,7 @@ class ExplainedNode:
     name: str
     path: str
     kind: str
-    shape: tuple[int | str, ...]
+    shape: tuple[int | str, ...] | None
     over_time: str
     action: str
     rule: str | None
@@ -80,11 +81,12 @@ def explain(source: Source, rules: RuleSet) -> Explanation:
 
 def _explained(operation: Operation, domain: Domain, decision: Decision | None) -> ExplainedNode:
     rule = decision.rule if decision else None
+    sizes = operation.facts.get("shape")
     return ExplainedNode(
         name=operation.name,
         path=operation.path,
         kind=operation.kind,
-        shape=tuple("B" if n == "batch" else n for n in operation.facts.get("shape", ())),
+        shape=None if sizes is None else tuple("B" if n == "batch" else n for n in sizes),
         over_time=OVER_TIME[domain],
         action=decision.action if decision else "",
         rule=rule.name if rule else None,

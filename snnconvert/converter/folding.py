@@ -29,7 +29,7 @@ def why_step_by_step(snn: ConvertedModule) -> str:
         encoding.cumulative(g.example, 0, _STEPS, _STEPS, g.name)
         if g.role == "coded"
         else g.example
-        for g in snn.conversion.traced.inputs
+        for g in snn.conversion.source.inputs
     ]
     with torch.no_grad():
         one_by_one = snn.run_step_by_step(leaves, Clock(_STEPS, total=_STEPS, encoding=encoding))

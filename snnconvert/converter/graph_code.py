@@ -11,6 +11,8 @@ import torch
 import torch.utils._pytree as pytree
 from torch import fx
 
+from snnconvert.converter.wide import WIDE
+
 _COMPLEX = {torch.float64: torch.complex128, torch.float32: torch.complex64}
 _serial = itertools.count()
 
@@ -46,6 +48,8 @@ def with_literals(
     for node in graph.nodes:
         new = copy.node_copy(node, lambda n: copies[n])
         new.args, new.kwargs = pytree.tree_map(literal, (new.args, new.kwargs))
+        if torch.float64 in dtypes.values():
+            new.target = WIDE.get(new.target, new.target)
         copies[node] = new
     return copy
 

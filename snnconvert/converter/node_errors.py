@@ -49,7 +49,7 @@ def compare_nodes(
     errors = NodeErrors()
     reached: list[list[Any]] = []
     clock = Clock(1, total=time_steps, encoding=encoding)
-    given = twin.conversion.traced.inputs
+    given = twin.conversion.source.inputs
     for t in range(time_steps):
         clock.start = t
         expected, outputs = reference.values(leaves, encoding, t, time_steps)

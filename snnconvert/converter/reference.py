@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from snnconvert.converter.graph_code import with_literals
 from snnconvert.converter.placement import build_tree
 from snnconvert.converter.trace import TracedModel
+from snnconvert.converter.wide import WIDE
 from snnconvert.ops.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Reference:
     def __init__(self, conversion: Conversion, dtype: torch.dtype) -> None:
         traced = conversion.source
         self.given = traced.inputs
-        self.encoded = frozenset(node.name for node in conversion.encoded)
+        self.encoded = frozenset(node.name for node in conversion.decided.encoded)
         self.graph = with_literals(traced.graph, {floating_dtype(traced): dtype}, None)
         self.tree = copy.deepcopy(build_tree(traced)).to(dtype)
 
@@ -94,6 +95,8 @@ class _Pinned(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         args, kwargs = pytree.tree_map(self._literal, (args, dict(kwargs or {})))
+        if self.wanted is torch.float64:
+            func = WIDE.get(func, func)
         return pytree.tree_map(self._literal, func(*args, **kwargs))
 
     def _literal(self, value: Any) -> Any:

@@ -149,7 +149,7 @@ class EquivalenceReport:
 def kind_rows(snn: ConvertedModule, errors: Mapping[str, float]) -> tuple[KindRow, ...]:
     """Group the nodes of a conversion by op kind and rule."""
     groups: dict[tuple[str, str, str], list[float | None]] = {}
-    for decision in snn.conversion.plan.decisions:
+    for decision in snn.conversion.decided.plan.decisions:
         rule = decision.rule.name if decision.rule is not None else "(none)"
         key = (decision.operation.kind, rule, decision.action)
         groups.setdefault(key, []).append(errors.get(decision.operation.name))

@@ -10,6 +10,7 @@ import torch.utils._pytree as pytree
 from torch import Tensor, nn
 
 from snnconvert.errors import InputError
+from snnconvert.sources.examples import NO_EXAMPLE
 from snnconvert.sources.inputs import parse_input
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
@@ -57,7 +58,8 @@ class ModelRequest:
 def _with_inputs(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Source:
     """The source with these tensors as inputs; its constants, such as a flag, stay."""
     constants = {k: v for k, v in source.kwargs.items() if not _has_tensor(v)}
-    return replace(source, args=args, kwargs={**constants, **kwargs})
+    note = source.note.replace(NO_EXAMPLE, "").removesuffix("; ")
+    return replace(source, args=args, kwargs={**constants, **kwargs}, note=note)
 
 
 def _has_tensor(value: Any) -> bool:

@@ -43,7 +43,7 @@ def save(snn: ConvertedModule, path: str | os.PathLike[str]) -> None:
     manifest = {
         "format": FORMAT,
         "version": __version__,
-        "notes": conversion.source.notes,
+        "notes": conversion.notes,
         "report": None if snn.report is None else snn.report.to_dict(),
     }
     extra = {
@@ -77,7 +77,8 @@ def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> Converte
         raise SavedFileError(str(error)) from error
     rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
     traced = traced_from(program)
-    snn = convert_traced(replace(traced, notes=tuple(manifest["notes"])), rule_set)
+    snn = convert_traced(replace(traced, notes=()), rule_set)
+    snn.conversion = replace(snn.conversion, notes=tuple(manifest["notes"]))
     if manifest["report"] is not None:
         snn.report = EquivalenceReport.from_dict(manifest["report"])
     return snn

@@ -6,6 +6,9 @@ that each came from, and shapes in terms of a symbolic batch size.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import re
 import traceback
 import warnings
@@ -180,11 +183,32 @@ def _qualified(kind: type) -> str:
 def _export(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, dynamic: bool
 ) -> ExportedProgram:
+    # Export marks the tensors that it is given, so it gets copies.
+    args, kwargs = pytree.tree_map(_copied, (args, kwargs))
     shapes = _dynamic_shapes(args, kwargs) if dynamic else None
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings(), _quiet_export():
         # Recurrent modules list their own weights anew at each call, which export remarks on.
-        warnings.filterwarnings("ignore", message=".*were? assigned during export", append=False)
+        warnings.filterwarnings("ignore", message=".*were? assigned during export")
         return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
+
+
+def _copied(x: Any) -> Any:
+    return x.detach().clone() if isinstance(x, Tensor) else x
+
+
+@contextlib.contextmanager
+def _quiet_export() -> Iterator[None]:
+    """Keep torch from printing the whole partial graph where an export fails."""
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._export")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _dynamic_shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ShapesCollection:

@@ -17,15 +17,21 @@ from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import RLock
 from typing import Any, Generic, TypeVar
 
 import torch
+from tqdm import tqdm
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
-_BEGUN = "begun"  # what a worker sends when it begins a task: from here on its time counts
 _STARTS_WITHIN = 300.0  # seconds that a new process may take to import everything
 _ENDS_WITHIN = 10.0  # seconds that a process may take to end once its pipe has
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a worker sends when it begins a task: from here on its time counts."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ def run_in_workers(
     """Yield each task with what ``function`` returned for it, in the order in which they finish.
 
     Args:
-        function: importable by its name; it must not raise.
+        function: importable by its name; it must not raise, nor return None.
         tasks: picklable.
         jobs: number of processes.
         timeout: seconds that a task may take, without the start of its process; None: any.
@@ -100,11 +106,12 @@ class _Worker(Generic[Task, Answer]):
         self.process.start()
         theirs.close()  # so that the pipe ends when the process does
         self.task: Task
+        self.idle = True
         self.timeout: float | None = None
         self.began = self.deadline = 0.0
 
     def give(self, task: Task, timeout: float | None) -> None:
-        self.task, self.timeout = task, timeout
+        self.task, self.timeout, self.idle = task, timeout, False
         self.began = time.monotonic()
         self.deadline = self.began + _STARTS_WITHIN
         with contextlib.suppress(OSError):  # it has died; answer() will say so
@@ -115,8 +122,9 @@ class _Worker(Generic[Task, Answer]):
         try:
             while self.pipe.poll():
                 received = self.pipe.recv()
-                if received != _BEGUN:
+                if not isinstance(received, _Begun):
                     answer: Answer = received
+                    self.idle = True
                     return answer
                 self.began = time.monotonic()
                 self.deadline = self.began + (self.timeout or float("inf"))
@@ -127,9 +135,12 @@ class _Worker(Generic[Task, Answer]):
         return None
 
     def stop(self) -> None:
+        self.pipe.close()  # an idle process ends by itself then, and cleans up
+        if not self.idle:
+            self.process.kill()
+        self.process.join(_ENDS_WITHIN)
         self.process.kill()
         self.process.join()
-        self.pipe.close()
         self.log.unlink(missing_ok=True)
 
     def _lost(self, reason: str) -> Lost:
@@ -155,6 +166,7 @@ def _serve(pipe: Connection, function: Callable[[Any], Any], threads: int | None
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    tqdm.set_lock(RLock())  # its own lock is the system's, and outlives a process that is killed
     if threads is not None:
         torch.set_num_threads(threads)
     while True:
@@ -163,5 +175,5 @@ def _serve(pipe: Connection, function: Callable[[Any], Any], threads: int | None
         except EOFError:
             return
         os.truncate(log, 0)
-        pipe.send(_BEGUN)
+        pipe.send(_Begun())
         pipe.send(function(task))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, nn
 
@@ -134,6 +135,12 @@ class TDOperator(nn.Module):
             ConversionError: the operator cannot represent the call.
         """
         raise ConversionError(f"{cls.__name__} stands for no ATen call; use TemporalDifference(fn)")
+
+    def follow_dtypes(self, dtypes: Mapping[torch.dtype, torch.dtype]) -> None:
+        """Replace the dtypes that the operator was made with (a softmax pinned to float32)."""
+        for name, value in vars(self).items():
+            if isinstance(value, torch.dtype):
+                setattr(self, name, dtypes.get(value, value))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)

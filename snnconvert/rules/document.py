@@ -188,7 +188,7 @@ def _compose(text: str) -> yaml.Node:
         root = loader.get_node() if loader.check_node() else None
         if loader.check_node():
             raise _Refused(
-                loader.event_line(), "a second YAML document; a rule file is a single one"
+                loader.event_line(), "a second YAML document; the file is to be a single one"
             )
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -201,7 +201,7 @@ def _compose(text: str) -> yaml.Node:
         line = 1 if loader is None else loader.get_mark().line + 1
         raise _Refused(line, "not valid YAML: a character or version out of range") from None
     if root is None:
-        raise _Refused(1, "the file is empty; a rule file starts with 'version: 1'")
+        raise _Refused(1, "the file is empty; it is to start with 'version: 1'")
     return root
 
 
@@ -304,7 +304,7 @@ class _Builder:
 
     def _refuse_tag(self, node: yaml.Node, location: Location, line: int) -> None:
         tag = node.tag.replace(_TAG, "!!")
-        text = f"the tag {received(tag)} is not allowed; a rule file holds plain values only"
+        text = f"the tag {received(tag)} is not allowed; the file may hold plain values only"
         return self._refuse(text, location, line)
 
     def _refuse(self, text: str, location: Location, line: int) -> None:

@@ -97,7 +97,7 @@ def _read_file(path: Path) -> RuleText:
     origin = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
     try:
         if path.is_dir():
-            raise Unreadable(f"{origin}: is a directory, not a rule file")
+            raise Unreadable(f"{origin}: is a directory, not a file")
         if not path.exists():
             raise Unreadable(f"{origin}: there is no such file")
         if not path.is_file():

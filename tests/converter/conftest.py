@@ -8,10 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from snnconvert.converter.converted import ConvertedModule
-from snnconvert.converter.operations import operations
 from snnconvert.converter.placement import build_tree, place
 from snnconvert.converter.rewrite import rewrite
-from snnconvert.converter.streams import Domain
 
 
 @pytest.fixture(autouse=True)
@@ -137,13 +135,8 @@ def network(request):
 def plain_form(snn: ConvertedModule) -> ConvertedModule:
     """The conversion before telescoping: every operator on increments."""
     conversion = snn.conversion
-    traced = conversion.traced
-    carried = [
-        node
-        for node in operations(traced)
-        if conversion.streams.domains[node] is Domain.STREAM
-    ]
-    tree = build_tree(traced)
-    decisions = dict(zip(carried, conversion.plan.decisions, strict=True))
-    graph = rewrite(traced, conversion.streams, place(traced, tree, decisions))
+    decided = conversion.decided
+    tree = build_tree(decided.traced)
+    replacements = place(decided.traced, tree, decided.decisions)
+    graph = rewrite(decided.traced, decided.streams, replacements)
     return ConvertedModule(conversion, tree, graph)

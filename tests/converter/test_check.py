@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from snnconvert.converter import check
 from snnconvert.converter.check import (
     CheckResult,
     CheckTask,
@@ -13,6 +14,7 @@ from snnconvert.converter.check import (
 )
 from snnconvert.converter.check_list import CheckEntry
 from snnconvert.converter.check_report import results_to_json, results_to_markdown, summary
+from snnconvert.converter.workers import Lost
 from snnconvert.errors import InputError, RuleError
 from snnconvert.rules import load_rules
 from tests.small_models import RULES, SOURCE
@@ -85,7 +87,7 @@ def test_constant_weights_of_untrained_models_are_randomised(monkeypatch, tmp_pa
         "from torch import nn\n"
         "from snnconvert.sources.source import Source\n"
         "def zero(note):\n"
-        "    model = nn.Linear(3, 2)\n"
+        "    model = nn.Linear(3, 2, bias=False)\n"
         "    nn.init.zeros_(model.weight)\n"
         "    return Source('zero', model.eval(), (torch.randn(2, 3),), note=note)\n"
         "def untrained(): return zero('random weights')\n"
@@ -126,9 +128,17 @@ def test_skipped_models_are_listed_and_not_run():
     assert results == [CheckResult("dying", "skipped", reason="it dies")]
 
 
-def test_a_model_that_takes_too_long_is_an_error():
-    (result,) = check_models([entry("sleeping")], timeout=1.0)
-    assert (result.status, result.reason) == ("error", "stopped after 1 seconds")
+def test_a_model_whose_process_is_lost_is_an_error(monkeypatch):
+    asked = []
+
+    def lose(function, tasks, *settings):
+        asked.append((function, *settings))
+        return ((task, Lost("stopped after 5 seconds", 5.0)) for task in tasks)
+
+    monkeypatch.setattr(check, "run_in_workers", lose)
+    results = list(check_models([entry("shifted")], jobs=2, timeout=5.0))
+    assert results == [CheckResult("shifted", "error", None, 5.0, "stopped after 5 seconds")]
+    assert asked == [(check_model, 2, 5.0, 1)]
 
 
 def test_reports():

@@ -52,13 +52,13 @@ def test_paths_are_relative_to_the_list_and_names_are_no_paths(read, tmp_path):
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("", ["1: the file must be a mapping of version, rules, models; received nothing"]),
+        ("", ["1: the file is empty"]),
         ("- a", ["1: the file must be a mapping of version, rules, models; received a list"]),
         (
             "models: []\nrule: default",
             [
-                "1: 'models' is an empty list",
                 "1: 'version' is missing; add it, as in version: 1",
+                "1: 'models' is an empty list",
                 "2: unknown key 'rule'; did you mean 'rules'?",
             ],
         ),

@@ -190,7 +190,9 @@ def test_mutation_a_bias_counted_at_every_step_fails(tmp_path):
 
 
 def test_keep_is_right_for_what_is_linear(tmp_path):
-    rules = rules_file(tmp_path, "  - {name: linear, match: {op: conv, path: conv1}, action: keep}\n")
+    rules = rules_file(
+        tmp_path, "  - {name: linear, match: {op: conv, path: conv1}, action: keep}\n"
+    )
     snn = snnconvert.convert(TinyCNN().eval(), (torch.randn(2, 1, 8, 8),), rules)
     assert snn.report.passed
 

@@ -79,7 +79,9 @@ def test_state_follows_to_and_copies(cnn):
     twin = copy.deepcopy(cnn)
     torch.testing.assert_close(twin.step(x[1]), cnn.step(x[1]))
     wide = copy.deepcopy(cnn).double()
-    torch.testing.assert_close(wide.step(x[2].double()).float(), cnn.step(x[2]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        wide.step(x[2].double()).float(), cnn.step(x[2]), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_copies_are_apart(cnn):
@@ -134,9 +136,7 @@ def test_gradients_reach_the_shared_parameters(cnn):
 
 
 def test_truth_values_are_returned_as_they_are():
-    snn = snnconvert.convert(
-        Gated().eval(), (torch.randn(2, 4), torch.randn(2, 4)), verify=False
-    )
+    snn = snnconvert.convert(Gated().eval(), (torch.randn(2, 4), torch.randn(2, 4)), verify=False)
     h, _, positive = snn(torch.randn(3, 2, 4), torch.randn(3, 2, 4))
     assert positive.dtype is torch.bool
     assert torch.equal(positive, h.cumsum(0) > 0)

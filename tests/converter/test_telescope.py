@@ -16,7 +16,7 @@ def increments_of(snn, steps: int = 3):
         torch.randn(steps, *given.example.shape, dtype=torch.float64)
         if given.role == "coded"
         else given.example
-        for given in snn.conversion.traced.inputs
+        for given in snn.conversion.source.inputs
     ]
 
 
@@ -26,7 +26,7 @@ def run(snn, leaves, steps: int = 3, step_by_step: bool = False):
     clock = Clock(steps, total=steps, encoding=Uniform())
     summed = [
         x.cumsum(0) if given.role == "coded" else x
-        for x, given in zip(leaves, snn.conversion.traced.inputs, strict=True)
+        for x, given in zip(leaves, snn.conversion.source.inputs, strict=True)
     ]
     with torch.no_grad():
         if step_by_step:
@@ -91,7 +91,7 @@ def test_mutation_a_product_as_linear_shows_in_the_plain_form(monkeypatch):
 def test_masks_stay_constant_in_time_and_embeddings_are_coded():
     inputs = {"ids": torch.randint(0, 11, (2, 5)), "mask": torch.ones(2, 5, dtype=torch.long)}
     snn = snnconvert.convert(TinyLM().eval(), inputs, verify=False)
-    names = {node.name for node in snn.conversion.encoded}
+    names = {node.name for node in snn.conversion.decided.encoded}
     assert len(names) == 1  # the token embedding; the positions' is derived from the mask
     out = snn.simulate(**inputs, time_steps=4, encoding="uniform")["logits"]
     assert not torch.allclose(out[0], out[-1])

@@ -118,7 +118,8 @@ def test_step_equals_forward(mask: str, batched: bool, batch_first: bool) -> Non
     ann = _ann(batch_first)
     operator = TDMultiheadAttention.from_ann(ann)
     x_seq, held = _streams(ann, batched), _masks(batched)[mask]
-    steps = [operator.step(*(x[t] for x in x_seq), **held) for t in range(T)]
+    query, key, value = x_seq
+    steps = [operator.step(query[t], key[t], value[t], **held) for t in range(T)]
     for got, expected in zip(zip(*steps, strict=True), operator(*x_seq, **held), strict=True):
         torch.testing.assert_close(torch.stack(got), expected, rtol=1e-11, atol=1e-12)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ class Case:
     """An operator, what it must equal on cumulative inputs, its inputs' shapes for one step."""
 
     name: str
-    make: Callable[[], tuple[nn.Module, Callable[..., Any]]]
+    make: Callable[[], tuple[Any, Callable[..., Any]]]
     shapes: tuple[tuple[int, ...], ...]
     held: dict[str, Any] = field(default_factory=dict)
 
@@ -236,7 +236,7 @@ def assert_exact(
             assert error <= tolerance, f"step {t}: relative error {error:.2e}"
 
 
-def run_steps(operator: nn.Module, x_seq: list[Tensor], held: dict[str, Any]) -> Any:
+def run_steps(operator: Any, x_seq: Sequence[Tensor], held: dict[str, Any]) -> Any:
     outputs = [operator.step(*(x[t] for x in x_seq), **held) for t in range(len(x_seq[0]))]
     return pytree.tree_map(lambda *leaves: torch.stack(leaves), *outputs)
 

@@ -51,7 +51,7 @@ def test_a_byte_order_mark_is_no_content() -> None:
 @pytest.mark.parametrize(
     ("content", "line", "text"),
     [
-        ("", 1, "the file is empty; a rule file starts with 'version: 1'"),
+        ("", 1, "the file is empty; it is to start with 'version: 1'"),
         ("# nothing\n\n", 1, "the file is empty"),
         ("a: 1\n---\nb: 2\n", 2, "a second YAML document"),
         ("a: 1\nb: [1\nc: 2\n", 3, "not valid YAML"),

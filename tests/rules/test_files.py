@@ -65,7 +65,7 @@ def test_an_unknown_bundled_name_lists_those_there_are() -> None:
 
 def test_what_is_no_rule_file_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.yaml") == f"{tmp_path}/none.yaml: there is no such file"
-    assert refusal(tmp_path) == f"{tmp_path}: is a directory, not a rule file"
+    assert refusal(tmp_path) == f"{tmp_path}: is a directory, not a file"
     assert refusal(tmp_path / "a\0.yaml").endswith("a\\x00.yaml: there is no such file")
     assert refusal("\ud800.yaml") == "\\ud800.yaml: there is no such file"
     assert "cannot be read" in refusal("x" * 5000 + ".yaml")

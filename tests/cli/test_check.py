@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snnconvert.cli import check
+from snnconvert.converter.check import CheckResult
+
+LIST = """\
+version: 1
+models:
+  - python:small_networks:shifted
+  - model: python:small_networks:shifted
+    rules: keep-adds.yaml
+  - model: hf-tiny:longformer
+    skip: shapes depend on data
+"""
+RESULTS = {
+    "python:small_networks:shifted": ("passed", 1e-16, "", ("fine",)),
+    "python:small_networks:shifted (rules keep-adds.yaml)": ("failed", 0.5, "NOT equivalent", ()),
+    "hf-tiny:longformer": ("skipped", None, "shapes depend on data", ()),
+}
+
+
+@pytest.fixture
+def models(workplace):
+    (workplace / "models.yaml").write_text(LIST)
+    return "models.yaml"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """`check_models` answers at once, in another order than the list's, and remembers."""
+    calls = []
+
+    def answer(entries, **options):
+        calls.append(options)
+        names = [entry.name for entry in check.entries_of_shard(entries, options["shard"])]
+        return (CheckResult(n, *RESULTS[n][:2], 1.25, *RESULTS[n][2:]) for n in reversed(names))
+
+    monkeypatch.setattr(check, "check_models", answer)
+    return calls
+
+
+def test_one_line_for_each_model_as_it_is_done_and_a_summary(run, models, asked):
+    ran = run("check", models)
+    assert ran.code == 1
+    name = "python:small_networks:shifted"
+    assert [line.split() for line in ran.out.splitlines()] == [
+        f"SKIP hf-tiny:longformer - 1.2 s {RESULTS['hf-tiny:longformer'][2]}".split(),
+        f"FAIL {name} (rules keep-adds.yaml) 5.0e-01 1.2 s NOT equivalent".split(),
+        f"PASS {name} 1.0e-16 1.2 s fine".split(),
+        "3 models: 1 passed, 1 failed, 0 with errors, 1 skipped".split(),
+    ]
+
+
+def test_quiet_prints_only_what_does_not_pass(run, models, asked):
+    words = [line.split()[0] for line in run("check", models, "--quiet").out.splitlines()]
+    assert words == ["FAIL", "3"]
+
+
+def test_passed_and_skipped_models_exit_with_0(run, models, asked, monkeypatch):
+    monkeypatch.setitem(RESULTS, [*RESULTS][1], ("passed", 0.0, "", ()))
+    assert run("check", models).code == 0
+    monkeypatch.setitem(RESULTS, [*RESULTS][1], ("error", None, "it died", ()))
+    assert run("check", models).code == 1
+
+
+def test_options_reach_the_check(run, models, asked):
+    options = "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --allow a --allow b".split()
+    assert run("check", models, *options).out.startswith("PASS")
+    assert asked == [
+        {"jobs": 2, "shard": (1, 3), "timeout": 2.5, "time_steps": 5, "allow": ["a", "b"]}
+    ]
+
+
+def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
+    run("check", models, "--report", "r.json")
+    rows = json.loads((workplace / "r.json").read_text())
+    assert [row["name"] for row in rows] == [*RESULTS]
+    assert rows[1] == {
+        "name": [*RESULTS][1],
+        "status": "failed",
+        "max_rel_error": 0.5,
+        "seconds": 1.25,
+        "reason": "NOT equivalent",
+        "notes": [],
+    }
+    run("check", models, "--report", "r.md")
+    lines = (workplace / "r.md").read_text().splitlines()
+    assert lines[2] == "3 models: 1 passed, 1 failed, 0 with errors, 1 skipped"
+    assert lines[6] == "| passed | python:small_networks:shifted | 1.0e-16 | 1.2 | fine |"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--jobs", "0"), "a whole number from 1"),
+        (("--jobs", "many"), "a whole number from 1"),
+        (("--shard", "0/3"), "1 <= I <= N"),
+        (("--shard", "4/3"), "1 <= I <= N"),
+        (("--shard", "1"), "1 <= I <= N"),
+        (("--timeout", "-1"), "a number above 0"),
+        (("--time-steps", "1"), "a whole number from 2"),
+        (("--report", "r.txt"), ".json or .md"),
+        (("--report", "models.yaml"), "exists"),
+        (("--report", "no/r.md"), "there is no directory no"),
+    ],
+)
+def test_bad_options_are_told_before_the_work(run, models, asked, options, message):
+    ran = run("check", models, *options)
+    assert (ran.code, ran.out, asked) == (2, "", [])
+    assert "snnconvert: error: " in ran.err
+    assert message in ran.err
+
+
+def test_a_bad_list_or_rule_file_is_told_before_the_work(run, workplace, monkeypatch):
+    assert "missing.yaml: there is no such file" in run("check", "missing.yaml").err
+    (workplace / "models.yaml").write_text("version: 1\nmodels:\n  - modle: timm:resnet18\n")
+    ran = run("check", "models.yaml")
+    assert (ran.code, ran.out) == (2, "")
+    assert "models.yaml:3: unknown key 'modle'" in ran.err
+    (workplace / "models.yaml").write_text("version: 1\nrules: bad.yaml\nmodels: [timm:resnet18]\n")
+    assert "bad.yaml:4: rule 'one'" in run("check", "models.yaml").err
+
+
+def test_models_run_in_processes_that_may_die(run, workplace):
+    lines = ["version: 1", "models:"]
+    for factory in ("shifted", "branching", "dying"):
+        lines.append(f"  - python:small_networks:{factory}")
+    lines.insert(3, "  - {model: python:small_networks:shifted, rules: keep-adds.yaml}")
+    (workplace / "models.yaml").write_text("\n".join(lines))
+    ran = run("check", "models.yaml", "--jobs", "2", "--timeout", "300")
+    assert ran.code == 1
+    words = {line.split()[1]: line for line in ran.out.splitlines() if "rules" not in line}
+    assert words["python:small_networks:dying"].startswith("ERROR")
+    assert "died (exit code 7); its last words: no more memory" in ran.out
+    assert words["python:small_networks:shifted"].startswith("PASS")
+    assert words["python:small_networks:branching"].startswith("ERROR")
+    assert "cannot trace" in words["python:small_networks:branching"]
+    assert "FAIL   python:small_networks:shifted (rules keep-adds.yaml)" in ran.out
+    assert ran.out.splitlines()[-1] == ("4 models: 1 passed, 1 failed, 2 with errors, 0 skipped")

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import snnconvert
+from snnconvert.cli import convert
+
+MODEL = "python:small_networks:shifted"
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Loading a model is a failure: what is wrong must be found before."""
+
+    def fail(options):
+        raise AssertionError("the work started")
+
+    monkeypatch.setattr(convert, "model_request", fail)
+
+
+def test_an_equivalent_conversion_prints_its_table_and_writes_its_files(run, workplace):
+    ran = run(MODEL, "--out", "net.snn", "--report", "net.json")
+    assert ran.code == 0
+    assert ran.err == ""
+    lines = ran.out.splitlines()
+    assert lines[0].split() == ["op", "kind", "nodes", "rule", "action", "worst", "rel.", "error"]
+    assert any(line.split()[:2] == ["linear", "2"] for line in lines)
+    assert any(line.startswith("equivalent: ") and "float64" in line for line in lines)
+    report = json.loads((workplace / "net.json").read_text())
+    assert report["passed"] is True
+    assert isinstance(snnconvert.load(workplace / "net.snn"), snnconvert.ConvertedModule)
+
+
+def test_a_conversion_that_is_not_equivalent_exits_with_1(run, workplace):
+    ran = run(MODEL, "--rules", "keep-adds.yaml", "--report", "net.md")
+    assert ran.code == 1
+    assert "NOT equivalent" in ran.out
+    assert "FAILED" in (workplace / "net.md").read_text()
+
+
+def test_quiet_says_nothing_but_that_it_is_not_equivalent(run):
+    assert run(MODEL, "--quiet").out == ""
+    ran = run(MODEL, "--quiet", "--rules", "keep-adds.yaml")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("snnconvert: NOT equivalent")
+
+
+def test_dtype_tolerance_and_time_steps_reach_the_verification(run, workplace):
+    options = ("--dtype", "float32", "--tolerance", "1e-3", "--time-steps", "6")
+    assert run(MODEL, *options, "--report", "r.json", "--out", "net.snn").code == 0
+    report = json.loads((workplace / "r.json").read_text())
+    assert (report["dtype"], report["tolerance"], report["time_steps"]) == ("float32", 1e-3, 6)
+    assert snnconvert.load(workplace / "net.snn").time_steps == 6
+
+
+def test_a_tolerance_that_anything_meets_passes(run):
+    assert run(MODEL, "--rules", "keep-adds.yaml", "--tolerance", "1e6").code == 0
+
+
+def test_input_replaces_the_example_and_keeps_constants(run):
+    assert run("python:small_networks:embedded", "--input", "int:3,7").code == 0
+    bare = run("python:small_networks:bare", "--input", "3,3")
+    assert (bare.code, "note: " in bare.out) == (0, False)
+    torch.save({"ids": torch.arange(12).reshape(3, 4)}, "ids.pt")
+    assert run("python:small_networks:embedded", "--input", "ids.pt").code == 0
+
+
+def test_without_verification_there_is_no_verdict(run):
+    ran = run(MODEL, "--no-verify")
+    assert ran.code == 0
+    assert "equivalent" not in ran.out
+    assert "not verified" in ran.out
+
+
+def test_an_unused_rule_is_a_note_and_under_strict_an_error(run):
+    ran = run(MODEL, "--rules", "unused.yaml", "--no-verify")
+    assert ran.code == 0
+    strict = run(MODEL, "--rules", "unused.yaml", "--strict")
+    assert strict.code == 2
+    assert "unused.yaml:4" in strict.err
+    assert "matches nothing" in strict.err
+
+
+def test_what_exists_is_overwritten_only_by_force(run, workplace):
+    (workplace / "r.json").write_text("mine")
+    ran = run(MODEL, "--report", "r.json")
+    assert ran.code == 2
+    assert "--force" in ran.err
+    assert (workplace / "r.json").read_text() == "mine"
+    assert run(MODEL, "--report", "r.json", "--force").code == 0
+    assert json.loads((workplace / "r.json").read_text())["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--out", "nowhere/net.snn"), "there is no directory nowhere"),
+        (("--out", "."), "is a directory"),
+        (("--out", "bad.yaml"), "the file exists; --force overwrites it"),
+        (("--report", "r.txt"), "a report is written as .json or .md"),
+        (("--report", "r.md", "--out", "r.md"), "name the same file"),
+        (("--report", "r.md", "--no-verify"), "--no-verify"),
+        (("--rules", "bad.yaml"), "bad.yaml:4: rule 'one': unknown op kind 'linaer'"),
+        (("--rules", "nothing.yaml"), "nothing.yaml: there is no such file"),
+        (("--rules", "defualt"), "no bundled rule file is called 'defualt'"),
+        (("--dtype", "int8"), "invalid choice: 'int8'"),
+        (("--tolerance", "0"), "a number above 0 is needed, received '0'"),
+        (("--tolerance", "nan"), "a number above 0 is needed, received 'nan'"),
+        (("--time-steps", "0"), "a whole number from 1"),
+        (("--time-steps", "2.5"), "a whole number from 1"),
+        (("--time-steps", "9" * 5000), "a whole number from 1"),
+        (("--ruels", "default"), "unrecognized arguments: --ruels default"),
+        (("--tol", "1"), "unrecognized arguments"),
+    ],
+)
+def test_what_is_wrong_with_options_is_told_before_the_work(run, no_work, options, message):
+    ran = run(MODEL, *options)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "snnconvert: error: " in ran.err
+    assert message in ran.err
+
+
+def test_all_problems_of_a_rule_file_are_told(run, no_work):
+    assert "bad.yaml:6: rule 'one': unknown key 'colour'" in run(MODEL, "--rules", "bad.yaml").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing.pt",), "missing.pt: no such file"),
+        (("python:small_networks:shfited",), "close matches: shifted"),
+        (("python:small_networks:bare",), "--input 2,3,224,224"),
+        (("python:small_networks:branching",), "cannot trace"),
+        (("python:small_networks:flat",), "degenerate"),
+        ((MODEL, "--input", "2,5"), "cannot trace"),
+        ((MODEL, "--input", "2,x"), "neither shapes nor a file"),
+        ((MODEL, "--input", "2,0"), "every dimension must be at least 1"),
+        ((MODEL, "--arch", "timm:resnet18"), "--arch"),
+    ],
+)
+def test_what_is_wrong_with_a_model_is_told_without_a_traceback(run, arguments, message):
+    ran = run(*arguments)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err.startswith("snnconvert: error: ")
+    assert message in ran.err

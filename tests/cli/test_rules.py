@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snnconvert.rules import bundled_rules, read_bundled
+
+
+def test_list_has_every_bundled_file_with_its_description(run):
+    lines = run("rules", "list").out.splitlines()
+    assert [line.split()[0] for line in lines] == list(bundled_rules())
+    assert "Everything TD, exact" in lines[bundled_rules().index("default")]
+
+
+def test_show_prints_a_file_that_is_valid_again(run, workplace):
+    ran = run("rules", "show", "default")
+    assert ran.out == read_bundled("default")
+    (workplace / "mine.yaml").write_text(ran.out)
+    assert run("rules", "validate", "mine.yaml").code == 0
+
+
+def test_validate_tells_the_problems_of_all_files(run):
+    ran = run("rules", "validate", "unused.yaml", "bad.yaml", "missing.yaml")
+    assert ran.code == 2
+    assert ran.out == "unused.yaml: valid, 3 rules with what it extends\n"
+    for problem in ("bad.yaml:4: ", "bad.yaml:6: ", "missing.yaml: there is no such file"):
+        assert problem in ran.err
+
+
+def test_validate_takes_its_argument_for_a_file(run):
+    assert "default: there is no such file" in run("rules", "validate", "default").err
+
+
+def test_schema_is_a_json_schema(run):
+    schema = json.loads(run("rules", "schema").out)
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert "rules" in schema["properties"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "the following arguments are required: COMMAND"),
+        (("lsit",), "invalid choice: 'lsit'"),
+        (("show",), "the following arguments are required: NAME"),
+        (("show", "defualt"), "no bundled rule file is called 'defualt'"),
+        (("validate",), "the following arguments are required: FILE"),
+        (("schema", "more"), "unrecognized arguments: more"),
+    ],
+)
+def test_bad_arguments(run, arguments, message):
+    ran = run("rules", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert "snnconvert: error: " in ran.err
+    assert message in ran.err
