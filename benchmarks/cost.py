@@ -1,0 +1,123 @@
+"""What a TD conversion costs: its run against the source on the same samples, and making it.
+
+Usage: python benchmarks/cost.py [--rounds N] [--threads N] [--out benchmarks/COST.md]
+
+Every figure is a ratio of medians; the two sides run in turn, so that a machine whose speed
+drifts slows both. Needs the extra `timm`; SpikingJelly's recipe is timed where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+import snnconvert
+
+TIME_STEPS, BATCH = 8, 4
+
+
+def ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> str:
+    """Return the ratio of the median times, and the quartiles of the pairwise ratios."""
+    pairs = []
+    ours(), theirs()
+    for _ in range(rounds):
+        start = time.perf_counter()
+        ours()
+        middle = time.perf_counter()
+        theirs()
+        pairs.append((middle - start, time.perf_counter() - middle))
+    a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
+    low, _, high = statistics.quantiles([x / y for x, y in pairs], n=4)
+    return f"{a / b:.3f} ({low:.3f} to {high:.3f})"
+
+
+def run_ratio(name: str, rounds: int, fold: bool = False) -> str:
+    """Time `forward` of the conversion against the source on `T * B` samples."""
+    model = timm.create_model(name).eval()
+    size = model.pretrained_cfg["input_size"]
+    rules = replace(snnconvert.load_rules("default"), fold_batch_norm=fold)
+    snn = snnconvert.convert(model, (torch.randn(2, *size),), rules, verify=False)
+    x_seq = torch.randn(TIME_STEPS, BATCH, *size)
+    samples = x_seq.flatten(0, 1)
+    return ratio(lambda: snn(x_seq), lambda: model(samples), rounds)
+
+
+def export_alone(model: nn.Module, x: Tensor) -> object:
+    """What every conversion begins with."""
+    return torch.export.export(model, (x,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
+
+
+def conversion_ratio(name: str, rounds: int) -> str:
+    """Time `convert` without verification against `torch.export` alone."""
+    model = timm.create_model(name).eval()
+    x = torch.randn(2, *model.pretrained_cfg["input_size"])
+    return ratio(
+        lambda: snnconvert.convert(model, (x,), verify=False),
+        lambda: export_alone(model, x),
+        max(3, rounds // 4),
+    )
+
+
+def peer_ratio(rounds: int) -> str:
+    """Time SpikingJelly's TD conversion of a mixer in the same way."""
+    from spikingjelly.activation_based import ann2snn, functional
+
+    model = timm.create_model("mixer_s32_224").eval()
+    x_seq = torch.randn(TIME_STEPS, BATCH, 3, 224, 224)
+    peer = ann2snn.Converter(mode="td", dataloader=None)(model)
+
+    def run() -> None:
+        functional.reset_net(peer)
+        peer(x_seq)
+
+    return ratio(run, lambda: model(x_seq.flatten(0, 1)), rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "COST.md")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    rows = []
+    with torch.no_grad():
+        for name, bar, fold in (
+            ("deit_tiny_patch16_224", "1.05", False),
+            ("resnet18", "1.15", False),
+            ("resnet18", "1.00", True),
+            ("mixer_s32_224", "-", False),
+        ):
+            label = f"run of {name}" + (", BatchNorm folded" if fold else "")
+            rows.append((label, run_ratio(name, options.rounds, fold), bar))
+            print(rows[-1], flush=True)
+        for name in ("deit_tiny_patch16_224", "resnet18"):
+            label = f"conversion of {name} / torch.export"
+            rows.append((label, conversion_ratio(name, options.rounds), "2.50"))
+            print(rows[-1], flush=True)
+        if importlib.util.find_spec("spikingjelly"):
+            rows.append(("run of mixer_s32_224, SpikingJelly TD", peer_ratio(options.rounds), "-"))
+            print(rows[-1], flush=True)
+    table = "\n".join(f"| {a} | {b} | {c} |" for a, b, c in rows)
+    options.out.write_text(
+        "# Cost\n\n"
+        f"Made by `python benchmarks/cost.py --rounds {options.rounds} --threads "
+        f"{options.threads}`: T={TIME_STEPS}, B={BATCH}, float32, torch {torch.__version__}, "
+        f"timm {timm.__version__}. Ratio of medians (quartiles of the pairwise ratios).\n\n"
+        "| | ratio | bar |\n|---|---|---|\n" + table + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
