@@ -16,10 +16,11 @@ from snnconvert.converter.binding import bind_inputs, checked_time_steps
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.graph_code import compile_graph, with_literals
 from snnconvert.converter.placement import Container
-from snnconvert.converter.trace import TracedModel
+from snnconvert.converter.trace import TracedInput, TracedModel
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
+from snnconvert.ops.sequence import accumulate, accumulation_dtype, subtract
 from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.rules import RuleSet
 
@@ -139,7 +140,9 @@ class ConvertedModule(nn.Module):
 
     def propagate(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Return the increments of the output leaves for bound input leaves (see `forward`)."""
-        inputs = [x.cumsum(0) if coded else x for x, coded in zip(leaves, self._coded, strict=True)]
+        inputs = [
+            accumulate(x) if coded else x for x, coded in zip(leaves, self._coded, strict=True)
+        ]
         return [_difference(y) for y in self._run(inputs, clock)]
 
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
@@ -162,16 +165,20 @@ class ConvertedModule(nn.Module):
             clock = Clock(1, total=self.time_steps, encoding=self._encoding)
             self._online = _Online(clock, [None] * len(leaves))
         online = self._online
-        inputs = [
-            _carried(before, now, coded, self.conversion.source.inputs[i].name)
-            for i, (before, now, coded) in enumerate(
-                zip(online.inputs, leaves, self._coded, strict=True)
+        totals = [
+            _carried(before, now, given)
+            for before, now, given in zip(
+                online.inputs, leaves, self.conversion.source.inputs, strict=True
             )
+        ]
+        inputs = [
+            total.to(now.dtype) if coded else total
+            for total, now, coded in zip(totals, leaves, self._coded, strict=True)
         ]
         outputs = self._call(inputs, online.clock)
         earlier = online.outputs or [None] * len(outputs)
         increments = [_change(b, y) for b, y in zip(earlier, outputs, strict=True)]
-        online.inputs, online.outputs = inputs, outputs
+        online.inputs, online.outputs = totals, outputs
         online.clock.start += 1
         return self._structured(increments)
 
@@ -321,7 +328,7 @@ def stacked(steps: list[list[Any]]) -> list[Any]:
 def _difference(cumulative: Any) -> Any:
     if not isinstance(cumulative, Tensor) or cumulative.dtype is torch.bool:
         return cumulative
-    return torch.cat([cumulative[:1], cumulative[1:] - cumulative[:-1]])
+    return torch.cat([cumulative[:1], subtract(cumulative[1:], cumulative[:-1])])
 
 
 def _change(before: Any, now: Any) -> Any:
@@ -332,21 +339,25 @@ def _change(before: Any, now: Any) -> Any:
             f"an output has shape {tuple(now.shape)} at this step and had {tuple(before.shape)} "
             "before; call reset() before a sequence with other shapes"
         )
-    return now - before
+    return subtract(now, before)
 
 
-def _carried(before: Any, now: Any, coded: bool, name: str) -> Any:
-    """Return what an input has come to after one more step."""
-    if before is None or not isinstance(now, Tensor):
+def _carried(before: Any, now: Any, given: TracedInput) -> Any:
+    """Return what an input has come to after one more step; half types are summed in float32."""
+    if not isinstance(now, Tensor):
         return now
-    if before.shape != now.shape or before.dtype != now.dtype or before.device != now.device:
+    name, coded = given.name, given.role == "coded"
+    wide = now.to(accumulation_dtype(now.dtype)) if coded else now
+    if before is None:
+        return wide
+    if before.shape != now.shape or before.dtype != wide.dtype or before.device != now.device:
         raise StateError(
             f"input '{name}' is {now.dtype} {tuple(now.shape)} on {now.device} at this step and "
             f"was {before.dtype} {tuple(before.shape)} on {before.device} before; call reset() "
             "before another sequence"
         )
     if coded:
-        return before + now
+        return before + wide
     if not torch.equal(before, now):
         raise StateError(
             f"held input '{name}' changed between steps; held inputs are the same at every step. "

@@ -6,6 +6,7 @@ The tree has the source's module paths and its very Parameters and buffers, so t
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from snnconvert.converter.trace import TracedModel, module_stack
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.temporal_difference import TDOperator
-from snnconvert.rules import Decision
+from snnconvert.rules import ACTIONS, Decision
 
 
 class Container(nn.Module):
@@ -51,67 +52,112 @@ def build_tree(traced: TracedModel) -> Container:
 def place(
     traced: TracedModel, tree: Container, decisions: Mapping[fx.Node, Decision]
 ) -> dict[fx.Node, Replacement]:
-    """Put the operators that a plan asks for into the tree; say what stands for each node."""
-    replacements: dict[fx.Node, Replacement] = {}
+    """Put the operators that a plan asks for into the tree; say what stands for each node.
+
+    Raises:
+        ConversionError: a class that a rule names cannot stand for the node.
+    """
     placed: dict[tuple[Any, ...], str] = {}
-    for node, decision in decisions.items():
-        kind = kind_of(node.target)
+    return {
+        node: _replacement(tree, node, decision, placed) for node, decision in decisions.items()
+    }
+
+
+def _replacement(
+    tree: Container, node: fx.Node, decision: Decision, placed: dict[tuple[Any, ...], str]
+) -> Replacement:
+    kind = kind_of(node.target)
+    inputs = tuple(name for name in kind.inputs if name in arguments_of(node))
+    if decision.action == "keep":
+        return Replacement(None, (), decision.action)
+    if decision.action in ACTIONS:
         operator = kind.targets.get(operator_name(node.target))
-        path = None
-        if decision.action in ("td", "encode") and operator is not None:
-            path = _place_one(traced, tree, node, operator, kind.inputs, placed)
-        inputs = tuple(name for name in kind.inputs if name in arguments_of(node))
-        replacements[node] = Replacement(path, inputs, decision.action)
-    return replacements
+        if operator is None:
+            return Replacement(None, (), decision.action)
+        try:
+            path = _place_one(tree, node, operator, inputs, placed)
+        except ConversionError:
+            # Parameters that are not the module's own: the node's own function stays.
+            return Replacement(None, (), decision.action)
+        return Replacement(path, inputs, decision.action)
+    inputs = inputs if kind.targets else _computed(node)
+    try:
+        path = _place_one(tree, node, operator_class(decision.action), inputs, placed)
+    except (ConversionError, TypeError) as error:  # TypeError: from_call takes other arguments
+        raise ConversionError(
+            f"{decision.rule}: '{decision.action}' cannot stand for '{node.name}' "
+            f"(op kind '{kind.name}' at '{decision.operation.path}'): {error}"
+        ) from error
+    return Replacement(path, inputs, decision.action)
+
+
+def _computed(node: fx.Node) -> tuple[str, ...]:
+    """Name the arguments of a node that other nodes compute."""
+    return tuple(
+        name
+        for name, value in arguments_of(node).items()
+        if isinstance(value, fx.Node) and value.op != "get_attr"
+    )
+
+
+def operator_class(name: str) -> type[TDOperator]:
+    """Import the operator class that a rule names.
+
+    Raises:
+        ConversionError: there is no such class, or it is not a `TDOperator`.
+    """
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConversionError(f"it cannot be imported: {error}") from error
+    if not isinstance(found, type) or not issubclass(found, TDOperator):
+        raise ConversionError(
+            "it is not a class that derives from snnconvert.ops.TDOperator (with `cumulative`, and "
+            "`from_call`, which builds it from the arguments of the ATen call)"
+        )
+    return found
 
 
 def _place_one(
-    traced: TracedModel,
     tree: Container,
     node: fx.Node,
     operator: type[TDOperator],
     inputs: tuple[str, ...],
     placed: dict[tuple[Any, ...], str],
-) -> str | None:
+) -> str:
+    """Build the operator of one node and put it into the tree; return its path."""
     arguments = {k: v for k, v in arguments_of(node).items() if k not in inputs}
     tensors = {k: v for k, v in arguments.items() if isinstance(v, fx.Node)}
-    if any(v.op != "get_attr" for v in tensors.values()):
-        return None
+    computed = [k for k, v in tensors.items() if v.op != "get_attr"]
+    if computed:
+        raise ConversionError(f"its {', '.join(computed)} is computed, not a parameter")
     held = {k: _resolve(tree, str(v.target)) for k, v in tensors.items()}
     own = module_stack(node)[-1] if module_stack(node) else ("", "")
     key = (own[0], operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
     if key in placed and held:
         return placed[key]
-    try:
-        module = operator.from_call(**{**arguments, **held})
-    except ConversionError:
-        return None
+    module = operator.from_call(**{**arguments, **held})
+    path = own[0] if held else _free_path(tree, own, operator_name(node.target))
     if held:
-        path = own[0] if _fits(tree, own[0], module, held) else None
-    else:
-        path = _free_path(tree, own, operator_name(node.target))
-        _set_module(tree, path, module)
-    if path is not None:
-        placed[key] = path
+        _take_over(tree, path, module, held)
+    _set_module(tree, path, module)
+    placed[key] = path
     return path
 
 
-def _fits(tree: Container, path: str, module: nn.Module, held: Mapping[str, Tensor]) -> bool:
-    """Put an operator with parameters at its module's path, if it holds just what is there."""
-    if not path:
-        return False
-    container = tree.get_submodule(path) if _has_module(tree, path) else None
-    if not isinstance(container, Container) or container._modules:
-        return False
-    there = {**container._parameters, **container._buffers}
-    if any(there.get(name) is not tensor for name, tensor in held.items()):
-        return False
+def _take_over(tree: Container, path: str, module: nn.Module, held: Mapping[str, Tensor]) -> None:
+    """Check that an operator holds just what stands at its path, and give it the other buffers."""
+    container = tree.get_submodule(path) if path and _has_module(tree, path) else None
+    there = {}
+    if isinstance(container, Container) and not container._modules:
+        there = {**container._parameters, **container._buffers}
+    if container is None or any(there.get(name) is not tensor for name, tensor in held.items()):
+        raise ConversionError(f"its {', '.join(held)} are not parameters of its own module")
     module._buffers.update(container._buffers)
     module._non_persistent_buffers_set.update(container._non_persistent_buffers_set)
     if module.state_dict().keys() != container.state_dict().keys():
-        return False
-    _set_module(tree, path, module)
-    return True
+        raise ConversionError("it would not keep the parameters of the module under their names")
 
 
 def _free_path(tree: Container, own: tuple[str, str], name: str) -> str:

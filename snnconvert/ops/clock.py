@@ -16,6 +16,7 @@ import torch.utils._pytree as pytree
 from torch import Tensor
 
 from snnconvert.ops.encoding import Direct, Encoding
+from snnconvert.ops.sequence import subtract
 
 
 @dataclass
@@ -82,12 +83,13 @@ def difference(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
         if clock.steps == 1:
             before = clock.state.get(key)
             clock.state[key] = x
-            return x if before is None else x - before
+            return x if before is None else subtract(x, before)
         value = _unfold(x, clock, dim)
         first = value.narrow(dim, 0, 1)
         if key in clock.state:
-            first = first - clock.state[key].unsqueeze(dim)
-        rest = value.narrow(dim, 1, clock.steps - 1) - value.narrow(dim, 0, clock.steps - 1)
+            first = subtract(first, clock.state[key].unsqueeze(dim))
+        later, earlier = (value.narrow(dim, start, clock.steps - 1) for start in (1, 0))
+        rest = subtract(later, earlier)
         clock.state[key] = value.select(dim, -1)
         return torch.cat([first, rest], dim).flatten(dim, dim + 1)
 

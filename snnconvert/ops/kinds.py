@@ -76,7 +76,8 @@ _TABLE = (
     Kind(
         "avg_pool",
         dict.fromkeys(
-            [f"{a}avg_pool{n}d" for n in (1, 2, 3) for a in ("", "adaptive_", "_adaptive_")]
+            "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+            "adaptive_avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d".split()
         ),
     ),
     Kind(

@@ -97,12 +97,20 @@ def stack(outputs: Sequence[Any], where: str) -> Any:
     return _zip_leaves(lambda steps: torch.stack(list(steps)), outputs, where)
 
 
+def subtract(value: Tensor, last: Tensor) -> Tensor:
+    """Return ``value - last``, where an infinity that stays the same does not change."""
+    change = value - last
+    if not change.is_floating_point():
+        return change
+    return change.masked_fill(torch.isinf(value) & (value == last), 0.0)
+
+
 def difference(values: Any, where: str) -> Any:
     """Return ``y_t = Y_t - Y_{t-1}`` with ``Y_{-1} = 0`` of every leaf ``[T, ...]``."""
 
     def leaf(steps: Sequence[Tensor]) -> Tensor:
         (value,) = steps
-        return torch.cat([value[:1], value[1:] - value[:-1]])
+        return torch.cat([value[:1], subtract(value[1:], value[:-1])])
 
     return _zip_leaves(leaf, [values], where)
 
@@ -111,7 +119,7 @@ def change(last: Any, value: Any, where: str) -> Any:
     """Return ``value - last`` leaf by leaf; ``value`` itself, copied, where ``last`` is None."""
     if last is None:
         return _zip_leaves(lambda pair: pair[0].clone(), [value], where)
-    return _zip_leaves(lambda pair: pair[1] - pair[0], [last, value], where)
+    return _zip_leaves(lambda pair: subtract(pair[1], pair[0]), [last, value], where)
 
 
 def _zip_leaves(op: Callable[[Sequence[Tensor]], Tensor], values: Sequence[Any], where: str) -> Any:

@@ -206,6 +206,7 @@ ADDED: dict[str, Makers] = {
     "aimv2": {"attention_mask": padded_mask},
     "aimv2_text_model": {"attention_mask": padded_mask},
     "clap": {"input_features": spectrogram_image},
+    "paligemma": {"attention_mask": padded_mask},
     "oneformer": {"task_inputs": lambda c: c.integers(1, 100, c.config.task_seq_len)},
     "lxmert": {
         "visual_feats": lambda c: c.normal(4, c.config.visual_feat_dim),

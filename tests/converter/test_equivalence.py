@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.converter.comparison import has_spread, relative_error
+from snnconvert.converter.equivalence import RandomIncrements
+from snnconvert.errors import InputError, VerificationError
+from tests.converter.conftest import TinyCNN, TinyLM
+
+
+@pytest.fixture
+def cnn():
+    model = TinyCNN().eval()
+    return model, snnconvert.convert(model, (torch.randn(2, 1, 8, 8),), verify=False)
+
+
+def test_the_report_of_an_exact_conversion(cnn):
+    report = snnconvert.verify(*cnn)
+    assert report.passed and report.first_failure is None
+    assert report.dtype == "float64" and report.tolerance == 1e-9
+    assert len(report.leaves[0].per_step) == report.time_steps == 4
+    assert "equivalent: 4 steps" in str(report)
+
+
+def test_mutation_a_changed_weight_fails(cnn):
+    _, snn = cnn
+    other = TinyCNN().eval()
+    report = snnconvert.verify(other, snn)
+    assert not report.passed  # against the source model at the last step
+    assert report.source_rel_error > 1e-3
+
+
+def test_mutation_a_changed_operator_is_named(cnn):
+    model, snn = cnn
+    snn.bn2.eps += 1e-6
+    report = snnconvert.verify(model, snn)
+    assert not report.passed
+    assert report.first_failure == "batch_norm_1"
+
+
+def test_inputs_may_be_given(cnn):
+    report = snnconvert.verify(*cnn, (torch.randn(5, 1, 8, 8),))
+    assert report.passed
+    with pytest.raises(InputError, match=r"must have shape \[B, 1, 8, 8\]"):
+        snnconvert.verify(*cnn, (torch.randn(5, 2, 8, 8),))
+
+
+def test_degenerate_outputs_are_refused(cnn):
+    model = TinyCNN().eval()
+    nn.init.zeros_(model.head.weight)
+    nn.init.zeros_(model.head.bias)
+    with pytest.raises(VerificationError, match=r"degenerate.*randomize_constant_weights"):
+        snnconvert.convert(model, (torch.randn(2, 1, 8, 8),))
+    assert snnconvert.randomize_constant_weights(model) > 0
+    assert snnconvert.convert(model, (torch.randn(2, 1, 8, 8),)).report.passed
+
+
+def test_a_constant_output_beside_others_is_said():
+    class Two(nn.Module):
+        def forward(self, x):
+            return x * 2, x * 0
+
+    report = snnconvert.convert(Two().eval(), (torch.randn(2, 3),)).report
+    assert report.passed
+    assert [leaf.degenerate for leaf in report.leaves] == [False, True]
+    assert any("prove nothing" in note for note in report.notes)
+
+
+def test_random_sources_are_refused():
+    class Noisy(nn.Module):
+        def forward(self, x):
+            return x + torch.rand_like(x)
+
+    with pytest.raises(VerificationError, match=r"draws random numbers .*rand_like"):
+        snnconvert.convert(Noisy().eval(), (torch.randn(2, 3),))
+
+
+def test_inputs_whose_sign_matters_keep_it():
+    class Log(nn.Module):
+        def forward(self, x):
+            return x.log()
+
+    assert snnconvert.convert(Log().eval(), (torch.rand(2, 3) + 0.5,)).report.passed
+    with pytest.raises(VerificationError, match=r"hold NaN at steps"):
+        snnconvert.convert(Log().eval(), (-torch.rand(2, 3),))
+
+
+def test_infinite_outputs_must_be_the_same():
+    class Masked(nn.Module):
+        def forward(self, x):
+            return x.masked_fill(torch.tensor([False, True, False]), float("-inf"))
+
+    assert snnconvert.convert(Masked().eval(), (torch.randn(2, 3),)).report.passed
+
+
+def test_pinned_float32_is_checked_in_float64():
+    class Pinned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x):
+            x = self.fc(x)
+            y = torch.softmax(x, -1, dtype=torch.float32).to(x.dtype)
+            return y * torch.rsqrt(x.float().pow(2).mean(-1, keepdim=True) + 1e-6).type_as(x)
+
+    report = snnconvert.convert(Pinned().eval(), (torch.randn(2, 4),)).report
+    assert report.max_rel_error < 1e-12
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_other_dtypes(cnn, dtype):
+    report = snnconvert.verify(*cnn, dtype=dtype)
+    assert report.passed
+    assert report.max_rel_error > 1e-12
+
+
+def test_bad_arguments(cnn):
+    with pytest.raises(InputError, match=r"dtype must be one of torch\.float64"):
+        snnconvert.verify(*cnn, dtype=torch.int32)
+    with pytest.raises(InputError, match="at least 2"):
+        snnconvert.verify(*cnn, time_steps=1)
+
+
+def test_neither_side_is_changed(cnn):
+    model, snn = cnn
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    snnconvert.verify(model, snn)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+    assert next(snn.parameters()).dtype is torch.float32
+    assert next(snn.parameters()) is next(model.parameters())
+
+
+def test_random_increments_are_signed_and_end_at_the_value():
+    x = torch.randn(50, dtype=torch.float64)
+    for keep_sign in (False, True):
+        encoding = RandomIncrements(3, keep_sign)
+        whole = encoding.cumulative(x, 0, 5, 5, "a")
+        assert torch.equal(whole[-1], x)
+        assert torch.equal(encoding.cumulative(x, 2, 1, 5, "a")[0], whole[2])
+        increments = encoding.increments(x, 5, "a")
+        assert (increments > 0).any() and (increments < 0).any()
+        if keep_sign:
+            assert torch.equal(whole.sign(), x.sign().expand_as(whole))
+    other = RandomIncrements(3).cumulative(x, 0, 5, 5, "b")
+    assert not torch.equal(other[0], RandomIncrements(3).cumulative(x, 0, 5, 5, "a")[0])
+
+
+def test_partial_embeddings_are_compared_at_every_step():
+    inputs = {"ids": torch.randint(0, 11, (2, 5)), "mask": torch.ones(2, 5, dtype=torch.long)}
+    report = snnconvert.convert(TinyLM().eval(), inputs).report
+    assert {leaf.name for leaf in report.leaves} == {"logits", "hidden"}
+    assert all(error < 1e-12 for leaf in report.leaves for error in leaf.per_step)
+
+
+INF, NAN = float("inf"), float("nan")
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "error"),
+    [
+        ([1.0, 2.0], [1.0, 4.0], 0.5),
+        ([0.0, 0.0], [0.0, 0.0], 0.0),
+        ([1.0, 0.0], [0.0, 0.0], INF),
+        ([INF, 2.0], [INF, 2.0], 0.0),
+        ([-INF, 2.0], [INF, 2.0], INF),
+        ([NAN, 2.0], [NAN, 2.0], 0.0),
+        ([NAN, 2.0], [1.0, 2.0], INF),
+        ([1.0, 2.0], [NAN, 2.0], INF),
+        ([INF, 2.0], [1.0, 2.0], INF),
+        ([], [], 0.0),
+    ],
+)
+def test_relative_error(actual, expected, error):
+    assert relative_error(torch.tensor(actual), torch.tensor(expected))[1] == error
+
+
+def test_relative_error_of_other_shapes_and_kinds():
+    assert relative_error(torch.zeros(2), torch.zeros(3))[1] == INF
+    assert relative_error(torch.tensor([True]), torch.tensor([False]))[0] == 1.0
+    assert relative_error(torch.tensor([1j]), torch.tensor([2j]))[1] == 0.5
+
+
+def test_spread():
+    assert has_spread(torch.tensor([1.0, 2.0]))
+    assert not has_spread(torch.ones(3))
+    assert not has_spread(torch.full((3,), NAN))
+    assert has_spread(torch.tensor([-INF, 1.0, 2.0]))
+    assert has_spread(torch.tensor([True, False]))

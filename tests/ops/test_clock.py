@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from snnconvert.ops.clock import Clock, accumulate, difference, encode, hold
+from snnconvert.ops.encoding import Uniform
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_accumulate_sums_over_the_folded_steps(dim):
+    steps = torch.randn(3, 2, 4, 5)  # T, B, ...
+    folded = steps.movedim(1, dim + 1).movedim(0, dim).flatten(dim, dim + 1)
+    total = accumulate(folded, Clock(3), "site", (dim,))
+    expected = steps.cumsum(0).movedim(1, dim + 1).movedim(0, dim).flatten(dim, dim + 1)
+    torch.testing.assert_close(total, expected)
+
+
+def test_difference_undoes_accumulate():
+    x = torch.randn(6, 4, dtype=torch.float64)
+    there = accumulate(x, Clock(3), "a", (0,))
+    torch.testing.assert_close(difference(there, Clock(3), "d", (0,)), x)
+
+
+@pytest.mark.parametrize("op", [accumulate, difference])
+def test_state_makes_chunks_equal_to_the_whole(op):
+    x = torch.randn(6, 2, 3, dtype=torch.float64)
+    whole = op(x.flatten(0, 1), Clock(6), "s", (0,))
+    clock = Clock(2)
+    chunks = [op(part.flatten(0, 1), clock, "s", (0,)) for part in x.split(2)]
+    torch.testing.assert_close(torch.cat(chunks), whole)
+    single = Clock(1)
+    torch.testing.assert_close(torch.cat([op(part, single, "s", (0,)) for part in x]), whole)
+
+
+def test_tuples_are_taken_leaf_by_leaf():
+    a, b = torch.randn(4, 3), torch.randn(2, 4)
+    one, two = accumulate((a, b), Clock(2), "s", (0, 1))
+    torch.testing.assert_close(one, accumulate(a, Clock(2), "s", (0,)))
+    torch.testing.assert_close(two, accumulate(b, Clock(2), "s", (1,)))
+
+
+def test_a_scalar_stream_has_no_dimension_to_fold():
+    clock = Clock(1)
+    sums = [accumulate(torch.tensor(1.0), clock, "s", (0,)) for _ in range(3)]
+    assert [float(s) for s in sums] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_hold_repeats_step_by_step(dim):
+    x = torch.arange(6).reshape(2, 3)
+    held = hold(x, Clock(4), dim)
+    assert torch.equal(held.unflatten(dim, (4, x.shape[dim])).select(dim, 2), x)
+    assert hold(x, Clock(1), dim) is x
+
+
+def test_encode_follows_the_run():
+    x = torch.randn(2, 3)
+    whole = encode(x, Clock(4, total=4, encoding=Uniform()), "e", 0).unflatten(0, (4, 2))
+    later = encode(x, Clock(1, start=2, total=4, encoding=Uniform()), "e", 0)
+    torch.testing.assert_close(later, whole[2])
+    torch.testing.assert_close(whole[3], x)

@@ -1,0 +1,142 @@
+"""Every operator that may act on increments is tested to be linear, and what is not, refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from snnconvert.ops import homogeneity
+from snnconvert.ops.homogeneity import is_homogeneous
+
+aten = torch.ops.aten
+W, B = torch.randn(4, 4).double(), torch.randn(4).double()
+K1, K2 = torch.randn(3, 4, 3).double(), torch.randn(3, 4, 3, 3).double()
+K3 = torch.randn(3, 4, 3, 3, 3).double()
+
+# operator: (call of one stream, shape of the stream)
+LINEAR = {
+    "view": (lambda x: aten.view(x, [4, 4]), (2, 8)),
+    "reshape": (lambda x: aten.reshape(x, [4, 4]), (2, 8)),
+    "_unsafe_view": (lambda x: aten._unsafe_view(x, [4, 4]), (2, 8)),
+    "flatten": (lambda x: aten.flatten(x, 1), (2, 3, 4)),
+    "unflatten": (lambda x: aten.unflatten(x, 1, [2, 2]), (2, 4)),
+    "squeeze": (lambda x: aten.squeeze(x, 1), (2, 1)),
+    "unsqueeze": (lambda x: aten.unsqueeze(x, 0), (2, 3)),
+    "permute": (lambda x: aten.permute(x, [1, 0]), (2, 3)),
+    "transpose": (lambda x: aten.transpose(x, 0, 1), (2, 3)),
+    "t": (aten.t, (2, 3)),
+    "expand": (lambda x: aten.expand(x, [2, 3]), (1, 3)),
+    "expand_as": (lambda x: aten.expand_as(x, torch.zeros(2, 3)), (1, 3)),
+    "slice": (lambda x: aten.slice(x, 1, 0, 2), (2, 3)),
+    "select": (lambda x: aten.select(x, 1, 0), (2, 3)),
+    "split": (lambda x: aten.split(x, 2, 1)[0], (2, 4)),
+    "split_with_sizes": (lambda x: aten.split_with_sizes(x, [1, 3], 1)[1], (2, 4)),
+    "chunk": (lambda x: aten.chunk(x, 2, 1)[1], (2, 4)),
+    "unbind": (lambda x: aten.unbind(x, 1)[0], (2, 3)),
+    "clone": (aten.clone, (2, 3)),
+    "contiguous": (aten.contiguous, (2, 3)),
+    "alias": (aten.alias, (2, 3)),
+    "movedim": (lambda x: aten.movedim(x, 0, 1), (2, 3)),
+    "mean": (lambda x: aten.mean(x, [1]), (2, 3)),
+    "sum": (lambda x: aten.sum(x, [1]), (2, 3)),
+    "neg": (aten.neg, (2, 3)),
+    "roll": (lambda x: aten.roll(x, [1], [1]), (2, 3)),
+    "flip": (lambda x: aten.flip(x, [1]), (2, 3)),
+    "index_select": (lambda x: aten.index_select(x, 1, torch.tensor([2, 0])), (2, 3)),
+    "narrow": (lambda x: aten.narrow(x, 1, 0, 2), (2, 3)),
+    "repeat": (lambda x: aten.repeat(x, [2, 1]), (2, 3)),
+    "pixel_shuffle": (lambda x: aten.pixel_shuffle(x, 2), (1, 4, 2, 2)),
+    "pixel_unshuffle": (lambda x: aten.pixel_unshuffle(x, 2), (1, 1, 4, 4)),
+    "channel_shuffle": (lambda x: aten.channel_shuffle(x, 2), (1, 4, 2, 2)),
+    "avg_pool1d": (lambda x: aten.avg_pool1d(x, [2]), (1, 2, 4)),
+    "avg_pool2d": (lambda x: aten.avg_pool2d(x, [2, 2], [1, 1], [1, 1]), (1, 2, 4, 4)),
+    "avg_pool3d": (lambda x: aten.avg_pool3d(x, [2, 2, 2]), (1, 2, 4, 4, 4)),
+    "adaptive_avg_pool1d": (lambda x: aten.adaptive_avg_pool1d(x, [2]), (1, 2, 5)),
+    "adaptive_avg_pool2d": (lambda x: aten.adaptive_avg_pool2d(x, [2, 2]), (1, 2, 5, 5)),
+    "adaptive_avg_pool3d": (lambda x: aten.adaptive_avg_pool3d(x, [2, 2, 2]), (1, 2, 5, 5, 5)),
+    "upsample_nearest2d": (lambda x: aten.upsample_nearest2d(x, [5, 5]), (1, 2, 3, 3)),
+    "upsample_bilinear2d": (lambda x: aten.upsample_bilinear2d(x, [5, 5], False), (1, 2, 3, 3)),
+    "upsample_bicubic2d": (lambda x: aten.upsample_bicubic2d(x, [5, 5], False), (1, 2, 3, 3)),
+    "getitem": (lambda x: (x, x)[0], (2, 3)),
+    "matmul": (lambda x: aten.matmul(x, W), (2, 4)),
+    "bmm": (lambda x: aten.bmm(W[None], x), (1, 4, 2)),
+    "mm": (lambda x: aten.mm(x, W), (2, 4)),
+    "mul": (lambda x: aten.mul(x, B), (2, 4)),
+    "einsum": (lambda x: aten.einsum("bi,io->bo", [x, W]), (2, 4)),
+    "linear": (lambda x: aten.linear(x, W), (2, 4)),
+    "conv1d": (lambda x: aten.conv1d(x, K1), (1, 4, 5)),
+    "conv2d": (lambda x: aten.conv2d(x, K2), (1, 4, 5, 5)),
+    "conv3d": (lambda x: aten.conv3d(x, K3), (1, 4, 5, 5, 5)),
+    "div": (lambda x: aten.div(x, 3.0), (2, 4)),
+    "constant_pad_nd": (lambda x: aten.constant_pad_nd(x, [1, 1], 0), (2, 4)),
+}
+OF_TWO_STREAMS = {
+    "add": lambda x, y: aten.add(x, y, alpha=2),
+    "sub": aten.sub,
+    "cat": lambda x, y: aten.cat([x, y], 1),
+    "stack": lambda x, y: aten.stack([x, y]),
+}
+
+
+def test_the_table_is_covered():
+    assert set(LINEAR) | set(OF_TWO_STREAMS) == set(homogeneity._CONDITIONS)
+
+
+@pytest.mark.parametrize("name", sorted(LINEAR))
+def test_listed_operators_are_linear_and_homogeneous(name):
+    call, shape = LINEAR[name]
+    x, y = torch.randn(2, *shape, dtype=torch.float64)
+    torch.testing.assert_close(call(3 * x - 2 * y), 3 * call(x) - 2 * call(y))
+
+
+@pytest.mark.parametrize("name", sorted(OF_TWO_STREAMS))
+def test_listed_operators_of_two_streams_are_linear_in_them_together(name):
+    call = OF_TWO_STREAMS[name]
+    (a, b), (c, d) = torch.randn(2, 2, 2, 3, dtype=torch.float64)
+    torch.testing.assert_close(call(3 * a - 2 * c, 3 * b - 2 * d), 3 * call(a, b) - 2 * call(c, d))
+
+
+STREAM, STATIC = "stream", "static"
+
+
+def is_stream(x):
+    return x == STREAM
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "expected"),
+    [
+        ("add", {"self": STREAM, "other": STREAM, "alpha": 1}, True),
+        ("add", {"self": STREAM, "other": STATIC}, False),  # a positional embedding
+        ("add", {"self": STREAM, "other": 1.0}, False),
+        ("sub", {"self": STATIC, "other": STREAM}, False),  # 1 - x
+        ("mul", {"self": STREAM, "other": STATIC}, True),
+        ("mul", {"self": STREAM, "other": STREAM}, False),
+        ("matmul", {"self": STREAM, "other": STREAM}, False),
+        ("cat", {"tensors": [STREAM, STREAM], "dim": 1}, True),
+        ("cat", {"tensors": [STATIC, STREAM], "dim": 1}, False),  # a class token
+        ("linear", {"input": STREAM, "weight": STATIC, "bias": None}, True),
+        ("linear", {"input": STREAM, "weight": STATIC, "bias": STATIC}, False),
+        ("linear", {"input": STREAM, "weight": STREAM, "bias": None}, False),
+        ("div", {"self": STREAM, "other": STATIC}, True),
+        ("div", {"self": STREAM, "other": STATIC, "rounding_mode": "floor"}, False),
+        ("div", {"self": STATIC, "other": STREAM}, False),
+        ("constant_pad_nd", {"self": STREAM, "pad": [1, 1], "value": 0}, True),
+        ("constant_pad_nd", {"self": STREAM, "pad": [1, 1], "value": 1.0}, False),
+        ("index_select", {"self": STREAM, "dim": 0, "index": STREAM}, False),
+        ("batch_norm", {"input": STREAM, "weight": STATIC}, False),
+        ("relu", {"self": STREAM}, False),
+        ("view", {}, False),
+    ],
+)
+def test_conditions(operator, arguments, expected):
+    assert is_homogeneous(operator, arguments, is_stream) is expected
+
+
+def test_softplus_is_not_linear_here():
+    """The linearity test itself can fail."""
+    x, y = torch.randn(2, 5, dtype=torch.float64)
+    softplus: Tensor = torch.nn.functional.softplus
+    with pytest.raises(AssertionError):
+        torch.testing.assert_close(softplus(3 * x - 2 * y), 3 * softplus(x) - 2 * softplus(y))

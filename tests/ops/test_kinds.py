@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import torch
+
+from snnconvert.ops.kinds import KINDS, is_kind, kind_of, operator_name, region_kinds
+from snnconvert.ops.temporal_difference import TDOperator
+
+aten = torch.ops.aten
+
+
+def test_every_row_names_operators_that_exist():
+    for kind in KINDS.values():
+        for target, operator in kind.targets.items():
+            assert hasattr(aten, target), target
+            assert operator is None or issubclass(operator, TDOperator)
+
+
+def test_the_inputs_of_a_row_are_arguments_of_its_operators():
+    for kind in KINDS.values():
+        for target, operator in kind.targets.items():
+            if operator is None:
+                continue
+            packet = getattr(aten, target)
+            for overload in packet.overloads():
+                names = {a.name for a in getattr(packet, overload)._schema.arguments}
+                if overload in ("default", "int"):
+                    assert names & set(kind.inputs), (target, overload)
+
+
+def test_no_operator_is_in_two_rows():
+    targets = [target for kind in KINDS.values() for target in kind.targets]
+    assert len(targets) == len(set(targets))
+
+
+def test_spellings_share_a_kind_and_others_are_their_own():
+    assert kind_of(aten.conv2d.default).name == kind_of(aten.conv2d.padding).name == "conv"
+    assert kind_of(aten.bmm.default).name == kind_of(aten.matmul.default).name == "matmul"
+    assert kind_of(aten.roll.default).name == "roll"
+    assert operator_name(getattr) == "getattr"
+
+
+def test_rules_may_name_rows_and_aten_operators():
+    assert is_kind("multihead_attention") and is_kind("roll")
+    assert not is_kind("liner") and not is_kind("os.system")
+
+
+def test_regions_come_from_enclosing_classes():
+    within = ("my.Net", "torch.nn.modules.activation.MultiheadAttention")
+    assert region_kinds(within) == ("multihead_attention",)
+    assert region_kinds(("my.Net",)) == ()
