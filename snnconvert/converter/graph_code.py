@@ -47,11 +47,26 @@ def with_literals(
     copies: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
         new = copy.node_copy(node, lambda n: copies[n])
+        if _has_default_dtype(node):
+            new.kwargs = {**new.kwargs, "dtype": node.meta["val"].dtype}
         new.args, new.kwargs = pytree.tree_map(literal, (new.args, new.kwargs))
         if torch.float64 in dtypes.values():
             new.target = WIDE.get(new.target, new.target)
         copies[node] = new
     return copy
+
+
+def _has_default_dtype(node: fx.Node) -> bool:
+    """Tell whether a node makes a floating-point tensor of the default dtype out of nothing."""
+    value = node.meta.get("val")
+    if not isinstance(node.target, torch._ops.OpOverload) or not isinstance(value, torch.Tensor):
+        return False
+    dtype = {argument.name for argument in node.target._schema.arguments} & {"dtype"}
+    from_tensors = any(
+        isinstance(n.meta.get("val"), torch.Tensor) for n in node.all_input_nodes
+    )
+    given = node.kwargs.get("dtype") is not None
+    return bool(dtype) and not from_tensors and not given and value.is_floating_point()
 
 
 def _both(a: torch.dtype, b: torch.dtype) -> bool:

@@ -110,7 +110,8 @@ def test_literals_of_dtype_follow_to():
             self.fc = nn.Linear(4, 4)
 
         def forward(self, x):
-            return self.fc(x) + torch.zeros(4, dtype=x.dtype) + torch.full((4,), 0.1)
+            x = x + torch.zeros(4, dtype=x.dtype) + torch.full((4,), 0.1)
+            return self.fc(x) + self.fc(torch.eye(4)).sum(0) + torch.arange(4)
 
     snn = snnconvert.convert(Pinned().eval(), (torch.randn(2, 4),)).double()
     assert snn.simulate(torch.randn(2, 4).double()).dtype is torch.float64
