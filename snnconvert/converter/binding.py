@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.utils._pytree as pytree
 from torch import Tensor
 
@@ -105,6 +106,17 @@ def _check_constant(given: TracedInput, leaf: Any) -> None:
         raise InputError(
             f"'{given.name}' was {given.example!r} when the model was traced and is a constant of "
             f"the conversion; received {received}. Convert again with the value that you want"
+        )
+
+
+def check_placed(
+    given: TracedInput, leaf: Tensor, dtype: torch.dtype, device: torch.device
+) -> None:
+    """Raise InputError unless a coded input has the dtype and device of the module."""
+    if leaf.dtype != dtype or leaf.device.type != device.type:
+        raise InputError(
+            f"'{given.name}' is {leaf.dtype} on {leaf.device}, the module {dtype} on {device}; "
+            "cast or move one of them with .to()"
         )
 
 

@@ -115,7 +115,7 @@ def convert_traced(
 ) -> ConvertedModule:
     """Convert a traced model: decide, place, rewrite, telescope."""
     decided = decide(traced, rules)
-    if not decided.decisions:
+    if not decided.encoded and not any(given.role == "coded" for given in traced.inputs):
         raise ConversionError(
             "no input is coded: the model has no floating-point input and no rule with "
             "'action: encode' takes an embedding of its ids, so nothing would change over time. "

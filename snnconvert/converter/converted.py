@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
-from snnconvert.converter.binding import bind_inputs, checked_time_steps
+from snnconvert.converter.binding import bind_inputs, check_placed, checked_time_steps
 from snnconvert.converter.decide import Decided
+from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
 from snnconvert.converter.placement import Container
-from snnconvert.converter.trace import TracedInput, TracedModel
+from snnconvert.converter.trace import TracedInput, TracedModel, floating_dtype
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from snnconvert.converter.report import EquivalenceReport
+
+
+_UNSIGNED = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)  # differences have signs
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,14 @@ class Conversion:
     decided: Decided
     step_by_step: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The dtype and device of a module's floating-point tensors."""
+
+    dtype: torch.dtype
+    device: torch.device
 
 
 @dataclass
@@ -83,12 +96,14 @@ class ConvertedModule(nn.Module):
         conversion: what was traced and decided.
         graph: the graph of cumulative values that every call runs.
         tree: the modules and tensors that the graph refers to; this module's own.
+        placed: the dtype and device of its floating-point tensors.
         report: the :class:`EquivalenceReport` of the last verification, or None.
     """
 
     report: EquivalenceReport | None
     tree: Container
-    _own = frozenset({"conversion", "graph", "report", "tree", "_function", "_online"})
+    placed: Placed
+    _own = frozenset({"conversion", "graph", "report", "tree", "placed", "_function", "_online"})
 
     def __init__(self, conversion: Conversion, tree: Container, graph: fx.Graph) -> None:
         super().__init__()
@@ -96,6 +111,7 @@ class ConvertedModule(nn.Module):
         self.conversion = conversion
         self.graph = graph
         self.report = None
+        self.placed = Placed(floating_dtype(conversion.source), _device(tree))
         self._function: Callable[..., Any] | None = None
         self._online: _Online | None = None
 
@@ -133,7 +149,7 @@ class ConvertedModule(nn.Module):
         Raises:
             InputError: an input does not fit, or time lengths differ.
         """
-        leaves, steps = bind_inputs(self.conversion.source, args, kwargs, timed=True)
+        leaves, steps = self._bind(args, kwargs, timed=True)
         steps = self.time_steps if steps is None else steps
         clock = Clock(steps, total=steps, encoding=self._encoding)
         return self._structured(self.propagate(leaves, clock))
@@ -147,7 +163,7 @@ class ConvertedModule(nn.Module):
 
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
         """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
-        leaves, steps = bind_inputs(self.conversion.source, args, kwargs, timed=True)
+        leaves, steps = self._bind(args, kwargs, timed=True)
         steps = self.time_steps if steps is None else steps
         clock = Clock(steps, total=steps, encoding=self._encoding)
         return self._structured(self._run(leaves, clock))
@@ -160,7 +176,7 @@ class ConvertedModule(nn.Module):
         Raises:
             StateError: a shape, or a held input, differs from those of the earlier steps.
         """
-        leaves, _ = bind_inputs(self.conversion.source, args, kwargs, timed=False)
+        leaves, _ = self._bind(args, kwargs, timed=False)
         if self._online is None:
             clock = Clock(1, total=self.time_steps, encoding=self._encoding)
             self._online = _Online(clock, [None] * len(leaves))
@@ -207,7 +223,7 @@ class ConvertedModule(nn.Module):
         """
         steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
-        leaves, _ = bind_inputs(self.conversion.source, args, kwargs, timed=False)
+        leaves, _ = self._bind(args, kwargs, timed=False)
         inputs = [
             chosen.cumulative(x, 0, steps, steps, given.name) if coded else x
             for x, coded, given in zip(
@@ -227,6 +243,17 @@ class ConvertedModule(nn.Module):
         from snnconvert.converter.saved import save
 
         save(self, path)
+
+    def _bind(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, timed: bool
+    ) -> tuple[list[Any], int | None]:
+        source = self.conversion.source
+        leaves, steps = bind_inputs(source, args, kwargs, timed=timed)
+        own = floating_dtype(source)
+        for given, leaf in zip(source.inputs, leaves, strict=True):
+            if given.role == "coded" and given.example.dtype is own:
+                check_placed(given, leaf, self.placed.dtype, self.placed.device)
+        return leaves, steps
 
     @property
     def _coded(self) -> list[bool]:
@@ -279,27 +306,33 @@ class ConvertedModule(nn.Module):
         return [dims[y][0] if isinstance(y, fx.Node) and y in dims else None for y in leaves]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        before = _placement(self)
         super()._apply(fn, recurse)
-        after = _placement(self)
-        if before != after and before is not None and after is not None:
+        probe = fn(torch.empty(0, dtype=self.placed.dtype, device=self.placed.device))
+        after = Placed(probe.dtype, probe.device)
+        if after != self.placed and probe.is_floating_point():
             # The graph names dtypes and devices of the tensors that it creates.
-            dtypes = {before[0]: after[0]}
-            self.graph = with_literals(self.graph, dtypes, after[1])
+            dtypes = literal_dtypes(self.placed.dtype, after.dtype)
+            self.graph = with_literals(self.graph, dtypes, after.device)
             for operator in self.modules():
                 if isinstance(operator, TDOperator):
                     operator.follow_dtypes(dtypes)
+            self.placed = after
             self._function = None
         if self._online is not None:
             self._online = self._online.mapped(fn)
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from snnconvert.converter.saved import dumps, loads
+
+        return loads, (dumps(self),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         new = type(self).__new__(type(self))
         nn.Module.__init__(new)
         memo[id(self)] = new
         new._adopt(copy.deepcopy(self.tree, memo))
-        for name in ("conversion", "graph", "report", "training", "_function"):
+        for name in ("conversion", "graph", "report", "placed", "training", "_function"):
             setattr(new, name, getattr(self, name))
         # The state is copied without its autograd history, which cannot be copied.
         copied = self._online and self._online.mapped(lambda x: x.detach().clone())
@@ -328,6 +361,8 @@ def stacked(steps: list[list[Any]]) -> list[Any]:
 def _difference(cumulative: Any) -> Any:
     if not isinstance(cumulative, Tensor) or cumulative.dtype is torch.bool:
         return cumulative
+    if cumulative.dtype in _UNSIGNED:
+        cumulative = cumulative.to(torch.int64)
     return torch.cat([cumulative[:1], subtract(cumulative[1:], cumulative[:-1])])
 
 
@@ -339,7 +374,9 @@ def _change(before: Any, now: Any) -> Any:
             f"an output has shape {tuple(now.shape)} at this step and had {tuple(before.shape)} "
             "before; call reset() before a sequence with other shapes"
         )
-    return subtract(now, before)
+    return (
+        subtract(now.to(torch.int64), before) if now.dtype in _UNSIGNED else subtract(now, before)
+    )
 
 
 def _carried(before: Any, now: Any, given: TracedInput) -> Any:
@@ -374,9 +411,6 @@ def _unfold(y: Any, dim: int | None, steps: int) -> Any:
     return y.unflatten(dim, (steps, y.shape[dim] // steps)).movedim(dim, 0)
 
 
-def _placement(module: nn.Module) -> tuple[torch.dtype, torch.device] | None:
-    tensors: Mapping[str, Tensor] = dict(module.named_parameters()) | dict(module.named_buffers())
-    for tensor in tensors.values():
-        if tensor.is_floating_point():
-            return tensor.dtype, tensor.device
-    return None
+def _device(module: nn.Module) -> torch.device:
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))

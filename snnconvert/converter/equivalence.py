@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.binding import bind_inputs
-from snnconvert.converter.comparison import has_spread, relative_error
+from snnconvert.converter.comparison import has_spread, magnitude, relative_error
 from snnconvert.converter.converted import ConvertedModule, stacked
+from snnconvert.converter.dtypes import cast, cast_module
 from snnconvert.converter.node_errors import NodeErrors, compare_nodes
-from snnconvert.converter.reference import Reference, floating_dtype, source_outputs
-from snnconvert.converter.report import EquivalenceReport, LeafError, kind_rows
+from snnconvert.converter.reference import Reference, source_outputs
+from snnconvert.converter.report import EquivalenceReport, LeafError, describe_node, kind_rows
 from snnconvert.converter.streams import random_nodes
+from snnconvert.converter.trace import floating_dtype
 from snnconvert.errors import InputError, VerificationError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
@@ -52,6 +54,9 @@ class RandomIncrements(Encoding):
     def _at(self, x: Tensor, t: int, total: int, site: str) -> Tensor:
         if t >= total - 1 or not x.numel():
             return x
+        finite = torch.isfinite(x)
+        if not bool(finite.all()):  # a mask of minus infinities is there from the first step
+            return torch.where(finite, self._at(x.masked_fill(~finite, 0.0), t, total, site), x)
         seed = hash_of(f"{self.seed} {site} {t}")
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
@@ -122,19 +127,30 @@ def verify(
             "runs can be compared; pass what it draws as an input, or set verify=False"
         )
     with torch.no_grad():
-        twin = copy.deepcopy(snn).to(dtype)
+        twin = cast_module(copy.deepcopy(snn), dtype)
         reference = Reference(snn.conversion, dtype)
-        run, nodes, expected = _compared(
-            twin, reference, _input_leaves(snn, inputs, dtype), time_steps, seed
-        )
+        given = _input_leaves(snn, inputs, dtype)
+        try:
+            run, nodes, expected = _compared(twin, reference, given, time_steps, seed)
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise VerificationError(
+                f"the source does not run in {dtype} on random increments of its inputs "
+                f"({_first_line(error)}), so nothing can be compared. Pass inputs that stand for "
+                "numbers, not for positions or ids, as integers; or set verify=False"
+            ) from error
         _refuse_degenerate(snn, expected)
         actual = _converted_outputs(twin, run)
         leaves = _leaf_errors(snn, expected, actual)
-        at_source = None
+        at_source, note = None, ""
         if isinstance(model, nn.Module):
-            final = source_outputs(model, traced, run.leaves, dtype)
-            at_source = _worst([y[-1] if isinstance(y, Tensor) else y for y in actual], final)
-    return _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
+            try:
+                final = source_outputs(model, traced, run.leaves, dtype)
+            except RuntimeError as error:
+                note = f"the source model was not run beside its trace: {_first_line(error)}"
+            else:
+                at_source = _worst_at_last(actual, final)
+    report = _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
+    return replace(report, notes=(*report.notes, note)) if note else report
 
 
 def _compared(
@@ -154,6 +170,10 @@ def _compared(
     )
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 def _has_nan(y: Any) -> bool:
     return isinstance(y, Tensor) and bool(torch.isnan(y).any())
 
@@ -167,11 +187,7 @@ def _input_leaves(
     else:
         args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
         leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
-    return [_cast(x, dtype) for x in leaves]
-
-
-def _cast(x: Any, dtype: torch.dtype) -> Any:
-    return x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
+    return [cast(x, dtype) for x in leaves]
 
 
 def _converted_outputs(twin: ConvertedModule, run: _Run) -> list[Any]:
@@ -216,7 +232,7 @@ def _leaf_errors(
     return tuple(
         LeafError(
             name,
-            tuple(relative_error(a, b)[1] for a, b in zip(y, z, strict=True)),
+            _relative_errors(y, z),
             max(relative_error(a, b)[0] for a, b in zip(y, z, strict=True)),
             not has_spread(z),
         )
@@ -225,9 +241,22 @@ def _leaf_errors(
     )
 
 
-def _worst(actual: list[Any], expected: list[Any]) -> float:
-    tensors = [(a, b) for a, b in zip(actual, expected, strict=True) if isinstance(b, Tensor)]
-    return max((relative_error(a, b)[1] for a, b in tensors), default=0.0)
+def _relative_errors(actual: Tensor, expected: Tensor) -> tuple[float, ...]:
+    """Return the error of each step, relative to the largest value up to that step."""
+    errors, scale = [], 0.0
+    for a, b in zip(actual, expected, strict=True):
+        scale = max(scale, magnitude(b))
+        errors.append(relative_error(a, b, scale)[1])
+    return tuple(errors)
+
+
+def _worst_at_last(actual: list[Any], expected: list[Any]) -> float:
+    """Return the error of the last step against the source model's outputs."""
+    worst = 0.0
+    for y, final in zip(actual, expected, strict=True):
+        if isinstance(final, Tensor):
+            worst = max(worst, relative_error(y[-1], final, magnitude(y))[1])
+    return worst
 
 
 def _constant_outputs(leaves: tuple[LeafError, ...]) -> list[str]:
@@ -247,6 +276,7 @@ def _report(
     time_steps: int,
 ) -> EquivalenceReport:
     worst = max((leaf.max_rel_error for leaf in leaves), default=0.0)
+    first = nodes.first_above(tolerance)
     passed = worst <= tolerance and (at_source is None or at_source <= tolerance)
     return EquivalenceReport(
         passed=passed,
@@ -258,6 +288,7 @@ def _report(
         time_steps=time_steps,
         leaves=leaves,
         kinds=kind_rows(snn, nodes.relative),
-        first_failure=nodes.first_above(tolerance),
+        first_failure=first,
+        first_failure_at=None if first is None else describe_node(snn, first),
         notes=(*snn.conversion.notes, *_constant_outputs(leaves)),
     )

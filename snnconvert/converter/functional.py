@@ -16,6 +16,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from snnconvert.converter.arguments import arguments_of
+from snnconvert.errors import TraceError
 from snnconvert.ops.kinds import operator_name
 
 _aten = torch.ops.aten
@@ -41,7 +42,13 @@ def make_functional(
 
 
 def _unlifted(program: ExportedProgram) -> fx.GraphModule:
-    graph_module: Any = program.module(check_guards=False)
+    try:
+        graph_module: Any = program.module(check_guards=False)
+    except RuntimeError as error:
+        raise TraceError(
+            f"torch.export traced the model but cannot make a module of it: {error}. "
+            "A submodule named 'graph' or 'code' hides what torch keeps there: rename it"
+        ) from error
     _inline_regions(graph_module)
     for node in list(graph_module.graph.nodes):
         if node.op != "call_function":

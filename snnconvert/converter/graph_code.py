@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from torch import fx
 
 from snnconvert.converter.wide import WIDE
 
-_COMPLEX = {torch.float64: torch.complex128, torch.float32: torch.complex64}
 _serial = itertools.count()
 
 
@@ -36,7 +35,6 @@ def with_literals(
 
     A traced graph names the dtype and device of every tensor that it creates, and of every cast.
     """
-    dtypes = {**dtypes, **{_COMPLEX[a]: _COMPLEX[b] for a, b in dtypes.items() if _both(a, b)}}
 
     def literal(value: Any) -> Any:
         if isinstance(value, torch.dtype):
@@ -59,15 +57,16 @@ def with_literals(
 def _has_default_dtype(node: fx.Node) -> bool:
     """Tell whether a node makes a floating-point tensor of the default dtype out of nothing."""
     value = node.meta.get("val")
-    if not isinstance(node.target, torch._ops.OpOverload) or not isinstance(value, torch.Tensor):
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
         return False
-    dtype = {argument.name for argument in node.target._schema.arguments} & {"dtype"}
-    from_tensors = any(
-        isinstance(n.meta.get("val"), torch.Tensor) for n in node.all_input_nodes
-    )
-    given = node.kwargs.get("dtype") is not None
-    return bool(dtype) and not from_tensors and not given and value.is_floating_point()
+    values = [n.meta.get("val") for n in node.all_input_nodes]
+    return makes_default_dtype(node.target, values, node.kwargs)
 
 
-def _both(a: torch.dtype, b: torch.dtype) -> bool:
-    return a in _COMPLEX and b in _COMPLEX
+def makes_default_dtype(target: Any, args: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether an ATen operator has neither a dtype nor tensors to take it from."""
+    if not isinstance(target, torch._ops.OpOverload) or kwargs.get("dtype") is not None:
+        return False
+    takes_dtype = any(argument.name == "dtype" for argument in target._schema.arguments)
+    leaves = pytree.tree_leaves((args, dict(kwargs)))
+    return takes_dtype and not any(isinstance(leaf, torch.Tensor) for leaf in leaves)

@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 from snnconvert.converter.comparison import relative_error
 from snnconvert.converter.converted import ConvertedModule
-from snnconvert.converter.reference import Reference
+from snnconvert.converter.reference import Reference, ReferenceRun
 from snnconvert.converter.rewrite import ON_INCREMENTS, SOURCE
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
@@ -50,30 +50,31 @@ def compare_nodes(
     reached: list[list[Any]] = []
     clock = Clock(1, total=time_steps, encoding=encoding)
     given = twin.conversion.source.inputs
+    wanted = frozenset(filter(None, map(_compared, twin.graph.nodes)))
     for t in range(time_steps):
         clock.start = t
-        expected, outputs = reference.values(leaves, encoding, t, time_steps)
-        reached.append(outputs)
+        expected = reference.run(leaves, encoding, t, time_steps, wanted)
         now = [
             encoding.cumulative(x, t, 1, time_steps, i.name)[0] if i.role == "coded" else x
             for x, i in zip(leaves, given, strict=True)
         ]
         _Comparison(twin, expected, errors).run(clock, *now)
+        reached.append(expected.finish())
     return errors, reached
 
 
 class _Comparison(fx.Interpreter):
     """Runs the converted graph for one step and compares each node with the source's."""
 
-    def __init__(self, twin: ConvertedModule, expected: dict[str, Any], errors: NodeErrors) -> None:
+    def __init__(self, twin: ConvertedModule, expected: ReferenceRun, errors: NodeErrors) -> None:
         super().__init__(twin.tree, graph=twin.graph)
         self.expected, self.errors = expected, errors
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
-        source = n.meta.get(SOURCE)
-        if source in self.expected and not n.meta.get(ON_INCREMENTS):
-            self._compare(source, value, self.expected[source])
+        source = _compared(n)
+        if source is not None:
+            self._compare(source, value, self.expected.value_of(source))
         return value
 
     def _compare(self, name: str, actual: Any, expected: Any) -> None:
@@ -82,3 +83,8 @@ class _Comparison(fx.Interpreter):
             (relative_error(a, b)[1] for a, b in pairs if isinstance(b, Tensor)), default=0.0
         )
         self.errors.relative[name] = max(worst, self.errors.relative.get(name, 0.0))
+
+
+def _compared(node: fx.Node) -> str | None:
+    """Name the node of the source whose cumulative value a node holds, if it holds one."""
+    return None if node.meta.get(ON_INCREMENTS) else node.meta.get(SOURCE)

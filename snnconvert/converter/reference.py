@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,23 +11,15 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from snnconvert.converter.graph_code import with_literals
+from snnconvert.converter.dtypes import cast_module, literal_dtypes
+from snnconvert.converter.graph_code import makes_default_dtype, with_literals
 from snnconvert.converter.placement import build_tree
-from snnconvert.converter.trace import TracedModel
+from snnconvert.converter.trace import TracedModel, floating_dtype
 from snnconvert.converter.wide import WIDE
 from snnconvert.ops.encoding import Encoding
 
 if TYPE_CHECKING:
     from snnconvert.converter.converted import Conversion
-
-
-def floating_dtype(traced: TracedModel) -> torch.dtype:
-    """Return the dtype of the source's first floating-point parameter, buffer or input."""
-    examples = [given.example for given in traced.inputs]
-    for value in [*traced.program.state_dict.values(), *examples]:
-        if isinstance(value, Tensor) and value.is_floating_point():
-            return value.dtype
-    return torch.get_default_dtype()
 
 
 class Reference:
@@ -40,68 +32,117 @@ class Reference:
         traced = conversion.source
         self.given = traced.inputs
         self.encoded = frozenset(node.name for node in conversion.decided.encoded)
-        self.graph = with_literals(traced.graph, {floating_dtype(traced): dtype}, None)
-        self.tree = copy.deepcopy(build_tree(traced)).to(dtype)
+        self.graph = with_literals(traced.graph, literal_dtypes(floating_dtype(traced), dtype))
+        self.tree = cast_module(copy.deepcopy(build_tree(traced)), dtype)
 
-    def values(
-        self, leaves: list[Any], encoding: Encoding, t: int, total: int
-    ) -> tuple[dict[str, Any], list[Any]]:
-        """Return all node values by name, and the output leaves, at step ``t``."""
-        interpreter = _Recorder(self, encoding, t, total)
-        outputs = interpreter.run(*self._cumulative(leaves, encoding, t, total))
-        return interpreter.recorded, list(pytree.tree_leaves(outputs))
-
-    def _cumulative(self, leaves: list[Any], encoding: Encoding, t: int, total: int) -> list[Any]:
-        return [
+    def run(
+        self, leaves: list[Any], encoding: Encoding, t: int, total: int, wanted: frozenset[str]
+    ) -> ReferenceRun:
+        """Begin to compute step ``t``; the values of the nodes in ``wanted`` will be asked for."""
+        now = [
             encoding.cumulative(x, t, 1, total, given.name)[0] if given.role == "coded" else x
             for x, given in zip(leaves, self.given, strict=True)
         ]
+        return ReferenceRun(self, encoding, t, total, now, wanted)
 
 
-class _Recorder(fx.Interpreter):
-    """Runs the traced graph node by node, coding the outputs that start streams."""
+class ReferenceRun(fx.Interpreter):
+    """One step of the source, node by node as its values are asked for; none is kept longer."""
 
-    def __init__(self, reference: Reference, encoding: Encoding, t: int, total: int) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        encoding: Encoding,
+        t: int,
+        total: int,
+        inputs: list[Any],
+        wanted: frozenset[str],
+    ) -> None:
         super().__init__(reference.tree, graph=reference.graph)
         self.encoded, self.encoding, self.t, self.total = reference.encoded, encoding, t, total
-        self.recorded: dict[str, Any] = {}
+        self.args_iter = iter(inputs)
+        self.wanted = wanted
+        self.waiting: dict[str, Any] = {}
+        self.outputs: list[Any] = []
+        self.steps = self._steps()
 
-    def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
-        if n.name in self.encoded:
-            value = self.encoding.cumulative(value, self.t, 1, self.total, n.name)[0]
-        self.recorded[n.name] = value
-        return value
+    def value_of(self, name: str) -> Any:
+        """Return a node's value; each may be asked for once."""
+        while name not in self.waiting:
+            computed, value = next(self.steps)
+            if computed in self.wanted:
+                self.waiting[computed] = value
+        return self.waiting.pop(name)
+
+    def finish(self) -> list[Any]:
+        """Compute what was not asked for, and return the output leaves."""
+        for _ in self.steps:
+            pass
+        return self.outputs
+
+    def _steps(self) -> Iterator[tuple[str, Any]]:
+        for node in self.graph.nodes:
+            value = self.run_node(node)
+            if node.op == "output":
+                self.outputs = list(pytree.tree_leaves(value))
+                return
+            if node.name in self.encoded:
+                value = pytree.tree_map(lambda x, site=node.name: self._coded(x, site), value)
+            self.env[node] = value
+            for dead in self.user_to_last_uses.get(node, ()):
+                del self.env[dead]
+            yield node.name, value
+
+    def _coded(self, x: Any, site: str) -> Any:
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            return x
+        return self.encoding.cumulative(x, self.t, 1, self.total, site)[0]
 
 
 def source_outputs(
     model: nn.Module, traced: TracedModel, leaves: list[Any], dtype: torch.dtype
 ) -> list[Any]:
-    """Return the output leaves of the source model itself, in the dtype of a check."""
-    source = copy.deepcopy(model).to(dtype)
+    """Return the output leaves of a copy of the source model itself, in the dtype of a check.
+
+    The fast path of ``torch.nn`` transformers, which a trace does not take, is left out: it
+    returns zeros where tokens are padded.
+    """
+    source = cast_module(copy.deepcopy(model), dtype)
     args, kwargs = pytree.tree_unflatten(leaves, traced.in_spec)
-    with _Pinned(floating_dtype(traced), dtype):
-        return list(pytree.tree_leaves(source(*args, **kwargs)))
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with _Pinned(literal_dtypes(floating_dtype(traced), dtype)):
+            return list(pytree.tree_leaves(source(*args, **kwargs)))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class _Pinned(TorchDispatchMode):
-    """Computes in ``wanted`` what a model pins to its own dtype."""
+    """Computes in the dtype of a check what a model pins to a dtype of its own."""
 
-    def __init__(self, own: torch.dtype, wanted: torch.dtype) -> None:
+    supports_higher_order_operators = True
+
+    def __init__(self, dtypes: Mapping[torch.dtype, torch.dtype]) -> None:
         super().__init__()
-        self.own, self.wanted = own, wanted
+        self.dtypes = dtypes
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         args, kwargs = pytree.tree_map(self._literal, (args, dict(kwargs or {})))
-        if self.wanted is torch.float64:
+        if torch.float64 in self.dtypes.values():
             func = WIDE.get(func, func)
+        if makes_default_dtype(func, args, kwargs) and torch.get_default_dtype() in self.dtypes:
+            made = func(*args, **kwargs)
+            if made.is_floating_point():
+                return func(*args, **{**kwargs, "dtype": self.dtypes[made.dtype]})
+            return made
         return pytree.tree_map(self._literal, func(*args, **kwargs))
 
     def _literal(self, value: Any) -> Any:
-        if value is self.own:
-            return self.wanted
-        if isinstance(value, Tensor) and value.dtype is self.own:
-            return value.to(self.wanted)
+        if isinstance(value, torch.dtype):
+            return self.dtypes.get(value, value)
+        if isinstance(value, Tensor) and value.dtype in self.dtypes:
+            return value.to(self.dtypes[value.dtype])
         return value

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LeafError:
-    """The error of one output leaf, by step relative to its largest value in that step."""
+    """The error of one output leaf, by step relative to its largest value up to that step."""
 
     name: str
     per_step: tuple[float, ...]
@@ -50,7 +50,7 @@ class EquivalenceReport:
         passed: whether no relative error is above the tolerance.
         max_abs_error: largest absolute error over all steps and output leaves.
         max_rel_error: largest relative error over all steps and output leaves; relative to the
-            largest value of that leaf at that step.
+            largest value of that leaf up to that step.
         source_rel_error: that against the source model itself at the last step; None: not run.
         tolerance: largest relative error that passes.
         dtype: in which both sides were computed.
@@ -58,6 +58,7 @@ class EquivalenceReport:
         leaves: per output leaf.
         kinds: per op kind and rule.
         first_failure: the first node, in the order of computation, above the tolerance.
+        first_failure_at: its op kind, module path and rule.
         notes: what a reader should know: fallbacks, unused rules.
     """
 
@@ -71,6 +72,7 @@ class EquivalenceReport:
     leaves: tuple[LeafError, ...]
     kinds: tuple[KindRow, ...]
     first_failure: str | None
+    first_failure_at: str | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,12 +135,18 @@ class EquivalenceReport:
         )
         if self.passed:
             return f"equivalent: {compared}"
-        first = (
-            f"; the first node out of tolerance is '{self.first_failure}'"
-            if self.first_failure
-            else ""
-        )
-        return f"NOT equivalent: {compared}{first}"
+        if self.first_failure:
+            return (
+                f"NOT equivalent: {compared}; the first node out of tolerance is "
+                f"'{self.first_failure}' ({self.first_failure_at}); later nodes inherit its error"
+            )
+        if max((leaf.max_rel_error for leaf in self.leaves), default=0.0) <= self.tolerance:
+            return (
+                f"NOT equivalent: {compared}; the conversion equals its trace, but the model "
+                "itself answers otherwise (it takes another path when it is traced, or its weights "
+                "are others)"
+            )
+        return f"NOT equivalent: {compared}; no single node is out of tolerance"
 
     def __str__(self) -> str:
         return "\n".join(
@@ -159,6 +167,15 @@ def kind_rows(snn: ConvertedModule, errors: Mapping[str, float]) -> tuple[KindRo
         )
         for (kind, rule, action), found in sorted(groups.items())
     )
+
+
+def describe_node(snn: ConvertedModule, name: str) -> str:
+    """Say of a node which op kind it is, where it stands, and which rule took it."""
+    for decision in snn.conversion.decided.plan.decisions:
+        operation = decision.operation
+        if operation.name == name:
+            return f"{operation.kind} at {operation.place}, {decision.reason}"
+    return "no operation of its own"
 
 
 def summarize(snn: ConvertedModule) -> str:

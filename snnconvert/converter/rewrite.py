@@ -29,8 +29,8 @@ CLOCK = "clock"
 
 ON_INCREMENTS = "acts_on_increments"  # meta: True where a rule keeps a node on increments
 HOMOGENEOUS = "homogeneous"  # meta: True where acting on increments is right by construction
-TIME_DIMS = "time_dims"  # meta of what acts on increments: where each of its tensors has time
-SOURCE = "source"  # meta: the node of the traced graph that a node stands for
+TIME_DIMS = "time_dims"  # meta of streams: the dimension of each of their tensors with the time
+SOURCE = "source"  # meta of streams: the node of the traced graph that they stand for
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class _Rewriter:
         return self.streams.domains[node]
 
     def _placeholder(self, node: fx.Node) -> None:
-        new = self.graph.placeholder(node.name)
+        # The model's own names could be "self" or that of the clock.
+        new = self.graph.placeholder(f"input_{node.name}")
         self._keep_meta(new, node)
         if self._domain(node) is Domain.STREAM:
             self.cumulative[node] = new
@@ -116,7 +117,6 @@ class _Rewriter:
             new = self._copy(node, self._incremented)
             new.meta[HOMOGENEOUS] = self._is_homogeneous(node)
             new.meta[ON_INCREMENTS] = True
-            new.meta[TIME_DIMS] = self._time_dims(node)
             self.increments[node] = new
         else:
             value = self._apply(node, replacement, self._accumulated)
@@ -143,8 +143,8 @@ class _Rewriter:
                 "that depends on held inputs alone. Narrow the rule's match"
             )
         value = self._apply(node, replacement, self._unfolded)
-        dims = self.streams.time_dims.get(node, (0,))
-        new = self.graph.call_function(encode, (value, self.clock, node.name, dims[0]))
+        operands = (value, self.clock, node.name, self._time_dims(node))
+        new = self.graph.call_function(encode, operands)
         self._keep_meta(new, node)
         value.meta.pop(SOURCE, None)
         self.cumulative[node] = new
@@ -176,6 +176,7 @@ class _Rewriter:
         operands = (value, self.clock, f"{node.name}.{op.__name__}", self._time_dims(node))
         new = self.graph.call_function(op, operands)
         new.meta["val"] = node.meta.get("val")
+        new.meta[TIME_DIMS] = self._time_dims(node)
         return new
 
     def _time_dims(self, node: fx.Node) -> tuple[int, ...]:
@@ -222,7 +223,7 @@ class _Rewriter:
 
     def _sized(self, node: fx.Node, argument: Callable[[fx.Node], fx.Node]) -> fx.Node:
         """Emit one version of what depends on the batch size alone."""
-        if operator_name(node.target) != "sym_size":
+        if operator_name(node.target) not in _MEASURES:
             return self._copy(node, argument)
         measured: Any = node.args[0]
         target: Any = node.target
@@ -240,12 +241,14 @@ class _Rewriter:
     def _output(self, node: fx.Node) -> None:
         self.graph.output(fx.map_arg(node.args[0], self._accumulated))
 
-    @staticmethod
-    def _keep_meta(new: fx.Node, node: fx.Node) -> None:
+    def _keep_meta(self, new: fx.Node, node: fx.Node) -> None:
         new.meta = dict(node.meta)
-        new.meta[SOURCE] = source_name(node)
+        if self._domain(node) is Domain.STREAM:
+            new.meta[SOURCE] = source_name(node)
+            new.meta[TIME_DIMS] = self._time_dims(node)
 
 
+_MEASURES = ("sym_size", "sym_numel", "sym_stride")
 _PLAIN = Replacement(operator=None, inputs=(), action="td")
 
 

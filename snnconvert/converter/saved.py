@@ -6,6 +6,7 @@ they were resolved, and a manifest. Loading converts the program again by these 
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from snnconvert.converter.atomic import write_atomically
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.converted import ConvertedModule
 from snnconvert.converter.report import EquivalenceReport
-from snnconvert.converter.trace import traced_from
+from snnconvert.converter.trace import floating_dtype, traced_from
 from snnconvert.errors import SavedFileError, SourceError
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
@@ -36,10 +37,25 @@ def save(snn: ConvertedModule, path: str | os.PathLike[str]) -> None:
     """Write a conversion to a file; an existing file is replaced in one step.
 
     Args:
-        snn: the conversion.
+        snn: the conversion; its parameters are written as they are now.
         path: by custom with the suffix ``.snn``.
+
+    Raises:
+        SavedFileError: the conversion was cast to another dtype, or has outputs of a type that
+            ``torch.export`` cannot write.
     """
+    write_atomically(path, dumps(snn))
+
+
+def dumps(snn: ConvertedModule) -> bytes:
+    """Return a conversion as the content of a file."""
     conversion = snn.conversion
+    own = floating_dtype(conversion.source)
+    if snn.placed.dtype != own:
+        raise SavedFileError(
+            f"the model was traced in {own} and cast to {snn.placed.dtype}, which its saved "
+            f"program would not follow; save it before, or convert model.to({snn.placed.dtype})"
+        )
     manifest = {
         "format": FORMAT,
         "version": __version__,
@@ -50,9 +66,22 @@ def save(snn: ConvertedModule, path: str | os.PathLike[str]) -> None:
         _MANIFEST: json.dumps(manifest),
         _RULES: conversion.rules.to_yaml(),
     }
+    program = copy.copy(conversion.source.program)
+    current = snn.state_dict(keep_vars=True)
+    # A copy of a conversion has tensors of its own. Folded weights are folded again on loading.
+    folded = conversion.rules.fold_batch_norm
+    program._state_dict = {
+        name: tensor if folded else current[name] for name, tensor in program.state_dict.items()
+    }
     buffer = io.BytesIO()
-    torch.export.save(conversion.source.program, buffer, extra_files=extra)
-    write_atomically(path, buffer.getvalue())
+    try:
+        torch.export.save(program, buffer, extra_files=extra)
+    except NotImplementedError as error:
+        raise SavedFileError(
+            f"torch.export cannot write this model's inputs or outputs: {error} Return a tuple or "
+            "a dict instead, for example tuple(x.topk(2))"
+        ) from error
+    return buffer.getvalue()
 
 
 def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> ConvertedModule:
@@ -70,6 +99,11 @@ def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> Converte
         data = Path(path).read_bytes()
     except OSError as error:
         raise SavedFileError(f"{where}: cannot be read: {error.strerror}") from error
+    return loads(data, where, allow=allow)
+
+
+def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> ConvertedModule:
+    """Return the conversion that `dumps` wrote (arguments and errors as `load`)."""
     try:
         manifest, rules = _texts(data, where)
         program = load_program(data, where, Trust(tuple(allow)))

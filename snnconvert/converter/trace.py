@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import torch
@@ -23,11 +22,14 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
+from snnconvert.converter.dtypes import real_dtype
 from snnconvert.converter.functional import make_functional
 from snnconvert.errors import TraceError
 
 Role = Literal["coded", "held", "constant"]
 _TORCH = str(Path(torch.__file__).parent)
+_STDLIB = str(Path(traceback.__file__).parent / "inspect.py")
+_HERE = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def trace(
         try:
             program = _export(model, args, kwargs, dynamic=False)
         except Exception as error:
-            raise TraceError(_explain(model, error)) from error
+            raise TraceError(_explain(model, args, kwargs, error)) from error
     return traced_from(program, notes)
 
 
@@ -153,6 +155,16 @@ def traced_from(program: ExportedProgram, notes: Sequence[str] = ()) -> TracedMo
     )
 
 
+def floating_dtype(traced: TracedModel) -> torch.dtype:
+    """Return the dtype of the source's first floating-point parameter, buffer or input (of complex
+    ones: of their parts)."""
+    examples = [given.example for given in traced.inputs]
+    for value in [*traced.tensors.values(), *examples]:
+        if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
+            return real_dtype(value.dtype)
+    return torch.get_default_dtype()
+
+
 STANDS_FOR = "stands_for"  # meta: the node of the source whose value a changed node computes
 
 
@@ -188,7 +200,7 @@ def _export(
     shapes = _dynamic_shapes(args, kwargs) if dynamic else None
     with torch.no_grad(), warnings.catch_warnings(), _quiet_export():
         # Recurrent modules list their own weights anew at each call, which export remarks on.
-        warnings.filterwarnings("ignore", message=".*were? assigned during export")
+        warnings.filterwarnings("ignore", message=".* assigned during export")
         return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
 
 
@@ -285,23 +297,37 @@ def _first_line(error: BaseException) -> str:
     return lines[0].strip() if lines else type(error).__name__
 
 
-def _explain(model: nn.Module, error: BaseException) -> str:
+def _explain(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException
+) -> str:
+    """Say why a model cannot be traced: it does not run on its inputs, or export refuses it."""
+    try:
+        # The model itself is run: some cannot be copied, and a run in eval mode changes nothing
+        # that the failed export did not.
+        with torch.no_grad():
+            model(*args, **kwargs)
+    except Exception as own:
+        return (
+            f"{_place(model, own)} does not run on the example inputs: {type(own).__name__}: "
+            f"{_first_line(own)}. Pass inputs on which the model works"
+        )
+    return (
+        f"torch.export cannot trace {_place(model, error)}: {type(error).__name__}: "
+        f"{_first_line(error)}. Where shapes or branches depend on the values of tensors, rewrite "
+        "that line or convert the submodules around it; outputs must be tensors, numbers, tuples, "
+        "lists, dicts or registered pytree nodes"
+    )
+
+
+def _place(model: nn.Module, error: BaseException) -> str:
+    """Name the innermost module and line of the user's code that an error came through."""
     paths = {id(m): name or "the model itself" for name, m in model.named_modules()}
-    where, module = "", ""
-    for frame, line in _frames(error):
+    where, module = "", "the model"
+    for frame, line in traceback.walk_tb(error.__traceback__):
         owner = frame.f_locals.get("self")
         if id(owner) in paths:
             module = f"module '{paths[id(owner)]}' ({type(owner).__name__})"
         filename = frame.f_code.co_filename
-        if not filename.startswith(_TORCH):
-            where = f"{filename}:{line}"
-    return (
-        f"torch.export cannot trace {module or 'the model'} at {where or 'an unknown line'}: "
-        f"{type(error).__name__}: {_first_line(error)}. "
-        "Rewrite that line so that shapes and branches do not depend on the values of tensors, "
-        "or convert the submodules around it"
-    )
-
-
-def _frames(error: BaseException) -> Iterator[tuple[FrameType, int]]:
-    yield from traceback.walk_tb(error.__traceback__)
+        if not filename.startswith((_TORCH, "<", _STDLIB, _HERE)):
+            where = f" at {filename}:{line}"
+    return module + where

@@ -104,7 +104,16 @@ def hold(x: Tensor, clock: Clock, dim: int) -> Tensor:
     return x.unsqueeze(dim).expand(shape).flatten(dim, dim + 1)
 
 
-def encode(x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
-    """Start a stream inside the graph: ``X_t = encoding(x, t)``, folded into dimension ``dim``."""
-    cumulative = clock.encoding.cumulative(x, clock.start, clock.steps, clock.total, site)
-    return cumulative.movedim(0, dim).flatten(dim, dim + 1)
+def encode(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
+    """Start a stream inside the graph: ``X_t = encoding(x, t)``, folded into ``dims``.
+
+    Where ``x`` is a tuple, its integers are held.
+    """
+
+    def leaf(x: Tensor, dim: int, key: str) -> Tensor:
+        if not x.is_floating_point():
+            return hold(x, clock, dim)
+        cumulative = clock.encoding.cumulative(x, clock.start, clock.steps, clock.total, site)
+        return cumulative.movedim(0, dim).flatten(dim, dim + 1)
+
+    return _over_leaves(leaf, x, dims, site)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.checkpoints.measure import Comparison, measure
-from benchmarks.checkpoints.shipped import NotInstalledError
-from benchmarks.checkpoints.tasks import CHECKPOINTS, Task
+from benchmarks.checkpoints.shipped import NotInstalledError, check_installed
+from benchmarks.checkpoints.tasks import CHECKPOINTS, Checkpoint, Task
 from snnconvert.cli.main import main
 
 pytestmark = pytest.mark.sweep
@@ -25,12 +25,17 @@ COUNTS = {
 }
 
 
-def task_of(name: str) -> Task:
-    """The task on a little data; skipped where a package is missing."""
+def installed(name: str) -> Checkpoint:
+    """The checkpoint; the test is skipped where a package is missing."""
     try:
-        return CHECKPOINTS[name].task(COUNTS[name])
+        check_installed(CHECKPOINTS[name].requirements)
     except NotInstalledError as error:
         pytest.skip(str(error))
+    return CHECKPOINTS[name]
+
+
+def task_of(name: str) -> Task:
+    return installed(name).task(COUNTS[name])
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
@@ -45,11 +50,9 @@ def test_one_call_converts_with_identical_predictions(name):
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_one_command_converts(name, monkeypatch, capsys):
     monkeypatch.chdir(Path(__file__).parents[2])
-    try:
-        path = str(CHECKPOINTS[name].weights.path)
-    except NotInstalledError as error:
-        pytest.skip(str(error))
-    arguments = [argument.replace("{path}", path) for argument in CHECKPOINTS[name].command]
+    checkpoint = installed(name)
+    path = str(checkpoint.weights.path)
+    arguments = [argument.replace("{path}", path) for argument in checkpoint.command]
     assert main(arguments) == 0
     assert "equivalent" in capsys.readouterr().out
 

@@ -80,7 +80,7 @@ def test_mixing_samples_is_found_by_running():
             return x + x.roll(1, 0)
 
     snn = snnconvert.convert(Mixed().eval(), (torch.randn(3, 4),))
-    assert snn.conversion.step_by_step == "the network mixes the samples of a batch"
+    assert snn.conversion.step_by_step == "'roll' mixes the samples of a batch"
     assert snn.report.passed
 
 

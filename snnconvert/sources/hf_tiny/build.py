@@ -18,30 +18,46 @@ from snnconvert.sources.source import Source
 
 
 def model_types() -> tuple[str, ...]:
-    """All Hugging Face model types worth trying, in alphabetical order."""
+    """All Hugging Face model types, in alphabetical order; some are parts without a model."""
     return tuple(sorted(_mapping()))
 
 
 def tiny_model(model_type: str, seed: int = 0) -> Source:
-    """Builds a tiny model of ``model_type`` with random weights, without a network."""
+    """Builds a tiny model of ``model_type`` with random weights, without a network.
+
+    Args:
+        model_type: a key of the library's configurations, e.g. ``"bert"``.
+        seed: of the weights and of the example inputs.
+
+    Errors:
+        ``DependencyError`` without transformers; ``SourceError`` for a type that is unknown, that
+        has no model, or for which no tiny configuration is known.
+    """
     mapping = _mapping()
     if model_type not in mapping:
         close = difflib.get_close_matches(model_type, list(mapping), n=3)
         hint = f"; close matches: {', '.join(close)}" if close else ""
         raise SourceError(f"hf-tiny:{model_type}: unknown Hugging Face model type{hint}")
-    config_class = mapping[model_type]
+    try:
+        return _build(model_type, mapping[model_type], seed)
+    except SourceError:
+        raise
+    except Exception as error:  # the constructors of the library raise all kinds
+        reason = " ".join(str(error).split())
+        raise SourceError(
+            f"hf-tiny:{model_type}: no tiny configuration of this type is known "
+            f"({type(error).__name__}: {reason}); load a model of your own with hf:DIRECTORY"
+        ) from error
+
+
+def _build(model_type: str, config_class: type[Any], seed: int) -> Source:
     config = tiny_config(config_class)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = model_class(model_type, config_class)(config).float().eval()
     enliven(model, seed)
-    return Source(
-        name=f"hf-tiny:{model_type}",
-        model=model,
-        args=(),
-        kwargs=example_inputs(model_type, model, seed),
-        note="random weights",
-    )
+    inputs = example_inputs(model_type, model, seed)
+    return Source(f"hf-tiny:{model_type}", model, kwargs=inputs, note="random weights")
 
 
 def model_class(model_type: str, config_class: type[Any]) -> type[nn.Module]:

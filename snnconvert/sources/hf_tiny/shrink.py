@@ -145,7 +145,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ),
     (r"(upsample|decoder)_(initial|start)_channels?|d_latents", at_most(64)),
     (r"num_filters|n_filters", at_most(8)),
-    (r"num_quantizers|num_codebooks", at_most(4)),
+    (r"num_quantizers|num_codebooks", at_most(8)),
     (r"num_self_attends_per_block", at_most(2)),
     (r"num_conv_pos_embedding_groups", at_most(4)),
     (r"num_conv_pos_embeddings", at_most(16)),

@@ -1,0 +1,85 @@
+"""Whether steps may share a batch must not depend on the weights and inputs of the day."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import snnconvert
+
+
+def module(function):
+    return type("Net", (nn.Module,), {"forward": lambda self, *args: function(*args)})().eval()
+
+
+def steps_apart(model, *inputs) -> str:
+    snn = snnconvert.convert(model, inputs)
+    assert snn.report.passed
+    return snn.conversion.step_by_step
+
+
+MIXING = {
+    "roll": lambda x: x + x.roll(1, 0),
+    "flip, hidden by the inputs": lambda x: x + F.relu(x - 30) * x.flip(0),
+    "cumsum": lambda x: x * 2 + 0.0 * x.cumsum(0),
+    "softmax": lambda x: x + x.softmax(0),
+    "sort": lambda x: x.sort(0).values,
+    "mean": lambda x: x - x.mean(0, keepdim=True),
+    "gather": lambda x: x[torch.tensor([1, 0, 2])] + x,
+    "batch statistics": lambda x: x + 0.0 * F.batch_norm(x, None, None, training=True),
+    "size": lambda x: x.relu() / x.numel(),
+}
+
+
+@pytest.mark.parametrize("name", MIXING)
+@pytest.mark.parametrize("inputs", ["random", "zeros"])
+def test_what_mixes_samples_runs_step_by_step(name, inputs):
+    x = torch.randn(3, 4) if inputs == "random" else torch.zeros(3, 4)
+    if inputs == "zeros" and name in ("sort", "mean"):
+        x = x + torch.arange(4)  # or their outputs are all zero
+    assert steps_apart(module(MIXING[name]), x)
+
+
+APART = {
+    "elementwise": lambda x: x.sigmoid() * x,
+    "within a sample": lambda x: x.softmax(1) + x.flip(1) + x.cumsum(1),
+    "windows": lambda x: x.reshape(-1, 2).softmax(1).reshape(-1, 4),
+    "batch in the middle": lambda x: (x.t()[:, :, None] * 2).squeeze(-1).t(),
+    "another dimension before the batch": lambda x: (
+        (x.t().reshape(-1, 1) @ torch.ones(1, 2)).reshape(4, x.shape[0], 2).transpose(0, 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_keeps_samples_apart_is_folded(name):
+    assert steps_apart(module(APART[name]), torch.randn(3, 4)) == ""
+
+
+def test_batch_first_attention_with_padding_is_folded():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    padding = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
+    snn = snnconvert.convert(layer, {"src": torch.randn(2, 5, 8), "src_key_padding_mask": padding})
+    assert snn.report.passed
+    assert snn.conversion.step_by_step == ""
+
+
+def test_weights_that_are_loaded_later_do_not_matter():
+    class Gate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gate = nn.Parameter(torch.zeros(4))
+
+        def forward(self, x):
+            return x + self.gate * x.cumsum(0)
+
+    model, x = Gate().eval(), torch.randn(5, 4)
+    snn = snnconvert.convert(model, (x,))
+    snn.load_state_dict({"gate": torch.ones(4)})
+    torch.testing.assert_close(snn.simulate(x, time_steps=4)[-1], model(x))
+
+
+def test_an_output_with_steps_inside_another_dimension_runs_step_by_step():
+    assert steps_apart(module(lambda x: x.t().reshape(-1)), torch.randn(3, 4))
