@@ -86,6 +86,16 @@ def test_unknown_type_names_close_matches() -> None:
         tiny_model("bertt")
 
 
+def test_part_without_a_model_is_refused() -> None:
+    with pytest.raises(SourceError, match="hf-tiny:sam_mask_decoder: the library has no model"):
+        tiny_model("sam_mask_decoder")
+
+
+def test_type_that_cannot_be_built_says_why() -> None:
+    with pytest.raises(SourceError, match=r"hf-tiny:pocket_tts: no tiny .*ValueError"):
+        tiny_model("pocket_tts")
+
+
 def test_model_types_are_sorted_and_buildable_by_name() -> None:
     types = model_types()
     assert list(types) == sorted(types)
