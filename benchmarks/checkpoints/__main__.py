@@ -43,7 +43,7 @@ x). Bars: all predictions identical, errors at most 1e-5.
 """
 _HEADER = (
     "| checkpoint | data | source right | identical predictions | direct | uniform | increments | "
-    "float64 | seconds of the call |\n|---|---|---|---|---|---|---|---|---|"
+    "float64 | seconds of the call | time steps |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 _REMARKS = """\
 "Source right" is the source's own accuracy: classes of ImageNet and MNIST; for MiniLM the class
@@ -104,6 +104,7 @@ def table_row(checkpoint: Checkpoint, measured: Measured) -> str:
         *errors,
         f"{measured.report.max_rel_error:.1e}",
         f"{measured.seconds:.1f}",
+        "one by one" if measured.step_by_step else "one batch",
     )
     return f"| {' | '.join(cells)} |"
 

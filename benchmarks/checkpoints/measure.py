@@ -42,6 +42,7 @@ class Measured:
         task: what was run.
         report: of the verification in float64.
         seconds: of the one call, verification included.
+        step_by_step: why time steps run one by one; empty where they run as one batch.
         correct: predictions of the source that are right.
         runs: comparisons by the name of the run, see `RUNS`.
     """
@@ -49,6 +50,7 @@ class Measured:
     task: Task
     report: snnconvert.EquivalenceReport
     seconds: float
+    step_by_step: str
     correct: int
     runs: Mapping[str, Comparison]
 
@@ -114,7 +116,8 @@ def measure(task: Task) -> Measured:
         if task.coded or name != "increments"
     }
     assert snn.report is not None
-    return Measured(task, snn.report, seconds, int(right), runs)
+    alone = snn.conversion.step_by_step
+    return Measured(task, snn.report, seconds, alone, int(right), runs)
 
 
 def _compared(task: Task, expected: Outputs, actual: Outputs) -> Comparison:

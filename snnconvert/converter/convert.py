@@ -57,7 +57,7 @@ def convert(
             from the source's own configuration (not possible for a bare module).
         rules: a bundled rule file's name, a path, or a rule set.
         time_steps: ``T`` of runs that do not say otherwise; None: the rule file's.
-        calibration: batches for rules that place neurons.
+        calibration: batches for rules that place neurons; the report says where there are none.
         verify: compare with the source in float64 and put the result in ``report``; a
             `NotEquivalentWarning` is given where it fails.
         strict: a rule that takes nothing is an error.
@@ -67,6 +67,9 @@ def convert(
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
     source = as_source(model, example_inputs)
+    if calibration is not None:
+        unused = "the calibration batches were not used: no rule places a neuron"
+        source = replace(source, note="; ".join(filter(None, [source.note, unused])))
     rule_set = load_rules(rules)
     if time_steps is not None:
         rule_set = replace(rule_set, time_steps=checked_time_steps(time_steps))
@@ -141,8 +144,13 @@ def as_source(
     """Return a model of any form with the inputs to trace it on."""
     if isinstance(model, nn.Module | ExportedProgram):
         source = Source(type(model).__name__, model)
-    else:
+    elif isinstance(model, str | os.PathLike):
         source = load_source(model)
+    else:
+        raise InputError(
+            "a model is an nn.Module, an ExportedProgram, a file or a reference such as "
+            f"'timm:resnet18'; received {model!r}"
+        )
     given = example_inputs is not None or source.args or source.kwargs
     if not given and isinstance(source.model, nn.Module):
         raise InputError(

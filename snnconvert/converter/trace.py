@@ -139,8 +139,8 @@ def traced_from(program: ExportedProgram, notes: Sequence[str] = ()) -> TracedMo
     all_notes = [*notes, *functional_notes]
     if not batch and not notes:
         all_notes.append(
-            "the model fixes its batch size while it runs, so the conversion is bound to the "
-            "example's batch size"
+            "the model fixes the size of dimension 0 of its inputs, which stands for the batch, "
+            "so the conversion is bound to the example's"
         )
     return TracedModel(
         graph=graph_module.graph,

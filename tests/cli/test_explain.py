@@ -63,7 +63,7 @@ def test_bad_arguments(run):
         ((), "the following arguments are required: MODEL"),
         (("missing.pt",), "missing.pt: no such file"),
         (("python:small_networks:shifted", "--rules", "bad.yaml"), "bad.yaml:4"),
-        (("python:small_networks:shifted", "--input", "2,5"), "cannot trace"),
+        (("python:small_networks:shifted", "--input", "2,5"), "does not run on the example inputs"),
         (("python:small_networks:branching",), "cannot trace"),
     ]:
         ran = run("explain", *arguments)

@@ -42,6 +42,7 @@ def task_of(name: str) -> Task:
 def test_one_call_converts_with_identical_predictions(name):
     measured = measure(task_of(name))
     assert measured.shortfalls() == []
+    assert measured.step_by_step == ""
     assert measured.report.dtype == "float64"
     assert measured.report.source_rel_error is not None
     assert len(measured.task.labels) > 0

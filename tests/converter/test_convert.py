@@ -77,6 +77,18 @@ def test_a_module_needs_example_inputs():
         snnconvert.convert(TinyCNN().eval())
 
 
+def test_calibration_that_no_rule_uses_is_said():
+    snn = snnconvert.convert(
+        TinyCNN().eval(), (torch.randn(2, 1, 8, 8),), calibration=[torch.randn(2, 1, 8, 8)]
+    )
+    assert any("calibration batches were not used" in note for note in snn.report.notes)
+
+
+def test_what_is_no_model_is_told():
+    with pytest.raises(InputError, match=r"received <class .*TinyCNN"):
+        snnconvert.convert(TinyCNN, (torch.randn(2, 1, 8, 8),))
+
+
 def test_a_network_without_a_stream_is_refused():
     class Lookup(nn.Module):
         def forward(self, ids):

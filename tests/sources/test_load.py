@@ -99,8 +99,9 @@ def test_a_factory_may_return_a_source_and_a_class_is_a_factory(folder: Path) ->
 
 def test_an_error_inside_a_factory_is_the_users_own(folder: Path) -> None:
     name = module(folder, "def net(): raise KeyError('mine')\n")
-    with pytest.raises(KeyError, match="mine"):
+    with pytest.raises(SourceError, match=r"net\(\).* failed \(KeyError: 'mine'\)") as error:
         load_source(f"python:{name}:net")
+    assert isinstance(error.value.__cause__, KeyError)
 
 
 def test_arch_is_for_weights_only(folder: Path) -> None:

@@ -134,6 +134,7 @@ CONFIG: dict[str, dict[str, Any]] = {
     "bit": {"num_groups": 4},
     "dinov3_convnext": {"hidden_sizes": [16, 16, 32, 32], "depths": [1, 1, 1, 1]},
     "timm_wrapper": {"architecture": "test_resnet"},
+    "csm_depth_decoder_model": {"num_codebooks": 16},
     "cvt": {"depth": (1, 2, 3)},
     "deepseek_v2": {"num_experts_per_tok": 2},
     "esm": {"vocab_size": 128, "pad_token_id": 1, "mask_token_id": 3},
