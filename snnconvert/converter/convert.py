@@ -132,8 +132,9 @@ def convert_traced(
     notes = (*filter(None, [note]), *traced.notes, *decided.plan.explain_unused())
     conversion = Conversion(traced, rules, decided, decided.streams.unfoldable, notes)
     snn = ConvertedModule(conversion, tree, graph)
-    if not conversion.step_by_step and (reason := why_step_by_step(snn)):
-        snn.conversion = replace(conversion, step_by_step=reason)
+    if reason := conversion.step_by_step or why_step_by_step(snn):
+        notes = (*notes, f"time steps run one by one: {reason}")
+        snn.conversion = replace(conversion, step_by_step=reason, notes=notes)
     return snn.eval()
 
 

@@ -13,7 +13,7 @@ again before the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -117,19 +117,26 @@ class _Trial(fx.Interpreter):
     def _varied(self, folded: Any, layouts: list[Layout]) -> list[Any]:
         """Return values to try the next operators on, folded and step by step."""
         leaves, spec = pytree.tree_flatten(folded)
-        varied = [self._vary(x) for x in leaves]
+        varied = [self._vary(x, layout) for x, layout in zip(leaves, layouts, strict=True)]
         parts = [_split(x, layout) for x, layout in zip(varied, layouts, strict=True)]
         steps = [[part[t] for part in parts] for t in range(_STEPS)]
         return [pytree.tree_unflatten(values, spec) for values in (varied, *steps)]
 
-    def _vary(self, x: Tensor) -> Tensor:
-        """Make the values of a tensor differ, with their signs kept where they differ already."""
-        if not x.is_floating_point():
+    def _vary(self, x: Tensor, layout: Layout) -> Tensor:
+        """Make samples differ: by a factor each, or at random where a tensor is constant."""
+        if not x.is_floating_point() or not x.numel():
             return x
-        noise = torch.rand(x.shape, generator=self.generator, dtype=torch.float64).to(x) + 0.5
-        x = torch.where(torch.isfinite(x), x, noise)
-        flat = x.numel() < 2 or bool((x == x.flatten()[0]).all())
-        return noise if flat else x * noise
+        low, high = torch.aminmax(x)
+        if not bool(torch.isfinite(high - low)):
+            x = torch.where(torch.isfinite(x), x, self._noise(x.shape, x))
+        elif bool(low == high):
+            return self._noise(x.shape, x)
+        dim, _ = layout
+        factors = self._noise([n if d == dim else 1 for d, n in enumerate(x.shape)], x)
+        return x * factors
+
+    def _noise(self, shape: Sequence[int], like: Tensor) -> Tensor:
+        return torch.rand(shape, generator=self.generator).to(like) + 0.5
 
 
 def _batch(snn: ConvertedModule) -> int:
@@ -158,6 +165,8 @@ def _split(x: Tensor, layout: Layout) -> list[Tensor]:
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
+    if torch.equal(a, b):
+        return True
     precision = torch.finfo(b.dtype).eps if b.is_floating_point() or b.is_complex() else 0.0
     return relative_error(a, b)[1] <= _ROUNDING * precision
 

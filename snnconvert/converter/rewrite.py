@@ -146,7 +146,9 @@ class _Rewriter:
         operands = (value, self.clock, node.name, self._time_dims(node))
         new = self.graph.call_function(encode, operands)
         self._keep_meta(new, node)
-        value.meta.pop(SOURCE, None)
+        # The value is held: the stream, and time with it, starts at the encoding.
+        for key in (SOURCE, TIME_DIMS):
+            value.meta.pop(key, None)
         self.cumulative[node] = new
 
     def _apply(

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
+from tests.converter.conftest import TinyLM
 
 
 def module(function):
@@ -64,6 +65,18 @@ def test_batch_first_attention_with_padding_is_folded():
     snn = snnconvert.convert(layer, {"src": torch.randn(2, 5, 8), "src_key_padding_mask": padding})
     assert snn.report.passed
     assert snn.conversion.step_by_step == ""
+
+
+def test_networks_with_held_ids_are_folded():
+    inputs = {"ids": torch.randint(0, 11, (2, 5)), "mask": torch.ones(2, 5, dtype=torch.long)}
+    snn = snnconvert.convert(TinyLM().eval(), inputs)
+    assert snn.report.passed
+    assert snn.conversion.step_by_step == ""
+
+
+def test_the_report_says_why_steps_run_one_by_one():
+    snn = snnconvert.convert(module(MIXING["roll"]), (torch.randn(3, 4),))
+    assert "time steps run one by one: 'roll' mixes the samples of a batch" in snn.report.notes
 
 
 def test_weights_that_are_loaded_later_do_not_matter():
