@@ -64,7 +64,7 @@ def conversion_ratio(name: str, rounds: int) -> str:
     return ratio(
         lambda: snnconvert.convert(model, (x,), verify=False),
         lambda: export_alone(model, x),
-        max(3, rounds // 4),
+        max(5, rounds // 2),
     )
 
 
