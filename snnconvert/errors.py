@@ -55,3 +55,9 @@ class VerificationError(SnnconvertError):
 
 class SavedFileError(SnnconvertError):
     """A saved conversion is damaged, incomplete or written by another version."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message that is not empty, or the error's name."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0].strip() if lines else type(error).__name__

@@ -26,7 +26,7 @@ from snnconvert.converter.reference import Reference, source_outputs
 from snnconvert.converter.report import EquivalenceReport, LeafError, describe_node, kind_rows
 from snnconvert.converter.streams import random_nodes
 from snnconvert.converter.trace import floating_dtype
-from snnconvert.errors import InputError, VerificationError
+from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
 
@@ -135,7 +135,7 @@ def verify(
         except (RuntimeError, IndexError, ValueError) as error:
             raise VerificationError(
                 f"the source does not run in {dtype} on random increments of its inputs "
-                f"({_first_line(error)}), so nothing can be compared. Pass inputs that stand for "
+                f"({first_line(error)}), so nothing can be compared. Pass inputs that stand for "
                 "numbers, not for positions or ids, as integers; or set verify=False"
             ) from error
         _refuse_degenerate(snn, expected)
@@ -146,7 +146,7 @@ def verify(
             try:
                 final = source_outputs(model, traced, run.leaves, dtype)
             except RuntimeError as error:
-                note = f"the source model was not run beside its trace: {_first_line(error)}"
+                note = f"the source model was not run beside its trace: {first_line(error)}"
             else:
                 at_source = _worst_at_last(actual, final)
     report = _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
@@ -168,10 +168,6 @@ def _compared(
         f"the source's outputs hold NaN at steps {bad} of random increments, so nothing can be "
         "compared; pass inputs on which the model works (example_inputs=, --input)"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
 
 
 def _has_nan(y: Any) -> bool:

@@ -23,6 +23,7 @@ from torch import Tensor, fx
 from snnconvert.converter.comparison import relative_error
 from snnconvert.converter.converted import ConvertedModule
 from snnconvert.converter.rewrite import CLOCK, TIME_DIMS
+from snnconvert.errors import first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Uniform
 
@@ -63,7 +64,7 @@ class _Trial(fx.Interpreter):
             try:
                 runs = self._runs(node)
             except (RuntimeError, ValueError, IndexError) as error:
-                yield f"'{node.name}' does not accept a folded batch: {_first_line(error)}"
+                yield f"'{node.name}' does not accept a folded batch: {first_line(error)}"
                 return
             if TIME_DIMS in node.meta:
                 layouts = self._layouts(node, runs)
@@ -169,7 +170,3 @@ def _close(a: Tensor, b: Tensor) -> bool:
         return True
     precision = torch.finfo(b.dtype).eps if b.is_floating_point() or b.is_complex() else 0.0
     return relative_error(a, b)[1] <= _ROUNDING * precision
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -24,7 +24,7 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 
 from snnconvert.converter.dtypes import real_dtype
 from snnconvert.converter.functional import make_functional
-from snnconvert.errors import TraceError
+from snnconvert.errors import TraceError, first_line
 
 Role = Literal["coded", "held", "constant"]
 _TORCH = str(Path(torch.__file__).parent)
@@ -106,7 +106,7 @@ def trace(
     except Exception as dynamic_error:
         notes.append(
             "torch.export refused a dynamic batch, so the conversion is bound to the example's "
-            f"batch size: {_first_line(dynamic_error)}"
+            f"batch size: {first_line(dynamic_error)}"
         )
         try:
             program = _export(model, args, kwargs, dynamic=False)
@@ -292,11 +292,6 @@ def _batch_symbols(placeholder: fx.Node) -> set[Any]:
     return set(value.shape[0].node.expr.free_symbols)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip() if lines else type(error).__name__
-
-
 def _explain(
     model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException
 ) -> str:
@@ -309,11 +304,11 @@ def _explain(
     except Exception as own:
         return (
             f"{_place(model, own)} does not run on the example inputs: {type(own).__name__}: "
-            f"{_first_line(own)}. Pass inputs on which the model works"
+            f"{first_line(own)}. Pass inputs on which the model works"
         )
     return (
         f"torch.export cannot trace {_place(model, error)}: {type(error).__name__}: "
-        f"{_first_line(error)}. Where shapes or branches depend on the values of tensors, rewrite "
+        f"{first_line(error)}. Where shapes or branches depend on the values of tensors, rewrite "
         "that line or convert the submodules around it; outputs must be tensors, numbers, tuples, "
         "lists, dicts or registered pytree nodes"
     )
