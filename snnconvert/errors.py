@@ -49,6 +49,10 @@ class ConversionError(SnnconvertError):
     """A rule cannot be applied to the node that it matched."""
 
 
+class CalibrationError(SnnconvertError):
+    """Thresholds cannot be found from the calibration data."""
+
+
 class VerificationError(SnnconvertError):
     """The equivalence check cannot be made (for example because the outputs are degenerate)."""
 

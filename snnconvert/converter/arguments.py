@@ -23,3 +23,14 @@ def arguments_of(node: fx.Node) -> dict[str, Any]:
         else:
             result[argument.name] = given.get(argument.name, argument.default_value)
     return result
+
+
+def set_argument(node: fx.Node, name: str, value: Any) -> None:
+    """Replace one argument of a node that calls an ATen operator."""
+    assert isinstance(node.target, torch._ops.OpOverload)
+    names = [argument.name for argument in node.target._schema.arguments]
+    position = names.index(name)
+    if position < len(node.args):
+        node.update_arg(position, value)
+    else:
+        node.update_kwarg(name, value)

@@ -17,16 +17,18 @@ from torch.export import ExportedProgram
 from tqdm import tqdm
 
 from snnconvert.converter.binding import checked_time_steps
+from snnconvert.converter.calibrate import Calibration, calibrate
 from snnconvert.converter.converted import Conversion, ConvertedModule
 from snnconvert.converter.decide import decide
 from snnconvert.converter.equivalence import verify as verify_equivalence
 from snnconvert.converter.folding import why_step_by_step
-from snnconvert.converter.placement import build_tree, place
+from snnconvert.converter.placement import build_tree, place, place_neurons
 from snnconvert.converter.rewrite import rewrite
+from snnconvert.converter.sites import put_neurons
 from snnconvert.converter.telescope import telescope
 from snnconvert.converter.trace import TracedModel, trace
 from snnconvert.errors import ConversionError, InputError, RuleError
-from snnconvert.rules import RuleSet, load_rules
+from snnconvert.rules import SPIKING_ACTIONS, RuleSet, load_rules
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
 
@@ -67,10 +69,13 @@ def convert(
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
     source = as_source(model, example_inputs)
-    if calibration is not None:
-        unused = "the calibration batches were not used: no rule places a neuron"
-        source = replace(source, note="; ".join(filter(None, [source.note, unused])))
     rule_set = load_rules(rules)
+    if calibration is not None:
+        note = source.note
+        if not any(rule.action in SPIKING_ACTIONS for rule in rule_set.rules):
+            unused = "the calibration batches were not used: no rule places a neuron"
+            note = "; ".join(filter(None, [note, unused]))
+        source = replace(source, calibration=calibration, note=note)
     if time_steps is not None:
         rule_set = replace(rule_set, time_steps=checked_time_steps(time_steps))
     snn = convert_source(
@@ -105,7 +110,14 @@ def convert_source(
         _begin(bar, "tracing")
         traced = trace(source.model, source.args, source.kwargs)
         _begin(bar, "converting")
-        snn = convert_traced(traced, rules, strict=strict, note=source.note)
+        snn = convert_traced(
+            traced,
+            rules,
+            strict=strict,
+            note=source.note,
+            calibration=source.calibration,
+            progress=progress,
+        )
         if verification is not None:
             _begin(bar, "verifying")
             module = source.model if isinstance(source.model, nn.Module) else None
@@ -114,9 +126,24 @@ def convert_source(
 
 
 def convert_traced(
-    traced: TracedModel, rules: RuleSet, *, strict: bool = False, note: str = ""
+    traced: TracedModel,
+    rules: RuleSet,
+    *,
+    strict: bool = False,
+    note: str = "",
+    calibration: Iterable[Any] | Calibration | None = None,
+    progress: bool = False,
 ) -> ConvertedModule:
-    """Convert a traced model: decide, place, rewrite, telescope."""
+    """Convert a traced model: decide, put neurons, calibrate, place, rewrite, telescope.
+
+    Args:
+        traced: the source's graph.
+        rules: the resolved rules.
+        strict: a rule of the user's that takes nothing is an error.
+        note: what a reader of the report should know.
+        calibration: batches for the neurons' thresholds, or thresholds that were found before.
+        progress: show progress bars on stderr.
+    """
     decided = decide(traced, rules)
     if not decided.encoded and not any(given.role == "coded" for given in traced.inputs):
         raise ConversionError(
@@ -126,11 +153,21 @@ def convert_traced(
         )
     if strict and decided.plan.unused:
         raise RuleError(list(decided.plan.explain_unused()))
+    decided = put_neurons(decided)
     tree = build_tree(decided.traced)
-    replacements = place(decided.traced, tree, decided.decisions)
-    graph = telescope(rewrite(decided.traced, decided.streams, replacements))
-    notes = (*filter(None, [note]), *traced.notes, *decided.plan.explain_unused())
-    conversion = Conversion(traced, rules, decided, decided.streams.unfoldable, notes)
+    calibrated = calibrate(
+        decided, tree, calibration, time_steps=rules.time_steps, progress=progress
+    )
+    replacements = place(tree, decided.decisions, decided.encoded)
+    neurons = place_neurons(tree, decided.sites, calibrated.fitted)
+    graph = telescope(rewrite(decided.traced, decided.streams, replacements, neurons))
+    notes = (
+        *filter(None, [note]),
+        *traced.notes,
+        *decided.plan.explain_unused(),
+        *calibrated.notes,
+    )
+    conversion = Conversion(traced, rules, decided, calibrated, decided.streams.unfoldable, notes)
     snn = ConvertedModule(conversion, tree, graph)
     if reason := conversion.step_by_step or why_step_by_step(snn):
         notes = (*notes, f"time steps run one by one: {reason}")

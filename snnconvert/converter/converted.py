@@ -14,6 +14,7 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.binding import bind_inputs, check_placed, checked_time_steps
+from snnconvert.converter.calibrate import Calibration
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
@@ -44,6 +45,7 @@ class Conversion:
         rules: the resolved rule set.
         decided: the graph that was rewritten (the source's, but where BatchNorm was folded), and
             what the rules made of it.
+        calibration: the neurons of its sites.
         step_by_step: why time steps run one by one; empty where they run as one batch.
         notes: what a reader of the report should know.
     """
@@ -51,6 +53,7 @@ class Conversion:
     source: TracedModel
     rules: RuleSet
     decided: Decided
+    calibration: Calibration
     step_by_step: str
     notes: tuple[str, ...] = ()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch import fx
 
@@ -12,6 +13,9 @@ from snnconvert.converter.operations import operations
 from snnconvert.converter.streams import Domain, Streams, find_streams
 from snnconvert.converter.trace import TracedModel
 from snnconvert.rules import Decision, Operation, Plan, RuleSet, match
+
+if TYPE_CHECKING:
+    from snnconvert.converter.sites import Site
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Decided:
         streams: what depends on what.
         decisions: the decision on each node that is a stream; no other needs one.
         plan: the same decisions, and the rules that take nothing.
+        sites: the neurons of the graph, once they are put into it.
     """
 
     traced: TracedModel
@@ -33,6 +38,7 @@ class Decided:
     streams: Streams
     decisions: Mapping[fx.Node, Decision]
     plan: Plan
+    sites: Mapping[fx.Node, Site] = field(default_factory=dict)
 
 
 def decide(traced: TracedModel, rules: RuleSet) -> Decided:
@@ -44,10 +50,17 @@ def decide(traced: TracedModel, rules: RuleSet) -> Decided:
     encoded = frozenset(
         node
         for node, decision in zip(seen, everything.decisions, strict=True)
-        if decision.action == "encode"
+        if _starts_stream(decision)
     )
     streams = find_streams(traced, encoded)
     carried = [node for node in seen if streams.domains[node] is Domain.STREAM]
     plan = match(rules, [seen[node] for node in carried])
     decisions = dict(zip(carried, plan.decisions, strict=True))
     return Decided(traced, seen, encoded, streams, decisions, plan)
+
+
+def _starts_stream(decision: Decision) -> bool:
+    """Tell whether a stream starts at an operation: a neuron on held embeddings does it too."""
+    operation = decision.operation
+    of_ids = operation.kind == "embedding" and operation.facts.get("index") == "held"
+    return decision.action == "encode" or (of_ids and decision.action in ("neuron", "spiking"))

@@ -87,4 +87,4 @@ class _Comparison(fx.Interpreter):
 
 def _compared(node: fx.Node) -> str | None:
     """Name the node of the source whose cumulative value a node holds, if it holds one."""
-    return None if node.meta.get(ON_INCREMENTS) else node.meta.get(SOURCE)
+    return None if node.meta.get(ON_INCREMENTS) else node.meta.get(SOURCE) or None

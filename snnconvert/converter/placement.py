@@ -14,6 +14,8 @@ from torch import Tensor, fx, nn
 
 from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.rewrite import Replacement
+from snnconvert.converter.sites import Site
+from snnconvert.converter.thresholds import Fitted
 from snnconvert.converter.trace import TracedModel, module_stack
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name
@@ -50,36 +52,61 @@ def build_tree(traced: TracedModel) -> Container:
 
 
 def place(
-    traced: TracedModel, tree: Container, decisions: Mapping[fx.Node, Decision]
+    tree: Container, decisions: Mapping[fx.Node, Decision], encoded: frozenset[fx.Node]
 ) -> dict[fx.Node, Replacement]:
     """Put the operators that a plan asks for into the tree; say what stands for each node.
+
+    Args:
+        tree: what `build_tree` returned.
+        decisions: on each node that is a stream.
+        encoded: nodes where a stream starts.
 
     Raises:
         ConversionError: a class that a rule names cannot stand for the node.
     """
     placed: dict[tuple[Any, ...], str] = {}
     return {
-        node: _replacement(tree, node, decision, placed) for node, decision in decisions.items()
+        node: _replacement(tree, node, decision, placed, encoded)
+        for node, decision in decisions.items()
     }
 
 
+def place_neurons(
+    tree: Container, sites: Mapping[fx.Node, Site], fitted: Mapping[str, Fitted]
+) -> dict[fx.Node, str]:
+    """Put a neuron at every site of the tree; return where each neuron node finds its own."""
+    paths = {}
+    for node, site in sites.items():
+        path = site.name
+        if _has_module(tree, path) or _has_attribute(tree, path):
+            path = _free_name(tree, path)
+        _set_module(tree, path, fitted[site.name].neuron())
+        paths[node] = path
+    return paths
+
+
 def _replacement(
-    tree: Container, node: fx.Node, decision: Decision, placed: dict[tuple[Any, ...], str]
+    tree: Container,
+    node: fx.Node,
+    decision: Decision,
+    placed: dict[tuple[Any, ...], str],
+    encoded: frozenset[fx.Node],
 ) -> Replacement:
     kind = kind_of(node.target)
     inputs = tuple(name for name in kind.inputs if name in arguments_of(node))
-    if decision.action == "keep":
-        return Replacement(None, (), decision.action)
-    if decision.action in ACTIONS:
+    action = "encode" if node in encoded else decision.action
+    if action == "keep":
+        return Replacement(None, (), action)
+    if action in ACTIONS:
         operator = kind.targets.get(operator_name(node.target))
         if operator is None:
-            return Replacement(None, (), decision.action)
+            return Replacement(None, (), action)
         try:
             path = _place_one(tree, node, operator, inputs, placed)
         except ConversionError:
             # Parameters that are not the module's own: the node's own function stays.
-            return Replacement(None, (), decision.action)
-        return Replacement(path, inputs, decision.action)
+            return Replacement(None, (), action)
+        return Replacement(path, inputs, action)
     inputs = inputs if kind.targets else _computed(node)
     try:
         path = _place_one(tree, node, operator_class(decision.action), inputs, placed)
@@ -88,7 +115,7 @@ def _replacement(
             f"{decision.rule}: '{decision.action}' cannot stand for '{node.name}' "
             f"(op kind '{kind.name}' at '{decision.operation.path}'): {error}"
         ) from error
-    return Replacement(path, inputs, decision.action)
+    return Replacement(path, inputs, action)
 
 
 def _computed(node: fx.Node) -> tuple[str, ...]:
@@ -165,7 +192,10 @@ def _free_path(tree: Container, own: tuple[str, str], name: str) -> str:
     path, qualified = own
     if path and qualified.startswith("torch.nn.modules.") and not _has_module(tree, path):
         return path
-    base = f"{path}.{name}" if path else name
+    return _free_name(tree, f"{path}.{name}" if path else name)
+
+
+def _free_name(tree: Container, base: str) -> str:
     candidate, count = base, 0
     while _has_module(tree, candidate) or _has_attribute(tree, candidate):
         count += 1

@@ -50,10 +50,20 @@ class Replacement:
 
 
 def rewrite(
-    traced: TracedModel, streams: Streams, replacements: Mapping[fx.Node, Replacement]
+    traced: TracedModel,
+    streams: Streams,
+    replacements: Mapping[fx.Node, Replacement],
+    neurons: Mapping[fx.Node, str],
 ) -> fx.Graph:
-    """Return the plain graph: cumulative inputs, increments inside, cumulative outputs."""
-    return _Rewriter(traced, streams, replacements).run()
+    """Return the plain graph: cumulative inputs, increments inside, cumulative outputs.
+
+    Args:
+        traced: the source's graph, with neurons as nodes.
+        streams: what depends on what.
+        replacements: what stands for a node.
+        neurons: path of the neuron module of each neuron node.
+    """
+    return _Rewriter(traced, streams, replacements, neurons).run()
 
 
 class _Rewriter:
@@ -69,8 +79,10 @@ class _Rewriter:
         traced: TracedModel,
         streams: Streams,
         replacements: Mapping[fx.Node, Replacement],
+        neurons: Mapping[fx.Node, str],
     ) -> None:
         self.traced, self.streams, self.replacements = traced, streams, replacements
+        self.neurons = neurons
         self.graph = fx.Graph()
         self.clock = self.graph.placeholder(CLOCK)
         self.once: dict[fx.Node, fx.Node] = {}  # constant in time, one step's batch
@@ -107,7 +119,9 @@ class _Rewriter:
 
     def _stream(self, node: fx.Node) -> None:
         replacement = self.replacements.get(node, _PLAIN)
-        if replacement.action == "encode":
+        if node in self.neurons:
+            self._neuron(node)
+        elif replacement.action == "encode":
             self._encode(node, replacement)
         elif not _is_float(node):
             # The difference of truth values is not defined; integers follow them. Such a value
@@ -121,6 +135,16 @@ class _Rewriter:
         else:
             value = self._apply(node, replacement, self._accumulated)
             self.increments[node] = self._clocked(difference, value, node)
+
+    def _neuron(self, node: fx.Node) -> None:
+        """A neuron: cumulative drive in, cumulative spikes out; its increments are the spikes."""
+        neuron = self.graph.get_attr(self.neurons[node])
+        dims = self._time_dims(node)
+        drive: Any = node.args[0]
+        operands = (neuron, self._accumulated(drive), self.clock, self.neurons[node], dims[0])
+        value = self.graph.call_method("track", operands)
+        self._keep_meta(value, node)
+        self.increments[node] = self._clocked(difference, value, node)
 
     def _acts_on_increments(self, node: fx.Node, replacement: Replacement) -> bool:
         carried = [n for n in node.all_input_nodes if self._domain(n) is Domain.STREAM]

@@ -7,10 +7,10 @@ kind, or where a named TD operator stands for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -21,6 +21,9 @@ from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
 from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.temporal_difference import TDOperator
+
+Limits: TypeAlias = tuple[float | None, float | None]
+"""Lower and upper limit, in the unit of the activation; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -34,44 +37,61 @@ class Kind:
         inputs: the schema arguments that are handed over at every call; all others are
             parameters and literals, which the operator holds.
         regions: qualified class names of modules; every operator inside one is of this kind too.
+        operands: the schema arguments that spikes may drive: those of a linear map or product.
+        clip: for a function that only clips its input, the limits that its arguments say; a
+            neuron within these limits can stand in its place.
     """
 
     name: str
     targets: Mapping[str, type[TDOperator] | None] = field(default_factory=dict)
     inputs: tuple[str, ...] = ("input",)
     regions: tuple[str, ...] = ()
+    operands: tuple[str, ...] = ()
+    clip: Callable[[Mapping[str, Any]], Limits] | None = None
+
+
+def _limits(arguments: Mapping[str, Any]) -> Limits:
+    low, high = (arguments.get(f"{end}_val", arguments.get(end)) for end in ("min", "max"))
+    return (low, high) if arguments.keys() - {"self"} else (0.0, 6.0)
 
 
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
 _TABLE = (
-    Kind("linear", {"linear": TDLinear, "addmm": None}),
-    Kind("conv", {**_CONV, "convolution": None}),
-    Kind("conv_transpose", dict.fromkeys([f"conv_transpose{n}d" for n in (1, 2, 3)])),
+    Kind("linear", {"linear": TDLinear, "addmm": None}, operands=("input", "mat1", "mat2")),
+    Kind("conv", {**_CONV, "convolution": None}, operands=("input",)),
+    Kind(
+        "conv_transpose",
+        dict.fromkeys([f"conv_transpose{n}d" for n in (1, 2, 3)]),
+        operands=("input",),
+    ),
     Kind("layer_norm", {"layer_norm": TDLayerNorm, "native_layer_norm": None}),
     Kind("rms_norm", {"rms_norm": TDRMSNorm}),
     Kind("batch_norm", {"batch_norm": TDBatchNorm, "_native_batch_norm_legit_no_training": None}),
     Kind("group_norm", {"group_norm": TDGroupNorm, "native_group_norm": None}),
     Kind("gelu", {"gelu": TDGELU}, inputs=("self",)),
     Kind("silu", {"silu": TDSiLU}, inputs=("self",)),
-    Kind("relu", {"relu": TDReLU}, inputs=("self",)),
+    Kind("relu", {"relu": TDReLU}, inputs=("self",), clip=lambda _: (0.0, None)),
+    Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min".split()), clip=_limits),
     Kind("softmax", {"softmax": TDSoftmax, "_softmax": None}, inputs=("self",)),
     Kind("log_softmax", {"log_softmax": None, "_log_softmax": None}, inputs=("self",)),
     Kind(
         "matmul",
         {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, "baddbmm": None, "einsum": None},
         inputs=("self", "other", "mat2"),
+        operands=("self", "other", "mat2", "batch1", "batch2", "tensors"),
     ),
     Kind(
         "scaled_dot_product_attention",
         {"scaled_dot_product_attention": TDScaledDotProductAttention},
         inputs=("query", "key", "value", "attn_mask"),
+        operands=("query", "key", "value"),
     ),
     Kind("embedding", {"embedding": TDEmbedding, "embedding_bag": None}, inputs=("indices",)),
     Kind("lstm", {"lstm": None, "lstm_cell": None}),
     Kind("gru", {"gru": None, "gru_cell": None}),
     Kind("rnn", dict.fromkeys(["rnn_tanh", "rnn_relu", "rnn_tanh_cell", "rnn_relu_cell"])),
     Kind("add", {"add": None, "sub": None, "rsub": None}),
-    Kind("mul", {"mul": None}),
+    Kind("mul", {"mul": None}, operands=("self", "other")),
     Kind("max_pool", dict.fromkeys([f"max_pool{n}d" for n in (1, 2, 3)])),
     Kind(
         "avg_pool",
@@ -107,6 +127,12 @@ def kind_of(target: Any) -> Kind:
     """Return the kind of a graph node's target."""
     name = operator_name(target)
     return _BY_TARGET.get(name) or Kind(name)
+
+
+def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name those arguments of a call that spikes may drive."""
+    added = {"self"} if "batch1" in arguments else set()  # baddbmm's self is a summand
+    return tuple(name for name in kind.operands if name in arguments and name not in added)
 
 
 def region_kinds(within: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from snnconvert.errors import RuleError
 from snnconvert.rules.document import Document, Problem, read_document, received
 from snnconvert.rules.files import RuleText, Unreadable, extended, named
+from snnconvert.rules.neuron import LEFT_OPEN
 from snnconvert.rules.problems import describe
 from snnconvert.rules.rule_set import Rule, RuleSet
 from snnconvert.rules.schema import Context, RuleFile, RuleSpec, Settings, known_kinds
@@ -170,7 +171,8 @@ def _merge(files: list[tuple[_Layer, RuleFile]]) -> RuleSet:
     settings: dict[str, Any] = {}
     for _, file in reversed(files):
         given = file.model_fields_set & Settings.model_fields.keys()
-        settings |= {name: getattr(file, name) for name in given}
+        neuron = file.neuron.over(settings.get("neuron", LEFT_OPEN))
+        settings |= {name: getattr(file, name) for name in given} | {"neuron": neuron}
     rules = tuple(
         Rule(
             **{name: getattr(spec, name) for name in RuleSpec.model_fields},

@@ -12,7 +12,15 @@ from pydantic_core import ErrorDetails
 
 from snnconvert.ops.encoding import ENCODINGS
 from snnconvert.rules.document import Document, Location, received
-from snnconvert.rules.schema import ACTIONS, MAX_NAME, MAX_TIME_STEPS, VERSION, RuleFile
+from snnconvert.rules.neuron import OPTIONS
+from snnconvert.rules.schema import (
+    ACTIONS,
+    MAX_NAME,
+    MAX_TIME_STEPS,
+    SPIKING_ACTIONS,
+    VERSION,
+    RuleFile,
+)
 
 MAX_PROBLEMS = 100
 
@@ -166,6 +174,21 @@ def _bad_name(error: ErrorDetails) -> str:
     return f"{_label(error)} must be {what}, received {received(error['input'])}"
 
 
+def _foreign_option(error: ErrorDetails) -> str:
+    type_, foreign = error["ctx"]["type"], error["ctx"]["foreign"]
+    return (
+        f"a {type_} neuron has no {_listed(foreign)}; its options are "
+        f"{_listed((*OPTIONS[type_], 'threshold'))}"
+    )
+
+
+def _neuron_without_use(error: ErrorDetails) -> str:
+    return (
+        f"'neuron' is given, and action {received(error['ctx']['action'])} places none; "
+        f"{_listed(SPIKING_ACTIONS)} do"
+    )
+
+
 _EMPTY_MATCH = 'the match is empty; to take every operation, write match: {op: "*"}'
 _NO_RULES = "the file has no rules and extends no other; add rules, or 'extends: default'"
 _TIME_STEPS = f"a whole number from 1 to {MAX_TIME_STEPS}"
@@ -195,5 +218,8 @@ _WORDS: Mapping[str, Callable[[ErrorDetails], str]] = {
     "bad_condition": lambda error: f"bad condition on {_label(error)}: {error['ctx']['problem']}",
     "condition_type": _must_be(_CONDITION),
     "empty_match": lambda error: _EMPTY_MATCH,
+    "not_allowed": lambda error: _must_be(error["ctx"]["expected"])(error),
+    "foreign_option": _foreign_option,
+    "neuron_without_use": _neuron_without_use,
     "no_rules": lambda error: _NO_RULES,
 }

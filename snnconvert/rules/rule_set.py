@@ -8,7 +8,15 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from snnconvert.errors import RuleError
 from snnconvert.rules.document import RuleDumper
+from snnconvert.rules.neuron import (
+    LEFT_OPEN,
+    NeuronSettings,
+    NeuronSpec,
+    foreign_options,
+    settings_of,
+)
 from snnconvert.rules.schema import VERSION, Match, RuleSpec, Settings
 
 
@@ -19,7 +27,8 @@ class Rule:
     Attributes:
         name: unique within the rule set.
         match: which operations the rule takes.
-        action: ``td``, ``encode``, ``keep``, or the dotted name of a user's class.
+        action: one of `schema.ACTIONS`, or the dotted name of a user's class.
+        neuron: what its neurons have of their own.
         origin: where the rule stands, ``file:line``; of no account when rules are compared.
         bundled: whether it comes with the package, written for any network, so that it may well
             take nothing; of no account when rules are compared.
@@ -30,6 +39,7 @@ class Rule:
     action: str
     origin: str = field(default="", compare=False)
     bundled: bool = field(default=False, compare=False)
+    neuron: NeuronSpec = LEFT_OPEN
 
     def __str__(self) -> str:
         return f"rule {self.name!r} ({self.origin})" if self.origin else f"rule {self.name!r}"
@@ -44,6 +54,7 @@ class RuleSet:
         time_steps: number of SNN time steps ``T``.
         encoding: name of the encoding of coded inputs.
         fold_batch_norm: whether BatchNorm is folded into the linear map before it.
+        neuron: of rules that place neurons.
         description: that of the file itself; it is not inherited.
         origin: the file's name; of no account when rule sets are compared.
     """
@@ -52,8 +63,26 @@ class RuleSet:
     time_steps: int = Settings.model_fields["time_steps"].default
     encoding: str = Settings.model_fields["encoding"].default
     fold_batch_norm: bool = Settings.model_fields["fold_batch_norm"].default
+    neuron: NeuronSpec = LEFT_OPEN
     description: str | None = None
     origin: str = field(default="", compare=False)
+
+    def neuron_of(self, rule: Rule) -> NeuronSettings:
+        """Return the neuron that a rule places, with nothing left open.
+
+        Raises:
+            RuleError: it has an option that its type does not have.
+        """
+        spec = rule.neuron.over(self.neuron)
+        settings = settings_of(spec)
+        if foreign := foreign_options(spec):
+            raise RuleError(
+                [
+                    f"{rule}: a {settings.type} neuron has no {', '.join(foreign)}; its options "
+                    f"are {', '.join(settings.options)} and threshold"
+                ]
+            )
+        return settings
 
     def to_yaml(self) -> str:
         """Text of one rule file that needs no other, and reads back as an equal rule set."""
@@ -64,6 +93,9 @@ class RuleSet:
         document["rules"] = [
             {name: getattr(rule, name) for name in RuleSpec.model_fields} for rule in self.rules
         ]
+        for holder in (document, *document["rules"]):
+            if holder["neuron"] == LEFT_OPEN:
+                del holder["neuron"]
         text = yaml.dump(
             document, Dumper=RuleDumper, sort_keys=False, allow_unicode=True, width=float("inf")
         )

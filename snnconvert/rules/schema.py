@@ -28,9 +28,11 @@ from snnconvert.ops.encoding import ENCODINGS
 from snnconvert.ops.kinds import KINDS, is_kind
 from snnconvert.rules.conditions import ConditionError, Scalar, parse_condition
 from snnconvert.rules.globs import MAX_LENGTH, GlobError, compile_globs
+from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec, foreign_options
 
 VERSION = 1
-ACTIONS = ("td", "encode", "keep")
+ACTIONS = ("td", "encode", "keep", "spike_operands", "neuron", "spiking")
+SPIKING_ACTIONS = ("spike_operands", "neuron", "spiking")
 MAX_TIME_STEPS = 1_000_000
 MAX_NAME = 200
 
@@ -173,6 +175,15 @@ class Match(_Strict):
         return self
 
 
+def _check_options(spec: NeuronSpec) -> NeuronSpec:
+    if spec.type is not None and (foreign := foreign_options(spec)):
+        raise PydanticCustomError("foreign_option", "", {"type": spec.type, "foreign": foreign})
+    return spec
+
+
+Neuron: TypeAlias = Annotated[NeuronSpec, AfterValidator(_check_options)]
+
+
 class RuleSpec(_Strict):
     """One rule: what it matches and what becomes of that."""
 
@@ -184,10 +195,23 @@ class RuleSpec(_Strict):
         examples=[{"op": "*"}],
     )
     action: Annotated[str, AfterValidator(_check_action)] = Field(
-        description="td, encode, keep, or the dotted name of a class of your own.",
+        description="td: exact; spike_operands: a neuron on each operand of a linear map or "
+        "product; neuron: one on the output, or in the place of a ReLU; spiking: whichever of the "
+        "two the operator has; encode, keep; or the dotted name of a class of your own.",
         examples=["td"],
         json_schema_extra={"anyOf": [{"enum": list(ACTIONS)}, {"pattern": f"^{_DOTTED}$"}]},
     )
+    neuron: Neuron = Field(
+        LEFT_OPEN,
+        description="What the neurons of this rule have of their own.",
+        examples=[{"levels": 10}],
+    )
+
+    @model_validator(mode="after")
+    def _has_use_for_its_neuron(self) -> RuleSpec:
+        if self.neuron != LEFT_OPEN and self.action not in SPIKING_ACTIONS:
+            raise PydanticCustomError("neuron_without_use", "", {"action": self.action})
+        return self
 
 
 class Settings(_Strict):
@@ -206,6 +230,11 @@ class Settings(_Strict):
         False,
         description="Whether a BatchNorm is folded into the linear map before it.",
         examples=[False],
+    )
+    neuron: Neuron = Field(
+        LEFT_OPEN,
+        description="The neuron of rules that place neurons.",
+        examples=[{"type": "multi_threshold", "levels": 8}],
     )
 
 

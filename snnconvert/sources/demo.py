@@ -21,7 +21,14 @@ def demo_model(name: str) -> Source:
 def _digits_vit(name: str) -> Source:
     from snnconvert.demos.digits_vit import load_digits, load_model
 
-    return Source(f"demo:{name}", load_model(), (load_digits().images[:2],))
+    digits = load_digits()
+    return Source(
+        f"demo:{name}",
+        load_model(),
+        (digits.images[:2],),
+        calibration=digits.calibration.split(_BATCH),
+    )
 
 
+_BATCH = 64
 _DEMOS: Mapping[str, Callable[[str], Source]] = {"digits-vit": _digits_vit}

@@ -137,6 +137,6 @@ def plain_form(snn: ConvertedModule) -> ConvertedModule:
     conversion = snn.conversion
     decided = conversion.decided
     tree = build_tree(decided.traced)
-    replacements = place(decided.traced, tree, decided.decisions)
-    graph = rewrite(decided.traced, decided.streams, replacements)
+    replacements = place(tree, decided.decisions, decided.encoded)
+    graph = rewrite(decided.traced, decided.streams, replacements, {})
     return ConvertedModule(conversion, tree, graph)

@@ -90,7 +90,7 @@ def test_a_rule_set_is_itself() -> None:
             4,
             "unknown key 'time_step'; did you mean 'time_steps'",
         ),
-        (GOOD + "neuron: {levels: 8}", 4, "unknown key 'neuron'; allowed: "),
+        (GOOD + "neurons: {levels: 8}", 4, "unknown key 'neurons'; did you mean 'neuron'"),
         (GOOD + "<<: {a: 1}", 4, "unknown key '<<'"),
         (GOOD + "time_steps: '8'", 4, "'time_steps' must be a whole number, received '8'"),
         (GOOD + "time_steps: 8.0", 4, "'time_steps' must be a whole number, received 8.0"),
@@ -201,7 +201,7 @@ def test_a_name_is_one_printable_line(name: str) -> None:
 
 def test_an_entry_that_is_no_rule() -> None:
     found = only_problem(f"version: 1\nrules:\n{RULE}\n- td\n")
-    expected = "each of 'rules' must be a mapping of name, match, action; received 'td'"
+    expected = "each of 'rules' must be a mapping of name, match, action, neuron; received 'td'"
     assert found == f"my.yaml:4: rule number 2: {expected}"
 
 

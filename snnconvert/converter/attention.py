@@ -1,0 +1,95 @@
+"""Attention taken apart: one node becomes two products and a softmax, which spikes can drive.
+
+``softmax(q k^T / sqrt(d) + mask) v``, with the scale on q, so that it folds into the threshold of
+q's neuron.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.arguments import arguments_of
+from snnconvert.converter.trace import STANDS_FOR, source_name
+from snnconvert.errors import ConversionError
+
+_aten = torch.ops.aten
+
+
+def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
+    """Replace ``aten.scaled_dot_product_attention`` in a graph.
+
+    Returns:
+        The products: scores ``q k^T`` and the output ``p v``; both are ``aten.matmul``.
+    """
+    given = arguments_of(node)
+    query, key, value, mask = (given[n] for n in ("query", "key", "value", "attn_mask"))
+    with graph.inserting_before(node):
+        emit = _Emitter(graph, node)
+        if given["enable_gqa"]:
+            key, value = (emit.repeated(x, query) for x in (key, value))
+        scale = given["scale"]
+        scale = 1.0 / math.sqrt(query.meta["val"].shape[-1]) if scale is None else scale
+        scaled = emit(_aten.mul.Tensor, query, scale)
+        transposed = emit(_aten.transpose.int, key, -2, -1)
+        products = emit(_aten.matmul.default, scaled, transposed)
+        scores = products
+        if given["is_causal"]:
+            scores = emit.masked(scores, emit.causal(scores))
+        elif mask is not None and mask.meta["val"].dtype is torch.bool:
+            scores = emit.masked(scores, mask)
+        elif mask is not None:
+            scores = emit(_aten.add.Tensor, scores, mask)
+        # As attention does, it gives zeros, not NaN, to a query that may look at nothing.
+        probabilities = emit(_aten._safe_softmax.default, scores, -1)
+        output = emit(_aten.matmul.default, probabilities, value)
+    output.meta[STANDS_FOR] = source_name(node)
+    node.replace_all_uses_with(output)
+    graph.erase_node(node)
+    return products, output
+
+
+class _Emitter:
+    """Adds nodes to a graph, with their shapes, in the place of one node."""
+
+    def __init__(self, graph: fx.Graph, node: fx.Node) -> None:
+        self.graph, self.node = graph, node
+
+    def __call__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
+        new = self.graph.call_function(target, args, kwargs)
+        values = fx.map_arg((args, kwargs), lambda n: n.meta["val"])
+        fakes = [x for x in pytree.tree_leaves(self.node.meta["val"]) if isinstance(x, Tensor)]
+        with fakes[0].fake_mode:  # type: ignore[attr-defined]
+            value = target(*values[0], **values[1])
+        new.meta = {
+            "val": value,
+            "nn_module_stack": self.node.meta.get("nn_module_stack"),
+            STANDS_FOR: "",
+        }
+        return new
+
+    def masked(self, scores: fx.Node, mask: fx.Node) -> fx.Node:
+        closed = self(_aten.logical_not.default, mask)
+        return self(_aten.masked_fill.Scalar, scores, closed, float("-inf"))
+
+    def causal(self, scores: fx.Node) -> fx.Node:
+        rows, columns = scores.meta["val"].shape[-2:]
+        if not isinstance(rows, int) or not isinstance(columns, int):
+            raise ConversionError(
+                f"'{self.node.name}' is causal attention over a number of tokens that is not "
+                "fixed; pass its mask, or leave it to TD with an earlier rule"
+            )
+        device = scores.meta["val"].device
+        ones = self(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
+        return self(_aten.tril.default, ones)
+
+    def repeated(self, x: fx.Node, query: fx.Node) -> fx.Node:
+        groups = query.meta["val"].shape[-3] // x.meta["val"].shape[-3]
+        if groups == 1:
+            return x
+        return self(_aten.repeat_interleave.self_int, x, groups, -3)

@@ -1,0 +1,168 @@
+"""Calibrate: run the source over data and give each neuron its threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx, nn
+from tqdm import tqdm
+
+from snnconvert.converter.binding import bind_inputs
+from snnconvert.converter.decide import Decided
+from snnconvert.converter.observe import Observed
+from snnconvert.converter.thresholds import Fitted, fit
+from snnconvert.converter.trace import TracedModel
+from snnconvert.errors import CalibrationError, InputError
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The neurons of all sites, by their names, and what a reader of the report should know."""
+
+    fitted: Mapping[str, Fitted]
+    notes: tuple[str, ...] = ()
+
+
+def calibrate(
+    decided: Decided,
+    tree: nn.Module,
+    batches: Iterable[Any] | Calibration | None,
+    *,
+    time_steps: int,
+    progress: bool = False,
+) -> Calibration:
+    """Choose the neuron of every site of a decided graph.
+
+    Args:
+        decided: the graph, with its sites.
+        tree: the modules and tensors that the graph refers to.
+        batches: inputs of the source, once over: tensors, tuples or dicts, a `DataLoader`. What
+            a tuple has beyond the source's inputs (labels) is left out. None: the inputs that
+            the source was traced with.
+            A `Calibration` is taken as it is.
+        time_steps: ``T`` of the simulated neurons.
+        progress: show a progress bar.
+
+    Raises:
+        CalibrationError: there are no batches, a batch does not fit, or values are not finite.
+    """
+    if not decided.sites:
+        return Calibration({})
+    notes: list[str] = []
+    if isinstance(batches, Calibration):
+        return _matching(batches, decided)
+    observed = {node: Observed(site.name, site.axes) for node, site in decided.sites.items()}
+    traced = decided.traced
+    if batches is None:
+        runs: Iterable[list[Any]] = [[given.example for given in traced.inputs]]
+    else:
+        runs = (_leaves(traced, batch, index) for index, batch in enumerate(batches))
+    count = 0
+    with torch.no_grad():
+        for leaves in tqdm(runs, "calibrating", disable=not progress, leave=False):
+            _Recorder(traced.graph, tree, observed, count).run(*leaves)
+            count += 1
+    if not count:
+        raise CalibrationError("calibration= holds no batches; give at least one batch of inputs")
+    if batches is None:
+        notes.append(_WITHOUT_DATA)
+    sites = tqdm(decided.sites.items(), "fitting", disable=not progress, leave=False)
+    fitted = {site.name: fit(site, observed[node], time_steps) for node, site in sites}
+    return Calibration(fitted, (*notes, *_remarks(fitted)))
+
+
+def _matching(found: Calibration, decided: Decided) -> Calibration:
+    """Return thresholds that were found before, for the sites of this graph."""
+    names = {site.name for site in decided.sites.values()}
+    if missing := sorted(names - found.fitted.keys()):
+        raise CalibrationError(
+            f"the calibration has no thresholds for {len(missing)} of {len(names)} neurons "
+            f"({', '.join(missing[:3])}); it belongs to another network or other rules. "
+            "Calibrate again"
+        )
+    return Calibration({name: found.fitted[name] for name in sorted(names)}, found.notes)
+
+
+_WITHOUT_DATA = (
+    "thresholds come from the example inputs alone: pass calibration= (--calibration) with data "
+    "like that which the network will see"
+)
+
+
+class _Recorder(fx.Interpreter):
+    """Runs the source on one batch and shows each site's drive to its observer."""
+
+    def __init__(
+        self, graph: fx.Graph, tree: nn.Module, observed: Mapping[fx.Node, Observed], batch: int
+    ) -> None:
+        super().__init__(tree, graph=graph)
+        self.observed, self.batch = observed, batch
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n in self.observed:
+            self.observed[n].see(value, self.batch)
+        return value
+
+
+def _example(traced: TracedModel) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    args, kwargs = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
+    return args, kwargs
+
+
+def _leaves(traced: TracedModel, batch: Any, index: int) -> list[Any]:
+    args, kwargs = as_inputs(traced, batch)
+    try:
+        leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
+    except InputError as error:
+        raise CalibrationError(f"calibration batch {index} does not fit: {error}") from error
+    return leaves
+
+
+def as_inputs(traced: TracedModel, batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return a batch of a data loader as positional and keyword inputs of the source."""
+    if isinstance(batch, Mapping):
+        known = {name for name in _example(traced)[1]}
+        return (), {name: x for name, x in batch.items() if name in known or not known}
+    if isinstance(batch, Tensor):
+        return (batch,), {}
+    if isinstance(batch, Sequence) and not isinstance(batch, str):
+        positional = len(_example(traced)[0])
+        return tuple(batch[:positional]), {}
+    raise CalibrationError(
+        "a batch is a tensor, a tuple of positional or a dict of keyword inputs, received "
+        f"{type(batch).__name__}"
+    )
+
+
+def _remarks(fitted: Mapping[str, Fitted]) -> list[str]:
+    """Say what is wrong with sites, without stopping at it."""
+    dead = {name: f.dead for name, f in fitted.items() if f.dead}
+    saturated = {name: f.saturated for name, f in fitted.items() if f.saturated > _SATURATED}
+    remarks = []
+    if dead:
+        remarks.append(
+            "features that were zero in all calibration data have the threshold of the largest: "
+            + _named({name: str(count) for name, count in dead.items()})
+        )
+    if saturated:
+        remarks.append(
+            "values held back from calibration are above all that thresholds were fitted to: "
+            + _named({name: f"{share:.1%}" for name, share in saturated.items()})
+            + "; calibrate on more data"
+        )
+    return remarks
+
+
+_SATURATED = 0.01
+_MOST_NAMED = 5
+
+
+def _named(sites: Mapping[str, str]) -> str:
+    shown = [f"{name} ({what})" for name, what in list(sites.items())[:_MOST_NAMED]]
+    more = len(sites) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

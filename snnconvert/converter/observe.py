@@ -1,0 +1,125 @@
+"""Observation: what drives a neuron over the calibration data, without keeping it whole.
+
+Extremes are exact over all data. For the error of a simulated neuron a bounded sample is kept:
+rows along each feature axis, drawn evenly over all data (each row has a random key, and the rows
+with the smallest keys stay), the same in every run. Every third batch, from the second on, is
+held back: what is chosen on the others is judged on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from snnconvert.errors import CalibrationError
+
+SAMPLE = 2**14
+"""Number of values that are kept of each site, for each part of the data."""
+
+_LEAST_ROWS = 32
+
+
+def is_held_back(batch: int) -> bool:
+    """Tell whether the batch with this index is held back."""
+    return batch % 3 == 1
+
+
+@dataclass
+class Part:
+    """What was seen of a drive in one part of the data.
+
+    Attributes:
+        low, high: extremes, in the unit of the activation.
+        count: number of values.
+        extremes: by feature axis, largest absolute value of each feature, ``[C]``.
+        rows: by feature axis, sampled values ``[R, C]``; under -1 where there is no axis.
+    """
+
+    low: float = float("inf")
+    high: float = float("-inf")
+    count: int = 0
+    extremes: dict[int, Tensor] = field(default_factory=dict)
+    rows: dict[int, Tensor] = field(default_factory=dict)
+    _keys: dict[int, Tensor] = field(default_factory=dict)
+
+    def see(self, x: Tensor, axes: tuple[int, ...], generator: torch.Generator) -> None:
+        """Add one batch of a drive, ``[B, ...]``."""
+        low, high = torch.aminmax(x)
+        self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
+        self.count += x.numel()
+        for axis in axes or (-1,):
+            rows = x.movedim(axis, -1).flatten(0, -2) if axes else x.reshape(-1, 1)
+            if axes:
+                extreme = torch.maximum(*(e.abs() for e in torch.aminmax(rows, dim=0)))
+                before = self.extremes.get(axis)
+                self.extremes[axis] = extreme if before is None else torch.maximum(before, extreme)
+            self._sample(axis, rows, generator)
+
+    def _sample(self, axis: int, rows: Tensor, generator: torch.Generator) -> None:
+        size = max(_LEAST_ROWS, SAMPLE // rows.shape[1])
+        keys = torch.rand(len(rows), generator=generator)
+        if len(keys) > size:
+            keys, chosen = keys.topk(size, largest=False)
+            rows = rows[chosen.to(rows.device)]
+        if axis in self.rows:
+            keys = torch.cat([self._keys[axis], keys])
+            rows = torch.cat([self.rows[axis], rows])
+            keys, chosen = keys.topk(min(size, len(keys)), largest=False)
+            rows = rows[chosen.to(rows.device)]
+        self._keys[axis], self.rows[axis] = keys, rows.clone()
+
+    @property
+    def extreme(self) -> float:
+        """Largest absolute value."""
+        return max(abs(self.low), abs(self.high))
+
+
+class Observed:
+    """What was seen of a drive: in the data that thresholds are fitted to, and held back."""
+
+    def __init__(self, name: str, axes: tuple[int, ...]) -> None:
+        self.name, self.axes = name, axes
+        self.fitted, self.held_back = Part(), Part()
+
+    def see(self, x: Tensor, batch: int) -> None:
+        """Add one batch of a drive.
+
+        Raises:
+            CalibrationError: it is not finite.
+        """
+        if not bool(torch.isfinite(x).all()):
+            bad = "NaN" if bool(torch.isnan(x).any()) else "infinite values"
+            raise CalibrationError(
+                f"the drive of '{self.name}' holds {bad} in calibration batch {batch}; thresholds "
+                "cannot be found from it. Look at the inputs of that batch, or at the layers "
+                "before it"
+            )
+        seed = int.from_bytes(f"{batch} {self.name}".encode(), "little") % (2**61 - 1)
+        part = self.held_back if is_held_back(batch) else self.fitted
+        part.see(x.detach(), self.axes, torch.Generator().manual_seed(seed))
+
+    @property
+    def low(self) -> float:
+        """Smallest value of all data."""
+        return min(self.fitted.low, self.held_back.low)
+
+    def whole(self) -> Part:
+        """Return what was seen in all data."""
+        parts = [part for part in (self.fitted, self.held_back) if part.count]
+        if len(parts) == 1:
+            return parts[0]
+        a, b = parts
+        return Part(
+            min(a.low, b.low),
+            max(a.high, b.high),
+            a.count + b.count,
+            {axis: torch.maximum(x, b.extremes[axis]) for axis, x in a.extremes.items()},
+            {axis: torch.cat([x, b.rows[axis]]) for axis, x in a.rows.items()},
+        )
+
+    def judged(self, axis: int) -> Tensor:
+        """Return sampled rows ``[R, C]`` along an axis, of held-back data where there is any."""
+        held = self.held_back.rows.get(axis)
+        return self.fitted.rows[axis] if held is None else held
