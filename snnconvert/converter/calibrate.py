@@ -60,7 +60,7 @@ def calibrate(
     if batches is None:
         runs: Iterable[list[Any]] = [[given.example for given in traced.inputs]]
     else:
-        runs = (_leaves(traced, batch, index) for index, batch in enumerate(batches))
+        runs = (leaves_of(traced, batch, index) for index, batch in enumerate(batches))
     count = 0
     with torch.no_grad():
         for leaves in tqdm(runs, "calibrating", disable=not progress, leave=False):
@@ -114,12 +114,17 @@ def _example(traced: TracedModel) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return args, kwargs
 
 
-def _leaves(traced: TracedModel, batch: Any, index: int) -> list[Any]:
+def leaves_of(traced: TracedModel, batch: Any, index: int) -> list[Any]:
+    """Return the input leaves of one batch of data.
+
+    Raises:
+        CalibrationError: the batch does not fit the source.
+    """
     args, kwargs = as_inputs(traced, batch)
     try:
         leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
     except InputError as error:
-        raise CalibrationError(f"calibration batch {index} does not fit: {error}") from error
+        raise CalibrationError(f"batch {index} of the data does not fit: {error}") from error
     return leaves
 
 

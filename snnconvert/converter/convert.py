@@ -167,7 +167,16 @@ def convert_traced(
         *decided.plan.explain_unused(),
         *calibrated.notes,
     )
-    conversion = Conversion(traced, rules, decided, calibrated, decided.streams.unfoldable, notes)
+    conversion = Conversion(
+        source=traced,
+        rules=rules,
+        decided=decided,
+        calibration=calibrated,
+        replacements=replacements,
+        neurons=neurons,
+        step_by_step=decided.streams.unfoldable,
+        notes=notes,
+    )
     snn = ConvertedModule(conversion, tree, graph)
     if reason := conversion.step_by_step or why_step_by_step(snn):
         notes = (*notes, f"time steps run one by one: {reason}")

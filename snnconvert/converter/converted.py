@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from snnconvert.converter.decide import Decided
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
 from snnconvert.converter.placement import Container
+from snnconvert.converter.rewrite import Replacement
 from snnconvert.converter.trace import TracedInput, TracedModel, floating_dtype
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
@@ -46,6 +47,8 @@ class Conversion:
         decided: the graph that was rewritten (the source's, but where BatchNorm was folded), and
             what the rules made of it.
         calibration: the neurons of its sites.
+        replacements: what was put in the place of each node of that graph.
+        neurons: path of the neuron module of each neuron node of that graph.
         step_by_step: why time steps run one by one; empty where they run as one batch.
         notes: what a reader of the report should know.
     """
@@ -54,6 +57,8 @@ class Conversion:
     rules: RuleSet
     decided: Decided
     calibration: Calibration
+    replacements: Mapping[fx.Node, Replacement]
+    neurons: Mapping[fx.Node, str]
     step_by_step: str
     notes: tuple[str, ...] = ()
 

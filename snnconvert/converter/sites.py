@@ -62,17 +62,19 @@ def target(x: Tensor, low: float | None = None, high: float | None = None) -> Te
     return x if low is None and high is None else x.clamp(low, high)
 
 
-def is_neuron(node: fx.Node) -> bool:
-    """Tell whether a node of a traced graph is a neuron."""
-    return node.target is target
+def is_neuron(node: Any) -> bool:
+    """Tell whether a node of a traced or of a converted graph is a neuron."""
+    return isinstance(node, fx.Node) and (
+        node.target is target or (node.op == "call_method" and node.target == "track")
+    )
 
 
 def is_spike_coded(node: Any) -> bool:
     """Tell whether a value is spikes: a neuron's, perhaps moved about or joined with others."""
-    if not isinstance(node, fx.Node) or node.op != "call_function":
-        return False
     if is_neuron(node):
         return True
+    if not isinstance(node, fx.Node) or node.op != "call_function":
+        return False
     name = operator_name(node.target)
     if name in ("cat", "stack"):
         return all(map(is_spike_coded, pytree.tree_leaves(node.args[0])))

@@ -1,0 +1,345 @@
+"""Measure a spiking network on data: step by step, beside the source on the same inputs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.calibrate import leaves_of
+from snnconvert.converter.closeness import Closeness
+from snnconvert.converter.converted import Conversion, ConvertedModule
+from snnconvert.converter.dtypes import literal_dtypes
+from snnconvert.converter.graph_code import with_literals
+from snnconvert.converter.reference import Reference, ReferenceRun
+from snnconvert.converter.rewrite import SOURCE, TIME_DIMS, rewrite
+from snnconvert.converter.sites import Site, is_neuron, is_spike_coded
+from snnconvert.converter.spiking_report import LayerCloseness, SiteActivity, SpikingReport, Work
+from snnconvert.converter.synapses import is_map, operands, reached
+from snnconvert.converter.telescope import telescope
+from snnconvert.converter.trace import floating_dtype
+from snnconvert.errors import InputError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import Direct, encoding_named
+from snnconvert.ops.homogeneity import is_homogeneous
+from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.ops.neurons import Tracker
+from snnconvert.rules import ACTIONS, SPIKING_ACTIONS
+
+_MOST_SIZES = 4096  # of distinct spikes, per site
+
+
+def measure_spiking(
+    snn: ConvertedModule,
+    data: Iterable[Any],
+    *,
+    labels: Tensor | None = None,
+    time_steps: int | None = None,
+) -> SpikingReport:
+    """Run a spiking network on data and compare it with its source at every step.
+
+    Args:
+        snn: the conversion; it is not changed.
+        data: batches of inputs, as for calibration.
+        labels: right answers of all samples, in order, ``[N]`` (or ``[N, L]``: one for each
+            position); compared with the largest of the last dimension of the first output.
+        time_steps: ``T``; None: the conversion's.
+
+    Raises:
+        InputError: there are no batches, or labels are not as many as samples.
+    """
+    steps = snn.time_steps if time_steps is None else time_steps
+    run = _Measurement(snn, steps)
+    done = 0
+    with torch.no_grad():
+        for index, batch in enumerate(data):
+            leaves = leaves_of(snn.conversion.source, batch, index)
+            count = _samples(leaves)
+            own = None if labels is None else labels[done : done + count]
+            if own is not None and len(own) < count:
+                raise InputError(f"there are {len(labels or ())} labels and more samples")
+            run.add(leaves, own, count)
+            done += count
+    if not done:
+        raise InputError("the data to measure on holds no batches")
+    return run.report(done)
+
+
+def plain_operators(conversion: Conversion) -> fx.Graph:
+    """Return the converted graph with every TD operator as the ATen operator that it stands for,
+    so that all arguments are in sight."""
+    kept = {
+        node: replace(r, operator=None, inputs=()) if r.action in ACTIONS else r
+        for node, r in conversion.replacements.items()
+    }
+    decided = conversion.decided
+    return telescope(rewrite(decided.traced, decided.streams, kept, conversion.neurons))
+
+
+@dataclass
+class _Activity:
+    """Sums over all samples and steps, for one site."""
+
+    values: int = 0
+    seen: int = 0  # values times samples
+    spikes: list[float] = field(default_factory=list)
+    spoken: Tensor | None = None  # features that ever had a spike
+    saturated: Tensor | None = None  # features that ended away from their drive
+    sizes: Tensor | None = None
+    residual: float = 0.0
+    drive: float = 0.0
+
+
+@dataclass
+class _Layer:
+    """Moments of a layer's values and the source's."""
+
+    count: float = 0.0
+    sums: Tensor = field(default_factory=lambda: torch.zeros(5, dtype=torch.float64))
+    error: float = 0.0
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        a, b = x.double().flatten(), y.double().flatten()
+        self.count += a.numel()
+        self.sums += torch.stack([a.sum(), b.sum(), a @ a, b @ b, a @ b]).cpu()
+        self.error += float((a - b).square().sum())
+
+    def closeness(self) -> tuple[float, float]:
+        """Return correlation and relative error."""
+        a, b, aa, bb, ab = (self.sums / max(self.count, 1.0)).tolist()
+        spread = (aa - a * a) * (bb - b * b)
+        correlation = (ab - a * b) / math.sqrt(spread) if spread > 0 else float("nan")
+        norm = float(self.sums[3])
+        return correlation, math.sqrt(self.error / norm) if norm else 0.0
+
+
+class _Measurement:
+    """What is gathered over batches."""
+
+    def __init__(self, snn: ConvertedModule, steps: int) -> None:
+        self.snn, self.steps = snn, steps
+        own, now = floating_dtype(snn.conversion.source), snn.placed.dtype
+        graph = plain_operators(snn.conversion)
+        self.graph = with_literals(graph, literal_dtypes(own, now), snn.placed.device)
+        self.reference = Reference(snn.conversion, now)
+        self.sites = {
+            path: (snn.conversion.decided.sites[node], _Activity())
+            for node, path in snn.conversion.neurons.items()
+        }
+        taken = [
+            d
+            for d in snn.conversion.decided.plan.decisions
+            if d.action in SPIKING_ACTIONS and d.operation.kind != "mul"
+        ]
+        self.places = {d.operation.name: f"{d.operation.kind} at {d.operation.place}" for d in taken}
+        self.layers: dict[str, _Layer] = {}
+        self.closeness = Closeness(steps)
+        self.macs = Counter[str]()
+        self.encoding = encoding_named(snn.conversion.rules.encoding)
+
+    def add(self, leaves: list[Any], labels: Tensor | None, count: int) -> None:
+        given = self.snn.conversion.source.inputs
+        wanted = frozenset(name for node in self.graph.nodes if (name := self._compared(node)))
+        expected = self.reference.run(leaves, Direct(), 0, 1, wanted)
+        clock = Clock(1, total=self.steps, encoding=self.encoding)
+        batch = _Batch(self, count)
+        answers = []
+        for t in range(self.steps):
+            clock.start = t
+            now = [
+                self.encoding.cumulative(x, t, 1, self.steps, i.name)[0] if i.role == "coded" else x
+                for x, i in zip(leaves, given, strict=True)
+            ]
+            last = expected if t == self.steps - 1 else None
+            outputs = _Step(batch, clock, last).run(clock, *now)
+            answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
+        wanted_outputs = [y for y in expected.finish() if isinstance(y, Tensor)]
+        self.closeness.add(answers, wanted_outputs, labels)
+
+    def _compared(self, node: fx.Node) -> str | None:
+        name = node.meta.get(SOURCE)
+        return name if name in self.places else None
+
+    def report(self, samples: int) -> SpikingReport:
+        sites = [self._site(path) for path in self.sites]
+        spikes = torch.tensor([a.spikes for _, a in self.sites.values()], dtype=torch.float64)
+        seen = sum(a.seen for _, a in self.sites.values())
+        rates = [0.0] * self.steps
+        if seen:
+            steps = torch.arange(1, self.steps + 1)
+            rates = (spikes.sum(0).cumsum(0) / steps / seen).tolist()
+        layers = []
+        for name, layer in self.layers.items():
+            correlation, error = layer.closeness()
+            layers.append(LayerCloseness(name, self.places[name], correlation, error))
+        return SpikingReport(
+            samples=samples,
+            steps=self.closeness.steps(rates),
+            source_accuracy=self.closeness.source_accuracy(),
+            sites=tuple(sites),
+            layers=tuple(layers),
+            analog=dict(sorted(self._analog().items())),
+            work=Work(
+                self.macs["source"] / samples,
+                self.macs["spiking"] / samples,
+                self.macs["additions"] / samples,
+                self.macs["analog"] / samples,
+            ),
+        )
+
+    def _analog(self) -> Counter[str]:
+        """Count the operators that compute in floats: neither maps nor linear without a constant,
+        and maps that have an operand without spikes."""
+        kinds = Counter[str]()
+        for node in self.graph.nodes:
+            if node.op != "call_function" or SOURCE not in node.meta or TIME_DIMS not in node.meta:
+                continue
+            name = operator_name(node.target)
+            if is_map(node):
+                if not all(map(is_spike_coded, operands(node))):
+                    kinds[kind_of(node.target).name] += 1
+            elif name not in ("add", "sub", "cat", "stack") and not is_homogeneous(
+                name, _arguments(node), lambda x: isinstance(x, fx.Node) and TIME_DIMS in x.meta
+            ):
+                kinds[kind_of(node.target).name] += 1
+        return kinds
+
+    def _site(self, path: str) -> SiteActivity:
+        site, activity = self.sites[path]
+        neuron = self.snn.tree.get_submodule(path)
+        seen = max(activity.seen, 1)
+        assert activity.spoken is not None and activity.saturated is not None
+        return SiteActivity(
+            name=path,
+            rule=site.rule,
+            neuron=f"{type(neuron).__name__}({neuron.extra_repr()})",
+            values=activity.values,
+            rate=sum(activity.spikes) / seen / self.steps,
+            most=max(activity.spikes) / seen,
+            silent=1 - float(activity.spoken.float().mean()),
+            saturated=float(activity.saturated.float().mean()),
+            distinct=0 if activity.sizes is None else len(activity.sizes),
+            residual=math.sqrt(activity.residual / activity.drive) if activity.drive else 0.0,
+        )
+
+
+@dataclass
+class _Batch:
+    """One batch's earlier values of spiking operands."""
+
+    of: _Measurement
+    count: int
+    before: dict[fx.Node, Tensor] = field(default_factory=dict)
+
+
+class _Step(fx.Interpreter):
+    """Runs one time step and looks at neurons, maps and layers."""
+
+    def __init__(self, batch: _Batch, clock: Clock, expected: ReferenceRun | None) -> None:
+        super().__init__(batch.of.snn.tree, graph=batch.of.graph)
+        self.batch, self.clock, self.expected = batch, clock, expected
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        of = self.batch.of
+        if is_neuron(n):
+            self._neuron(n, value)
+        elif is_map(n):
+            self._map(n)
+        name = of._compared(n)
+        if name is not None and self.expected is not None:
+            of.layers.setdefault(name, _Layer()).add(value, self.expected.value_of(name))
+        return value
+
+    def _events(self, node: fx.Node) -> Tensor:
+        """Return where an operand changes in this step."""
+        value, before = self.env[node], self.batch.before.get(node)
+        return value != 0 if before is None else value != before
+
+    def _map(self, node: fx.Node) -> None:
+        of, own = self.batch.of, operands(node)
+        values = {x: self.env[x] for x in node.all_input_nodes}
+        if self.clock.start == 0:
+            macs = reached(node, values, {})
+            of.macs["source"] += macs
+            if all(map(is_spike_coded, own)):
+                of.macs["spiking"] += macs
+        for operand in dict.fromkeys(own):
+            kind = "additions" if is_spike_coded(operand) else "analog"
+            events = self._events(operand).to(values[operand].dtype)
+            of.macs[kind] += reached(node, values, {operand: events})
+        for operand in own:
+            # Written after the node has been counted: it may have one operand twice.
+            self.pending = getattr(self, "pending", {})
+            self.pending[operand] = values[operand]
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        self.pending: dict[fx.Node, Tensor] = {}
+        result = super().run(*args, **kwargs)
+        self.batch.before.update(self.pending)
+        return result
+
+    def _neuron(self, node: fx.Node, followed: Tensor) -> None:
+        of = self.batch.of
+        path = str(node.args[0].target)
+        _, activity = of.sites[path]
+        before = self.batch.before.get(node)
+        spikes = followed if before is None else followed - before
+        self.pending[node] = followed
+        if self.clock.start == 0:
+            activity.seen += followed.numel()
+            activity.values = followed.numel() // max(1, self.batch.count)
+        while len(activity.spikes) < of.steps:
+            activity.spikes.append(0.0)
+        fired = spikes != 0
+        activity.spikes[self.clock.start] += float(fired.sum(dtype=torch.float64))
+        features = _features(node, of.snn.tree.get_submodule(path), followed)
+        activity.spoken = _either(activity.spoken, features(fired))
+        if activity.sizes is None or len(activity.sizes) < _MOST_SIZES:
+            # Differences of sums of spikes are rounded; spikes are not.
+            found = _rounded(spikes[fired]).unique()
+            known = found if activity.sizes is None else torch.cat([activity.sizes, found]).unique()
+            activity.sizes = known[:_MOST_SIZES]
+        if self.clock.start == of.steps - 1:
+            neuron = of.snn.tree.get_submodule(path)
+            assert isinstance(neuron, Tracker)
+            wanted = neuron.target(self.env[node.args[1]])
+            away = (wanted - followed).abs()
+            top = neuron.v_threshold.max()
+            activity.saturated = _either(activity.saturated, features(away > top / 2))
+            activity.residual += float(away.double().square().sum())
+            activity.drive += float(wanted.double().square().sum())
+
+
+def _features(node: fx.Node, neuron: Any, value: Tensor) -> Any:
+    """Return what tells for each feature whether any of its values has a property."""
+    axis = neuron.axis
+    if axis is None:
+        axis = 1 if value.dim() == 4 else value.dim() - 1
+    axis %= value.dim()
+    return lambda x: x.movedim(axis, -1).flatten(0, -2).any(0)
+
+
+def _either(before: Tensor | None, now: Tensor) -> Tensor:
+    return now if before is None else before | now
+
+
+def _rounded(x: Tensor) -> Tensor:
+    mantissa, exponent = torch.frexp(x.float())
+    return torch.ldexp((mantissa * 64).round() / 64, exponent)
+
+
+def _arguments(node: fx.Node) -> Any:
+    from snnconvert.converter.arguments import arguments_of
+
+    return arguments_of(node)
+
+
+def _samples(leaves: list[Any]) -> int:
+    return next((x.shape[0] for x in leaves if isinstance(x, Tensor) and x.dim()), 1)

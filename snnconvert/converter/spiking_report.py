@@ -1,0 +1,261 @@
+"""The spiking report: how fast a spiking network approaches its source, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+MAC_PJ, AC_PJ = 4.6, 0.9
+"""Energy of a float32 multiply-accumulate and of an addition at 45 nm, in pJ (Horowitz, ISSCC
+2014: multiplication 3.7, addition 0.9)."""
+INT8_MAC_PJ, INT8_AC_PJ = 0.23, 0.03
+"""The same of 8-bit integers (multiplication 0.2, addition 0.03)."""
+DIVERGED = 0.1
+"""Relative error of a layer from which on it is said to diverge."""
+ALIKE = 0.99
+"""Share of the source's predictions that counts as reached."""
+
+
+@dataclass(frozen=True)
+class StepCloseness:
+    """How close the cumulative outputs are to the source's by the end of one step.
+
+    Attributes:
+        step: number of steps that were run, from 1.
+        rel_error: ``|Y_t - y| / |y|``, over all outputs.
+        cosine: mean cosine between outputs and the source's, sample by sample.
+        top1, top5: share of predictions that are the source's (are among its five likeliest);
+            None where outputs have no classes.
+        accuracy: share of labels that are predicted; None without labels.
+        rate: spikes per neuron and step, up to this step.
+    """
+
+    step: int
+    rel_error: float
+    cosine: float
+    top1: float | None
+    top5: float | None
+    accuracy: float | None
+    rate: float
+
+
+@dataclass(frozen=True)
+class SiteActivity:
+    """What the neurons of one site did.
+
+    Attributes:
+        name: path of the neuron.
+        rule: name of the rule that asked for it.
+        neuron: its type and options.
+        values: number of neurons of one sample.
+        rate: spikes per neuron and step.
+        most: spikes per neuron in the step that had most.
+        silent: share of features without any spike.
+        saturated: share of features that are more than half a threshold away in the end.
+        distinct: number of distinct spike sizes.
+        residual: relative error of the reconstruction in the end.
+    """
+
+    name: str
+    rule: str
+    neuron: str
+    values: int
+    rate: float
+    most: float
+    silent: float
+    saturated: float
+    distinct: int
+    residual: float
+
+
+@dataclass(frozen=True)
+class LayerCloseness:
+    """A layer's value at the last step against the source's activation."""
+
+    name: str
+    place: str
+    correlation: float
+    rel_error: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """Operations of linear maps and products, per sample.
+
+    Attributes:
+        source_macs: multiply-accumulates of the source.
+        spiking_macs: those of them whose operands are all spikes in the conversion.
+        synaptic_operations: additions that spikes caused, over all steps; counted from the events.
+        analog_macs: multiply-accumulates that changes of values that are not spikes caused.
+    """
+
+    source_macs: float
+    spiking_macs: float
+    synaptic_operations: float
+    analog_macs: float
+
+    @property
+    def spiking_share(self) -> float:
+        """Share of the source's work whose operands are spikes."""
+        return self.spiking_macs / self.source_macs if self.source_macs else 0.0
+
+    def energy(self) -> Mapping[str, float]:
+        """Return energies per sample in microjoules, without memory traffic."""
+        return {
+            "source fp32": self.source_macs * MAC_PJ * 1e-6,
+            "spiking fp32": (self.synaptic_operations * AC_PJ + self.analog_macs * MAC_PJ) * 1e-6,
+            "source int8": self.source_macs * INT8_MAC_PJ * 1e-6,
+            "spiking int8": (
+                self.synaptic_operations * INT8_AC_PJ + self.analog_macs * INT8_MAC_PJ
+            )
+            * 1e-6,
+        }
+
+
+@dataclass(frozen=True)
+class SpikingReport:
+    """How a spiking network ran on some data.
+
+    Attributes:
+        samples: number of samples.
+        steps: closeness by the end of each step.
+        source_accuracy: of the source on the same labels; None without labels.
+        sites: activity of each neuron site.
+        layers: closeness of each layer that a rule put on spikes, in the order of computation.
+        analog: by op kind, operators that compute in floats (*local analog operators*).
+        work: operations and energy.
+    """
+
+    samples: int
+    steps: tuple[StepCloseness, ...]
+    source_accuracy: float | None
+    sites: tuple[SiteActivity, ...]
+    layers: tuple[LayerCloseness, ...]
+    analog: Mapping[str, int]
+    work: Work
+
+    @property
+    def rel_error(self) -> float:
+        """Return the relative error of the outputs at the last step."""
+        return self.steps[-1].rel_error
+
+    @property
+    def rate(self) -> float:
+        """Return spikes per neuron and step."""
+        return self.steps[-1].rate
+
+    @property
+    def steps_to_agree(self) -> int | None:
+        """Return the least number of steps from which on 99 % of the predictions are the
+        source's."""
+        reached = None
+        for s in reversed(self.steps):
+            if s.top1 is None or s.top1 < ALIKE:
+                break
+            reached = s.step
+        return reached
+
+    @property
+    def first_divergence(self) -> LayerCloseness | None:
+        """Return the first layer whose relative error is above 0.1."""
+        return next((layer for layer in self.layers if layer.rel_error > DIVERGED), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SpikingReport:
+        """Return the report of which `to_dict` made plain data."""
+        return cls(
+            **{
+                **data,
+                "steps": tuple(StepCloseness(**s) for s in data["steps"]),
+                "sites": tuple(SiteActivity(**s) for s in data["sites"]),
+                "layers": tuple(LayerCloseness(**x) for x in data["layers"]),
+                "work": Work(**data["work"]),
+            }
+        )
+
+    def tables(self) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+        """Return the report as tables, each a header and rows of text."""
+        steps = [
+            (
+                str(s.step),
+                f"{s.rel_error:.3g}",
+                f"{s.cosine:.4f}",
+                _percent(s.top1),
+                _percent(s.top5),
+                _percent(s.accuracy),
+                f"{s.rate:.3f}",
+            )
+            for s in self.steps
+        ]
+        sites = [
+            (
+                s.name,
+                s.neuron,
+                f"{s.rate:.3f}",
+                f"{s.most:.3f}",
+                _percent(s.silent),
+                _percent(s.saturated),
+                str(s.distinct),
+                f"{s.residual:.2g}",
+            )
+            for s in self.sites
+        ]
+        layers = [
+            (x.name, x.place, f"{x.correlation:.4f}", f"{x.rel_error:.3g}") for x in self.layers
+        ]
+        return [
+            (("T", "rel. error", "cosine", "top-1", "top-5", "accuracy", "rate"), steps),
+            (
+                (
+                    "neurons",
+                    "type",
+                    "rate",
+                    "most",
+                    "silent",
+                    "saturated",
+                    "sizes",
+                    "residual",
+                ),
+                sites,
+            ),
+            (("layer", "where", "correlation", "rel. error"), layers),
+        ]
+
+    def sentences(self) -> list[str]:
+        """Return what the tables come to."""
+        energy, work = self.work.energy(), self.work
+        agree = self.steps_to_agree
+        diverged = self.first_divergence
+        said = [
+            f"{self.samples} samples; spikes per neuron and step: {self.rate:.3f}",
+            f"{work.spiking_share:.1%} of the multiply-accumulate work has spikes for all its "
+            f"operands; {work.synaptic_operations:.3g} synaptic operations per sample against "
+            f"{work.source_macs:.3g} multiply-accumulates",
+            "energy per sample in uJ, memory traffic not counted: "
+            + ", ".join(f"{name} {value:.3g}" for name, value in energy.items())
+            + f" (45 nm: MAC {MAC_PJ} pJ, addition {AC_PJ} pJ; int8 {INT8_MAC_PJ} and "
+            f"{INT8_AC_PJ} pJ)",
+        ]
+        if self.steps[-1].top1 is not None:
+            reached = "is not reached" if agree is None else f"is reached at T={agree}"
+            said.append(f"{ALIKE:.0%} agreement with the source's predictions {reached}")
+        if self.source_accuracy is not None:
+            said.append(f"accuracy of the source: {self.source_accuracy:.2%}")
+        if diverged is not None:
+            said.append(
+                f"the first layer more than {DIVERGED:.0%} from the source is '{diverged.name}' "
+                f"({diverged.place}): {diverged.rel_error:.3g}"
+            )
+        if self.analog:
+            listed = ", ".join(f"{count} {kind}" for kind, count in self.analog.items())
+            said.append(f"local analog operators: {listed}")
+        return said
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"

@@ -1,0 +1,73 @@
+"""Synapses: how many operations a linear map or product makes, counted from its operands' events.
+
+With ones in the place of weights, and events in the place of values, a map's output counts for
+each of its elements how many events reach it; the sum is the number of synaptic operations,
+whatever the stride, padding and groups. An event is a change of the operand from step to step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.arguments import arguments_of
+from snnconvert.converter.rewrite import TIME_DIMS
+from snnconvert.ops.kinds import kind_of, operands_of
+
+
+def is_map(node: fx.Node) -> bool:
+    """Tell whether a node is a linear map of a stream, or a product of two."""
+    if node.op != "call_function":
+        return False
+    elementwise = kind_of(node.target).name == "mul"  # by a constant, it is a scale
+    return len(operands(node)) > elementwise
+
+
+def operands(node: fx.Node) -> list[fx.Node]:
+    """Return the operands of a map or product that are streams."""
+    arguments = arguments_of(node)
+    found = [arguments[name] for name in _operand_names(node)]
+    return [
+        x for x in pytree.tree_leaves(found) if isinstance(x, fx.Node) and TIME_DIMS in x.meta
+    ]
+
+
+def reached(node: fx.Node, values: Mapping[fx.Node, Any], events: Mapping[fx.Node, Tensor]) -> float:
+    """Return how many multiplications or additions the events of some operands cause.
+
+    Args:
+        node: a map or product.
+        values: the value of every argument that is a node.
+        events: 1 where an operand has an event, else 0; operands that are not named count as
+            ones.
+    """
+    def counted(argument: fx.Node) -> Any:
+        if argument in events:
+            return events[argument]
+        value = values[argument]
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return torch.ones_like(value)
+        return value
+
+    arguments = {
+        name: None if name == "bias" else fx.map_arg(value, counted)
+        for name, value in arguments_of(node).items()
+    }
+    for summand in {"self", "bias"} & arguments.keys() - set(_operand_names(node)):
+        if isinstance(arguments[summand], Tensor):
+            arguments[summand] = torch.zeros_like(arguments[summand])
+    target: Any = node.target
+    schema = target._schema.arguments
+    positional = [arguments[a.name] for a in schema if not a.kwarg_only]
+    keywords = {a.name: arguments[a.name] for a in schema if a.kwarg_only}
+    return float(target(*positional, **keywords).sum(dtype=torch.float64))
+
+
+def _operand_names(node: fx.Node) -> tuple[str, ...]:
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return ()
+    return operands_of(kind_of(node.target), arguments_of(node))
