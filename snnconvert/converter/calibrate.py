@@ -11,12 +11,14 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
+from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.binding import bind_inputs
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.observe import Observed
-from snnconvert.converter.thresholds import Fitted, fit
+from snnconvert.converter.thresholds import Candidate, Fitted, candidates, spend
 from snnconvert.converter.trace import TracedModel
 from snnconvert.errors import CalibrationError, InputError
+from snnconvert.ops.kinds import kind_of
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,7 @@ def calibrate(
         raise CalibrationError("calibration= holds no batches; give at least one batch of inputs")
     if batches is None:
         notes.append(_WITHOUT_DATA)
-    sites = tqdm(decided.sites.items(), "fitting", disable=not progress, leave=False)
-    fitted = {site.name: fit(site, observed[node], time_steps) for node, site in sites}
+    fitted = _fit(decided, observed, time_steps, progress)
     return Calibration(fitted, (*notes, *_remarks(fitted)))
 
 
@@ -85,6 +86,43 @@ def _matching(found: Calibration, decided: Decided) -> Calibration:
             "Calibrate again"
         )
     return Calibration({name: found.fitted[name] for name in sorted(names)}, found.notes)
+
+
+def _fit(
+    decided: Decided, observed: Mapping[fx.Node, Observed], time_steps: int, progress: bool
+) -> dict[str, Fitted]:
+    """Choose among the candidates of all sites; those with one allowance of spikes share it."""
+    seen = {site.name: observed[node] for node, site in decided.sites.items()}
+    choices: dict[float, dict[str, list[Candidate]]] = {}
+    for node, site in tqdm(decided.sites.items(), "fitting", disable=not progress, leave=False):
+        weights = importance(decided, node, site.axes)
+        found = candidates(site, observed[node], time_steps, weights)
+        choices.setdefault(site.settings.rate, {})[site.name] = found
+    chosen: dict[str, Candidate] = {}
+    for rate, options in choices.items():
+        chosen |= spend(options, {name: seen[name].count for name in options}, rate)
+    return {name: candidate.fitted(seen[name]) for name, candidate in chosen.items()}
+
+
+def importance(decided: Decided, node: fx.Node, axes: tuple[int, ...]) -> dict[int, Tensor]:
+    """Return how the linear maps and convolutions that a neuron drives weigh each feature.
+
+    A feature's squared error counts as much as the squares of its weights.
+    """
+    total: Tensor | None = None
+    for user in node.users:
+        kind = kind_of(user.target)
+        weight = arguments_of(user).get("weight") if kind.name in ("linear", "conv") else None
+        if not isinstance(weight, fx.Node) or weight.target not in decided.traced.tensors:
+            return {}
+        squares = decided.traced.tensors[str(weight.target)].detach().float().square()
+        groups = arguments_of(user).get("groups", 1)
+        own = squares.reshape(groups, -1, squares[0].shape[0], squares[0][0].numel()).sum((1, 3))
+        own = own.flatten()
+        total = own if total is None else total + own
+    if total is None or len(axes) != 1:
+        return {}
+    return {axes[0]: total}
 
 
 _WITHOUT_DATA = (

@@ -8,7 +8,7 @@ itself as well. In float64 "exact" means a relative error of 1e-9 at most.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,11 +24,14 @@ from snnconvert.converter.dtypes import cast, cast_module
 from snnconvert.converter.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.reference import Reference, source_outputs
 from snnconvert.converter.report import EquivalenceReport, LeafError, describe_node, kind_rows
+from snnconvert.converter.sites import target
+from snnconvert.converter.spiking import measure_spiking
 from snnconvert.converter.streams import random_nodes
-from snnconvert.converter.trace import floating_dtype
+from snnconvert.converter.trace import TracedModel, floating_dtype
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
+from snnconvert.ops.kinds import Limits
 
 TOLERANCES = {
     torch.float64: 1e-9,
@@ -37,6 +40,10 @@ TOLERANCES = {
     torch.bfloat16: 1e-1,
 }
 """Relative tolerance by dtype: about 1e7, 1e2, 1e1 and 1e1 units in the last place."""
+
+
+SPIKING_TOLERANCE = 0.1
+"""Relative error at the last step up to which a spiking network counts as close to its source."""
 
 
 class RandomIncrements(Encoding):
@@ -90,6 +97,9 @@ def verify(
     dtype: torch.dtype | None = None,
     tolerance: float | None = None,
     seed: int = 0,
+    data: Iterable[Any] | None = None,
+    labels: Tensor | None = None,
+    spiking_tolerance: float = SPIKING_TOLERANCE,
 ) -> EquivalenceReport:
     """Compare a converted module with its source.
 
@@ -105,6 +115,13 @@ def verify(
             one too.
         tolerance: largest relative error that passes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
+        data: batches of held-out inputs to run a spiking network on, as `calibration` of
+            `convert`; None: the inputs.
+        labels: right answers of all samples of the data, in order; -1 where none is known.
+        spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
+
+    A network with neurons is compared twice: exactly, with every neuron replaced by what it
+    follows; and as it is, on data, for the conversion's own number of steps.
 
     Raises:
         VerificationError: nothing can be concluded: the source draws random numbers, or its
@@ -127,7 +144,7 @@ def verify(
             "runs can be compared; pass what it draws as an input, or set verify=False"
         )
     with torch.no_grad():
-        twin = cast_module(copy.deepcopy(snn), dtype)
+        twin = cast_module(without_neurons(copy.deepcopy(snn)), dtype)
         reference = Reference(snn.conversion, dtype)
         given = _input_leaves(snn, inputs, dtype)
         try:
@@ -150,7 +167,46 @@ def verify(
             else:
                 at_source = _worst_at_last(actual, final)
     report = _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
-    return replace(report, notes=(*report.notes, note)) if note else report
+    if note:
+        report = replace(report, notes=(*report.notes, note))
+    if not snn.conversion.neurons:
+        return report
+    batches = [_as_batch(inputs, traced)] if data is None else data
+    spiking = measure_spiking(snn, batches, labels=labels)
+    close = spiking.rel_error <= spiking_tolerance
+    return replace(
+        report,
+        passed=report.passed and close,
+        spiking=spiking,
+        spiking_tolerance=spiking_tolerance,
+    )
+
+
+def _as_batch(inputs: Sequence[Any] | Mapping[str, Any] | None, traced: TracedModel) -> Any:
+    if inputs is not None:
+        return inputs
+    args, kwargs = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
+    return kwargs or args
+
+
+class _Followed(nn.Module):
+    """Stands for a neuron and gives what it follows."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self.limits = limits
+
+    def track(self, x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
+        return target(x, *self.limits)
+
+
+def without_neurons(snn: ConvertedModule) -> ConvertedModule:
+    """Replace every neuron of a conversion by what it follows; return the conversion."""
+    for node, path in snn.conversion.neurons.items():
+        parent, _, name = path.rpartition(".")
+        site = snn.conversion.decided.sites[node]
+        snn.tree.get_submodule(parent)._modules[name] = _Followed(site.limits)
+    return snn
 
 
 def _compared(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from snnconvert.errors import CalibrationError
 
-SAMPLE = 2**14
+SAMPLE = 2**13
 """Number of values that are kept of each site, for each part of the data."""
 
 _LEAST_ROWS = 32
@@ -104,6 +104,11 @@ class Observed:
     def low(self) -> float:
         """Smallest value of all data."""
         return min(self.fitted.low, self.held_back.low)
+
+    @property
+    def count(self) -> int:
+        """Number of values of all data."""
+        return self.fitted.count + self.held_back.count
 
     def whole(self) -> Part:
         """Return what was seen in all data."""

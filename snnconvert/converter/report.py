@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snnconvert.converter.atomic import write_atomically
+from snnconvert.converter.spiking_report import SpikingReport
 from snnconvert.errors import SnnconvertError
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class EquivalenceReport:
         first_failure: the first node, in the order of computation, above the tolerance.
         first_failure_at: its op kind, module path and rule.
         notes: what a reader should know: fallbacks, unused rules.
+        spiking: how a network with neurons ran on data; None where there are none. All else is
+            then said of the network with every neuron replaced by what it follows.
+        spiking_tolerance: largest relative error of its outputs at the last step that passes.
     """
 
     passed: bool
@@ -74,6 +78,8 @@ class EquivalenceReport:
     first_failure: str | None
     first_failure_at: str | None = None
     notes: tuple[str, ...] = ()
+    spiking: SpikingReport | None = None
+    spiking_tolerance: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -86,7 +92,16 @@ class EquivalenceReport:
             LeafError(**{**leaf, "per_step": tuple(leaf["per_step"])}) for leaf in data["leaves"]
         )
         kinds = tuple(KindRow(**row) for row in data["kinds"])
-        return cls(**{**data, "leaves": leaves, "kinds": kinds, "notes": tuple(data["notes"])})
+        spiking = data.get("spiking")
+        return cls(
+            **{
+                **data,
+                "leaves": leaves,
+                "kinds": kinds,
+                "notes": tuple(data["notes"]),
+                "spiking": None if spiking is None else SpikingReport.from_dict(spiking),
+            }
+        )
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the report as JSON; with a path, write it there too."""
@@ -112,6 +127,7 @@ class EquivalenceReport:
                 "| op kind | nodes | rule | action | worst relative error |",
                 "|---|---|---|---|---|",
                 *rows,
+                *(_spiking_markdown(self.spiking) if self.spiking else []),
                 *(
                     ["", "Notes:", ""] + [f"- {escape(n)}" for n in self.notes]
                     if self.notes
@@ -133,6 +149,8 @@ class EquivalenceReport:
             f"{len(self.leaves)} output{'s' if len(self.leaves) != 1 else ''}: "
             f"worst relative error {self.max_rel_error:.1e}{last} (tolerance {self.tolerance:.0e})"
         )
+        if self.spiking is not None:
+            compared = f"without spikes, {compared}; {self._spiking_verdict(self.spiking)}"
         if self.passed:
             return f"equivalent: {compared}"
         if self.first_failure:
@@ -140,6 +158,8 @@ class EquivalenceReport:
                 f"NOT equivalent: {compared}; the first node out of tolerance is "
                 f"'{self.first_failure}' ({self.first_failure_at}); later nodes inherit its error"
             )
+        if self.max_rel_error <= self.tolerance:
+            return f"NOT equivalent: {compared}"
         if max((leaf.max_rel_error for leaf in self.leaves), default=0.0) <= self.tolerance:
             return (
                 f"NOT equivalent: {compared}; the conversion equals its trace, but the model "
@@ -148,10 +168,19 @@ class EquivalenceReport:
             )
         return f"NOT equivalent: {compared}; no single node is out of tolerance"
 
-    def __str__(self) -> str:
-        return "\n".join(
-            [*_table(self.kinds), "", self.verdict(), *map("note: {}".format, self.notes)]
+    def _spiking_verdict(self, spiking: SpikingReport) -> str:
+        last = spiking.steps[-1]
+        agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
+        return (
+            f"with spikes, at T={last.step} on {spiking.samples} samples: relative error "
+            f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
+            f"{last.rate:.3f} spikes per neuron and step"
         )
+
+    def __str__(self) -> str:
+        spiking = [] if self.spiking is None else ["", *_spiking_text(self.spiking)]
+        notes = map("note: {}".format, self.notes)
+        return "\n".join([*_table(self.kinds), *spiking, "", self.verdict(), *notes])
 
 
 def kind_rows(snn: ConvertedModule, errors: Mapping[str, float]) -> tuple[KindRow, ...]:
@@ -210,12 +239,30 @@ def _number(value: float | None) -> str:
 def _table(kinds: tuple[KindRow, ...]) -> list[str]:
     header = ("op kind", "nodes", "rule", "action", "worst rel. error")
     rows = [(r.kind, str(r.nodes), r.rule, r.action, _number(r.max_rel_error)) for r in kinds]
+    return _aligned(header, rows)
+
+
+def _aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     lines = [
         "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
         for row in [header, *rows]
     ]
     return [lines[0], "-" * len(lines[0]), *lines[1:]]
+
+
+def _spiking_text(spiking: SpikingReport) -> list[str]:
+    """Lines for a terminal: every step, and what the sites and layers come to."""
+    steps = spiking.tables()[0]
+    return [*_aligned(*steps), "", *spiking.sentences()]
+
+
+def _spiking_markdown(spiking: SpikingReport) -> list[str]:
+    lines = ["", "## With spikes", "", *(f"- {escape(line)}" for line in spiking.sentences())]
+    for header, rows in spiking.tables():
+        lines += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+        lines += ["| " + " | ".join(map(escape, row)) + " |" for row in rows]
+    return lines
 
 
 def _finite(value: Any) -> Any:

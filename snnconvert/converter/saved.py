@@ -6,6 +6,7 @@ they were resolved, and a manifest. Loading converts the program again by these 
 
 from __future__ import annotations
 
+import base64
 import copy
 import io
 import json
@@ -16,13 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from snnconvert.converter.atomic import write_atomically
+from snnconvert.converter.calibrate import Calibration
+from snnconvert.converter.calibration_file import dump_calibration, parse_calibration
 from snnconvert.converter.convert import convert_traced
-from snnconvert.converter.converted import ConvertedModule
+from snnconvert.converter.converted import Conversion, ConvertedModule
 from snnconvert.converter.report import EquivalenceReport
 from snnconvert.converter.trace import floating_dtype, traced_from
-from snnconvert.errors import SavedFileError, SourceError
+from snnconvert.errors import CalibrationError, SavedFileError, SourceError
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
 from snnconvert.sources.programs import load_program
@@ -31,6 +38,7 @@ from snnconvert.version import __version__
 
 FORMAT = 1
 _MANIFEST, _RULES = "snnconvert.json", "snnconvert.yaml"
+_NEURONS, _FOLDED = "snnconvert.neurons", "snnconvert.folded"  # safetensors, as base64
 
 
 def save(snn: ConvertedModule, path: str | os.PathLike[str]) -> None:
@@ -67,12 +75,18 @@ def dumps(snn: ConvertedModule) -> bytes:
         _RULES: conversion.rules.to_yaml(),
     }
     program = copy.copy(conversion.source.program)
+    # A copy of a conversion has tensors of its own; training changes weights and thresholds.
     current = snn.state_dict(keep_vars=True)
-    # A copy of a conversion has tensors of its own. Folded weights are folded again on loading.
-    folded = conversion.rules.fold_batch_norm
+    folded = _folded(conversion)
     program._state_dict = {
-        name: tensor if folded else current[name] for name, tensor in program.state_dict.items()
+        name: tensor if name in folded or name not in current else current[name]
+        for name, tensor in program.state_dict.items()
     }
+    if folded:
+        tensors = {name: current[name].detach().contiguous() for name in folded}
+        extra[_FOLDED] = _as_text(save_tensors(tensors))
+    if conversion.neurons:
+        extra[_NEURONS] = _as_text(dump_calibration(_current_calibration(snn)))
     buffer = io.BytesIO()
     try:
         torch.export.save(program, buffer, extra_files=extra)
@@ -82,6 +96,28 @@ def dumps(snn: ConvertedModule) -> bytes:
             "a dict instead, for example tuple(x.topk(2))"
         ) from error
     return buffer.getvalue()
+
+
+def _folded(conversion: Conversion) -> list[str]:
+    """Name the tensors that folding a BatchNorm changed or added."""
+    source = conversion.source.tensors
+    return [n for n, x in conversion.decided.traced.tensors.items() if x is not source.get(n)]
+
+
+def _current_calibration(snn: ConvertedModule) -> Calibration:
+    """Return the calibration with the thresholds that the neurons have now."""
+    conversion = snn.conversion
+    fitted = dict(conversion.calibration.fitted)
+    for node, path in conversion.neurons.items():
+        name = conversion.decided.sites[node].name
+        threshold = snn.tree.get_submodule(path).v_threshold
+        assert isinstance(threshold, Tensor)
+        fitted[name] = replace(fitted[name], v_threshold=threshold.detach().cpu())
+    return replace(conversion.calibration, fitted=fitted)
+
+
+def _as_text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> ConvertedModule:
@@ -106,16 +142,49 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
     """Return the conversion that `dumps` wrote (arguments and errors as `load`)."""
     try:
         manifest, rules = _texts(data, where)
+        calibration, folded = _tensors(data, where)
         program = load_program(data, where, Trust(tuple(allow)))
-    except SourceError as error:
+    except (SourceError, CalibrationError) as error:
         raise SavedFileError(str(error)) from error
     rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
     traced = traced_from(program)
-    snn = convert_traced(replace(traced, notes=()), rule_set)
+    snn = convert_traced(replace(traced, notes=()), rule_set, calibration=calibration)
+    _restore(snn, folded, where)
     snn.conversion = replace(snn.conversion, notes=tuple(manifest["notes"]))
     if manifest["report"] is not None:
         snn.report = EquivalenceReport.from_dict(manifest["report"])
     return snn
+
+
+def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Tensor]]:
+    """Return the neurons and the folded weights of a saved conversion, where it has any."""
+    archive = open_archive(data, where)
+
+    def read(member: str) -> bytes | None:
+        name = f"extra/{member}"
+        if name not in archive.names:
+            return None
+        try:
+            return base64.b64decode(archive.read(name), validate=True)
+        except ValueError as error:
+            raise SavedFileError(f"{where}: its {member} is damaged: {error}") from error
+
+    neurons, folded = read(_NEURONS), read(_FOLDED)
+    try:
+        weights = {} if folded is None else load_tensors(folded)
+    except SafetensorError as error:
+        raise SavedFileError(f"{where}: its folded weights are damaged: {error}") from error
+    return (None if neurons is None else parse_calibration(neurons, where)), weights
+
+
+def _restore(snn: ConvertedModule, folded: dict[str, Tensor], where: str) -> None:
+    """Put back folded weights as they were saved: training may have changed them."""
+    own = snn.state_dict(keep_vars=True)
+    with torch.no_grad():
+        for name, tensor in folded.items():
+            if name not in own or own[name].shape != tensor.shape:
+                raise SavedFileError(f"{where}: its folded weights do not fit: '{name}'")
+            own[name].copy_(tensor)
 
 
 def _texts(data: bytes, where: str) -> tuple[dict[str, Any], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
+from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.calibrate import leaves_of
 from snnconvert.converter.closeness import Closeness
 from snnconvert.converter.converted import Conversion, ConvertedModule
@@ -19,7 +20,7 @@ from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import with_literals
 from snnconvert.converter.reference import Reference, ReferenceRun
 from snnconvert.converter.rewrite import SOURCE, TIME_DIMS, rewrite
-from snnconvert.converter.sites import Site, is_neuron, is_spike_coded
+from snnconvert.converter.sites import is_neuron, is_spike_coded
 from snnconvert.converter.spiking_report import LayerCloseness, SiteActivity, SpikingReport, Work
 from snnconvert.converter.synapses import is_map, operands, reached
 from snnconvert.converter.telescope import telescope
@@ -137,10 +138,12 @@ class _Measurement:
             for d in snn.conversion.decided.plan.decisions
             if d.action in SPIKING_ACTIONS and d.operation.kind != "mul"
         ]
-        self.places = {d.operation.name: f"{d.operation.kind} at {d.operation.place}" for d in taken}
+        self.places = {
+            d.operation.name: f"{d.operation.kind} at {d.operation.place}" for d in taken
+        }
         self.layers: dict[str, _Layer] = {}
         self.closeness = Closeness(steps)
-        self.macs = Counter[str]()
+        self.macs: dict[str, float] = defaultdict(float)
         self.encoding = encoding_named(snn.conversion.rules.encoding)
 
     def add(self, leaves: list[Any], labels: Tensor | None, count: int) -> None:
@@ -205,7 +208,7 @@ class _Measurement:
                 if not all(map(is_spike_coded, operands(node))):
                     kinds[kind_of(node.target).name] += 1
             elif name not in ("add", "sub", "cat", "stack") and not is_homogeneous(
-                name, _arguments(node), lambda x: isinstance(x, fx.Node) and TIME_DIMS in x.meta
+                name, arguments_of(node), lambda x: isinstance(x, fx.Node) and TIME_DIMS in x.meta
             ):
                 kinds[kind_of(node.target).name] += 1
         return kinds
@@ -244,6 +247,7 @@ class _Step(fx.Interpreter):
     def __init__(self, batch: _Batch, clock: Clock, expected: ReferenceRun | None) -> None:
         super().__init__(batch.of.snn.tree, graph=batch.of.graph)
         self.batch, self.clock, self.expected = batch, clock, expected
+        self.now: dict[fx.Node, Tensor] = {}  # what the next step sees as before
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
@@ -274,24 +278,22 @@ class _Step(fx.Interpreter):
             kind = "additions" if is_spike_coded(operand) else "analog"
             events = self._events(operand).to(values[operand].dtype)
             of.macs[kind] += reached(node, values, {operand: events})
-        for operand in own:
-            # Written after the node has been counted: it may have one operand twice.
-            self.pending = getattr(self, "pending", {})
-            self.pending[operand] = values[operand]
+        self.now.update({operand: values[operand] for operand in own})
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        self.pending: dict[fx.Node, Tensor] = {}
         result = super().run(*args, **kwargs)
-        self.batch.before.update(self.pending)
+        self.batch.before.update(self.now)
         return result
 
     def _neuron(self, node: fx.Node, followed: Tensor) -> None:
         of = self.batch.of
-        path = str(node.args[0].target)
+        neuron_node, drive = node.args[:2]
+        assert isinstance(neuron_node, fx.Node) and isinstance(drive, fx.Node)
+        path = str(neuron_node.target)
         _, activity = of.sites[path]
         before = self.batch.before.get(node)
         spikes = followed if before is None else followed - before
-        self.pending[node] = followed
+        self.now[node] = followed
         if self.clock.start == 0:
             activity.seen += followed.numel()
             activity.values = followed.numel() // max(1, self.batch.count)
@@ -309,7 +311,7 @@ class _Step(fx.Interpreter):
         if self.clock.start == of.steps - 1:
             neuron = of.snn.tree.get_submodule(path)
             assert isinstance(neuron, Tracker)
-            wanted = neuron.target(self.env[node.args[1]])
+            wanted = neuron.target(self.env[drive])
             away = (wanted - followed).abs()
             top = neuron.v_threshold.max()
             activity.saturated = _either(activity.saturated, features(away > top / 2))
@@ -333,12 +335,6 @@ def _either(before: Tensor | None, now: Tensor) -> Tensor:
 def _rounded(x: Tensor) -> Tensor:
     mantissa, exponent = torch.frexp(x.float())
     return torch.ldexp((mantissa * 64).round() / 64, exponent)
-
-
-def _arguments(node: fx.Node) -> Any:
-    from snnconvert.converter.arguments import arguments_of
-
-    return arguments_of(node)
 
 
 def _samples(leaves: list[Any]) -> int:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+Rows: TypeAlias = list[tuple[str, ...]]
+Table: TypeAlias = tuple[tuple[str, ...], Rows]
+"""A header, and rows of text."""
 
 MAC_PJ, AC_PJ = 4.6, 0.9
 """Energy of a float32 multiply-accumulate and of an addition at 45 nm, in pJ (Horowitz, ISSCC
@@ -106,9 +110,7 @@ class Work:
             "source fp32": self.source_macs * MAC_PJ * 1e-6,
             "spiking fp32": (self.synaptic_operations * AC_PJ + self.analog_macs * MAC_PJ) * 1e-6,
             "source int8": self.source_macs * INT8_MAC_PJ * 1e-6,
-            "spiking int8": (
-                self.synaptic_operations * INT8_AC_PJ + self.analog_macs * INT8_MAC_PJ
-            )
+            "spiking int8": (self.synaptic_operations * INT8_AC_PJ + self.analog_macs * INT8_MAC_PJ)
             * 1e-6,
         }
 
@@ -178,9 +180,9 @@ class SpikingReport:
             }
         )
 
-    def tables(self) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    def tables(self) -> list[Table]:
         """Return the report as tables, each a header and rows of text."""
-        steps = [
+        steps: Rows = [
             (
                 str(s.step),
                 f"{s.rel_error:.3g}",
@@ -192,7 +194,7 @@ class SpikingReport:
             )
             for s in self.steps
         ]
-        sites = [
+        sites: Rows = [
             (
                 s.name,
                 s.neuron,
@@ -205,7 +207,7 @@ class SpikingReport:
             )
             for s in self.sites
         ]
-        layers = [
+        layers: Rows = [
             (x.name, x.place, f"{x.correlation:.4f}", f"{x.rel_error:.3g}") for x in self.layers
         ]
         return [

@@ -31,12 +31,12 @@ def operands(node: fx.Node) -> list[fx.Node]:
     """Return the operands of a map or product that are streams."""
     arguments = arguments_of(node)
     found = [arguments[name] for name in _operand_names(node)]
-    return [
-        x for x in pytree.tree_leaves(found) if isinstance(x, fx.Node) and TIME_DIMS in x.meta
-    ]
+    return [x for x in pytree.tree_leaves(found) if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
 
 
-def reached(node: fx.Node, values: Mapping[fx.Node, Any], events: Mapping[fx.Node, Tensor]) -> float:
+def reached(
+    node: fx.Node, values: Mapping[fx.Node, Any], events: Mapping[fx.Node, Tensor]
+) -> float:
     """Return how many multiplications or additions the events of some operands cause.
 
     Args:
@@ -45,6 +45,7 @@ def reached(node: fx.Node, values: Mapping[fx.Node, Any], events: Mapping[fx.Nod
         events: 1 where an operand has an event, else 0; operands that are not named count as
             ones.
     """
+
     def counted(argument: fx.Node) -> Any:
         if argument in events:
             return events[argument]
@@ -58,8 +59,9 @@ def reached(node: fx.Node, values: Mapping[fx.Node, Any], events: Mapping[fx.Nod
         for name, value in arguments_of(node).items()
     }
     for summand in {"self", "bias"} & arguments.keys() - set(_operand_names(node)):
-        if isinstance(arguments[summand], Tensor):
-            arguments[summand] = torch.zeros_like(arguments[summand])
+        value = arguments[summand]
+        if isinstance(value, Tensor):
+            arguments[summand] = torch.zeros_like(value)
     target: Any = node.target
     schema = target._schema.arguments
     positional = [arguments[a.name] for a in schema if not a.kwarg_only]

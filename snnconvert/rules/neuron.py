@@ -75,6 +75,11 @@ _PERCENTILE = _Allowed(
     lambda value: _is_number(value) and 50 < value <= 100,
     {"type": "number", "exclusiveMinimum": 50, "maximum": 100},
 )
+_RATE = _Allowed(
+    "a number above 0 and up to 1",
+    lambda value: _is_number(value) and 0 < value <= 1,
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+)
 _ABOVE_ZERO = _Allowed(
     "a number above 0 and up to 1000000",
     lambda value: _is_number(value) and 0 < value <= 1e6,
@@ -132,6 +137,12 @@ class NeuronSpec(_Partial):
     tau: Annotated[float | None, _ABOVE_ZERO] = Field(
         default=None, description="Time constant in steps.", examples=[2.0]
     )
+    rate: Annotated[float | None, _RATE] = Field(
+        default=None,
+        description="Spikes per neuron and step that all neurons with this allowance may have "
+        "together; what is auto is chosen for least errors within it.",
+        examples=[0.3],
+    )
     threshold: ThresholdSpec = Field(
         default=ThresholdSpec(),
         description="How thresholds are found.",
@@ -145,9 +156,10 @@ class NeuronSpec(_Partial):
         """
         own, below = self.model_dump(exclude_none=True), base.model_dump(exclude_none=True)
         threshold = {**below.pop("threshold"), **own.pop("threshold")}
+        rate = {"rate": x} if (x := own.get("rate", below.get("rate"))) is not None else {}
         if own.get("type", below.get("type")) != below.get("type"):
             below = {}
-        return NeuronSpec.model_validate({**below, **own, "threshold": threshold})
+        return NeuronSpec.model_validate({**below, **own, **rate, "threshold": threshold})
 
 
 LEFT_OPEN = NeuronSpec()
@@ -161,11 +173,13 @@ class NeuronSettings:
     Attributes:
         type: a key of :data:`OPTIONS`.
         options: those that the type has.
+        rate: spikes per value and step that it may have, on average with others.
         statistic, percentile, margin, per: how its threshold is found.
     """
 
     type: str
     options: Mapping[str, Any]
+    rate: float
     statistic: str
     percentile: float
     margin: float
@@ -181,13 +195,14 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "lif": {"reset": "soft", "tau": 2.0},
     }
 )
+_RATE_ALLOWED = 0.3
 _THRESHOLD = {"statistic": "mse", "percentile": 99.9, "margin": 1.0, "per": "tensor"}
 
 
 def foreign_options(spec: NeuronSpec) -> tuple[str, ...]:
     """Name the options that are given and that the neuron's type does not have."""
     type_ = spec.type or "multi_threshold"
-    given = spec.model_dump(exclude_none=True).keys() - {"type", "threshold"}
+    given = spec.model_dump(exclude_none=True).keys() - {"type", "threshold", "rate"}
     return tuple(sorted(given - set(OPTIONS[type_])))
 
 
@@ -197,4 +212,5 @@ def settings_of(spec: NeuronSpec) -> NeuronSettings:
     given = spec.model_dump(exclude_none=True)
     threshold = _THRESHOLD | given.pop("threshold")
     given.pop("type", None)
-    return NeuronSettings(type_, {**DEFAULTS[type_], **given}, **threshold)
+    rate = given.pop("rate", _RATE_ALLOWED)
+    return NeuronSettings(type_, {**DEFAULTS[type_], **given}, rate, **threshold)

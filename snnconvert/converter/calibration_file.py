@@ -1,0 +1,95 @@
+"""Calibrations as files: thresholds as safetensors, all else as JSON in its metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from snnconvert.converter.atomic import write_atomically
+from snnconvert.converter.calibrate import Calibration
+from snnconvert.converter.thresholds import Fitted
+from snnconvert.errors import CalibrationError
+from snnconvert.ops.neurons import NEURONS
+
+FORMAT = 1
+_KEY = "snnconvert_calibration"
+_FACTS = ("type", "axis", "arguments", "statistic", "error", "saturated", "rate", "dead")
+
+
+def save_calibration(calibration: Calibration, path: str | os.PathLike[str]) -> None:
+    """Write a calibration to a ``.safetensors`` file; an existing file is replaced in one step."""
+    write_atomically(path, dump_calibration(calibration))
+
+
+def load_calibration(path: str | os.PathLike[str]) -> Calibration:
+    """Read what `save_calibration` wrote.
+
+    Raises:
+        CalibrationError: the file is missing, damaged, or of a newer format.
+    """
+    where = os.fspath(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise CalibrationError(f"{where}: cannot be read: {error.strerror}") from error
+    return parse_calibration(data, where)
+
+
+def dump_calibration(calibration: Calibration) -> bytes:
+    """Return a calibration as the content of a file."""
+    sites = {
+        name: {fact: getattr(fitted, fact) for fact in _FACTS}
+        for name, fitted in calibration.fitted.items()
+    }
+    facts = {"format": FORMAT, "sites": sites, "notes": calibration.notes}
+    thresholds = {name: f.v_threshold.contiguous() for name, f in calibration.fitted.items()}
+    return save(thresholds, metadata={_KEY: json.dumps(facts)})
+
+
+def parse_calibration(data: bytes, where: str) -> Calibration:
+    """Return the calibration that `dump_calibration` wrote (errors as `load_calibration`)."""
+    try:
+        thresholds = load(data)
+        facts = _metadata(data)
+        if facts["format"] > FORMAT:
+            raise CalibrationError(
+                f"{where}: was written in format {facts['format']}; this snnconvert reads up to "
+                f"format {FORMAT}. Upgrade snnconvert, or calibrate again"
+            )
+        fitted = {
+            name: _checked(site, thresholds[name], f"{where}: '{name}'")
+            for name, site in facts["sites"].items()
+        }
+        return Calibration(fitted, tuple(map(str, facts["notes"])))
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CalibrationError(
+            f"{where}: is not a calibration that snnconvert wrote, or is damaged ({error}); "
+            "write one with --calibration-out"
+        ) from error
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    # The library gives metadata of files on disk alone; the header is a length and JSON.
+    size = int.from_bytes(data[:8], "little")
+    found: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_KEY])
+    return found
+
+
+def _checked(site: dict[str, Any], threshold: Tensor, where: str) -> Fitted:
+    """Return the neuron of a site after making it once, so that a damaged one is told here."""
+    arguments = dict(site["arguments"])
+    if "bounds" in arguments:
+        low, high = arguments["bounds"]
+        arguments["bounds"] = (low, high)
+    if site["type"] not in NEURONS or not bool(torch.isfinite(threshold).all()):
+        raise ValueError(f"{where} is no neuron")
+    fitted = Fitted(**{**site, "arguments": arguments}, v_threshold=threshold)
+    fitted.neuron()
+    return fitted
