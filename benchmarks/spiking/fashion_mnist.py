@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,7 +54,10 @@ def resnet() -> nn.Module:
     )
 
 
-MODELS: Mapping[str, tuple[Callable[[], nn.Module], int]] = {"vit": (vit, 16), "resnet": (resnet, 12)}
+MODELS: Mapping[str, tuple[Callable[[], nn.Module], int]] = {
+    "vit": (vit, 16),
+    "resnet": (resnet, 12),
+}
 """The models, and for how many epochs they are trained."""
 
 
@@ -89,7 +91,9 @@ def train(name: str) -> None:
     images, labels = data("train")
     steps = epochs * (len(images) // BATCH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 2e-3, total_steps=steps, pct_start=0.1
+    )
     with tqdm(total=steps, desc=name, disable=None) as bar:
         for _ in range(epochs):
             for batch in torch.randperm(len(images)).split(BATCH)[: len(images) // BATCH]:
@@ -118,7 +122,9 @@ def _moved(images: Tensor) -> Tensor:
 def accuracy(model: nn.Module) -> float:
     """Return the share of test images that a model classifies rightly."""
     images, labels = data("t10k")
-    right = [model(x).argmax(-1) == y for x, y in zip(images.split(500), labels.split(500), strict=True)]
+    right = [
+        model(x).argmax(-1) == y for x, y in zip(images.split(500), labels.split(500), strict=True)
+    ]
     return float(torch.cat(right).float().mean())
 
 

@@ -48,7 +48,9 @@ class SpikingTask:
 def mnist_cnn(limit: int | None = None) -> SpikingTask:
     """The first 256 of 5,000 shuffled digits calibrate, the others judge."""
     images, labels = data.mnist(5000)
-    return _images(models.mnist_cnn(), images[:256], images[256:], labels[256:], "MNIST", 500, limit)
+    return _images(
+        models.mnist_cnn(), images[:256], images[256:], labels[256:], "MNIST", 500, limit
+    )
 
 
 def fashion(name: str) -> Callable[[int | None], SpikingTask]:

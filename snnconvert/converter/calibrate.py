@@ -95,8 +95,8 @@ def _fit(
     seen = {site.name: observed[node] for node, site in decided.sites.items()}
     choices: dict[float, dict[str, list[Candidate]]] = {}
     for node, site in tqdm(decided.sites.items(), "fitting", disable=not progress, leave=False):
-        weights = importance(decided, node, site.axes)
-        found = candidates(site, observed[node], time_steps, weights)
+        views = _views(decided, node, observed[node])
+        found = candidates(site, observed[node], time_steps, views)
         choices.setdefault(site.settings.rate, {})[site.name] = found
     chosen: dict[str, Candidate] = {}
     for rate, options in choices.items():
@@ -104,25 +104,53 @@ def _fit(
     return {name: candidate.fitted(seen[name]) for name, candidate in chosen.items()}
 
 
-def importance(decided: Decided, node: fx.Node, axes: tuple[int, ...]) -> dict[int, Tensor]:
-    """Return how the linear maps and convolutions that a neuron drives weigh each feature.
+def _views(decided: Decided, node: fx.Node, observed: Observed) -> dict[int, Tensor]:
+    """Return the directions ``[C, P]`` along which a site's errors are measured.
 
-    A feature's squared error counts as much as the squares of its weights.
+    For linear maps and convolutions some of their weights; for products, whose other operand is a
+    stream, random ones, and the sum of all features.
     """
-    total: Tensor | None = None
-    for user in node.users:
-        kind = kind_of(user.target)
-        weight = arguments_of(user).get("weight") if kind.name in ("linear", "conv") else None
-        if not isinstance(weight, fx.Node) or weight.target not in decided.traced.tensors:
-            return {}
-        squares = decided.traced.tensors[str(weight.target)].detach().float().square()
-        groups = arguments_of(user).get("groups", 1)
-        own = squares.reshape(groups, -1, squares[0].shape[0], squares[0][0].numel()).sum((1, 3))
-        own = own.flatten()
-        total = own if total is None else total + own
-    if total is None or len(axes) != 1:
-        return {}
-    return {axes[0]: total}
+    generator = torch.Generator().manual_seed(0)
+    fractions = decided.sites[node].limits == (0.0, 1.0)
+    views = {}
+    for axis, rows in observed.whole().rows.items():
+        features = rows.shape[1]
+        found = [_weights(decided, user, features, generator) for user in node.users]
+        known = [w for w in found if w is not None]
+        if known and len(known) == len(found):
+            views[axis] = torch.cat(known, 1)
+        else:
+            noise = torch.randn(features, _DIRECTIONS, generator=generator)
+            # What fractions lose together is lost of a mean that all tokens share.
+            share = _DIRECTIONS**0.5 if fractions else 1.0
+            views[axis] = torch.cat([noise, torch.full((features, 1), share)], 1)
+    return views
+
+
+_DIRECTIONS = 32
+
+
+def _weights(
+    decided: Decided, user: fx.Node, features: int, generator: torch.Generator
+) -> Tensor | None:
+    """Return some rows of a map's weight as columns ``[C, P]``; None where it has no weight."""
+    kind = kind_of(user.target)
+    weight = arguments_of(user).get("weight") if kind.name in ("linear", "conv") else None
+    if not isinstance(weight, fx.Node) or weight.target not in decided.traced.tensors:
+        return None
+    values = decided.traced.tensors[str(weight.target)].detach().float()
+    groups, (outputs, inputs) = arguments_of(user).get("groups", 1), values.shape[:2]
+    taps = values.reshape(outputs, inputs, -1)
+    if groups * inputs != features:
+        return None
+    view = torch.zeros(features, _DIRECTIONS)
+    for column in range(_DIRECTIONS):
+        output, tap = (
+            int(torch.randint(n, (1,), generator=generator)) for n in (outputs, taps.shape[2])
+        )
+        start = output // (outputs // groups) * inputs
+        view[start : start + inputs, column] = taps[output, :, tap]
+    return view
 
 
 _WITHOUT_DATA = (

@@ -20,6 +20,7 @@ from snnconvert.ops.neurons import NEURONS
 
 FORMAT = 1
 _KEY = "snnconvert_calibration"
+_REST = ".rest"
 _FACTS = ("type", "axis", "arguments", "statistic", "error", "saturated", "rate", "dead")
 
 
@@ -49,14 +50,15 @@ def dump_calibration(calibration: Calibration) -> bytes:
         for name, fitted in calibration.fitted.items()
     }
     facts = {"format": FORMAT, "sites": sites, "notes": calibration.notes}
-    thresholds = {name: f.v_threshold.contiguous() for name, f in calibration.fitted.items()}
-    return save(thresholds, metadata={_KEY: json.dumps(facts)})
+    tensors = {name: f.v_threshold.contiguous() for name, f in calibration.fitted.items()}
+    tensors |= {f"{name}{_REST}": f.rest.contiguous() for name, f in calibration.fitted.items()}
+    return save(tensors, metadata={_KEY: json.dumps(facts)})
 
 
 def parse_calibration(data: bytes, where: str) -> Calibration:
     """Return the calibration that `dump_calibration` wrote (errors as `load_calibration`)."""
     try:
-        thresholds = load(data)
+        tensors = load(data)
         facts = _metadata(data)
         if facts["format"] > FORMAT:
             raise CalibrationError(
@@ -64,7 +66,7 @@ def parse_calibration(data: bytes, where: str) -> Calibration:
                 f"format {FORMAT}. Upgrade snnconvert, or calibrate again"
             )
         fitted = {
-            name: _checked(site, thresholds[name], f"{where}: '{name}'")
+            name: _checked(site, tensors[name], tensors[f"{name}{_REST}"], f"{where}: '{name}'")
             for name, site in facts["sites"].items()
         }
         return Calibration(fitted, tuple(map(str, facts["notes"])))
@@ -82,7 +84,7 @@ def _metadata(data: bytes) -> dict[str, Any]:
     return found
 
 
-def _checked(site: dict[str, Any], threshold: Tensor, where: str) -> Fitted:
+def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) -> Fitted:
     """Return the neuron of a site after making it once, so that a damaged one is told here."""
     arguments = dict(site["arguments"])
     if "bounds" in arguments:
@@ -90,6 +92,6 @@ def _checked(site: dict[str, Any], threshold: Tensor, where: str) -> Fitted:
         arguments["bounds"] = (low, high)
     if site["type"] not in NEURONS or not bool(torch.isfinite(threshold).all()):
         raise ValueError(f"{where} is no neuron")
-    fitted = Fitted(**{**site, "arguments": arguments}, v_threshold=threshold)
+    fitted = Fitted(**{**site, "arguments": arguments}, v_threshold=threshold, rest=rest)
     fitted.neuron()
     return fitted

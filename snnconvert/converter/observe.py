@@ -33,14 +33,14 @@ class Part:
     Attributes:
         low, high: extremes, in the unit of the activation.
         count: number of values.
-        extremes: by feature axis, largest absolute value of each feature, ``[C]``.
+        ends: by feature axis, smallest and largest value of each feature, ``[C]`` each.
         rows: by feature axis, sampled values ``[R, C]``; under -1 where there is no axis.
     """
 
     low: float = float("inf")
     high: float = float("-inf")
     count: int = 0
-    extremes: dict[int, Tensor] = field(default_factory=dict)
+    ends: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     rows: dict[int, Tensor] = field(default_factory=dict)
     _keys: dict[int, Tensor] = field(default_factory=dict)
 
@@ -52,9 +52,9 @@ class Part:
         for axis in axes or (-1,):
             rows = x.movedim(axis, -1).flatten(0, -2) if axes else x.reshape(-1, 1)
             if axes:
-                extreme = torch.maximum(*(e.abs() for e in torch.aminmax(rows, dim=0)))
-                before = self.extremes.get(axis)
-                self.extremes[axis] = extreme if before is None else torch.maximum(before, extreme)
+                low_now, high_now = torch.aminmax(rows, dim=0)
+                before, after = self.ends.get(axis, (low_now, high_now))
+                self.ends[axis] = torch.minimum(before, low_now), torch.maximum(after, high_now)
             self._sample(axis, rows, generator)
 
     def _sample(self, axis: int, rows: Tensor, generator: torch.Generator) -> None:
@@ -69,6 +69,13 @@ class Part:
             keys, chosen = keys.topk(min(size, len(keys)), largest=False)
             rows = rows[chosen.to(rows.device)]
         self._keys[axis], self.rows[axis] = keys, rows.clone()
+
+    @property
+    def extremes(self) -> dict[int, Tensor]:
+        """By feature axis, largest absolute value of each feature, ``[C]``."""
+        return {
+            axis: torch.maximum(low.abs(), high.abs()) for axis, (low, high) in self.ends.items()
+        }
 
     @property
     def extreme(self) -> float:
@@ -120,7 +127,10 @@ class Observed:
             min(a.low, b.low),
             max(a.high, b.high),
             a.count + b.count,
-            {axis: torch.maximum(x, b.extremes[axis]) for axis, x in a.extremes.items()},
+            {
+                axis: (torch.minimum(low, b.ends[axis][0]), torch.maximum(high, b.ends[axis][1]))
+                for axis, (low, high) in a.ends.items()
+            },
             {axis: torch.cat([x, b.rows[axis]]) for axis, x in a.rows.items()},
         )
 

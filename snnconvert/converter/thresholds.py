@@ -32,7 +32,9 @@ _OPEN: Mapping[str, tuple[Any, ...]] = {
     "gain": ("constant", "inverse_time"),
 }
 """What `auto` chooses from."""
-_SETTLING = 0.4  # of a drive's deviation, per step, as measured in a BERT of six layers
+# How far a drive is from its end, in standard deviations of it, and what is left of that after a
+# step: as measured in a BERT of six layers.
+_UNSETTLED, _SETTLING = 0.25, 0.4
 
 
 _FAINT = 2.0**-14  # of the largest range of a site
@@ -45,7 +47,8 @@ class Fitted:
     Attributes:
         type: of the neuron.
         v_threshold: in the unit of the activation, a number or one for each feature ``[C]``.
-        axis: the dimension of one step's drive with the features; None: one threshold.
+        rest: value before any spike, in the same unit, a number or ``[C]``.
+        axis: the dimension of one step's drive with the features; None: nothing is by feature.
         arguments: of the neuron's constructor, besides these.
         statistic: how the threshold was found.
         error: relative error of the simulated neuron on data that was held back.
@@ -56,6 +59,7 @@ class Fitted:
 
     type: str
     v_threshold: Tensor
+    rest: Tensor
     axis: int | None
     arguments: Mapping[str, Any] = field(hash=False)
     statistic: str
@@ -66,7 +70,8 @@ class Fitted:
 
     def neuron(self) -> Tracker:
         """Return a new neuron, at rest."""
-        return NEURONS[self.type](self.v_threshold, axis=self.axis, **self.arguments)
+        rest: dict[str, Any] = {"rest": self.rest} if bool(self.rest.any()) else {}
+        return NEURONS[self.type](self.v_threshold, axis=self.axis, **self.arguments, **rest)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Candidate:
     """One way to make the neuron of a site, and how it does on data that was held back.
 
     Attributes:
-        error: relative error of the simulated neuron, weighted as its operator weighs features.
+        error: relative error of the simulated neuron, as its operator sees it.
         rate: its spikes per value and step.
         saturated: share of values above all that it was fitted to.
     """
@@ -87,22 +92,25 @@ class Candidate:
     def fitted(self, observed: Observed) -> Fitted:
         """Fit to all of the data."""
         whole, way = observed.whole(), self.way
-        dead = int((whole.extremes[way.axis] == 0).sum()) if way.axis is not None else 0
+        extremes = whole.extremes.get(way.feature_axis)
+        rest = way.rest(whole)
+        by_feature = way.axis is not None or rest.dim() > 0
         return Fitted(
             type=way.settings.type,
             v_threshold=way.threshold(way.range(whole)),
-            axis=way.axis,
+            rest=rest,
+            axis=way.feature_axis if by_feature else None,
             arguments=way.arguments(),
             statistic=way.settings.statistic,
             error=self.error,
             saturated=self.saturated,
             rate=self.rate,
-            dead=dead,
+            dead=0 if extremes is None else int((extremes == 0).sum()),
         )
 
 
 def candidates(
-    site: Site, observed: Observed, time_steps: int, importance: Mapping[int, Tensor]
+    site: Site, observed: Observed, time_steps: int, views: Mapping[int, Tensor]
 ) -> list[Candidate]:
     """Return all ways that the rules leave open to make the neuron of a site, each judged.
 
@@ -110,8 +118,8 @@ def candidates(
         site: the site.
         observed: what was seen of its drive.
         time_steps: ``T`` of the simulation.
-        importance: by feature axis, how the operator that receives the spikes weighs the squared
-            error of each feature, ``[C]``; all alike where it is not given.
+        views: by feature axis, directions ``[C, P]`` along which errors are measured, as the
+            operator that receives the spikes adds features up.
 
     Raises:
         CalibrationError: nothing was seen, or the neuron cannot follow the drive.
@@ -120,8 +128,12 @@ def candidates(
     if not whole.count:
         raise CalibrationError(f"no calibration value reached the neuron '{site.name}'")
     _check_sign(site, whole)
-    ways = [_Way(site, settings, axis, time_steps) for settings, axis in _open(site)]
-    return [way.judged(observed, importance) for way in ways]
+    ways = [
+        _Way(site, settings, axis, rests, time_steps)
+        for settings, axis in _open(site)
+        for rests in _rests(site, settings, axis)
+    ]
+    return [way.judged(observed, views) for way in ways]
 
 
 def spend(
@@ -188,6 +200,16 @@ def _open(site: Site) -> Iterator[tuple[NeuronSettings, int | None]]:
         yield replace(settings, options=dict(zip(options, values, strict=True))), axis
 
 
+def _rests(site: Site, settings: NeuronSettings, axis: int | None) -> tuple[bool, ...]:
+    """Say whether a neuron may rest at the mean of its drive."""
+    able = settings.type in ("multi_threshold", "sigma_delta") and bool(site.axes)
+    return (
+        {"zero": (False,), "mean": (True,), AUTO: (False, True)}[settings.rest]
+        if able
+        else (False,)
+    )
+
+
 @dataclass(frozen=True)
 class _Way:
     """One way to make the neuron of a site."""
@@ -195,41 +217,52 @@ class _Way:
     site: Site
     settings: NeuronSettings
     axis: int | None
+    rests: bool
     time_steps: int
 
-    def judged(self, observed: Observed, importance: Mapping[int, Tensor]) -> Candidate:
+    def judged(self, observed: Observed, views: Mapping[int, Tensor]) -> Candidate:
         """Fit to one part of the data, and judge on the other."""
-        held = observed.judged(self._row_axis)
-        rows = self._rows(held)
-        neuron = self._neuron(self.range(observed.fitted))
+        rows = observed.judged(self.feature_axis)
+        neuron = self._neuron(observed.fitted)
         errors, rate = simulate(neuron, rows, self.site.limits, self.time_steps)
-        weights = importance.get(self._row_axis, torch.ones(held.shape[1]))
-        squares = (held.square() * weights).mean()
-        error = (errors.reshape(held.shape) * weights).mean() / squares
-        beyond = rows.abs() > self._extreme(observed.fitted)
+        view = views[self.feature_axis]
+        seen = (rows @ view).square().mean()
+        error = (errors @ view).square().mean() / seen
+        beyond = (rows - self.rest(observed.fitted)).abs() > self._extreme(observed.fitted)
         return Candidate(
             self,
-            error=float(error.sqrt()) if squares > 0 else 0.0,
+            error=float(error.sqrt()) if seen > 0 else 0.0,
             rate=rate,
             saturated=float(beyond.float().mean()),
         )
 
     @property
-    def _row_axis(self) -> int:
+    def feature_axis(self) -> int:
+        """The dimension with the features; -1 where there is none."""
         return self.axis if self.axis is not None else (self.site.axes or (-1,))[0]
+
+    def rest(self, part: Part) -> Tensor:
+        """Return the mean of the drive, ``[C]``, or 0."""
+        if not self.rests:
+            return torch.tensor(0.0)
+        return part.rows[self.feature_axis].float().mean(0)
 
     def _rows(self, rows: Tensor) -> Tensor:
         return rows if self.axis is not None else rows.reshape(-1, 1)
 
     def _extreme(self, part: Part) -> Tensor:
-        if self.axis is None:
-            return torch.tensor([part.extreme])
-        return part.extremes[self.axis]
+        """Return the largest distance from where the neuron rests, ``[C]`` (``[1]`` for all)."""
+        if not self.rests:
+            return torch.tensor([part.extreme]) if self.axis is None else part.extremes[self.axis]
+        low, high = part.ends[self.feature_axis]
+        rest = self.rest(part)
+        far = torch.maximum(high - rest, rest - low)
+        return far.max().reshape(1) if self.axis is None else far
 
     def range(self, part: Part) -> Tensor:
         """Return the largest value that the neuron is made for, ``[C]`` (``[1]`` for all)."""
         extreme = self._alive(self._extreme(part), part)
-        rows = self._rows(part.rows[self._row_axis])
+        rows = self._rows(part.rows[self.feature_axis] - self.rest(part))
         if self.settings.statistic == "percentile":
             quantile = rows.abs().float().quantile(self.settings.percentile / 100, dim=0)
             return self._alive(quantile, part) * self.settings.margin
@@ -246,16 +279,22 @@ class _Way:
     def _least_error(self, extreme: Tensor, rows: Tensor) -> Tensor:
         errors = []
         for shrink in _SHRINKS:
-            neuron = self._neuron(extreme * shrink)
-            squares, _ = simulate(neuron, rows, self.site.limits, self.time_steps)
-            errors.append(squares.mean(0))
+            neuron = self._made(extreme * shrink, 0.0)
+            off, _ = simulate(neuron, rows, self.site.limits, self.time_steps)
+            errors.append(off.square().mean(0))
         best = torch.stack(errors).argmin(0)
         return extreme * torch.tensor(_SHRINKS)[best]
 
-    def _neuron(self, range_: Tensor) -> Tracker:
+    def _neuron(self, part: Part) -> Tracker:
+        """Return the neuron that is fitted to a part of the data."""
+        return self._made(self.range(part), self.rest(part))
+
+    def _made(self, range_: Tensor, rest: Tensor | float) -> Tracker:
         # Rows have their features last, whatever the dimension of the drive that they came from.
-        axis = None if self.axis is None else 1
-        return NEURONS[self.settings.type](self.threshold(range_), axis=axis, **self.arguments())
+        resting: dict[str, Any] = {"rest": rest} if self.rests else {}
+        return NEURONS[self.settings.type](
+            self.threshold(range_), axis=1, **self.arguments(), **resting
+        )
 
     def threshold(self, range_: Tensor) -> Tensor:
         """Return the threshold that makes a neuron's range this one."""
@@ -294,15 +333,17 @@ def simulate(
     """Run a neuron on a drive that settles at ``rows``.
 
     Returns:
-        The squared error of each value at the end, and the number of spikes per value and step.
+        The error of each value at the end, and the number of spikes per value and step.
     """
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((time_steps, *rows.shape), generator=generator).to(rows)
-    fading = _SETTLING ** torch.arange(1, time_steps + 1, dtype=rows.dtype)
-    scale = rows.square().mean(0).sqrt()
+    fading = _UNSETTLED * _SETTLING ** torch.arange(time_steps, dtype=rows.dtype)
+    scale = rows.std(0) if len(rows) > 1 else rows.abs()[0]
     drive = rows + noise * scale * fading.reshape(-1, 1, 1)
     with torch.no_grad():
         followed = neuron.cumulative(drive)
     wanted = rows.clamp(*limits) if limits != (None, None) else rows
-    changes = torch.diff(followed, dim=0, prepend=torch.zeros_like(followed[:1]))
-    return (followed[-1] - wanted).square(), float((changes != 0).float().mean())
+    resting = neuron.resting(rows)
+    before = torch.zeros_like(rows) if resting is None else resting.expand_as(rows)
+    changes = torch.diff(followed, dim=0, prepend=before.unsqueeze(0))
+    return followed[-1] - wanted, float((changes != 0).float().mean())

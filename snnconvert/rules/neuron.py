@@ -108,6 +108,12 @@ class ThresholdSpec(_Partial):
         description="Factor on the threshold that the statistic gives.",
         examples=[1.0],
     )
+    rest: Annotated[str | None, _one_of(AUTO, "zero", "mean")] = Field(
+        default=None,
+        description="Where a neuron starts: at zero, or at the mean of each feature, a constant "
+        "that needs no spikes.",
+        examples=["mean"],
+    )
     per: Annotated[str | None, _one_of(AUTO, "tensor", "channel")] = Field(
         default=None, description="One threshold for all, or one per feature.", examples=["tensor"]
     )
@@ -174,7 +180,7 @@ class NeuronSettings:
         type: a key of :data:`OPTIONS`.
         options: those that the type has.
         rate: spikes per value and step that it may have, on average with others.
-        statistic, percentile, margin, per: how its threshold is found.
+        statistic, percentile, margin, rest, per: how its threshold is found.
     """
 
     type: str
@@ -183,6 +189,7 @@ class NeuronSettings:
     statistic: str
     percentile: float
     margin: float
+    rest: str
     per: str
 
 
@@ -196,7 +203,13 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 _RATE_ALLOWED = 0.3
-_THRESHOLD = {"statistic": "mse", "percentile": 99.9, "margin": 1.0, "per": "tensor"}
+_THRESHOLD = {
+    "statistic": "mse",
+    "percentile": 99.9,
+    "margin": 1.0,
+    "rest": "zero",
+    "per": "tensor",
+}
 
 
 def foreign_options(spec: NeuronSpec) -> tuple[str, ...]:

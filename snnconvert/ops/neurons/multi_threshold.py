@@ -29,6 +29,7 @@ class MultiThreshold(Tracker):
         gain: str = "constant",
         bounds: tuple[float | None, float | None] = (None, None),
         axis: int | None = None,
+        rest: float | Tensor = 0.0,
         surrogate: str | Surrogate = "atan",
     ) -> None:
         super().__init__(
@@ -38,5 +39,6 @@ class MultiThreshold(Tracker):
             bounds=bounds,
             fire_at=0.75,
             axis=axis,
+            rest=rest,
             surrogate=surrogate,
         )

@@ -33,9 +33,10 @@ class SigmaDelta(Tracker):
         *,
         bounds: tuple[float | None, float | None] = (None, None),
         axis: int | None = None,
+        rest: float | Tensor = 0.0,
         surrogate: str | Surrogate = "atan",
     ) -> None:
-        super().__init__(v_threshold, bounds=bounds, axis=axis, surrogate=surrogate)
+        super().__init__(v_threshold, bounds=bounds, axis=axis, rest=rest, surrogate=surrogate)
 
     def spike(self, residual: Tensor, top: Tensor) -> Tensor:
         spike: Tensor = Rounding.apply(residual, top)

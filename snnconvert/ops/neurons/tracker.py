@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from snnconvert.errors import InputError, StateError
+from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons.gains import check_gain, gain_at
 from snnconvert.ops.neurons.spike import LadderSpike, ladder_spike
-from snnconvert.ops.sequence import accumulation_dtype, check_increments, check_time, subtract
+from snnconvert.ops.sequence import (
+    accumulate,
+    accumulation_dtype,
+    check_increments,
+    check_time,
+    subtract,
+)
+from snnconvert.ops.state import StepState
 from snnconvert.ops.surrogate import Surrogate, surrogate_named
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_BLOCK = 2**17  # values that are taken through all steps at once
 _DUST = 1e-3  # of a spike: what a sum of levels is off by rounding is far less
 
 State = dict[str, Tensor]
@@ -29,7 +37,7 @@ class Tracker(nn.Module):
     """A neuron whose spikes add up to its drive: the base of all neurons.
 
     With the cumulative drive ``X_t``, its target ``A_t = clip(X_t, bounds)`` and the
-    reconstruction ``R_t``, all starting at 0::
+    reconstruction ``R_t``, which starts at ``rest``::
 
         r   = A_t - R_{t-1}
         k   = smallest k < levels with |r| >= fire_at * g_t * v_threshold * 2^-k
@@ -41,12 +49,14 @@ class Tracker(nn.Module):
 
     Args:
         v_threshold: largest level, in the unit of the activation: a number, or ``[C]``.
+        rest: ``R_{-1}``, in the unit of the activation, a number or ``[C]``: what the drive is
+            without news. It is a constant, which enters the operator behind the neuron once.
         levels: number of levels, each half of the one before.
         gain: ``g_t``: ``constant`` (1), ``inverse_time`` (1/(t+1)) or ``halving`` (2^-t).
         signed: whether there are negative spikes.
         bounds: lowest and highest ``R``, in the unit of the activation; None: none.
         fire_at: share of a level from which on it fires.
-        axis: dimension of one step's drive ``[B, ...]`` that ``v_threshold`` ``[C]`` lies along.
+        axis: dimension of one step's drive ``[B, ...]`` that ``[C]`` lies along.
         surrogate: of the gradient, see :mod:`snnconvert.ops.surrogate`.
 
     Shapes: `forward` and `cumulative` ``[T, B, ...]`` to ``[T, B, ...]``, `step` ``[B, ...]`` to
@@ -65,6 +75,7 @@ class Tracker(nn.Module):
     """
 
     v_threshold: Tensor
+    rest: Tensor
 
     def __init__(
         self,
@@ -76,6 +87,7 @@ class Tracker(nn.Module):
         bounds: tuple[float | None, float | None] = (None, None),
         fire_at: float = 0.5,
         axis: int | None = None,
+        rest: float | Tensor = 0.0,
         surrogate: str | Surrogate = "atan",
     ) -> None:
         super().__init__()
@@ -83,18 +95,17 @@ class Tracker(nn.Module):
         if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
             raise InputError(f"{where}: levels must be a whole number >= 1, received {levels!r}")
         low, high = bounds
-        if (low is not None and low > 0) or (high is not None and high < 0) or low == high == 0:
+        if not (low is None or low <= 0) or not (high is None or high >= 0) or low == high == 0:
             raise InputError(
                 f"{where}: bounds must have 0, where a neuron starts, between them, "
                 f"received {bounds}"
             )
         self.register_buffer("v_threshold", _checked_threshold(where, v_threshold, axis))
+        self.register_buffer("rest", _checked_rest(where, rest, axis, self.v_threshold))
         self.levels, self.gain, self.signed = levels, check_gain(where, gain), signed
         self.bounds, self.fire_at, self.axis = bounds, fire_at, axis
         self.surrogate = surrogate_named(surrogate)
-        self._steps = 0
-        self._drive: Tensor | None = None
-        self._state: State = {}
+        self._state, self._steps = StepState(), 0
 
     def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
         """Return ``R`` of steps ``start, start + 1, ...``.
@@ -104,18 +115,37 @@ class Tracker(nn.Module):
             state: of the step before; replaced by that of the last step.
             start: index of the first step in the run.
         """
+        time_steps, *shape = drive.shape
         dtype = accumulation_dtype(drive.dtype)
-        wide = drive.to(dtype)
-        threshold = self._aligned(drive.dim() - 1, dtype)
-        if self._needs_gradient(drive):
-            steps = [
-                self._emit(x, state, threshold, start + t) for t, x in enumerate(wide.unbind(0))
+        # All dimensions but the threshold's are one: rows before it, and what is behind it.
+        before, features, behind = self._folded(shape)
+        steps = drive.reshape(time_steps, before, features, behind)
+        threshold = self.v_threshold.to(dtype).reshape(-1, 1)
+        carried = {name: x.reshape(steps.shape[1:]) for name, x in state.items()}
+        if "R" not in carried and bool(self.rest.any()):
+            rest = self.rest.to(dtype).reshape(-1, 1)
+            carried["R"] = rest.expand(steps.shape[1:])
+        if self._needs_gradient(drive, *carried.values()):
+            emitted = [
+                self._emit(x.to(dtype), carried, threshold, start + t)
+                for t, x in enumerate(steps.unbind(0))
             ]
-            return torch.stack(steps).to(drive.dtype)
-        result = torch.empty(drive.shape, dtype=drive.dtype, device=drive.device)
-        for t, x in enumerate(wide.unbind(0)):
-            result[t] = self._emit(x, state, threshold, start + t)
-        return result
+            followed = torch.stack(emitted).to(drive.dtype)
+        else:
+            # All steps of one block before the next: what a step leaves is still in the cache.
+            followed = torch.empty(steps.shape, dtype=drive.dtype, device=drive.device)
+            size = max(1, _BLOCK // max(1, features * behind))
+            ends: list[State] = []
+            for first in range(0, max(1, before), size):
+                rows = slice(first, first + size)
+                end = {name: x[rows] for name, x in carried.items()}
+                for t in range(time_steps):
+                    x = steps[t, rows].to(dtype)
+                    followed[t, rows] = self._emit(x, end, threshold, start + t)
+                ends.append(end)
+            carried = {name: torch.cat([end[name] for end in ends]) for name in ends[0]}
+        state.update({name: x.reshape(shape) for name, x in carried.items()})
+        return followed.reshape(drive.shape)
 
     def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
         """Take one step: replace the state, return ``R_t``."""
@@ -131,6 +161,16 @@ class Tracker(nn.Module):
             after = self._bounded(after, top)
         state["R"] = after
         return after
+
+    def resting(self, drive: Tensor) -> Tensor | None:
+        """Return ``R_{-1}`` in a shape that broadcasts to one step's drive; None where it is 0."""
+        if not bool(self.rest.any()):
+            return None
+        rest = self.rest.to(drive.dtype)
+        if self.axis is None or rest.dim() == 0:
+            return rest
+        axis = self.axis % drive.dim()
+        return rest.reshape([-1 if d == axis else 1 for d in range(drive.dim())])
 
     def target(self, drive: Tensor) -> Tensor:
         """Return ``A`` of a drive: the drive within the bounds."""
@@ -163,9 +203,11 @@ class Tracker(nn.Module):
         where = type(self).__name__
         check_increments(where, [x_seq])
         check_time(where, [x_seq])
-        drive = x_seq.cumsum(0, dtype=accumulation_dtype(x_seq.dtype)).to(x_seq.dtype)
+        drive = accumulate(x_seq).to(accumulation_dtype(x_seq.dtype))
         followed = self.advance(drive, {}, 0)
-        return torch.cat([followed[:1], subtract(followed[1:], followed[:-1])])
+        resting = self.resting(drive[0])
+        first = followed[:1] if resting is None else subtract(followed[:1], resting)
+        return torch.cat([first, subtract(followed[1:], followed[:-1])]).to(x_seq.dtype)
 
     def cumulative(self, x_seq: Tensor) -> Tensor:
         """Return ``R_t`` of cumulative drives ``X_t``, ``[T, B, ...]``, from rest."""
@@ -175,20 +217,19 @@ class Tracker(nn.Module):
         """Take one increment of the drive, ``[B, ...]``, and return the spikes."""
         where = type(self).__name__
         check_increments(where, [x_t])
-        wide = x_t.to(accumulation_dtype(x_t.dtype))
-        if self._drive is not None:
-            _check_same(where, self._drive, wide)
-            wide = self._drive + wide
-        state = dict(self._state)
-        followed = self.advance(wide.unsqueeze(0), state, self._steps)[0]
-        before = self._state.get("R")
-        self._drive, self._state, self._steps = wide, state, self._steps + 1
+        totals = self._state.add([x_t], where)
+        drive = totals[0].to(x_t.dtype).to(totals[0].dtype)
+        state: State = dict(self._state.output or {})
+        before = state["R"] if "R" in state else self.resting(drive)
+        followed = self.advance(drive.unsqueeze(0), state, self._steps)[0]
+        self._state = StepState(totals, (x_t.dtype,), state)
+        self._steps += 1
         spike = followed if before is None else subtract(followed, before)
         return spike.to(x_t.dtype)
 
     def reset(self) -> None:
         """Forget all earlier steps: the next `step` is a first step."""
-        self._drive, self._state, self._steps = None, {}, 0
+        self._state, self._steps = StepState(), 0
 
     def track(self, x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
         """Return ``R`` inside a converted graph.
@@ -216,6 +257,8 @@ class Tracker(nn.Module):
 
     def extra_repr(self) -> str:
         shown = [f"v_threshold={_shown(self.v_threshold)}", *self._shown_options()]
+        if bool(self.rest.any()):
+            shown.append(f"rest={_shown(self.rest)}")
         if self.axis is not None:
             shown.append(f"axis={self.axis}")
         return ", ".join(shown)
@@ -224,27 +267,32 @@ class Tracker(nn.Module):
         shown = [f"levels={self.levels}", f"gain={self.gain}"]
         return shown + ([f"bounds={self.bounds}"] if self.bounds != (None, None) else [])
 
-    def _aligned(self, dims: int, dtype: torch.dtype) -> Tensor:
-        """Return the threshold in a shape that broadcasts to one step's drive."""
-        threshold = self.v_threshold.to(dtype)
-        if self.axis is None:
-            return threshold
-        axis = self.axis % dims
-        return threshold.reshape([-1 if d == axis else 1 for d in range(dims)])
+    def _folded(self, shape: Sequence[int]) -> tuple[int, int, int]:
+        """Return the sizes before, along and behind the axis of one step's drive."""
+        features = max(self.v_threshold.numel(), self.rest.numel())
+        if self.axis is None or features == 1:
+            return math.prod(shape), 1, 1
+        axis = self.axis + len(shape) if self.axis < 0 else self.axis
+        if not 0 < axis < len(shape) or shape[axis] != features:
+            raise InputError(
+                f"{type(self).__name__}: a drive of shape {list(shape)} (one step) needs "
+                f"{features} features, one for each v_threshold, along axis={self.axis}, which is "
+                "not the batch"
+            )
+        return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
-    def _needs_gradient(self, x: Tensor) -> bool:
-        return torch.is_grad_enabled() and (x.requires_grad or self.v_threshold.requires_grad)
+    def _needs_gradient(self, *tensors: Tensor) -> bool:
+        return torch.is_grad_enabled() and any(
+            x.requires_grad for x in (*tensors, self.v_threshold)
+        )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
-        self._drive = None if self._drive is None else fn(self._drive)
-        self._state = {name: fn(x) for name, x in self._state.items()}
+        self._state = self._state.moved(fn)
         return self
 
     def __getstate__(self) -> Mapping[str, Any]:
-        drive = None if self._drive is None else self._drive.detach()
-        state = {name: x.detach() for name, x in self._state.items()}
-        return {**self.__dict__, "_drive": drive, "_state": state}
+        return {**self.__dict__, "_state": self._state.detached()}
 
 
 def _checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None) -> Tensor:
@@ -256,10 +304,10 @@ def _checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None
             f"{where}: v_threshold of shape {list(threshold.shape)} needs axis, the dimension of "
             "one step's drive that it lies along"
         )
-    if axis is not None and (threshold.dim() != 1 or axis == 0):
+    if axis == 0 or threshold.dim() > 1:
         raise InputError(
-            f"{where}: with axis={axis} v_threshold must be [C], and axis not 0, the batch; "
-            f"received shape {list(threshold.shape)}"
+            f"{where}: v_threshold is a number or [C] along axis, which is not 0, the batch; "
+            f"received shape {list(threshold.shape)} and axis={axis}"
         )
     if not bool(torch.isfinite(threshold).all()) or not bool((threshold > 0).all()):
         raise InputError(
@@ -268,19 +316,23 @@ def _checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None
     return threshold.detach().clone()
 
 
+def _checked_rest(
+    where: str, rest: float | Tensor, axis: int | None, v_threshold: Tensor
+) -> Tensor:
+    found = torch.as_tensor(rest, dtype=v_threshold.dtype)
+    sizes = {x.shape for x in (found, v_threshold) if x.dim()}
+    if found.dim() > (axis is not None) or len(sizes) > 1 or not bool(torch.isfinite(found).all()):
+        raise InputError(
+            f"{where}: rest must be finite, a number or, with axis, [C] as v_threshold; received "
+            f"shape {list(found.shape)} beside {list(v_threshold.shape)}, axis={axis}"
+        )
+    return found.detach().clone()
+
+
 def _shown(threshold: Tensor) -> str:
     if threshold.dim() == 0:
         return f"{float(threshold):.4g}"
     return f"[{len(threshold)}: {float(threshold.min()):.4g} to {float(threshold.max()):.4g}]"
-
-
-def _check_same(where: str, before: Tensor, now: Tensor) -> None:
-    if before.shape != now.shape or before.dtype != now.dtype or before.device != now.device:
-        raise StateError(
-            f"{where}: the state of earlier steps is of {list(before.shape)} {before.dtype} on "
-            f"{before.device}, this step is of {list(now.shape)} {now.dtype} on {now.device}; "
-            "call reset() before a new sequence"
-        )
 
 
 def checked_positive(where: str, name: str, value: float) -> float:
