@@ -64,7 +64,10 @@ def measure_spiking(
             count = _samples(leaves)
             own = None if labels is None else labels[done : done + count]
             if own is not None and len(own) < count:
-                raise InputError(f"there are {len(labels or ())} labels and more samples")
+                raise InputError(
+                    f"there are labels for {done + len(own)} samples, and more samples; give one "
+                    "label for each, -1 where none is known"
+                )
             run.add(leaves, own, count)
             done += count
     if not done:

@@ -63,13 +63,17 @@ class IntegrateAndFire(Tracker):
         residual = drive if spent is None else drive - spent
         spike = self.spike(residual, threshold)
         after = spike if before is None else before + spike
+        if self.bounds != (None, None):
+            spike = self._within(spike, after, threshold)
+            after = self._inside(spike if before is None else before + spike, threshold)
         spent = torch.zeros_like(drive) if spent is None else spent
         state["spent"] = torch.where(spike > 0, drive, spent)
         state["R"] = after
         return after
 
     def _shown_options(self) -> list[str]:
-        return [f"reset={self.reset_mode}", f"start={self.start}"]
+        shown = [f"reset={self.reset_mode}", f"start={self.start}"]
+        return shown + ([f"bounds={self.bounds}"] if self.bounds != (None, None) else [])
 
 
 def checked_choice(where: str, name: str, value: str, allowed: tuple[str, ...]) -> str:

@@ -21,7 +21,6 @@ class LIF(Tracker):
             ``[C]``.
         tau: time constant, in steps, at least 1 (which forgets everything at each step).
         reset: ``soft`` or ``hard``.
-        bounds: lowest and highest sum of spikes, see :class:`Tracker`.
         axis, surrogate: see :class:`Tracker`, also for shapes, state and errors.
 
     Source: Gerstner et al., Neuronal Dynamics, 2014, chapter 1.3, in discrete time.

@@ -12,8 +12,9 @@ class MultiThreshold(Tracker):
     """A tracker with a ladder of levels ``+-g_t v_threshold 2^-k``, ``k = 0 ... levels - 1``.
 
     Each step emits the level nearest to the residual (a level fires from 3/4 of itself), which
-    leaves at most a third of it. With a constant gain the residual falls to
-    ``v_threshold 2^-levels``; with ``inverse_time`` it has no such floor, and more spikes.
+    leaves at most a third of it. With a constant gain the residual falls to 3/4 of the smallest
+    level or less, ``1.5 v_threshold 2^-levels``; with ``inverse_time`` it has no such floor, and
+    more spikes.
 
     Args, shapes, state and errors: see :class:`Tracker`.
 

@@ -5,25 +5,42 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from snnconvert.ops.surrogate import Surrogate
 
-# Same-sized integer and the mask of the exponent bits (sign and fraction masked out).
+# Same-sized integer and the mask of sign and exponent bits (the fraction masked out), signed.
 _EXPONENT = {
-    torch.float32: (torch.int32, 0x7F800000),
-    torch.float64: (torch.int64, 0x7FF0000000000000),
+    torch.float32: (torch.int32, 0xFF800000 - 2**32),
+    torch.float64: (torch.int64, 0xFFF0000000000000 - 2**64),
 }
 
 
-def power_of_two_below(x: Tensor) -> Tensor:
-    """Return the largest power of two that is not above ``|x|``, by its exponent bits (0 for 0).
+def round_to_power_of_two_(x: Tensor) -> Tensor:
+    """Round towards 0 to ``+-2^n``, by the exponent bits, in place (0 stays 0).
 
     Args:
         x: float32 or float64; numbers below the smallest normal one give 0.
     """
     integer, mask = _EXPONENT[x.dtype]
-    return x.view(integer).bitwise_and(mask).view(x.dtype)
+    x.view(integer).bitwise_and_(mask)
+    return x
+
+
+def where_greater(x: Tensor, bound: Tensor | float) -> Tensor:
+    """Return 1 where ``x > bound``, else 0, without gradient: as numbers, to multiply with.
+
+    On random data that is many times as fast as a mask of bools, whose branches cannot be
+    predicted.
+
+    Args:
+        x: any shape, floating point.
+        bound: a number, or a tensor that broadcasts to ``x``.
+    """
+    bound = torch.as_tensor(bound, dtype=x.dtype, device=x.device)
+    with torch.no_grad():
+        return torch.gt(x.detach(), bound.detach(), out=torch.empty_like(x))
 
 
 def ladder_spike(
@@ -33,7 +50,8 @@ def ladder_spike(
 
     ``s = sign(r) top 2^-k`` with the smallest ``k < levels`` for which
     ``|r| >= fire_at top 2^-k``, and 0 where there is none (or where it is negative and spikes
-    are not signed).
+    are not signed). With one level a negative spike needs more than its share, so that a residual
+    of just half a step is not answered by one spike up and one down for ever.
 
     Args:
         residual: ``r``, float32 or float64.
@@ -44,15 +62,12 @@ def ladder_spike(
     """
     steps = residual * (1 / (top * fire_at))
     if levels == 1:
-        size = (steps >= 1).to(residual.dtype)
+        size = torch.ge(steps, 1.0, out=torch.empty_like(steps))
         if signed:
-            size -= (steps <= -1).to(residual.dtype)
+            size -= torch.lt(steps, -1.0, out=steps)
         return size.mul_(top)
-    size = power_of_two_below(steps).clamp_(max=1.0)
-    torch.threshold_(size, 0.75 * 2.0 ** (1 - levels), 0.0)
-    if not signed:
-        size.masked_fill_(steps < 0, 0.0)
-    return size.mul_(top).copysign_(residual)
+    share = round_to_power_of_two_(steps).clamp_(-1.0 if signed else 0.0, 1.0)
+    return F.hardshrink(share, 0.75 * 2.0 ** (1 - levels)).mul_(top)
 
 
 class LadderSpike(torch.autograd.Function):
@@ -92,13 +107,35 @@ class LadderSpike(torch.autograd.Function):
         return grad * slope, grad_top, None, None, None, None
 
 
-class Rounding(torch.autograd.Function):
-    """``top * round(r / top)``; backward straight through, as for a quantiser."""
+class Straight(torch.autograd.Function):
+    """A value with the gradient of what it was made from: straight through."""
 
     @staticmethod
-    def forward(ctx: Any, residual: Tensor, top: Tensor) -> Tensor:
-        return torch.round(residual / top) * top
+    def forward(ctx: Any, origin: Tensor, value: Tensor) -> Tensor:
+        return value.view_as(value)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return grad, None
+
+
+class Rounding(torch.autograd.Function):
+    """``top * round(r / top)``; backward straight through, as for a quantiser.
+
+    So the threshold's gradient is ``round(r / top) - r / top``.
+
+    Source: Esser et al., Learned Step Size Quantization, ICLR 2020, equation 3.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, residual: Tensor, top: Tensor) -> Tensor:
+        spike = torch.round(residual / top) * top
+        ctx.save_for_backward(residual, top, spike)
+        return spike
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:
+        residual, top, spike = ctx.saved_tensors
+        if not ctx.needs_input_grad[1]:
+            return grad, None
+        return grad, (grad * (spike - residual) / top).sum_to_size(top.shape)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
+from snnconvert.ops.neurons.spike import where_greater
 from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
 
@@ -13,7 +14,7 @@ from snnconvert.ops.surrogate import Surrogate
 class STBIF(Tracker):
     """A ternary neuron with a tracer: ``s_t`` in ``{-q, 0, +q}``, and the sum in bounds.
 
-    It fires where the residual is half a step or more; the tracer, the sum of its spikes, stays
+    It fires where the residual is half a step or more (below 0: more); the tracer, the sum of its spikes, stays
     within ``[low q, high q]``. At equilibrium it is the quantiser
     ``R = q clip(round(A / q), low, high)``.
 
@@ -35,8 +36,12 @@ class STBIF(Tracker):
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
-        if not low <= 0 <= high or low == high:
-            raise InputError(f"STBIF: needs low <= 0 <= high, apart, received {low} and {high}")
+        whole = all(isinstance(x, int) and not isinstance(x, bool) for x in (low, high))
+        if not whole or not low <= 0 <= high or low == high:
+            raise InputError(
+                "STBIF: low and high must be whole numbers with low <= 0 <= high, apart, "
+                f"received {low!r} and {high!r}"
+            )
         super().__init__(v_threshold, axis=axis, surrogate=surrogate, bounds=(low, high))
         self.low, self.high = low, high
 
@@ -45,8 +50,9 @@ class STBIF(Tracker):
 
     def _within(self, spike: Tensor, after: Tensor, top: Tensor) -> Tensor:
         # The threshold may be other for each feature, and the bounds with it.
-        outside = (after > (self.high + 0.5) * top) | (after < (self.low - 0.5) * top)
-        return spike.masked_fill(outside, 0.0)
+        above = where_greater(after, (self.high + 0.5) * top)
+        below = where_greater(-after, (0.5 - self.low) * top)
+        return spike * (1 - above) * (1 - below)
 
     def _bounded(self, after: Tensor, top: Tensor) -> Tensor:
         # Sums of steps are rounded; the bounds hold exactly.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons.gains import check_gain, gain_at
-from snnconvert.ops.neurons.spike import LadderSpike, ladder_spike
+from snnconvert.ops.neurons.spike import LadderSpike, Straight, ladder_spike, where_greater
 from snnconvert.ops.sequence import (
     accumulate,
     accumulation_dtype,
@@ -157,8 +157,7 @@ class Tracker(nn.Module):
         after = spike if before is None else before + spike
         if self.bounds != (None, None):
             spike = self._within(spike, after, top)
-            after = spike if before is None else before + spike
-            after = self._bounded(after, top)
+            after = self._inside(spike if before is None else before + spike, top)
         state["R"] = after
         return after
 
@@ -189,10 +188,16 @@ class Tracker(nn.Module):
         """Cut spikes that would leave the bounds. A spike that was rounded up goes past them by a
         part of itself; half of it does not, and the smallest level has no half."""
         size = spike.abs()
-        outside = (after - after.clamp(*self.bounds)).abs() > _DUST * size
-        smaller = spike / 2 if self.levels > 1 else torch.zeros_like(spike)
-        smaller = smaller.masked_fill(size < top * (1.5 * 2.0 ** (1 - self.levels)), 0.0)
-        return torch.where(outside, smaller, spike)
+        outside = where_greater((after - after.clamp(*self.bounds)).abs(), _DUST * size)
+        halves = where_greater(size, top * (1.5 * 2.0 ** (1 - self.levels)))
+        return spike * (1 - outside * (1 - halves / 2))
+
+    def _inside(self, after: Tensor, top: Tensor) -> Tensor:
+        # At a bound a clamp has no gradient; a sum that rests there would never learn.
+        if self._needs_gradient(after):
+            inside: Tensor = Straight.apply(after, self._bounded(after.detach(), top.detach()))
+            return inside
+        return self._bounded(after, top)
 
     def _bounded(self, after: Tensor, top: Tensor) -> Tensor:
         """Remove what a sum of levels is beyond the bounds by rounding."""
@@ -330,6 +335,7 @@ def _checked_rest(
 
 
 def _shown(threshold: Tensor) -> str:
+    threshold = threshold.detach()
     if threshold.dim() == 0:
         return f"{float(threshold):.4g}"
     return f"[{len(threshold)}: {float(threshold.min()):.4g} to {float(threshold.max()):.4g}]"

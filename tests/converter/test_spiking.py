@@ -1,0 +1,311 @@
+"""Spiking conversions of the demo: exact without spikes, close with them, honest reports."""
+
+import copy
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.converter.calibration_file import load_calibration, save_calibration
+from snnconvert.converter.equivalence import without_neurons
+from snnconvert.converter.spiking import measure_spiking, plain_operators
+from snnconvert.demos.digits_vit import load_digits, load_model
+from snnconvert.errors import CalibrationError, ConversionError, InputError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.neurons import MultiThreshold, Tracker
+from snnconvert.rules import parse_rules
+
+SPIKES = """
+version: 1
+extends: default
+time_steps: 6
+neuron: {%s}
+rules:
+  - name: spikes
+    match: {op: [linear, conv, matmul, scaled_dot_product_attention, mul]}
+    action: spike_operands
+"""
+TYPES = {
+    "multi_threshold": "levels: 8",
+    "inverse_time": "gain: inverse_time",
+    "channel": "levels: 9, threshold: {per: channel, rest: mean, statistic: max}",
+    "st_bif": "type: st_bif, levels: 6",
+    "sigma_delta": "type: sigma_delta, levels: 64",
+}
+
+
+@pytest.fixture(scope="module", name="digits")
+def _digits():
+    return load_digits()
+
+
+def converted(digits, neuron="levels: 8", verify=False, **options):
+    batches = digits.calibration[:96].split(32)
+    rules = parse_rules(SPIKES % neuron)
+    return snnconvert.convert(
+        load_model(), (digits.images[:2],), rules, calibration=batches, verify=verify, **options
+    )
+
+
+def neurons(snn):
+    return {name: m for name, m in snn.named_modules() if isinstance(m, Tracker)}
+
+
+def test_predictions_are_the_sources(digits):
+    snn, source = converted(digits), load_model()
+    report = measure_spiking(snn, digits.images.split(32), labels=digits.labels)
+    with torch.no_grad():
+        wanted = source(digits.images)
+        found = snn.simulate(digits.images)
+    assert report.steps[-1].top1 == (found[-1].argmax(-1) == wanted.argmax(-1)).float().mean()
+    assert report.steps[-1].top1 >= 0.98
+    error = (found[-1] - wanted).norm() / wanted.norm()
+    assert report.rel_error == pytest.approx(error.item(), rel=1e-3)
+    assert report.steps[0].rel_error > 4 * report.rel_error
+    assert report.source_accuracy == (wanted.argmax(-1) == digits.labels).float().mean()
+    assert report.work.spiking_share == 1.0
+    assert set(report.analog) == {"gelu", "layer_norm", "_safe_softmax"}
+    assert len(neurons(snn)) == len(report.sites) == 1 + 4 * 8 + 1
+
+
+@pytest.mark.parametrize("neuron", TYPES.values(), ids=TYPES)
+def test_every_form_is_the_same(digits, neuron):
+    snn = converted(digits, neuron).double()
+    x_seq = torch.randn(5, 3, 1, 8, 8, dtype=torch.float64) / 2
+    folded = snn(x_seq)
+    online = torch.stack([snn.step(x) for x in x_seq])
+    assert (folded - online).abs().max() <= 1e-9 * folded.abs().max()
+    snn.reset()
+    graph = plain_operators(snn.conversion)
+    assert sum(n.target == "track" for n in graph.nodes) == len(neurons(snn))
+    assert folded.std() > 0
+
+
+def test_without_its_neurons_it_is_the_source(digits):
+    snn, source = converted(digits), load_model().double()
+    exact = without_neurons(copy.deepcopy(snn)).double()
+    x = digits.images[:4].double()
+    with torch.no_grad():
+        y = exact.simulate(x, time_steps=3, encoding="uniform")
+        assert (y[-1] - source(x)).abs().max() <= 1e-12
+        assert (y[0] - source(x / 3)).abs().max() <= 1e-12
+        assert (snn.double().simulate(x)[-1] - source(x)).abs().max() > 1e-6
+
+
+def test_verification_says_both(digits):
+    snn = converted(digits, verify=True)
+    assert snn.report.passed and snn.report.spiking.rel_error < 0.1
+    assert "without spikes" in snn.report.verdict() and "with spikes" in str(snn.report)
+    again = type(snn.report).from_dict(snn.report.to_dict())
+    assert again == snn.report
+    assert "synaptic operations" in snn.report.to_markdown()
+    strict = snnconvert.verify(load_model(), snn, spiking_tolerance=1e-6)
+    assert not strict.passed and "NOT equivalent" in strict.verdict()
+
+
+def test_verification_fails_where_a_weight_is_changed(digits):
+    snn, other = converted(digits), load_model()
+    with torch.no_grad():
+        other.head.weight.mul_(1.01)
+    assert not snnconvert.verify(other, snn).passed
+
+
+def test_a_saved_network_has_its_neurons(digits, tmp_path):
+    snn = converted(digits, "levels: auto, threshold: {per: auto, rest: auto, statistic: max}")
+    neuron = next(iter(neurons(snn).values()))
+    neuron.v_threshold.mul_(1.25)  # as training would
+    expected = snn.simulate(digits.images[:4])
+    snn.save(tmp_path / "a.snn")
+    loaded = snnconvert.load(tmp_path / "a.snn")
+    assert torch.equal(loaded.simulate(digits.images[:4]), expected)
+    for copied in (copy.deepcopy(snn), pickle.loads(pickle.dumps(snn))):
+        assert torch.equal(copied.simulate(digits.images[:4]), expected)
+
+
+def test_a_calibration_is_kept_in_a_file(digits, tmp_path):
+    snn, path = converted(digits), tmp_path / "c.safetensors"
+    save_calibration(snn.conversion.calibration, path)
+    kept = load_calibration(path)
+    rules = snn.conversion.rules
+    again = snnconvert.convert(
+        load_model(), (digits.images[:2],), rules, calibration=kept, verify=False
+    )
+    x = digits.images[:4]
+    assert torch.equal(again.simulate(x), snn.simulate(x))
+    few = replace(kept, fitted=dict(list(kept.fitted.items())[:3]))
+    with pytest.raises(CalibrationError, match="no thresholds for"):
+        snnconvert.convert(load_model(), (x,), rules, calibration=few)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(CalibrationError, match="damaged"):
+        load_calibration(path)
+    with pytest.raises(CalibrationError, match="cannot be read"):
+        load_calibration(tmp_path / "none")
+
+
+def test_calibration_is_deterministic(digits):
+    once, twice = converted(digits), converted(digits)
+    for a, b in zip(neurons(once).values(), neurons(twice).values(), strict=True):
+        assert torch.equal(a.v_threshold, b.v_threshold)
+
+
+def test_bad_calibration_data_is_told(digits):
+    rules, model = parse_rules(SPIKES % "levels: 8"), load_model()
+    x = digits.images[:2]
+
+    def convert(batches):
+        return snnconvert.convert(model, (x,), rules, calibration=batches, verify=False)
+
+    with pytest.raises(CalibrationError, match="no batches"):
+        convert([])
+    with pytest.raises(CalibrationError, match=r"proj\.input_neuron.*NaN.*batch 1"):
+        convert([x, x * float("nan")])
+    with pytest.raises(CalibrationError, match="batch 0"):
+        convert([torch.zeros(2, 3)])
+    with pytest.raises(CalibrationError, match="received str"):
+        convert(["x"])
+    with_labels = convert([(x, digits.labels[:2])])
+    without = convert(None)
+    assert "example inputs alone" in " ".join(without.conversion.notes)
+    assert len(neurons(with_labels)) == len(neurons(without))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.relu = nn.ReLU()
+        self.conv2 = nn.Conv2d(4, 4, 3, groups=2, stride=2)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = nn.functional.hardtanh(self.conv2(self.relu(self.conv(x))), 0.0, 6.0)
+        return self.head(x.flatten(1))
+
+
+@pytest.fixture(name="net")
+def _net():
+    torch.manual_seed(0)
+    return Net().eval()
+
+
+IN_PLACE = """
+version: 1
+extends: default
+time_steps: 32
+neuron: {type: %s, threshold: {statistic: max}}
+rules:
+  - {name: neurons, match: {op: [relu, clip]}, action: neuron}
+"""
+
+
+@pytest.mark.parametrize("kind", ["integrate_and_fire", "multi_threshold", "st_bif"])
+def test_a_neuron_stands_in_the_place_of_relu(net, kind):
+    x = torch.rand(8, 1, 8, 8)
+    rules, loose = parse_rules(IN_PLACE % kind), 0.3 if kind == "integrate_and_fire" else 0.1
+    snn = snnconvert.convert(net, (x[:2],), rules, calibration=[x, x], verify=False)
+    assert isinstance(snn.get_submodule("relu"), Tracker)
+    assert "TDReLU" not in str(snn)
+    with torch.no_grad():
+        wanted, found = net(x), snn.simulate(x)
+    assert (found[-1] - wanted).norm() / wanted.norm() < loose
+    report = measure_spiking(snn, [x])
+    assert 0 < report.work.spiking_share < 1
+    assert report.analog == {"conv": 1}
+
+
+def test_operations_are_counted_from_events(net):
+    """Against a plain count: each event of a map's input times the outputs that it reaches."""
+    rules = parse_rules(SPIKES.replace("extends: default", "extends: default") % "levels: 4")
+    x = torch.rand(3, 1, 8, 8)
+    snn = snnconvert.convert(net, (x[:2],), rules, calibration=[x], verify=False)
+    work = measure_spiking(snn, [x], time_steps=2).work
+    expected = 0.0
+    operands = {}
+    for name, neuron in neurons(snn).items():
+        seen = operands.setdefault(name, [])
+        track = neuron.track
+
+        def tracked(drive, clock, site, dim, track=track, seen=seen):
+            followed = track(drive, clock, site, dim)
+            seen.append(followed)
+            return followed
+
+        neuron.track = tracked
+    snn.simulate(x, time_steps=2)
+    layers = {name: net.get_submodule(name.rpartition(".")[0]) for name in operands}
+    for name, (followed,) in operands.items():
+        steps = followed.unflatten(0, (2, 3))
+        events = torch.diff(steps, dim=0, prepend=torch.zeros_like(steps[:1])) != 0
+        layer = layers[name]
+        for event in events.nonzero().tolist():
+            one = torch.zeros(1, *steps.shape[2:])
+            one[(0, *event[2:])] = 1
+            with torch.no_grad():
+                ones = copy.deepcopy(layer)
+                ones.weight.fill_(1.0)
+                ones.bias.zero_()
+                expected += float(ones(one).sum())
+    assert expected > 0
+    assert work.synaptic_operations * 3 == pytest.approx(expected)
+    assert work.source_macs == pytest.approx(6 * 6 * 9 * 4 + 2 * 2 * 9 * 2 * 4 + 16 * 3)
+
+
+def test_an_integrate_and_fire_neuron_needs_a_drive_of_one_sign(net):
+    rules = parse_rules(SPIKES % "type: integrate_and_fire")
+    with pytest.raises(CalibrationError, match="no negative spikes"):
+        snnconvert.convert(net, (torch.randn(2, 1, 8, 8),), rules)
+
+
+def test_a_rule_that_has_no_place_for_spikes_is_told(digits):
+    text = SPIKES.replace("[linear, conv, matmul, scaled_dot_product_attention, mul]", "gelu")
+    with pytest.raises(ConversionError, match="spike_operands is for linear maps"):
+        snnconvert.convert(load_model(), (digits.images[:2],), parse_rules(text % "levels: 8"))
+    output = parse_rules(text.replace("spike_operands", "neuron") % "levels: 8")
+    snn = snnconvert.convert(load_model(), (digits.images[:2],), output, verify=False)
+    assert len(neurons(snn)) == 4
+
+
+def test_labels_must_be_as_many_as_samples(digits):
+    snn = converted(digits)
+    with pytest.raises(InputError, match="labels"):
+        measure_spiking(snn, [digits.images[:4]], labels=digits.labels[:3])
+    with pytest.raises(InputError, match="no batches"):
+        measure_spiking(snn, [])
+
+
+def test_fine_tuning_brings_predictions_nearer(digits):
+    """Two levels lose much; training the converted network through its spikes wins some back."""
+    snn, source = converted(digits, "levels: 2"), load_model()
+    x = digits.calibration[:128]
+    with torch.no_grad():
+        wanted = source(x).softmax(-1)
+    start = [p.detach().clone() for p in snn.parameters()]
+    twin = copy.deepcopy(snn)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=1e-3)
+
+    def outcome():
+        with torch.no_grad():
+            y = twin.simulate(x, time_steps=2)[-1]
+        loss = nn.functional.cross_entropy(y, wanted).item()
+        return loss, (y.argmax(-1) == wanted.argmax(-1)).float().mean().item()
+
+    before = outcome()
+    for _ in range(12):
+        y = twin.simulate(x, time_steps=2)[-1]
+        loss = nn.functional.cross_entropy(y, wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    after = outcome()
+    assert after[0] < 0.8 * before[0]
+    assert after[1] > before[1]
+    assert all(torch.equal(p, q) for p, q in zip(snn.parameters(), start, strict=True))
+
+
+def test_neurons_carry_state_in_the_run_alone():
+    neuron, clock = MultiThreshold(1.0), Clock(1, total=2)
+    neuron.track(torch.ones(2, 3), clock, "here", 0)
+    assert set(clock.state) == {"here.R"}

@@ -1,0 +1,253 @@
+"""Neurons: their spikes, their sums, their forms, their state."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from snnconvert.errors import InputError, StateError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.neurons import (
+    LIF,
+    NEURONS,
+    STBIF,
+    IntegrateAndFire,
+    MultiThreshold,
+    SigmaDelta,
+)
+
+Q = torch.tensor([0.2, 0.5, 1.0, 0.7, 0.3], dtype=torch.float64)
+MADE = {
+    "multi": lambda: MultiThreshold(1.3, levels=6),
+    "multi inverse": lambda: MultiThreshold(1.3, levels=4, gain="inverse_time"),
+    "multi halving": lambda: MultiThreshold(1.3, levels=3, gain="halving"),
+    "multi channel": lambda: MultiThreshold(Q, levels=6, axis=-1),
+    "multi bounds": lambda: MultiThreshold(0.9, levels=6, bounds=(0.0, 1.0)),
+    "multi rest": lambda: MultiThreshold(1.3, levels=6, rest=Q - 0.4, axis=2),
+    "if": lambda: IntegrateAndFire(0.4),
+    "if half": lambda: IntegrateAndFire(Q, start="half", axis=2),
+    "if hard": lambda: IntegrateAndFire(0.4, reset="hard"),
+    "st-bif": lambda: STBIF(0.25, low=-4, high=3),
+    "st-bif channel": lambda: STBIF(Q, low=0, high=7, axis=2),
+    "sigma-delta": lambda: SigmaDelta(0.05),
+    "sigma-delta bounds": lambda: SigmaDelta(0.3, bounds=(0.0, 1.0)),
+    "lif": lambda: LIF(0.4, tau=3.0),
+    "lif hard": lambda: LIF(Q, tau=2.0, reset="hard", axis=2),
+}
+
+
+@pytest.fixture(params=MADE, name="neuron")
+def _neuron(request):
+    return MADE[request.param]().double()
+
+
+@pytest.fixture(name="x_seq")
+def _x_seq():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(9, 4, 3, 5, generator=generator, dtype=torch.float64)
+
+
+def resting(neuron, like):
+    found = neuron.resting(like)
+    return torch.zeros_like(like) if found is None else found.expand_as(like)
+
+
+def test_spikes_add_up_to_the_reconstruction(neuron, x_seq):
+    spikes = neuron(x_seq)
+    followed = neuron.cumulative(x_seq.cumsum(0))
+    assert spikes.abs().sum() > 0
+    total = resting(neuron, x_seq[0]) + spikes.cumsum(0)
+    torch.testing.assert_close(total, followed, rtol=0, atol=1e-12)
+
+
+def test_steps_are_the_sequence(neuron, x_seq):
+    steps = torch.stack([neuron.step(x) for x in x_seq])
+    torch.testing.assert_close(steps, neuron(x_seq), rtol=0, atol=1e-12)
+    neuron.reset()
+    torch.testing.assert_close(neuron.step(x_seq[0]), steps[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("sizes", [(9,), (1,) * 9, (4, 5), (1, 8)])
+def test_chunks_of_a_folded_run_are_the_sequence(neuron, x_seq, sizes):
+    drive = x_seq.cumsum(0)
+    clock, found = Clock(1, total=9), []
+    for chunk in drive.split(sizes):
+        clock.steps = len(chunk)
+        folded = neuron.track(chunk.flatten(0, 1), clock, "site", 0)
+        found.append(folded.unflatten(0, (len(chunk), -1)))
+        clock.start += len(chunk)
+    assert torch.equal(torch.cat(found), neuron.cumulative(drive))
+
+
+def test_time_may_be_folded_into_another_dimension():
+    neuron = MultiThreshold(0.8, levels=5)
+    drive = torch.randn(6, 4, 3).cumsum(0)
+    tokens_first = drive.movedim(0, 1).transpose(0, 1)  # [T, B, L]
+    folded = tokens_first.permute(2, 0, 1).flatten(1, 2)  # [L, T * B]
+    found = neuron.track(folded, Clock(6, total=6), "site", 1)
+    expected = neuron.cumulative(tokens_first)
+    assert torch.equal(found.unflatten(1, (6, -1)).permute(1, 2, 0), expected)
+
+
+def test_spikes_are_of_the_alphabet(x_seq):
+    for made in ("multi", "multi channel", "st-bif", "st-bif channel", "if", "if half"):
+        neuron = MADE[made]().double()
+        top = neuron.v_threshold
+        sizes = (neuron(x_seq) / top).abs()
+        allowed = torch.tensor([0.0, *(2.0**-k for k in range(neuron.levels))])
+        distance = (sizes.unsqueeze(-1) - allowed).abs().amin(-1)
+        assert distance.max() < 1e-9, made
+        if not neuron.signed:
+            assert neuron(x_seq).min() >= 0
+
+
+@pytest.mark.parametrize("made", ["multi bounds", "sigma-delta bounds", "st-bif", "st-bif channel"])
+def test_sums_stay_in_their_bounds(made):
+    neuron = MADE[made]().double()
+    drive = 4 * torch.randn(40, 7, 3, 5, dtype=torch.float64)
+    followed = neuron.cumulative(drive)
+    low, high = neuron.bounds
+    if made.startswith("st-bif"):
+        low, high = neuron.low * neuron.v_threshold, neuron.high * neuron.v_threshold
+    assert bool((followed >= low).all()) and bool((followed <= high).all())
+    near = 0.31 if made.startswith("sigma") else 0.03
+    assert bool((followed >= high - near).any()) and bool((followed <= low + near).any())
+
+
+def test_st_bif_is_its_quantiser_at_equilibrium():
+    neuron = STBIF(0.25, low=-4, high=3).double()
+    x = 1.5 * torch.randn(300, dtype=torch.float64).unsqueeze(0)
+    quantised = 0.25 * torch.clip(torch.round(x / 0.25), -4, 3)
+    up = torch.cat([3 * x.expand(10, 1, 300), x.expand(20, 1, 300)])
+    for drive in (x.expand(12, 1, 300), up):
+        torch.testing.assert_close(neuron.cumulative(drive)[-1], quantised, rtol=0, atol=1e-12)
+    assert not torch.equal(neuron.cumulative(x.expand(2, 1, 300))[-1], quantised)
+
+
+def test_a_ladder_divides_the_residual_by_three():
+    neuron = MultiThreshold(1.0, levels=12).double()
+    x = torch.rand(1, 2000, dtype=torch.float64) * 2 - 1
+    followed = neuron.cumulative(x.expand(8, 1, 2000))
+    residual, floor = (x - followed).abs(), 2.0**-12 * 1.5
+    for t in range(1, 8):
+        assert bool((residual[t] <= torch.clamp(residual[t - 1] / 3, min=floor) + 1e-12).all())
+    assert residual[-1].max() <= floor
+
+
+def test_inverse_time_has_no_floor():
+    x = torch.rand(1, 2000, dtype=torch.float64)
+    errors = {}
+    for gain in ("constant", "inverse_time"):
+        neuron = MultiThreshold(1.0, levels=4, gain=gain).double()
+        errors[gain] = (x - neuron.cumulative(x.expand(64, 1, 2000))[-1]).abs().max()
+    assert errors["inverse_time"] < errors["constant"] / 20
+
+
+def test_integrate_and_fire_codes_a_current_by_its_rate():
+    current = torch.linspace(-1, 1, 101, dtype=torch.float64).unsqueeze(0)
+    ramp = torch.arange(1, 33).reshape(-1, 1, 1) * current / 32
+    down = IntegrateAndFire(1 / 32).double().cumulative(ramp)[-1]
+    near = IntegrateAndFire(1 / 32, start="half").double().cumulative(ramp)[-1]
+    relu = current.clamp_min(0)
+    assert (down - relu).abs().max() <= 1 / 32 + 1e-9
+    assert (near - relu).abs().max() <= 1 / 64 + 1e-9
+    hard = IntegrateAndFire(0.3, reset="hard").double().cumulative(8 * ramp)[-1]
+    soft = IntegrateAndFire(0.3).double().cumulative(8 * ramp)[-1]
+    assert hard.sum() < soft.sum()
+
+
+def test_sigma_delta_is_within_half_a_step():
+    neuron = SigmaDelta(0.1).double()
+    drive = torch.randn(20, 50, 3, dtype=torch.float64).cumsum(0)
+    assert (neuron.cumulative(drive) - drive).abs().max() <= 0.05 + 1e-12
+
+
+def test_lif_is_its_equation():
+    x_seq = torch.rand(12, 5, 2, dtype=torch.float64)
+    for reset in ("soft", "hard"):
+        v, expected = torch.zeros(5, 2, dtype=torch.float64), []
+        for x in x_seq:
+            v = v * (1 - 1 / 3.0) + x
+            s = (v >= 0.75).double() * 0.75
+            v = torch.where(s > 0, v - s if reset == "soft" else torch.zeros_like(v), v)
+            expected.append(s)
+        found = LIF(0.75, tau=3.0, reset=reset).double()(x_seq)
+        torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-12)
+        assert found.sum() > 0
+
+
+def test_spikes_through_maps_and_products_are_the_map_of_their_sums(neuron, x_seq):
+    """The increment form: spikes through every operator, the bias once, the product rule."""
+    linear = nn.Linear(5, 6).double()
+    spikes, start = neuron(x_seq), resting(neuron, x_seq[0])
+    followed = neuron.cumulative(x_seq.cumsum(0))
+    total = linear(start)
+    previous, product = start, start @ start.mT
+    for t, s in enumerate(spikes):
+        total = total + s @ linear.weight.T
+        now = previous + s
+        product = product + s @ now.mT + previous @ s.mT
+        previous = now
+        for found, expected in (
+            (total, linear(followed[t])),
+            (product, followed[t] @ followed[t].mT),
+        ):
+            scale = expected.abs().max().clamp_min(1.0)
+            assert (found - expected).abs().max() <= 1e-9 * scale
+
+
+def test_state_does_not_change_its_shape(neuron):
+    neuron.step(torch.randn(4, 3, 5, dtype=torch.float64))
+    with pytest.raises(StateError, match="reset"):
+        neuron.step(torch.randn(2, 3, 5, dtype=torch.float64))
+    neuron.reset()
+    neuron.step(torch.randn(2, 3, 5, dtype=torch.float64))
+
+
+def test_state_is_copied_and_not_saved(neuron, x_seq):
+    neuron.step(x_seq[0])
+    copies = copy.deepcopy(neuron), pickle.loads(pickle.dumps(neuron))
+    expected = neuron.step(x_seq[1])
+    assert all(torch.equal(c.step(x_seq[1]), expected) for c in copies)
+    assert set(neuron.state_dict()) == {"v_threshold", "rest"}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_types_are_followed_in_float32(dtype):
+    neuron = MultiThreshold(1.0, levels=6)
+    x = torch.rand(1, 100).to(dtype)
+    found = neuron(torch.cat([x, torch.zeros(5, 100, dtype=dtype)]).unsqueeze(1))
+    assert found.dtype is dtype
+    assert (found.float().sum(0) - x.float()).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: MultiThreshold(0.0), "above 0"),
+        (lambda: MultiThreshold(float("nan")), "finite"),
+        (lambda: MultiThreshold(torch.ones(3)), "axis"),
+        (lambda: MultiThreshold(torch.ones(3), axis=0), "batch"),
+        (lambda: MultiThreshold(levels=0), "levels"),
+        (lambda: MultiThreshold(gain="linear"), "constant, inverse_time, halving"),
+        (lambda: MultiThreshold(bounds=(0.5, 1.0)), "bounds"),
+        (lambda: MultiThreshold(rest=torch.ones(3)), "rest"),
+        (lambda: STBIF(low=1), "low"),
+        (lambda: LIF(tau=0.0), "tau"),
+        (lambda: LIF(reset="none"), "soft, hard"),
+        (lambda: IntegrateAndFire(start="full"), "zero, half"),
+        (lambda: MultiThreshold(surrogate="step"), "atan"),
+        (lambda: MultiThreshold()(torch.randn(3)), "time first"),
+        (lambda: MultiThreshold(torch.ones(3), axis=1)(torch.randn(2, 4, 5)), "3 features"),
+        (lambda: MultiThreshold().step(torch.ones(2, dtype=torch.int64)), "floating"),
+    ],
+)
+def test_what_does_not_fit_is_told(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def test_every_neuron_has_a_name_in_rule_files():
+    assert {type(MADE[m]()) for m in MADE} == set(NEURONS.values())
