@@ -24,6 +24,7 @@ from snnconvert.cli.options import (
 )
 from snnconvert.cli.outputs import check_output, check_report
 from snnconvert.cli.silence import silence
+from snnconvert.converter.calibration_file import load_calibration, save_calibration
 from snnconvert.converter.convert import convert_source
 from snnconvert.converter.converted import ConvertedModule
 from snnconvert.converter.equivalence import TOLERANCES
@@ -31,6 +32,7 @@ from snnconvert.converter.report import write_report
 from snnconvert.errors import InputError
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.rules.schema import MAX_TIME_STEPS
+from snnconvert.sources.inputs import batches_of
 from snnconvert.sources.source import Source
 
 DTYPES: Mapping[str, torch.dtype] = {str(d).removeprefix("torch."): d for d in TOLERANCES}
@@ -92,6 +94,20 @@ def parser() -> argparse.ArgumentParser:
         choices=DTYPES,
         help="of the verification (default: float64; the source's own where BatchNorm is folded)",
     )
+    made.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="inputs that thresholds of neurons are found from: a .pt, .npy or .safetensors file "
+        "of tensors, samples first (default: the model's own, or its example inputs)",
+    )
+    made.add_argument("--calibration-in", metavar="F", help="take thresholds from a file instead")
+    made.add_argument("--calibration-out", metavar="F", help="write thresholds to F.safetensors")
+    made.add_argument(
+        "--data",
+        metavar="FILE",
+        help="held-out inputs to run a spiking network on, as --calibration; a tensor named "
+        "'labels' holds the right answers",
+    )
     made.add_argument("--strict", action="store_true", help="a rule that takes nothing is an error")
     made.add_argument(
         "--quiet", action="store_true", help="print nothing unless it is not equivalent"
@@ -106,6 +122,9 @@ def run(options: argparse.Namespace) -> int:
     """Convert one model, as the options of `parser` say."""
     out = check_output("--out", options.out, options.force)
     report_path = check_report(options.report, options.force)
+    thresholds = check_output("--calibration-out", options.calibration_out, options.force)
+    if options.calibration and options.calibration_in:
+        parser().error("--calibration and --calibration-in exclude each other")
     if options.no_verify and report_path is not None:
         parser().error("--report needs the verification that --no-verify leaves out")
     if out is not None and out == report_path:
@@ -116,6 +135,8 @@ def run(options: argparse.Namespace) -> int:
     snn = _convert(options, rules)
     if out is not None:
         snn.save(out)
+    if thresholds is not None:
+        save_calibration(snn.conversion.calibration, thresholds)
     if snn.report is not None and report_path is not None:
         write_report(snn.report, report_path)
     if not options.quiet:
@@ -130,6 +151,10 @@ def run(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace, rules: RuleSet) -> ConvertedModule:
     with silence(options.debug):
         source = model_request(options).load()
+        if options.calibration:
+            source = replace(source, calibration=batches_of(options.calibration)[0])
+        elif options.calibration_in:
+            source = replace(source, calibration=load_calibration(options.calibration_in))
         return convert_source(
             source,
             rules,
@@ -144,6 +169,8 @@ def _verification(options: argparse.Namespace, source: Source) -> dict[str, Any]
         "dtype": DTYPES[options.dtype] if options.dtype else None,
         "tolerance": options.tolerance,
     }
+    if options.data:
+        arguments["data"], arguments["labels"] = batches_of(options.data)
     if options.time_steps is not None:
         arguments["time_steps"] = max(2, options.time_steps)
     if options.input and not isinstance(source.model, nn.Module):

@@ -197,7 +197,9 @@ def leaves_of(traced: TracedModel, batch: Any, index: int) -> list[Any]:
 def as_inputs(traced: TracedModel, batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return a batch of a data loader as positional and keyword inputs of the source."""
     if isinstance(batch, Mapping):
-        known = {name for name in _example(traced)[1]}
+        known = _example(traced)[1].keys()
+        if not known and len(batch) == 1:  # one tensor of a file is the input, whatever its name
+            return tuple(batch.values()), {}
         return (), {name: x for name, x in batch.items() if name in known or not known}
     if isinstance(batch, Tensor):
         return (batch,), {}

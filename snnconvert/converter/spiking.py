@@ -30,7 +30,7 @@ from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Direct, encoding_named
 from snnconvert.ops.homogeneity import is_homogeneous
 from snnconvert.ops.kinds import kind_of, operator_name
-from snnconvert.ops.neurons import Tracker
+from snnconvert.ops.neurons import SigmaDelta, Tracker
 from snnconvert.rules import ACTIONS, SPIKING_ACTIONS
 
 _MOST_SIZES = 4096  # of distinct spikes, per site
@@ -172,6 +172,13 @@ class _Measurement:
         name = node.meta.get(SOURCE)
         return name if name in self.places else None
 
+    def is_graded(self, node: fx.Node) -> bool:
+        """Tell whether a value is spikes that may have any size."""
+        if is_neuron(node):
+            neuron: Any = node.args[0]
+            return isinstance(self.snn.tree.get_submodule(str(neuron.target)), SigmaDelta)
+        return is_spike_coded(node) and any(map(self.is_graded, node.all_input_nodes))
+
     def report(self, samples: int) -> SpikingReport:
         sites = [self._site(path) for path in self.sites]
         spikes = torch.tensor([a.spikes for _, a in self.sites.values()], dtype=torch.float64)
@@ -195,6 +202,7 @@ class _Measurement:
                 self.macs["source"] / samples,
                 self.macs["spiking"] / samples,
                 self.macs["additions"] / samples,
+                self.macs["graded"] / samples,
                 self.macs["analog"] / samples,
             ),
         )
@@ -279,6 +287,7 @@ class _Step(fx.Interpreter):
                 of.macs["spiking"] += macs
         for operand in dict.fromkeys(own):
             kind = "additions" if is_spike_coded(operand) else "analog"
+            kind = "graded" if of.is_graded(operand) else kind
             events = self._events(operand).to(values[operand].dtype)
             of.macs[kind] += reached(node, values, {operand: events})
         self.now.update({operand: values[operand] for operand in own})

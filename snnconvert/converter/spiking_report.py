@@ -91,12 +91,14 @@ class Work:
         source_macs: multiply-accumulates of the source.
         spiking_macs: those of them whose operands are all spikes in the conversion.
         synaptic_operations: additions that spikes caused, over all steps; counted from the events.
+        graded_operations: the same of graded spikes, each a multiplication.
         analog_macs: multiply-accumulates that changes of values that are not spikes caused.
     """
 
     source_macs: float
     spiking_macs: float
     synaptic_operations: float
+    graded_operations: float
     analog_macs: float
 
     @property
@@ -106,12 +108,12 @@ class Work:
 
     def energy(self) -> Mapping[str, float]:
         """Return energies per sample in microjoules, without memory traffic."""
+        sums, products = self.synaptic_operations, self.graded_operations + self.analog_macs
         return {
             "source fp32": self.source_macs * MAC_PJ * 1e-6,
-            "spiking fp32": (self.synaptic_operations * AC_PJ + self.analog_macs * MAC_PJ) * 1e-6,
+            "spiking fp32": (sums * AC_PJ + products * MAC_PJ) * 1e-6,
             "source int8": self.source_macs * INT8_MAC_PJ * 1e-6,
-            "spiking int8": (self.synaptic_operations * INT8_AC_PJ + self.analog_macs * INT8_MAC_PJ)
-            * 1e-6,
+            "spiking int8": (sums * INT8_AC_PJ + products * INT8_MAC_PJ) * 1e-6,
         }
 
 
@@ -231,13 +233,14 @@ class SpikingReport:
     def sentences(self) -> list[str]:
         """Return what the tables come to."""
         energy, work = self.work.energy(), self.work
+        graded = f"and {work.graded_operations:.3g} graded ones " if work.graded_operations else ""
         agree = self.steps_to_agree
         diverged = self.first_divergence
         said = [
             f"{self.samples} samples; spikes per neuron and step: {self.rate:.3f}",
             f"{work.spiking_share:.1%} of the multiply-accumulate work has spikes for all its "
-            f"operands; {work.synaptic_operations:.3g} synaptic operations per sample against "
-            f"{work.source_macs:.3g} multiply-accumulates",
+            f"operands; {work.synaptic_operations:.3g} synaptic operations "
+            f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             "energy per sample in uJ, memory traffic not counted: "
             + ", ".join(f"{name} {value:.3g}" for name, value in energy.items())
             + f" (45 nm: MAC {MAC_PJ} pJ, addition {AC_PJ} pJ; int8 {INT8_MAC_PJ} and "

@@ -51,6 +51,41 @@ def parse_input(text: str, seed: int = 0) -> Inputs:
     return _arranged(_read(path), path)
 
 
+BATCH = 32
+LABELS = "labels"
+
+
+def batches_of(text: str) -> tuple[list[Any], Tensor | None]:
+    """Batches of 32 inputs from a file of tensors, and its labels where it has any.
+
+    Arguments:
+        text: a ``.pt``, ``.npy`` or ``.safetensors`` file with a tensor, a sequence of tensors
+            (positional inputs) or a mapping to tensors (keyword inputs, and ``labels``), samples
+            first; shapes as in `parse_input` are drawn at random.
+
+    Raises:
+        InputError: it cannot be read, or its tensors hold different numbers of samples.
+    """
+    args, kwargs = parse_input(text)
+    labels = kwargs.pop(LABELS, None)
+    # A file of one tensor and labels: the tensor is the one positional input, whatever its name.
+    if labels is not None and len(kwargs) == 1 and not args:
+        args, kwargs = tuple(kwargs.values()), {}
+    sizes = {len(x) for x in (*args, *kwargs.values(), *([] if labels is None else [labels]))}
+    if len(sizes) != 1:
+        raise InputError(
+            f"{shown(text)}: its tensors hold {sorted(sizes)} samples; give as many of each"
+        )
+    starts = range(0, sizes.pop(), BATCH)
+    batches: list[Any] = [
+        {name: x[n : n + BATCH] for name, x in kwargs.items()}
+        if kwargs
+        else tuple(x[n : n + BATCH] for x in args)
+        for n in starts
+    ]
+    return batches, labels
+
+
 def _drawn(match: re.Match[str], generator: torch.Generator) -> Tensor:
     shape = [int(number) for number in re.split(r"\s*[,xX]\s*", match[2])]
     count = math.prod(shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ class Source:
         args: positional example inputs.
         kwargs: keyword example inputs; what is not a tensor is a constant of the trace.
         note: what a reader of the report should know, e.g. ``"random weights"``.
-        calibration: batches of inputs to find thresholds from, where the source has some.
+        calibration: batches of inputs to find thresholds from, or thresholds that were found.
     """
 
     name: str
@@ -29,4 +29,4 @@ class Source:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
-    calibration: Iterable[Any] | None = None
+    calibration: Any = None

@@ -253,6 +253,13 @@ def test_operations_are_counted_from_events(net):
     assert work.source_macs == pytest.approx(6 * 6 * 9 * 4 + 2 * 2 * 9 * 2 * 4 + 16 * 3)
 
 
+def test_graded_spikes_are_multiplications(digits):
+    snn = converted(digits, TYPES["sigma_delta"])
+    work = measure_spiking(snn, [digits.images[:4]]).work
+    assert work.synaptic_operations == 0 < work.graded_operations
+    assert work.energy()["spiking fp32"] == pytest.approx(4.6e-6 * work.graded_operations)
+
+
 def test_an_integrate_and_fire_neuron_needs_a_drive_of_one_sign(net):
     rules = parse_rules(SPIKES % "type: integrate_and_fire")
     with pytest.raises(CalibrationError, match="no negative spikes"):

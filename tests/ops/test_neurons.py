@@ -1,6 +1,7 @@
 """Neurons: their spikes, their sums, their forms, their state."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -16,6 +17,8 @@ from snnconvert.ops.neurons import (
     IntegrateAndFire,
     MultiThreshold,
     SigmaDelta,
+    Tracker,
+    tracker,
 )
 
 Q = torch.tensor([0.2, 0.5, 1.0, 0.7, 0.3], dtype=torch.float64)
@@ -251,3 +254,127 @@ def test_what_does_not_fit_is_told(make, words):
 
 def test_every_neuron_has_a_name_in_rule_files():
     assert {type(MADE[m]()) for m in MADE} == set(NEURONS.values())
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("levels", [1, 2, 7])
+@pytest.mark.parametrize("fire_at", [0.5, 0.75, 1.0])
+def test_a_tracker_is_its_equation(signed, levels, fire_at):
+    neuron = Tracker(0.6, levels=levels, signed=signed, fire_at=fire_at, gain="inverse_time")
+    drive = torch.randn(6, 7, 4, generator=torch.Generator().manual_seed(3)).double().cumsum(0)
+    expected = torch.zeros_like(drive)
+    for index in torch.cartesian_prod(torch.arange(7), torch.arange(4)).tolist():
+        total = 0.0
+        for t in range(6):
+            residual = float(drive[t][tuple(index)]) - total
+            top = float(neuron.v_threshold) / (t + 1)
+            fired = [top * 2.0**-k for k in range(levels) if abs(residual) >= fire_at * top / 2**k]
+            if fired and (signed or residual > 0):
+                total += math.copysign(fired[0], residual)
+            expected[t][tuple(index)] = total
+    assert expected.abs().sum() > 0
+    torch.testing.assert_close(neuron.cumulative(drive), expected, rtol=0, atol=1e-9)
+
+
+def test_values_do_not_depend_on_how_the_batch_is_cut(neuron, x_seq, monkeypatch):
+    whole = neuron.cumulative(x_seq)
+    monkeypatch.setattr(tracker, "_BLOCK", 7)
+    clock = Clock(5, total=9)
+    parts = [neuron.track(x_seq[:5].flatten(0, 1), clock, "site", 0).unflatten(0, (5, -1))]
+    clock.steps, clock.start = 4, 5
+    parts.append(neuron.track(x_seq[5:].flatten(0, 1), clock, "site", 0).unflatten(0, (4, -1)))
+    assert torch.equal(torch.cat(parts), whole)
+    assert neuron.cumulative(x_seq[:, :0]).shape == (9, 0, 3, 5)
+
+
+def test_a_drive_may_have_any_strides(neuron, x_seq):
+    strided = x_seq.transpose(1, 2).contiguous().transpose(1, 2)
+    assert not strided.is_contiguous()
+    assert torch.equal(neuron.cumulative(strided), neuron.cumulative(x_seq))
+
+
+@pytest.mark.parametrize("gain", ["inverse_time", "halving"])
+def test_the_floor_falls_with_the_gain(gain):
+    neuron = MultiThreshold(1.0, levels=4, gain=gain).double()
+    x = torch.linspace(-1, 1, 1001, dtype=torch.float64)
+    residual = (x - neuron.cumulative(x.expand(12, 1, 1001))).abs().amax((1, 2))
+    for t in range(4, 12):
+        smallest = 2.0**-3 * (1 / (t + 1) if gain == "inverse_time" else 2.0**-t)
+        assert smallest / 4 < residual[t] <= 0.75 * smallest + 1e-12
+
+
+def test_half_a_step_is_answered_once():
+    """One spike up and one down for ever would be no equilibrium."""
+    x = torch.tensor([0.5, 1.5, -0.5, -1.5, 2.5])
+    for first in (0.0, 3.0, -3.0):
+        drive = torch.cat([torch.full((4, 1, 5), first), x.expand(8, 1, 5)])
+        followed = STBIF(1.0, low=-8, high=8).cumulative(drive)
+        assert torch.equal(followed[-1], torch.floor(x + 0.5).unsqueeze(0))
+        assert torch.equal(followed[-1], followed[-2])
+
+
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+def test_integrate_and_fire_stops_at_its_bound(reset):
+    neuron = IntegrateAndFire(0.4, reset=reset, bounds=(None, 1.0)).double()
+    followed = neuron.cumulative(torch.linspace(0, 9, 20).double().reshape(-1, 1, 1)).flatten()
+    assert followed.max().item() == pytest.approx(0.8) == followed[-1].item()
+    assert "bounds" in repr(neuron)
+
+
+def test_hard_reset_loses_what_was_above_the_threshold():
+    increments = torch.tensor([1.5, 0.75, 0.5]).reshape(-1, 1, 1)
+    assert IntegrateAndFire(1.0)(increments).flatten().tolist() == [1.0, 1.0, 0.0]
+    assert IntegrateAndFire(1.0, reset="hard")(increments).flatten().tolist() == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_type_steps_are_the_sequence(neuron, x_seq, dtype):
+    x_seq = x_seq.to(dtype)
+    found = neuron(x_seq)
+    assert found.dtype is dtype and found.abs().sum() > 0
+    assert torch.equal(torch.stack([neuron.step(x) for x in x_seq]), found)
+
+
+def test_state_follows_the_module(neuron, x_seq):
+    expected = neuron(x_seq)
+    for move, dtype in ((neuron.to, torch.float64), (neuron.to, torch.float32)):
+        neuron.reset()
+        neuron.step(x_seq[0].to(neuron.v_threshold.dtype))
+        move(dtype)
+        found = neuron.step(x_seq[1].to(dtype))
+        assert found.dtype is dtype
+        torch.testing.assert_close(found.double(), expected[1], rtol=0, atol=1e-6)
+    neuron.half()
+    assert neuron.step(x_seq[2].half()).dtype is torch.float16
+    with pytest.raises(StateError, match="float16"):
+        neuron.step(x_seq[3].float())
+
+
+def test_a_copy_of_a_state_with_history_has_none(neuron, x_seq):
+    neuron.step(x_seq[0].clone().requires_grad_())
+    twin = copy.deepcopy(neuron)
+    assert not twin.step(x_seq[1]).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: MultiThreshold(-1.0), "v_threshold must be finite and above 0"),
+        (lambda: MultiThreshold(float("inf")), "v_threshold must be finite"),
+        (lambda: MultiThreshold(torch.tensor([1.0, 0.0]), axis=1), "v_threshold"),
+        (lambda: MultiThreshold(levels=2.0), "levels must be a whole number >= 1"),
+        (lambda: MultiThreshold(bounds=(float("nan"), 1.0)), "bounds"),
+        (lambda: SigmaDelta(bounds=(0.0, 0.0)), "bounds"),
+        (lambda: STBIF(low=-1.5), "low and high must be whole numbers"),
+        (lambda: STBIF(low=0, high=0), "low <= 0 <= high, apart"),
+        (lambda: LIF(tau=float("nan")), "tau must be a finite number above 0"),
+        (lambda: IntegrateAndFire(reset="none"), "reset must be one of soft, hard"),
+        (lambda: SigmaDelta(surrogate="step"), "atan, sigmoid, erf, triangle"),
+        (lambda: SigmaDelta(torch.ones(3), axis=-2)(torch.randn(2, 3, 4)), "not the batch"),
+        (lambda: SigmaDelta(torch.ones(3), axis=2)(torch.randn(2, 4, 3)), "axis=2"),
+        (lambda: SigmaDelta(torch.ones(3), axis=1)(torch.randn(2, 4, 1)), "3 features"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_is_allowed(make, words):
+    with pytest.raises(InputError, match=words):
+        make()

@@ -14,8 +14,8 @@ from snnconvert.ops.surrogate import Surrogate
 class STBIF(Tracker):
     """A ternary neuron with a tracer: ``s_t`` in ``{-q, 0, +q}``, and the sum in bounds.
 
-    It fires where the residual is half a step or more (below 0: more); the tracer, the sum of its spikes, stays
-    within ``[low q, high q]``. At equilibrium it is the quantiser
+    It fires where the residual is half a step or more (below 0: more); the tracer, the sum of its
+    spikes, stays within ``[low q, high q]``. At equilibrium it is the quantiser
     ``R = q clip(round(A / q), low, high)``.
 
     Args:

@@ -1,0 +1,44 @@
+"""The command line with neurons: calibration, thresholds in a file, held-out data with labels."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from snnconvert.demos.digits_vit import load_digits
+
+MODEL = "demo:digits-vit"
+
+
+@pytest.fixture(autouse=True)
+def _files(run):
+    digits = load_digits()
+    save_file({"image": digits.calibration[:64]}, "train.safetensors")
+    save_file({"image": digits.images, "labels": digits.labels}, "test.safetensors")
+
+
+def test_calibrate_measure_and_write(run):
+    given = ("--rules", "spiking", "--time-steps", "4", "--calibration", "train.safetensors")
+    ran = run(
+        MODEL,
+        *given,
+        *("--data", "test.safetensors", "--calibration-out", "t.safetensors"),
+        *("--report", "r.json", "--tolerance", "1e-4"),
+    )
+    report = json.loads(Path("r.json").read_text())
+    assert ran.code == (0 if report["passed"] else 1)
+    assert report["spiking"]["samples"] == 64
+    assert report["spiking"]["steps"][3]["accuracy"] > 0.9
+    assert "synaptic operations" in ran.out and "accuracy of the source" in ran.out
+    again = run(MODEL, "--rules", "spiking", "--calibration-in", "t.safetensors", "--no-verify")
+    assert again.code == 0
+    both = run(MODEL, "--calibration", "a", "--calibration-in", "b")
+    assert both.code == 2 and "exclude" in both.err
+
+
+def test_bad_files_are_told(run):
+    for option in ("--calibration", "--calibration-in", "--data"):
+        ran = run(MODEL, "--rules", "spiking", option, "none.safetensors")
+        assert (ran.code, "Traceback" in ran.err) == (2, False)
+        assert "none.safetensors" in ran.err
