@@ -3,7 +3,7 @@
 ``ExportedProgram.run_decompositions`` does this for any graph, but traces it a second time, which
 costs more than the export itself (measured: 2.2 times it for resnet18). Most graphs need only what
 is done here on the graph: ``relu_`` of a fresh tensor is ``relu``. Where a write is seen through a
-view, the second trace is made.
+view, or a part of the model runs under ``torch.vmap``, the second trace is made.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from snnconvert.ops.kinds import operator_name
 _aten = torch.ops.aten
 _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 _IDENTITIES = ("detach", "detach_", "alias", "lift_fresh")
+_VMAP = "torch._functorch.predispatch"
 _CHECKS = ("_assert", "sym_constrain_range", "_check_is_size")
 
 
@@ -31,7 +32,7 @@ def make_functional(
     """Return the functional graph, the program that it is the graph of, and notes on both."""
     notes: list[str] = []
     graph_module = _unlifted(program)
-    if not _write_nothing(graph_module.graph):
+    if _has_vmap(graph_module.graph) or not _write_nothing(graph_module.graph):
         program = program.run_decompositions({})
         graph_module = _unlifted(program)
         notes += _drop_buffer_writes(graph_module.graph)
@@ -54,7 +55,7 @@ def _unlifted(program: ExportedProgram) -> fx.GraphModule:
         if node.op != "call_function":
             continue
         name = _name(node)
-        if (name in _DROPOUTS and not node.args[2]) or name in _IDENTITIES:
+        if (name.removesuffix("_") in _DROPOUTS and not node.args[2]) or name in _IDENTITIES:
             node.replace_all_uses_with(node.args[0])
             graph_module.graph.erase_node(node)
         elif name.startswith(_CHECKS):
@@ -92,6 +93,15 @@ def _inline(
             user.replace_all_uses_with(values[user.args[1]])
             graph_module.graph.erase_node(user)
     graph_module.graph.erase_node(node)
+
+
+def _has_vmap(graph: fx.Graph) -> bool:
+    """Tell whether a part of the graph runs under ``torch.vmap``.
+
+    Its nodes enter and leave a mode, and mean nothing one by one. A second trace runs through them
+    and records the operators on whole batches.
+    """
+    return any(getattr(node.target, "__module__", None) == _VMAP for node in graph.nodes)
 
 
 def _written(node: fx.Node) -> fx.Node | None:

@@ -70,6 +70,17 @@ class DeadDraw(nn.Module):
         return x + 1
 
 
+class Vmapped(nn.Module):
+    def forward(self, x):
+        mask = torch.vmap(lambda i: torch.vmap(lambda j: i >= j)(torch.arange(3)))(torch.arange(3))
+        return torch.vmap(lambda row: row.softmax(0) * row.sum())(x) @ mask.to(x.dtype)
+
+
+class DropsInPlace(nn.Module):
+    def forward(self, x):
+        return nn.functional.dropout(x * 2, 0.5, False, inplace=True)
+
+
 MODELS = [
     InPlace,
     ThroughView,
@@ -79,6 +90,8 @@ MODELS = [
     WritesBuffer,
     Regions,
     DeadDraw,
+    Vmapped,
+    DropsInPlace,
 ]
 
 
@@ -117,6 +130,17 @@ def test_no_second_trace_where_it_is_not_needed():
 def test_regions_and_checks_leave_no_trace():
     graph_module, _, _ = make_functional(traced(Regions().eval(), torch.randn(4, 3)))
     assert names(graph_module) == ["mul", "add"]
+
+
+def test_no_node_is_left_under_vmap():
+    graph_module, _, _ = make_functional(traced(Vmapped().eval(), torch.randn(4, 3)))
+    functions = [n.target for n in graph_module.graph.nodes if n.op == "call_function"]
+    assert all(isinstance(target, torch._ops.OpOverload) for target in functions), functions
+
+
+def test_dropout_in_place_is_dropped_too():
+    graph_module, _, _ = make_functional(traced(DropsInPlace().eval(), torch.randn(4, 3)))
+    assert names(graph_module) == ["mul"]
 
 
 def test_draws_that_nobody_reads_are_dropped():
