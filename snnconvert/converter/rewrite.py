@@ -265,7 +265,12 @@ class _Rewriter:
         return size
 
     def _output(self, node: fx.Node) -> None:
-        self.graph.output(fx.map_arg(node.args[0], self._accumulated))
+        # What is constant in time leaves the graph once; the converted module repeats it.
+        def value(given: fx.Node) -> fx.Node:
+            is_stream = self._domain(given) is Domain.STREAM
+            return self._accumulated(given) if is_stream else self._unfolded(given)
+
+        self.graph.output(fx.map_arg(node.args[0], value))
 
     def _keep_meta(self, new: fx.Node, node: fx.Node) -> None:
         new.meta = dict(node.meta)

@@ -66,6 +66,22 @@ def test_state_is_an_error_on_another_shape(cnn):
     cnn.step(torch.randn(3, 1, 8, 8))
 
 
+def test_a_held_input_that_is_returned_is_the_same_at_every_step():
+    class WithMask(nn.Module):
+        def forward(self, x, mask):
+            return x.relu() * mask, mask, ~mask, x.shape[0]
+
+    x, mask = torch.randn(2, 4), torch.rand(2, 4) > 0.5
+    snn = snnconvert.convert(WithMask().eval(), (x, mask))
+    assert snn.report.passed
+    assert not snn.conversion.step_by_step
+    y, held, inverse, batch = snn.simulate(x, mask, time_steps=3)
+    assert y.shape == (3, 2, 4)
+    assert torch.equal(held, mask.expand(3, 2, 4))
+    assert torch.equal(inverse, ~mask.expand(3, 2, 4))
+    assert batch == 2
+
+
 def test_a_held_input_may_not_change_between_steps(lm):
     snn, inputs = lm
     snn.step(**inputs)
