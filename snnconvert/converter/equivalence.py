@@ -20,7 +20,7 @@ from torch.export import ExportedProgram
 from snnconvert.converter.binding import bind_inputs
 from snnconvert.converter.comparison import has_spread, magnitude, relative_error
 from snnconvert.converter.converted import ConvertedModule, stacked
-from snnconvert.converter.dtypes import cast, cast_module
+from snnconvert.converter.dtypes import cast, cast_module, default_dtype, literal_dtypes
 from snnconvert.converter.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.reference import Reference, source_outputs
 from snnconvert.converter.report import EquivalenceReport, LeafError, describe_node, kind_rows
@@ -143,7 +143,8 @@ def verify(
             f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "
             "runs can be compared; pass what it draws as an input, or set verify=False"
         )
-    with torch.no_grad():
+    literals = literal_dtypes(floating_dtype(traced), dtype)
+    with torch.no_grad(), default_dtype(literals):
         twin = cast_module(without_neurons(copy.deepcopy(snn)), dtype)
         reference = Reference(snn.conversion, dtype)
         given = _input_leaves(snn, inputs, dtype)

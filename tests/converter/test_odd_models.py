@@ -72,6 +72,29 @@ MODELS = {
         module(lambda x: x * torch.linspace(0, 1, 7) + torch.arange(7, dtype=torch.float32) / 7),
         (torch.randn(3, 7),),
     ),
+    "literal tensors": (
+        WithWeight(
+            torch.randn(4, 4),
+            lambda x, w: (
+                F.linear(x, w) * torch.tensor(0.1, dtype=x.dtype)
+                + torch.tensor([0.1, 0.2, 0.3, 0.7])
+                + torch.tensor(0.3, dtype=torch.float64).to(x.dtype)
+            ),
+        ),
+        (torch.randn(3, 4),),
+    ),
+    "integers with numbers": (
+        module(lambda x: x * (torch.arange(4) + 1e-7).log() + torch.arange(4) / 3),
+        (torch.randn(3, 4),),
+    ),
+    "under vmap": (
+        module(torch.vmap(lambda row: row.softmax(0) * row.sum())),
+        (torch.randn(3, 4),),
+    ),
+    "dropout in place": (
+        nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5, inplace=True)),
+        (torch.randn(3, 4),),
+    ),
     "float mask with infinities": (
         module(lambda x, mask: (x + mask).softmax(-1)),
         (torch.randn(3, 4), CAUSAL[:3]),
