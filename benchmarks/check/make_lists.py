@@ -15,6 +15,12 @@ import timm
 import torch
 
 HERE = Path(__file__).parent
+SMALLER_INPUTS = {
+    "timm:deepseek_vit_412m": "2,3,112,112",
+    "timm:gemma4_vit_167m": "2,3,192,192",
+    "timm:qwen3_vit_88m": "2,3,112,112",
+}
+"""For models that take any size and whose own takes longer than ten minutes on one core."""
 
 
 def main() -> None:
@@ -24,13 +30,21 @@ def main() -> None:
         costs = {name: cost(name) for name in names if not name.startswith("test_")}
         known = {name: value for name, value in costs.items() if isinstance(value, float)}
         if known:
-            lines.append(f"  - timm:{min(known, key=lambda name: known[name])}  # {family}")
+            cheapest = f"timm:{min(known, key=lambda name: known[name])}"
+            lines += entry(cheapest, family)
         elif costs:
             reason = str(next(iter(costs.values()))).splitlines()[0]
             lines.append(f"  # {family}: no member can be created: {reason}")
     write("timm.yaml", lines)
     lines = ["# timm's own test models: small members of the main families; made by make_lists.py."]
     write("timm-fast.yaml", lines + [f"  - timm:{name}" for name in timm.list_models("test_*")])
+
+
+def entry(model: str, family: str) -> list[str]:
+    """Return the lines of one model of a list."""
+    if model not in SMALLER_INPUTS:
+        return [f"  - {model}  # {family}"]
+    return [f"  - model: {model}  # {family}", f"    input: {SMALLER_INPUTS[model]}"]
 
 
 def cost(name: str) -> float | str:
