@@ -378,3 +378,57 @@ def test_a_copy_of_a_state_with_history_has_none(neuron, x_seq):
 def test_what_is_wrong_is_named_with_what_is_allowed(make, words):
     with pytest.raises(InputError, match=words):
         make()
+
+
+def test_spikes_are_cut_to_a_level_at_a_bound():
+    """Drives that jump against bounds between the levels."""
+    generator = torch.Generator().manual_seed(4)
+    drive = 2 * torch.randn(12, 1, 4000, generator=generator, dtype=torch.float64)
+    neuron = MultiThreshold(1.0, levels=5, bounds=(-0.8, 1.3)).double()
+    spikes = torch.diff(neuron.cumulative(drive), dim=0, prepend=torch.zeros_like(drive[:1]))
+    allowed = torch.tensor([0.0, *(2.0**-k for k in range(5))], dtype=torch.float64)
+    assert (spikes.abs().unsqueeze(-1) - allowed).abs().amin(-1).max() < 1e-12
+    settled = neuron.cumulative(drive[:1].expand(12, 1, 4000))[-1]
+    # A level that does not fit is halved, never left out: only half the smallest is lost.
+    assert (settled - drive[0].clamp(-0.8, 1.3)).abs().max() <= 2.0**-4 + 1e-12
+
+
+@pytest.mark.parametrize("make", [MultiThreshold, STBIF])
+def test_rounding_leaves_no_bound_and_adds_no_spikes(make):
+    """In float32, sums of many thresholds end near a bound, not on it."""
+    q = torch.rand(500, generator=torch.Generator().manual_seed(5)) + 0.05
+    far = torch.tensor([50.0, -50.0]).reshape(2, 1, 1) * torch.ones(1, 1, 500)
+    drive = far.repeat_interleave(40, 0).repeat(2, 1, 1)
+    if make is STBIF:
+        neuron = STBIF(q, low=-11, high=13, axis=-1)
+        low, high = -11 * q, 13 * q
+    else:
+        neuron = MultiThreshold(q, levels=3, axis=-1, bounds=(-0.7, 0.9))
+        low, high = torch.tensor(-0.7), torch.tensor(0.9)
+    followed = neuron.cumulative(drive)
+    assert bool((followed >= low).all()) and bool((followed <= high).all())
+    spikes = torch.diff(followed, dim=0, prepend=torch.zeros_like(followed[:1]))
+    assert spikes[spikes != 0].abs().min() > 0.2 * q.min()
+    if make is STBIF:
+        assert bool(((spikes != 0).sum(0) == 13 + 24 + 24 + 24).all())
+
+
+def test_sigma_delta_comes_back_by_as_few_steps_as_it_can():
+    neuron = SigmaDelta(0.3, bounds=(-0.5, 1.0)).double()
+    drive = torch.tensor([2.0, 0.96, -2.0, -0.46, 0.31]).double().reshape(-1, 1, 1)
+    assert neuron.cumulative(drive).flatten().tolist() == pytest.approx([0.9, 0.9, -0.3, -0.3, 0.3])
+
+
+@pytest.mark.parametrize("make", [MultiThreshold, SigmaDelta])
+def test_a_sum_reaches_a_bound_in_spite_of_rounding(make):
+    q = torch.rand(500, generator=torch.Generator().manual_seed(6)) + 0.05
+    neuron = make(
+        q, axis=-1, bounds=(0.0, None), **({"levels": 3} if make is MultiThreshold else {})
+    )
+    there = 6 * torch.rand(20, 1, 500, generator=torch.Generator().manual_seed(7)) * q
+    followed = neuron.cumulative(torch.cat([there, torch.zeros(40, 1, 500)]))
+    assert followed[19].mean() > 0.1
+    assert followed[-1].max() < 1e-6
+    end = MultiThreshold(0.3, levels=1, bounds=(0.0, 0.9)), SigmaDelta(0.3, bounds=(0.0, 0.9))
+    for neuron in end:
+        assert neuron.cumulative(torch.full((9, 1, 1), 5.0))[-1].item() == pytest.approx(0.9)
