@@ -80,6 +80,11 @@ _RATE = _Allowed(
     lambda value: _is_number(value) and 0 < value <= 1,
     {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
 )
+_TAU = _Allowed(
+    "a number from 1 to 1000000",
+    lambda value: _is_number(value) and 1 <= value <= 1e6,
+    {"type": "number", "minimum": 1, "maximum": 1e6},
+)
 _ABOVE_ZERO = _Allowed(
     "a number above 0 and up to 1000000",
     lambda value: _is_number(value) and 0 < value <= 1e6,
@@ -140,7 +145,7 @@ class NeuronSpec(_Partial):
     start: Annotated[str | None, _one_of("zero", "half")] = Field(
         default=None, description="Potential at the start, in thresholds.", examples=["half"]
     )
-    tau: Annotated[float | None, _ABOVE_ZERO] = Field(
+    tau: Annotated[float | None, _TAU] = Field(
         default=None, description="Time constant in steps.", examples=[2.0]
     )
     rate: Annotated[float | None, _RATE] = Field(

@@ -30,6 +30,8 @@ class IntegrateAndFire(Tracker):
     Source: Rueckauer et al., Frontiers in Neuroscience 2017 (reset by subtraction).
     """
 
+    state_names = ("R", "spent")
+
     def __init__(
         self,
         v_threshold: float | Tensor = 1.0,
@@ -54,6 +56,12 @@ class IntegrateAndFire(Tracker):
     def target(self, drive: Tensor) -> Tensor:
         # A current that exceeds the bounds goes on; R stays within them.
         return drive
+
+    def _scan(
+        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
+    ) -> None:
+        scan = super()._scan if self.reset_mode == "soft" else self._scan_by_steps
+        scan(steps, state, threshold, start, out)
 
     def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
         if self.reset_mode == "soft":

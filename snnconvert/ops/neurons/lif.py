@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from snnconvert.errors import InputError
 from snnconvert.ops.neurons.integrate_and_fire import RESETS, checked_choice
 from snnconvert.ops.neurons.tracker import State, Tracker, checked_positive
 from snnconvert.ops.surrogate import Surrogate
@@ -26,6 +27,9 @@ class LIF(Tracker):
     Source: Gerstner et al., Neuronal Dynamics, 2014, chapter 1.3, in discrete time.
     """
 
+    state_names = ("R", "X", "v")
+    _scan = Tracker._scan_by_steps
+
     def __init__(
         self,
         v_threshold: float | Tensor = 1.0,
@@ -36,7 +40,9 @@ class LIF(Tracker):
         surrogate: str | Surrogate = "atan",
     ) -> None:
         super().__init__(v_threshold, signed=False, fire_at=1.0, axis=axis, surrogate=surrogate)
-        self.tau = max(1.0, checked_positive("LIF", "tau", tau))
+        if checked_positive("LIF", "tau", tau) < 1:
+            raise InputError(f"LIF: tau is at least 1 step, which forgets all, received {tau!r}")
+        self.tau = float(tau)
         self.reset_mode = checked_choice("LIF", "reset", reset, RESETS)
 
     def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:

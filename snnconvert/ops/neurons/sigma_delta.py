@@ -27,6 +27,8 @@ class SigmaDelta(Tracker):
     Asynchronous Pulse Sigma-Delta Modulation, IEEE TNNLS 2017.
     """
 
+    _scan = Tracker._scan_by_steps
+
     def __init__(
         self,
         v_threshold: float | Tensor = 1.0,
@@ -46,6 +48,10 @@ class SigmaDelta(Tracker):
         beyond = after - after.clamp(*self.bounds)
         # Back by whole steps, so that it stays a multiple of q.
         return spike - torch.sign(beyond) * torch.ceil(beyond.abs() / top - 1e-3) * top
+
+    def _nearest(self, change: Tensor, top: Tensor) -> Tensor:
+        # At a bound R is cut, and the spike with it.
+        return change if self.bounds != (None, None) else torch.round(change / top) * top
 
     def _shown_options(self) -> list[str]:
         return [f"bounds={self.bounds}"] if self.bounds != (None, None) else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from snnconvert.ops.surrogate import Surrogate
@@ -60,14 +59,20 @@ def ladder_spike(
         fire_at: share of a level at which it fires.
         signed: whether there are negative spikes.
     """
-    steps = residual * (1 / (top * fire_at))
+    with torch.no_grad():
+        return fire_ladder_(residual * (top * fire_at).reciprocal(), levels, signed) * top
+
+
+def fire_ladder_(x: Tensor, levels: int, signed: bool) -> Tensor:
+    """Round towards 0 to a level ``+-2^-k``, ``k < levels``, or 0, in place.
+
+    What is not a number does not become a spike that looks like one: it gives NaN or infinity.
+    """
+    lowest = -1.0 if signed else 0.0
     if levels == 1:
-        size = torch.ge(steps, 1.0, out=torch.empty_like(steps))
-        if signed:
-            size -= torch.lt(steps, -1.0, out=steps)
-        return size.mul_(top)
-    share = round_to_power_of_two_(steps).clamp_(-1.0 if signed else 0.0, 1.0)
-    return F.hardshrink(share, 0.75 * 2.0 ** (1 - levels)).mul_(top)
+        return x.mul_(0.5).add_(0.5).floor_().clamp_(lowest, 1.0)
+    round_to_power_of_two_(x.clamp_(lowest, 1.0))
+    return torch.hardshrink(x, 0.75 * 2.0 ** (1 - levels), out=x)
 
 
 class LadderSpike(torch.autograd.Function):

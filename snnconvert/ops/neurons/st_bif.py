@@ -6,16 +6,17 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.neurons.spike import where_greater
-from snnconvert.ops.neurons.tracker import Tracker
+from snnconvert.ops.neurons.scan import counter_scan_
+from snnconvert.ops.neurons.spike import Straight
+from snnconvert.ops.neurons.tracker import State, Tracker
 from snnconvert.ops.surrogate import Surrogate
 
 
 class STBIF(Tracker):
     """A ternary neuron with a tracer: ``s_t`` in ``{-q, 0, +q}``, and the sum in bounds.
 
-    It fires where the residual is half a step or more (below 0: more); the tracer, the sum of its
-    spikes, stays within ``[low q, high q]``. At equilibrium it is the quantiser
+    Its tracer, the sum of its spikes, goes one step at a time to the nearest multiple and stays
+    within ``[low q, high q]``. At equilibrium it is the quantiser
     ``R = q clip(round(A / q), low, high)``.
 
     Args:
@@ -48,15 +49,29 @@ class STBIF(Tracker):
     def target(self, drive: Tensor) -> Tensor:
         return drive
 
-    def _within(self, spike: Tensor, after: Tensor, top: Tensor) -> Tensor:
-        # The threshold may be other for each feature, and the bounds with it.
-        above = where_greater(after, (self.high + 0.5) * top)
-        below = where_greater(-after, (0.5 - self.low) * top)
-        return spike * (1 - above) * (1 - below)
+    def _scan(
+        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
+    ) -> None:
+        wide = steps.to(threshold.dtype)
+        into = out if out.dtype is wide.dtype else torch.empty_like(wide)
+        state["R"] = counter_scan_(wide, state.get("R"), threshold, self.low, self.high, into)
+        if into is not out:
+            out.copy_(into)
 
-    def _bounded(self, after: Tensor, top: Tensor) -> Tensor:
-        # Sums of steps are rounded; the bounds hold exactly.
-        return torch.minimum(torch.maximum(after, self.low * top), self.high * top)
+    def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
+        before = state.get("R")
+        spike = self.spike(drive if before is None else drive - before, threshold)
+        after = spike if before is None else before + spike
+        with torch.no_grad():
+            value = torch.empty_like(after)
+            counter_scan_(
+                drive.unsqueeze(0), before, threshold, self.low, self.high, value.unsqueeze(0)
+            )
+            # What the bounds hold back has no gradient.
+            fired = ((value - after).abs() < threshold / 2).to(value.dtype)
+        origin = spike * fired if before is None else before + spike * fired
+        state["R"] = Straight.apply(origin, value)
+        return state["R"]
 
     def _shown_options(self) -> list[str]:
         return [f"low={self.low}", f"high={self.high}"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from snnconvert.errors import InputError
+from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons.gains import check_gain, gain_at
+from snnconvert.ops.neurons.scan import DUST, ladder_scan_
 from snnconvert.ops.neurons.spike import LadderSpike, Straight, ladder_spike, where_greater
 from snnconvert.ops.sequence import (
     accumulate,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _BLOCK = 2**17  # values that are taken through all steps at once
-_DUST = 1e-3  # of a spike: what a sum of levels is off by rounding is far less
 
 State = dict[str, Tensor]
 """What a neuron carries between steps, by name; empty at rest."""
@@ -48,7 +48,8 @@ class Tracker(nn.Module):
     or to 0.
 
     Args:
-        v_threshold: largest level, in the unit of the activation: a number, or ``[C]``.
+        v_threshold: largest level, in the unit of the activation: a number, or ``[C]``; a
+            Parameter is shared and can be trained.
         rest: ``R_{-1}``, in the unit of the activation, a number or ``[C]``: what the drive is
             without news. It is a constant, which enters the operator behind the neuron once.
         levels: number of levels, each half of the one before.
@@ -76,6 +77,7 @@ class Tracker(nn.Module):
 
     v_threshold: Tensor
     rest: Tensor
+    state_names: ClassVar[tuple[str, ...]] = ("R",)
 
     def __init__(
         self,
@@ -94,13 +96,20 @@ class Tracker(nn.Module):
         where = type(self).__name__
         if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
             raise InputError(f"{where}: levels must be a whole number >= 1, received {levels!r}")
+        if not 0.5 <= fire_at <= 1:
+            # Below a half, a spike leaves a larger residual than it found.
+            raise InputError(f"{where}: fire_at must be from 0.5 to 1, received {fire_at!r}")
         low, high = bounds
         if not (low is None or low <= 0) or not (high is None or high >= 0) or low == high == 0:
             raise InputError(
                 f"{where}: bounds must have 0, where a neuron starts, between them, "
                 f"received {bounds}"
             )
-        self.register_buffer("v_threshold", _checked_threshold(where, v_threshold, axis))
+        threshold = _checked_threshold(where, v_threshold, axis)
+        if isinstance(v_threshold, nn.Parameter):
+            self.v_threshold = v_threshold
+        else:
+            self.register_buffer("v_threshold", threshold)
         self.register_buffer("rest", _checked_rest(where, rest, axis, self.v_threshold))
         self.levels, self.gain, self.signed = levels, check_gain(where, gain), signed
         self.bounds, self.fire_at, self.axis = bounds, fire_at, axis
@@ -114,9 +123,16 @@ class Tracker(nn.Module):
             drive: ``X_t`` of these steps, ``[T, B, ...]``.
             state: of the step before; replaced by that of the last step.
             start: index of the first step in the run.
+
+        Raises:
+            InputError: the drive is not ``[T, B, ...]`` in floating point, or does not fit.
+            StateError: the state is of other shape, dtype or device.
         """
+        check_increments(type(self).__name__, [drive])
+        check_time(type(self).__name__, [drive])
         time_steps, *shape = drive.shape
         dtype = accumulation_dtype(drive.dtype)
+        self._check_state(state, drive[0], dtype)
         # All dimensions but the threshold's are one: rows before it, and what is behind it.
         before, features, behind = self._folded(shape)
         steps = drive.reshape(time_steps, before, features, behind)
@@ -139,13 +155,48 @@ class Tracker(nn.Module):
             for first in range(0, max(1, before), size):
                 rows = slice(first, first + size)
                 end = {name: x[rows] for name, x in carried.items()}
-                for t in range(time_steps):
-                    x = steps[t, rows].to(dtype)
-                    followed[t, rows] = self._emit(x, end, threshold, start + t)
+                self._scan(steps[:, rows], end, threshold, start, followed[:, rows])
                 ends.append(end)
             carried = {name: torch.cat([end[name] for end in ends]) for name in ends[0]}
         state.update({name: x.reshape(shape) for name, x in carried.items()})
         return followed.reshape(drive.shape)
+
+    def _scan(
+        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
+    ) -> None:
+        """Take all steps of a block without gradient: write ``R`` to ``out``, replace the state."""
+        gains = [gain_at(self.gain, start + t) for t in range(len(steps))]
+        tops = {g: threshold * g for g in gains}
+        wide = steps.to(threshold.dtype)
+        into = out if out.dtype is wide.dtype else torch.empty_like(wide)
+        state["R"] = ladder_scan_(
+            wide,
+            state.get("R"),
+            [tops[g] for g in gains],
+            self.levels,
+            self.fire_at,
+            self.signed,
+            self.bounds,
+            into,
+        )
+        if into is not out:
+            out.copy_(into)
+
+    def _scan_by_steps(
+        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
+    ) -> None:
+        """`_scan` for neurons with a step of their own."""
+        for t, x in enumerate(steps.unbind(0)):
+            out[t] = self._emit(x.to(threshold.dtype), state, threshold, start + t)
+
+    def _check_state(self, state: State, step: Tensor, dtype: torch.dtype) -> None:
+        for name, x in state.items():
+            if (x.shape, x.dtype, x.device) != (step.shape, dtype, step.device):
+                raise StateError(
+                    f"{type(self).__name__}: '{name}' of earlier steps is {list(x.shape)} "
+                    f"{x.dtype} on {x.device}, this drive needs {list(step.shape)} {dtype} on "
+                    f"{step.device}; start a new run from an empty state"
+                )
 
     def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
         """Take one step: replace the state, return ``R_t``."""
@@ -165,11 +216,14 @@ class Tracker(nn.Module):
         """Return ``R_{-1}`` in a shape that broadcasts to one step's drive; None where it is 0."""
         if not bool(self.rest.any()):
             return None
-        rest = self.rest.to(drive.dtype)
-        if self.axis is None or rest.dim() == 0:
-            return rest
+        return self._along(self.rest, drive)
+
+    def _along(self, values: Tensor, drive: Tensor) -> Tensor:
+        values = values.to(drive.dtype)
+        if self.axis is None or values.dim() == 0:
+            return values
         axis = self.axis % drive.dim()
-        return rest.reshape([-1 if d == axis else 1 for d in range(drive.dim())])
+        return values.reshape([-1 if d == axis else 1 for d in range(drive.dim())])
 
     def target(self, drive: Tensor) -> Tensor:
         """Return ``A`` of a drive: the drive within the bounds."""
@@ -188,7 +242,7 @@ class Tracker(nn.Module):
         """Cut spikes that would leave the bounds. A spike that was rounded up goes past them by a
         part of itself; half of it does not, and the smallest level has no half."""
         size = spike.abs()
-        outside = where_greater((after - after.clamp(*self.bounds)).abs(), _DUST * size)
+        outside = where_greater((after - after.clamp(*self.bounds)).abs(), DUST * size)
         halves = where_greater(size, top * (1.5 * 2.0 ** (1 - self.levels)))
         return spike * (1 - outside * (1 - halves / 2))
 
@@ -212,7 +266,20 @@ class Tracker(nn.Module):
         followed = self.advance(drive, {}, 0)
         resting = self.resting(drive[0])
         first = followed[:1] if resting is None else subtract(followed[:1], resting)
-        return torch.cat([first, subtract(followed[1:], followed[:-1])]).to(x_seq.dtype)
+        changes = torch.cat([first, subtract(followed[1:], followed[:-1])])
+        spikes = [self._spike_of(x, t) for t, x in enumerate(changes.unbind(0))]
+        return torch.stack(spikes).to(x_seq.dtype)
+
+    def _spike_of(self, change: Tensor, t: int) -> Tensor:
+        """Return the spike that changed ``R``: a difference of sums is rounded, a spike is not."""
+        threshold = self._along(self.v_threshold.detach(), change)
+        exact = self._nearest(change.detach(), threshold * gain_at(self.gain, t))
+        spike: Tensor = Straight.apply(change, exact)
+        return spike
+
+    def _nearest(self, change: Tensor, top: Tensor) -> Tensor:
+        fire_at = 0.75 if self.levels > 1 else 0.5
+        return ladder_spike(change, top, self.levels, fire_at, self.signed)
 
     def cumulative(self, x_seq: Tensor) -> Tensor:
         """Return ``R_t`` of cumulative drives ``X_t``, ``[T, B, ...]``, from rest."""
@@ -224,12 +291,15 @@ class Tracker(nn.Module):
         check_increments(where, [x_t])
         totals = self._state.add([x_t], where)
         drive = totals[0].to(x_t.dtype).to(totals[0].dtype)
-        state: State = dict(self._state.output or {})
+        kept = self._state.output or {}
+        state: State = {name: x.to(totals[0].dtype) for name, x in kept.items()}
         before = state["R"] if "R" in state else self.resting(drive)
         followed = self.advance(drive.unsqueeze(0), state, self._steps)[0]
         self._state = StepState(totals, (x_t.dtype,), state)
+        spike = self._spike_of(
+            followed if before is None else subtract(followed, before), self._steps
+        )
         self._steps += 1
-        spike = followed if before is None else subtract(followed, before)
         return spike.to(x_t.dtype)
 
     def reset(self) -> None:
@@ -247,9 +317,9 @@ class Tracker(nn.Module):
         """
         prefix = f"{site}."
         state = {
-            key.removeprefix(prefix): value
-            for key, value in clock.state.items()
-            if key.startswith(prefix)
+            name: clock.state[prefix + name]
+            for name in self.state_names
+            if prefix + name in clock.state
         }
         if clock.steps == 1:
             followed = self.advance(x.unsqueeze(0), state, clock.start)[0]

@@ -1,0 +1,84 @@
+"""Scans without gradient: one block of values through all steps, in place.
+
+The values are those of the step-by-step form; here each operation writes into memory that is
+still in the cache, and nothing is allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from snnconvert.ops.neurons.spike import fire_ladder_
+
+DUST = 1e-3
+"""Of a spike: what a sum of levels is off by rounding is far less."""
+
+
+def ladder_scan_(
+    steps: Tensor,
+    before: Tensor | None,
+    tops: Sequence[Tensor],
+    levels: int,
+    fire_at: float,
+    signed: bool,
+    bounds: tuple[float | None, float | None],
+    out: Tensor,
+) -> Tensor:
+    """Write ``R`` of every step to ``out``; return the last.
+
+    A spike is cut to the largest level for which there is room within the bounds. That is never
+    more than the residual of a clipped target asks for, so the target need not be clipped.
+
+    Args:
+        steps: ``X_t``, ``[T, ...]``, float32 or float64.
+        before: ``R`` of the step before; None: 0.
+        tops: ``g_t v_threshold`` of each step; broadcasts to one step.
+        levels: number of levels.
+        fire_at: share of a level at which it fires.
+        signed: whether there are negative spikes.
+        bounds: lowest and highest ``R``.
+        out: ``[T, ...]``, of the dtype of ``steps``.
+    """
+    low, high = bounds
+    low = low if signed else None  # nothing leads down
+    bounded = (low, high) != (None, None)
+    work = torch.empty_like(out[0])
+    room = torch.empty_like(work) if bounded else work
+    last = steps.new_zeros(()).expand_as(work) if before is None else before
+    for x, top, now in zip(steps.unbind(0), tops, out.unbind(0), strict=True):
+        torch.sub(x, last, out=work).mul_((top * fire_at).reciprocal_())
+        per = (1 + DUST) / top  # levels per unit of room
+        if high is not None:
+            torch.minimum(work, torch.addcmul(per * high, last, -per, out=room), out=work)
+        if low is not None:
+            torch.maximum(work, torch.addcmul(per * low, last, -per, out=room), out=work)
+        torch.addcmul(last, fire_ladder_(work, levels, signed), top, out=now)
+        last = now.clamp_(low, high) if bounded else now
+    return last
+
+
+def counter_scan_(
+    steps: Tensor, before: Tensor | None, q: Tensor, low: int, high: int, out: Tensor
+) -> Tensor:
+    """Write ``R = q N`` of every step of an ST-BIF neuron to ``out``; return the last.
+
+    ``N`` goes by one step at most towards ``clip(floor(X / q + 1/2), low, high)``. It is a
+    whole number, so no sum is rounded.
+
+    Args:
+        steps: ``X_t``, ``[T, ...]``, float32 or float64.
+        before: ``R`` of the step before; None: 0.
+        q: size of a spike; broadcasts to one step.
+        low, high: bounds of ``N``.
+        out: ``[T, ...]``, of the dtype of ``steps``.
+    """
+    count = torch.zeros_like(out[0]) if before is None else (before / q).round_()
+    work = torch.empty_like(count)
+    for x, now in zip(steps.unbind(0), out.unbind(0), strict=True):
+        aim = torch.div(x, q, out=work).add_(0.5).floor_().clamp_(low, high)
+        count.add_(aim.sub_(count).clamp_(-1, 1))
+        torch.mul(count, q, out=now)
+    return out[-1]
