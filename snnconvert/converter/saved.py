@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.utils._pytree as pytree
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -89,6 +90,7 @@ def dumps(snn: ConvertedModule) -> bytes:
         extra[_NEURONS] = _as_text(dump_calibration(_current_calibration(snn)))
     buffer = io.BytesIO()
     try:
+        _refuse_return_types(conversion)
         torch.export.save(program, buffer, extra_files=extra)
     except NotImplementedError as error:
         raise SavedFileError(
@@ -96,6 +98,17 @@ def dumps(snn: ConvertedModule) -> bytes:
             "a dict instead, for example tuple(x.topk(2))"
         ) from error
     return buffer.getvalue()
+
+
+def _refuse_return_types(conversion: Conversion) -> None:
+    """Refuse outputs such as ``torch.return_types.topk``, which loading would not accept."""
+    spec = conversion.source.out_spec
+    nodes = [pytree.tree_unflatten([0] * spec.num_leaves, spec)]
+    for node in nodes:
+        if type(node).__module__ == "torch.return_types":
+            raise NotImplementedError(f"{type(node).__qualname__} is no tuple, list or dict.")
+        children = node.values() if isinstance(node, dict) else node
+        nodes += list(children) if isinstance(node, dict | tuple | list) else []
 
 
 def _folded(conversion: Conversion) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import re
 
 import pytest
 import torch
@@ -183,16 +182,10 @@ def test_a_fine_tuned_copy_is_saved_as_it_is(tmp_path):
 
 
 def test_outputs_that_cannot_be_written_are_told(tmp_path):
-    x, path = torch.randn(3, 4), tmp_path / "a.snn"
-    snn = snnconvert.convert(module(lambda x: x.topk(2)), (x,))
-    try:
-        snn.save(path)
-    except SavedFileError as error:
-        assert re.search(r"topk.*Return a tuple", str(error))
-        assert not list(tmp_path.iterdir())
-    else:  # torch 2.15 writes named tuples
-        loaded = snnconvert.load(path).simulate(x)
-        assert torch.equal(loaded.values, snn.simulate(x).values)
+    snn = snnconvert.convert(module(lambda x: x.topk(2)), (torch.randn(3, 4),))
+    with pytest.raises(SavedFileError, match=r"topk.*Return a tuple"):
+        snn.save(tmp_path / "a.snn")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_takes_another_path_when_traced_is_told():
