@@ -2,10 +2,10 @@
 
 from snnconvert.converter.convert import NotEquivalentWarning, convert
 from snnconvert.converter.converted import ConvertedModule
-from snnconvert.converter.equivalence import verify
-from snnconvert.converter.randomize import randomize_constant_weights
-from snnconvert.converter.report import EquivalenceReport
 from snnconvert.converter.saved import load
+from snnconvert.converter.verification.equivalence import verify
+from snnconvert.converter.verification.randomize import randomize_constant_weights
+from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import SnnconvertError
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.version import __version__

@@ -13,9 +13,9 @@ from tqdm import tqdm
 from snnconvert.cli.exits import EQUIVALENT, FAULTS, NOT_EQUIVALENT
 from snnconvert.cli.options import Parser, add_allow, positive, runs, whole_number
 from snnconvert.cli.outputs import check_report
-from snnconvert.converter.check import CheckResult, check_models, entries_of_shard
-from snnconvert.converter.check_list import CheckEntry, read_check_list
-from snnconvert.converter.check_report import (
+from snnconvert.converter.checks.check import CheckResult, check_models, entries_of_shard
+from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
+from snnconvert.converter.checks.check_report import (
     results_to_json,
     results_to_markdown,
     shown_error,

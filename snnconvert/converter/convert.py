@@ -17,16 +17,16 @@ from torch.export import ExportedProgram
 from tqdm import tqdm
 
 from snnconvert.converter.binding import checked_time_steps
-from snnconvert.converter.calibrate import Calibration, calibrate
+from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.converter.converted import Conversion, ConvertedModule
 from snnconvert.converter.decide import decide
-from snnconvert.converter.equivalence import verify as verify_equivalence
 from snnconvert.converter.folding import why_step_by_step
 from snnconvert.converter.placement import build_tree, place, place_neurons
 from snnconvert.converter.rewrite import rewrite
 from snnconvert.converter.sites import put_neurons
 from snnconvert.converter.telescope import telescope
 from snnconvert.converter.trace import TracedModel, trace
+from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ConversionError, InputError, RuleError
 from snnconvert.rules import SPIKING_ACTIONS, RuleSet, load_rules
 from snnconvert.sources.load import load_source

@@ -14,7 +14,7 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.binding import bind_inputs, check_placed, checked_time_steps
-from snnconvert.converter.calibrate import Calibration
+from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
@@ -31,7 +31,7 @@ from snnconvert.rules import RuleSet
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from snnconvert.converter.report import EquivalenceReport
+    from snnconvert.converter.verification.report import EquivalenceReport
 
 
 _UNSIGNED = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)  # differences have signs
@@ -242,7 +242,7 @@ class ConvertedModule(nn.Module):
 
     def summary(self) -> str:
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
-        from snnconvert.converter.report import summarize
+        from snnconvert.converter.verification.report import summarize
 
         return summarize(self)
 

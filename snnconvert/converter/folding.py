@@ -20,9 +20,9 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.comparison import relative_error
 from snnconvert.converter.converted import ConvertedModule
 from snnconvert.converter.rewrite import CLOCK, TIME_DIMS
+from snnconvert.converter.verification.comparison import relative_error
 from snnconvert.errors import first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Uniform

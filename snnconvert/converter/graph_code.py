@@ -11,7 +11,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import fx
 
-from snnconvert.converter.wide import WIDE
+from snnconvert.converter.verification.wide import WIDE
 
 _serial = itertools.count()
 

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.arguments import arguments_of
+from snnconvert.converter.calibration.thresholds import Fitted
 from snnconvert.converter.rewrite import Replacement
 from snnconvert.converter.sites import Site
-from snnconvert.converter.thresholds import Fitted
 from snnconvert.converter.trace import TracedModel, module_stack
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name

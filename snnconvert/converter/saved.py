@@ -24,12 +24,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from snnconvert.converter.atomic import write_atomically
-from snnconvert.converter.calibrate import Calibration
-from snnconvert.converter.calibration_file import dump_calibration, parse_calibration
+from snnconvert.converter.calibration.calibrate import Calibration
+from snnconvert.converter.calibration.file import dump_calibration, parse_calibration
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.converted import Conversion, ConvertedModule
-from snnconvert.converter.report import EquivalenceReport
 from snnconvert.converter.trace import floating_dtype, traced_from
+from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import CalibrationError, SavedFileError, SourceError
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from snnconvert.cli import check
-from snnconvert.converter.check import CheckResult
+from snnconvert.converter.checks.check import CheckResult
 
 LIST = """\
 version: 1

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.calibration_file import load_calibration, save_calibration
-from snnconvert.converter.equivalence import without_neurons
-from snnconvert.converter.spiking import measure_spiking, plain_operators
+from snnconvert.converter.calibration.file import load_calibration, save_calibration
+from snnconvert.converter.verification.equivalence import without_neurons
+from snnconvert.converter.verification.measure import measure_spiking, plain_operators
 from snnconvert.demos.digits_vit import load_digits, load_model
 from snnconvert.errors import CalibrationError, ConversionError, InputError
 from snnconvert.ops.clock import Clock

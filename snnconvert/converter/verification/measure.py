@@ -13,18 +13,23 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.arguments import arguments_of
-from snnconvert.converter.calibrate import leaves_of
-from snnconvert.converter.closeness import Closeness
+from snnconvert.converter.calibration.calibrate import leaves_of
 from snnconvert.converter.converted import Conversion, ConvertedModule
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import with_literals
-from snnconvert.converter.reference import Reference, ReferenceRun
 from snnconvert.converter.rewrite import SOURCE, TIME_DIMS, rewrite
 from snnconvert.converter.sites import is_neuron, is_spike_coded
-from snnconvert.converter.spiking_report import LayerCloseness, SiteActivity, SpikingReport, Work
-from snnconvert.converter.synapses import is_map, operands, reached
 from snnconvert.converter.telescope import telescope
 from snnconvert.converter.trace import floating_dtype
+from snnconvert.converter.verification.closeness import Closeness
+from snnconvert.converter.verification.reference import Reference, ReferenceRun
+from snnconvert.converter.verification.spiking_report import (
+    LayerCloseness,
+    SiteActivity,
+    SpikingReport,
+    Work,
+)
+from snnconvert.converter.verification.synapses import is_map, operands, reached
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Direct, encoding_named

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.observe import Observed, Part
+from snnconvert.converter.calibration.observe import Observed, Part
 from snnconvert.converter.sites import Site
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.kinds import Limits

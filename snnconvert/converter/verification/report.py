@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snnconvert.converter.atomic import write_atomically
-from snnconvert.converter.spiking_report import SpikingReport
+from snnconvert.converter.verification.spiking_report import SpikingReport
 from snnconvert.errors import SnnconvertError
 
 if TYPE_CHECKING:

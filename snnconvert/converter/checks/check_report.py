@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from snnconvert.converter.check import CheckResult
-from snnconvert.converter.report import escape
+from snnconvert.converter.checks.check import CheckResult
+from snnconvert.converter.verification.report import escape
 
 
 def results_to_json(results: Sequence[CheckResult]) -> str:

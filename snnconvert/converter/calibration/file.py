@@ -13,8 +13,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from snnconvert.converter.atomic import write_atomically
-from snnconvert.converter.calibrate import Calibration
-from snnconvert.converter.thresholds import Fitted
+from snnconvert.converter.calibration.calibrate import Calibration
+from snnconvert.converter.calibration.thresholds import Fitted
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.neurons import NEURONS
 

@@ -15,7 +15,7 @@ from snnconvert.converter.dtypes import cast_module, literal_dtypes
 from snnconvert.converter.graph_code import makes_default_dtype, with_literals
 from snnconvert.converter.placement import build_tree
 from snnconvert.converter.trace import TracedModel, floating_dtype
-from snnconvert.converter.wide import WIDE
+from snnconvert.converter.verification.wide import WIDE
 from snnconvert.ops.encoding import Encoding
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.comparison import has_spread, relative_error
-from snnconvert.converter.equivalence import RandomIncrements
+from snnconvert.converter.verification.comparison import has_spread, relative_error
+from snnconvert.converter.verification.equivalence import RandomIncrements
 from snnconvert.errors import InputError, VerificationError
 from tests.converter.conftest import TinyCNN, TinyLM
 

@@ -18,16 +18,21 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.binding import bind_inputs
-from snnconvert.converter.comparison import has_spread, magnitude, relative_error
 from snnconvert.converter.converted import ConvertedModule, stacked
 from snnconvert.converter.dtypes import cast, cast_module, default_dtype, literal_dtypes
-from snnconvert.converter.node_errors import NodeErrors, compare_nodes
-from snnconvert.converter.reference import Reference, source_outputs
-from snnconvert.converter.report import EquivalenceReport, LeafError, describe_node, kind_rows
 from snnconvert.converter.sites import target
-from snnconvert.converter.spiking import measure_spiking
 from snnconvert.converter.streams import random_nodes
 from snnconvert.converter.trace import TracedModel, floating_dtype
+from snnconvert.converter.verification.comparison import has_spread, magnitude, relative_error
+from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
+from snnconvert.converter.verification.reference import Reference, source_outputs
+from snnconvert.converter.verification.report import (
+    EquivalenceReport,
+    LeafError,
+    describe_node,
+    kind_rows,
+)
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.binding import bind_inputs
+from snnconvert.converter.calibration.observe import Observed
+from snnconvert.converter.calibration.thresholds import Candidate, Fitted, candidates, spend
 from snnconvert.converter.decide import Decided
-from snnconvert.converter.observe import Observed
-from snnconvert.converter.thresholds import Candidate, Fitted, candidates, spend
 from snnconvert.converter.trace import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.ops.kinds import kind_of

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 import snnconvert
-from snnconvert.converter.report import EquivalenceReport, KindRow, LeafError, write_report
+from snnconvert.converter.verification.report import (
+    EquivalenceReport,
+    KindRow,
+    LeafError,
+    write_report,
+)
 from snnconvert.errors import SnnconvertError
 from tests.converter.conftest import TinyCNN
 

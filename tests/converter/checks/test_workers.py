@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from snnconvert.converter.workers import Lost, run_in_workers
+from snnconvert.converter.checks.workers import Lost, run_in_workers
 
 # `eval` is a function that a new process can import, and a task can do anything with it.
 IS_KILLED = "__import__('os').kill(__import__('os').getpid(), 9)"

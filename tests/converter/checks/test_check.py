@@ -4,17 +4,17 @@ import json
 
 import pytest
 
-from snnconvert.converter import check
-from snnconvert.converter.check import (
+from snnconvert.converter.checks import check
+from snnconvert.converter.checks.check import (
     CheckResult,
     CheckTask,
     check_model,
     check_models,
     entries_of_shard,
 )
-from snnconvert.converter.check_list import CheckEntry
-from snnconvert.converter.check_report import results_to_json, results_to_markdown, summary
-from snnconvert.converter.workers import Lost
+from snnconvert.converter.checks.check_list import CheckEntry
+from snnconvert.converter.checks.check_report import results_to_json, results_to_markdown, summary
+from snnconvert.converter.checks.workers import Lost
 from snnconvert.errors import InputError, RuleError
 from snnconvert.rules import load_rules
 from tests.small_models import RULES, SOURCE
@@ -71,7 +71,7 @@ def test_a_defect_is_a_result_that_says_where(monkeypatch):
     def fail(*_):
         raise RuntimeError("one\ntwo")
 
-    monkeypatch.setattr("snnconvert.converter.check.trace", fail)
+    monkeypatch.setattr("snnconvert.converter.checks.check.trace", fail)
     reason = checked("shifted").reason
     assert reason.startswith("unexpected RuntimeError at ")
     assert reason.endswith("test_check.py:" + str(fail.__code__.co_firstlineno + 1) + ": one")

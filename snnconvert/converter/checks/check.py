@@ -16,14 +16,14 @@ from typing import Literal
 import torch
 from torch import nn
 
-from snnconvert.converter.check_list import CheckEntry
+from snnconvert.converter.checks.check_list import CheckEntry
+from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
-from snnconvert.converter.equivalence import verify
-from snnconvert.converter.randomize import randomize_constant_weights
-from snnconvert.converter.report import EquivalenceReport
 from snnconvert.converter.request import ModelRequest
 from snnconvert.converter.trace import trace
-from snnconvert.converter.workers import run_in_workers
+from snnconvert.converter.verification.equivalence import verify
+from snnconvert.converter.verification.randomize import randomize_constant_weights
+from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import InputError, SnnconvertError
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.sources.source import Source
@@ -78,7 +78,7 @@ def check_models(
     the worker processes are spawned and import it.
 
     Args:
-        entries: as :func:`~snnconvert.converter.check_list.read_check_list` returns them.
+        entries: as :func:`~snnconvert.converter.checks.check_list.read_check_list` returns them.
         jobs: number of worker processes; with several, each computes on one thread.
         shard: ``(i, n)``: only every ``n``-th entry from the ``i``-th on, ``1 <= i <= n``.
         timeout: seconds that one model may take; None: any.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from snnconvert.converter.check_list import CheckEntry, CheckListError, read_check_list
+from snnconvert.converter.checks.check_list import CheckEntry, CheckListError, read_check_list
 
 
 @pytest.fixture

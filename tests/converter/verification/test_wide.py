@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snnconvert.converter.wide import grouped_mm
+from snnconvert.converter.verification.wide import grouped_mm
 
 
 @pytest.mark.parametrize("offs", [[2, 5, 6], [0, 6, 6]])

@@ -8,10 +8,10 @@ from typing import Any
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.comparison import relative_error
 from snnconvert.converter.converted import ConvertedModule
-from snnconvert.converter.reference import Reference, ReferenceRun
 from snnconvert.converter.rewrite import ON_INCREMENTS, SOURCE
+from snnconvert.converter.verification.comparison import relative_error
+from snnconvert.converter.verification.reference import Reference, ReferenceRun
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
 
