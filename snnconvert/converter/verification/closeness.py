@@ -70,8 +70,13 @@ class Closeness:
             if labels is not None:
                 self.right[t] += (chosen == labels)[known].sum().cpu()
 
-    def steps(self, rates: list[float]) -> tuple[StepCloseness, ...]:
-        """Return the closeness by the end of each step."""
+    def steps(self, rates: list[float], energies: list[float]) -> tuple[StepCloseness, ...]:
+        """Return the closeness by the end of each step.
+
+        Args:
+            rates: spikes per neuron and step, up to each step.
+            energies: energy of a sample in microjoules, up to each step.
+        """
         return tuple(
             StepCloseness(
                 step=t + 1,
@@ -81,6 +86,7 @@ class Closeness:
                 top5=self._share(self.top5[t], self.predictions) if self.five else None,
                 accuracy=self._share(self.right[t], self.labelled),
                 rate=rates[t],
+                energy=energies[t],
             )
             for t in range(len(self.error))
         )

@@ -151,7 +151,7 @@ class _Measurement:
         }
         self.layers: dict[str, _Layer] = {}
         self.closeness = Closeness(steps)
-        self.macs: dict[str, float] = defaultdict(float)
+        self.macs: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
         self.encoding = encoding_named(snn.conversion.rules.encoding)
 
     def add(self, leaves: list[Any], labels: Tensor | None, count: int) -> None:
@@ -192,25 +192,25 @@ class _Measurement:
         if seen:
             steps = torch.arange(1, self.steps + 1)
             rates = (spikes.sum(0).cumsum(0) / steps / seen).tolist()
+        work = [self._work(t + 1, samples) for t in range(self.steps)]
         layers = []
         for name, layer in self.layers.items():
             correlation, error = layer.closeness()
             layers.append(LayerCloseness(name, self.places[name], correlation, error))
         return SpikingReport(
             samples=samples,
-            steps=self.closeness.steps(rates),
+            steps=self.closeness.steps(rates, [w.energy()["spiking fp32"] for w in work]),
             source_accuracy=self.closeness.source_accuracy(),
             sites=tuple(sites),
             layers=tuple(layers),
             analog=dict(sorted(self._analog().items())),
-            work=Work(
-                self.macs["source"] / samples,
-                self.macs["spiking"] / samples,
-                self.macs["additions"] / samples,
-                self.macs["graded"] / samples,
-                self.macs["analog"] / samples,
-            ),
+            work=work[-1],
         )
+
+    def _work(self, steps: int, samples: int) -> Work:
+        """Return what a sample has cost by the end of some steps."""
+        kinds = ("source", "spiking", "additions", "graded", "analog")
+        return Work(*(sum(self.macs[kind][:steps]) / samples for kind in kinds))
 
     def _analog(self) -> Counter[str]:
         """Count the operators that compute in floats: neither maps nor linear without a constant,
@@ -287,14 +287,14 @@ class _Step(fx.Interpreter):
         values = {x: self.env[x] for x in node.all_input_nodes}
         if self.clock.start == 0:
             macs = reached(node, values, {})
-            of.macs["source"] += macs
+            of.macs["source"][0] += macs
             if all(map(is_spike_coded, own)):
-                of.macs["spiking"] += macs
+                of.macs["spiking"][0] += macs
         for operand in dict.fromkeys(own):
             kind = "additions" if is_spike_coded(operand) else "analog"
             kind = "graded" if of.is_graded(operand) else kind
             events = self._events(operand).to(values[operand].dtype)
-            of.macs[kind] += reached(node, values, {operand: events})
+            of.macs[kind][self.clock.start] += reached(node, values, {operand: events})
         self.now.update({operand: values[operand] for operand in own})
 
     def run(self, *args: Any, **kwargs: Any) -> Any:

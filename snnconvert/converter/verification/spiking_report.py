@@ -33,6 +33,8 @@ class StepCloseness:
             None where outputs have no classes.
         accuracy: share of labels that are predicted; None without labels.
         rate: spikes per neuron and step, up to this step.
+        energy: of a sample in float32, in microjoules, up to this step; memory traffic is not
+            counted.
     """
 
     step: int
@@ -42,6 +44,7 @@ class StepCloseness:
     top5: float | None
     accuracy: float | None
     rate: float
+    energy: float
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ class SpikingReport:
                 _percent(s.top5),
                 _percent(s.accuracy),
                 f"{s.rate:.3f}",
+                f"{s.energy:.3g}",
             )
             for s in self.steps
         ]
@@ -213,7 +217,10 @@ class SpikingReport:
             (x.name, x.place, f"{x.correlation:.4f}", f"{x.rel_error:.3g}") for x in self.layers
         ]
         return [
-            (("T", "rel. error", "cosine", "top-1", "top-5", "accuracy", "rate"), steps),
+            (
+                ("T", "rel. error", "cosine", "top-1", "top-5", "accuracy", "rate", "energy uJ"),
+                steps,
+            ),
             (
                 (
                     "neurons",

@@ -62,11 +62,27 @@ def reached(
         value = arguments[summand]
         if isinstance(value, Tensor):
             arguments[summand] = torch.zeros_like(value)
+    alike = _one_for_all(node, arguments)
     target: Any = node.target
     schema = target._schema.arguments
     positional = [arguments[a.name] for a in schema if not a.kwarg_only]
     keywords = {a.name: arguments[a.name] for a in schema if a.kwarg_only}
-    return float(target(*positional, **keywords).sum(dtype=torch.float64))
+    return alike * float(target(*positional, **keywords).sum(dtype=torch.float64))
+
+
+def _one_for_all(node: fx.Node, arguments: dict[str, Any]) -> int:
+    """Leave one output of those that receive the same events; return how many there are.
+
+    The outputs of a linear map, and the output channels of one group of a convolution, do.
+    """
+    weight = arguments.get("weight")
+    if kind_of(node.target).name not in ("linear", "conv") or not isinstance(weight, Tensor):
+        return 1
+    if arguments_of(node)["weight"] in operands(node) or arguments.get("transposed"):
+        return 1
+    groups = arguments.get("groups", 1)
+    arguments["weight"] = weight[:groups]
+    return len(weight) // groups
 
 
 def _operand_names(node: fx.Node) -> tuple[str, ...]:

@@ -1,0 +1,92 @@
+"""What the spiking conversions are expected to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.spiking.curves import Curve, Point
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bound on one conversion by the end of one step.
+
+    Attributes:
+        task, rules, step: which.
+        agreement: the least; None: any.
+        accuracy: the most that may be lost, in points.
+        perplexity: the most that may be gained, relative to the source's.
+        rate: the most spikes per neuron and step.
+    """
+
+    task: str
+    rules: str
+    step: int
+    agreement: float | None = None
+    accuracy: float | None = None
+    perplexity: float | None = None
+    rate: float | None = None
+
+    def judged(self, curve: Curve) -> list[tuple[str, str, bool]]:
+        """Return what is bounded, what was measured, and whether the bar is met."""
+        at = curve.points[self.step - 1]
+        found = []
+        if self.agreement is not None:
+            text = f"agreement >= {self.agreement:.1%}"
+            found.append((text, f"{at.agreement:.2%}", at.agreement >= self.agreement))
+        if self.accuracy is not None:
+            lost = 100 * _lost(curve, at)
+            found.append(
+                (f"accuracy within {self.accuracy} points", f"{-lost:+.2f}", lost <= self.accuracy)
+            )
+        if self.perplexity is not None:
+            gained = -_lost(curve, at)
+            text = f"perplexity within {self.perplexity:.1%}"
+            found.append((text, f"{gained:+.2%}", abs(gained) <= self.perplexity))
+        if self.rate is not None:
+            found.append((f"rate <= {self.rate}", f"{at.rate:.3f}", at.rate <= self.rate))
+        return found
+
+
+def _lost(curve: Curve, at: Point) -> float:
+    """Return how far the score is below the source's; of perplexity, relatively."""
+    assert curve.source_score is not None and at.score is not None
+    if curve.language:
+        return 1 - at.score / curve.source_score
+    return curve.source_score - at.score
+
+
+BARS = (
+    Bar("minilm", "spiking", 4, agreement=0.995, accuracy=0.3, rate=0.3),
+    Bar("minilm", "sparse", 4, agreement=0.995, accuracy=0.3, rate=0.3),
+    *(
+        bar
+        for name in ("fashion-vit", "fashion-resnet")
+        for bar in (
+            Bar(name, "spiking", 4, agreement=0.99, accuracy=0.3),
+            Bar(name, "spiking", 8, agreement=0.995),
+        )
+    ),
+    Bar("efficientnet-lite0", "spiking", 4, agreement=0.95),
+    Bar("efficientnet-lite0", "spiking", 8, agreement=0.99),
+    Bar("mnist-cnn", "spiking", 4, agreement=0.995),
+    Bar("mnist-cnn", "rate_if", 32, agreement=0.99),
+    Bar("smollm2", "spiking", 8, perplexity=0.02),
+    Bar("smollm2", "spiking", 16, perplexity=0.005),
+)
+
+
+def bars_table(curves: Mapping[tuple[str, str], Curve]) -> list[str]:
+    """Return the lines of a table of all bars that were measured."""
+    lines = ["| task | rules | T | bar | measured | |", "|---|---|---|---|---|---|"]
+    for bar in BARS:
+        curve = curves.get((bar.task, bar.rules))
+        if curve is None or len(curve.points) < bar.step:
+            continue
+        for text, measured, met in bar.judged(curve):
+            verdict = "met" if met else "**missed**"
+            lines.append(
+                f"| {bar.task} | {bar.rules} | {bar.step} | {text} | {measured} | {verdict} |"
+            )
+    return lines

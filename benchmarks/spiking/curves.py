@@ -1,0 +1,174 @@
+"""How a spiking conversion does on a task, step by step."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import snnconvert
+from benchmarks.spiking.tasks import SpikingTask
+from snnconvert import ConvertedModule
+
+
+@dataclass(frozen=True)
+class Point:
+    """A conversion by the end of one step.
+
+    Attributes:
+        step: number of steps, from 1.
+        agreement: share of predictions that are the source's.
+        rel_error: ``|Y_t - y| / |y|`` of the logits.
+        score: accuracy, or perplexity.
+        rate: spikes per neuron and step up to here.
+        energy: of a sample in float32, microjoules, memory traffic not counted.
+    """
+
+    step: int
+    agreement: float
+    rel_error: float
+    score: float | None
+    rate: float
+    energy: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A conversion on a task.
+
+    Attributes:
+        task, rules: their names.
+        data: what was judged on.
+        counted: number of samples on which spikes and operations were counted.
+        predictions: number of predictions.
+        language: whether the score is perplexity.
+        source_score: accuracy or perplexity of the source.
+        source_energy: of a sample of the source in float32, microjoules.
+        spiking_share: share of the multiply-accumulates whose operands are all spikes.
+        seconds: of conversion and measurement.
+        points: one for each step.
+    """
+
+    task: str
+    rules: str
+    data: str
+    counted: int
+    predictions: int
+    language: bool
+    source_score: float | None
+    source_energy: float
+    spiking_share: float
+    seconds: float
+    points: tuple[Point, ...]
+
+
+@torch.no_grad()
+def curve(task: SpikingTask, name: str, rules: str, time_steps: int, counted: int) -> Curve:
+    """Convert a task's model, run it on all held-out data, count spikes on some of it.
+
+    Args:
+        task: the model and its data.
+        name: of the task.
+        rules: a bundled rule file.
+        time_steps: ``T``.
+        counted: number of batches on which spikes and operations are counted.
+    """
+    start = time.perf_counter()
+    snn = snnconvert.convert(
+        task.model,
+        task.example,
+        rules,
+        calibration=task.calibration,
+        time_steps=time_steps,
+        verify=False,
+    )
+    sums = _Sums(time_steps, task.language)
+    for inputs, labels in task.batches:
+        expected, answers = _both(task, snn, inputs, time_steps)
+        sums.add(expected, answers, labels)
+    batches = [inputs for inputs, _ in itertools.islice(task.batches, counted)]
+    report = snnconvert.verify(task.model, snn, data=batches, time_steps=time_steps).spiking
+    assert report is not None
+    points = tuple(Point(at.step, *sums.at(at.step - 1), at.rate, at.energy) for at in report.steps)
+    return Curve(
+        task=name,
+        rules=rules,
+        data=task.described,
+        counted=report.samples,
+        predictions=sums.predictions,
+        language=task.language,
+        source_score=sums.source_score(),
+        source_energy=report.work.energy()["source fp32"],
+        spiking_share=report.work.spiking_share,
+        seconds=time.perf_counter() - start,
+        points=points,
+    )
+
+
+def _both(
+    task: SpikingTask, snn: ConvertedModule, inputs: Any, time_steps: int
+) -> tuple[Tensor, Tensor]:
+    """Return the logits of the source, and of the conversion by the end of each step."""
+    args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
+    expected = task.model(*args, **kwargs)
+    answers = snn.simulate(*args, time_steps=time_steps, **kwargs)
+    return task.logits(expected), task.logits(answers)
+
+
+class _Sums:
+    """Sums over batches, for each step."""
+
+    def __init__(self, steps: int, language: bool) -> None:
+        self.language = language
+        self.same, self.error, self.score = (
+            torch.zeros(steps, dtype=torch.float64) for _ in range(3)
+        )
+        self.norm, self.own, self.predictions, self.labelled = 0.0, 0.0, 0, 0
+
+    def add(self, expected: Tensor, answers: Tensor, labels: Tensor) -> None:
+        chosen = expected.argmax(-1)
+        self.predictions += chosen.numel()
+        self.labelled += int((labels >= 0).sum())
+        self.norm += float(expected.double().square().sum())
+        self.own += self._scored(expected, labels)
+        for t, answer in enumerate(answers):
+            self.same[t] += int((answer.argmax(-1) == chosen).sum())
+            self.error[t] += float((answer - expected).double().square().sum())
+            self.score[t] += self._scored(answer, labels)
+
+    def _scored(self, logits: Tensor, labels: Tensor) -> float:
+        if self.language:
+            flat = logits.flatten(0, -2), labels.flatten()
+            return float(F.cross_entropy(*flat, reduction="sum"))
+        return float((logits.argmax(-1) == labels).sum())
+
+    def _score(self, total: float) -> float | None:
+        if not self.labelled:
+            return None
+        mean = total / self.labelled
+        return math.exp(mean) if self.language else mean
+
+    def source_score(self) -> float | None:
+        return self._score(self.own)
+
+    def at(self, t: int) -> tuple[float, float, float | None]:
+        """Return agreement, relative error and score by the end of a step, counted from 0."""
+        return (
+            float(self.same[t] / self.predictions),
+            math.sqrt(float(self.error[t]) / self.norm),
+            self._score(float(self.score[t])),
+        )
+
+
+def shown(points: tuple[Point, ...]) -> Iterator[Point]:
+    """Yield the points at powers of two, and the last."""
+    for point in points:
+        if point.step & (point.step - 1) == 0 or point.step == len(points):
+            yield point
