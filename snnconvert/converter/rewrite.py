@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.arguments import arguments_of
@@ -187,6 +188,9 @@ class _Rewriter:
             operands.pop()
         mapped = fx.map_arg(operands, argument)
         new = self.graph.call_method("cumulative", (operator, *mapped))
+        if isinstance(node.meta.get("val"), tuple | list):
+            # An ATen call returns its tensors side by side, an LSTM of torch.nn a nested pair.
+            new = self.graph.call_function(_side_by_side, (new,))
         self._keep_meta(new, node)
         return new
 
@@ -281,6 +285,10 @@ class _Rewriter:
 
 _MEASURES = ("sym_size", "sym_numel", "sym_stride")
 _PLAIN = Replacement(operator=None, inputs=(), action="td")
+
+
+def _side_by_side(values: Any) -> tuple[Any, ...]:
+    return tuple(pytree.tree_leaves(values))
 
 
 def _times(size: int, clock: Any) -> int:

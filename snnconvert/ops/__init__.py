@@ -7,17 +7,23 @@ from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.multihead_attention import TDMultiheadAttention
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
 from snnconvert.ops.product import TDMatmul, TDMul
+from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 from snnconvert.ops.temporal_difference import TDOperator, TemporalDifference
 
 __all__ = [
     "TDGELU",
+    "TDGRU",
+    "TDLSTM",
+    "TDRNN",
     "TDActivation",
     "TDBatchNorm",
     "TDConv1d",
     "TDConv2d",
     "TDConv3d",
     "TDEmbedding",
+    "TDGRUCell",
     "TDGroupNorm",
+    "TDLSTMCell",
     "TDLayerNorm",
     "TDLinear",
     "TDMatmul",
@@ -25,6 +31,7 @@ __all__ = [
     "TDMultiheadAttention",
     "TDOperator",
     "TDRMSNorm",
+    "TDRNNCell",
     "TDReLU",
     "TDScaledDotProductAttention",
     "TDSiLU",
