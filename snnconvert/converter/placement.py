@@ -132,17 +132,19 @@ def operator_class(name: str) -> type[TDOperator]:
     """Import the operator class that a rule names.
 
     Raises:
-        ConversionError: there is no such class, or it is not a `TDOperator`.
+        ConversionError: there is no such class, or it has not what an operator has.
     """
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConversionError(f"it cannot be imported: {error}") from error
-    if not isinstance(found, type) or not issubclass(found, TDOperator):
+    stands_in = isinstance(found, type) and issubclass(found, nn.Module)
+    if not stands_in or not all(hasattr(found, name) for name in ("cumulative", "from_call")):
         raise ConversionError(
-            "it is not a class that derives from snnconvert.ops.TDOperator (with `cumulative`, and "
-            "`from_call`, which builds it from the arguments of the ATen call)"
+            "it is not a class that derives from snnconvert.ops.TDOperator, or from nn.Module with "
+            "`cumulative`, which computes the cumulative output from the cumulative inputs, and "
+            "`from_call`, which builds it from the arguments of the ATen call"
         )
     return found
 

@@ -7,7 +7,22 @@ from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.multihead_attention import TDMultiheadAttention
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
 from snnconvert.ops.product import TDMatmul, TDMul
-from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
+from snnconvert.ops.recurrent import (
+    TDGRU,
+    TDLSTM,
+    TDRNN,
+    SpikingGRU,
+    SpikingGRUCell,
+    SpikingLSTM,
+    SpikingLSTMCell,
+    SpikingRecurrent,
+    SpikingRecurrentCell,
+    SpikingRNN,
+    SpikingRNNCell,
+    TDGRUCell,
+    TDLSTMCell,
+    TDRNNCell,
+)
 from snnconvert.ops.temporal_difference import TDOperator, TemporalDifference
 
 __all__ = [
@@ -15,6 +30,14 @@ __all__ = [
     "TDGRU",
     "TDLSTM",
     "TDRNN",
+    "SpikingGRU",
+    "SpikingGRUCell",
+    "SpikingLSTM",
+    "SpikingLSTMCell",
+    "SpikingRNN",
+    "SpikingRNNCell",
+    "SpikingRecurrent",
+    "SpikingRecurrentCell",
     "TDActivation",
     "TDBatchNorm",
     "TDConv1d",

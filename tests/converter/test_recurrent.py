@@ -11,7 +11,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import snnconvert
-from snnconvert.errors import TraceError
+from snnconvert import ops
+from snnconvert.errors import ConversionError, TraceError
 from snnconvert.ops import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported")
@@ -177,3 +178,81 @@ def test_a_model_that_packs_is_told_what_to_do(given):
     with pytest.raises(TraceError, match=r"(?s)PackedSequence.*leave out.*padded") as error:
         snnconvert.convert(Packs().eval(), inputs)
     assert "test_recurrent.py" in str(error.value)
+
+
+SPIKING = {
+    "lstm": ops.SpikingLSTM,
+    "lstm projected": ops.SpikingLSTM,
+    "gru": ops.SpikingGRU,
+    "rnn tanh": ops.SpikingRNN,
+    "rnn relu": ops.SpikingRNN,
+}
+
+
+def spiking_cells(model, *inputs):
+    with pytest.warns(snnconvert.NotEquivalentWarning, match="a starting point for training"):
+        return snnconvert.convert(model, inputs, "spiking_cells")
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", LAYERS)
+def test_spiking_cells_stand_in_the_place_of_layers(name, options):
+    model = made(name, **OPTIONS[options])
+    snn = spiking_cells(model, torch.randn(2, L, F))
+    assert type(snn.inner) is SPIKING[name]
+    own = dict(snn.named_parameters())
+    assert all(own[k] is p for k, p in model.named_parameters())
+    assert snn.state_dict().keys() == model.state_dict().keys()
+    x = torch.randn(2, L, F)
+    given = x if model.inner.batch_first else x.transpose(0, 1)
+    output, final = SPIKING[name].from_ann(model.inner)(given)
+    last = final[0] if isinstance(final, tuple) else final
+    for run in (snn.simulate(x, time_steps=1), snn.simulate(x, time_steps=3)):
+        torch.testing.assert_close(run[0][-1], output)
+        torch.testing.assert_close(run[1][-1], model.head(last[-1]))
+
+
+def test_spiking_cells_stand_in_the_place_of_cells():
+    snn = spiking_cells(Cells().eval(), torch.randn(2, L, F))
+    kinds = [type(m) for m in (snn.lstm, snn.gru, snn.rnn)]
+    assert kinds == [ops.SpikingLSTMCell, ops.SpikingGRUCell, ops.SpikingRNNCell]
+
+
+def test_the_report_of_spiking_cells_has_their_numbers():
+    report = spiking_cells(made("lstm", batch_first=True), torch.randn(2, L, F)).report
+    assert not report.passed and report.max_rel_error > 1e-3
+    assert report.to_be_trained == ("inner (SpikingLSTM)",)
+    assert report.verdict().startswith("NOT equivalent: a starting point for training, as inner")
+    assert f"{report.max_rel_error:.1e}" in report.verdict()
+    again = snnconvert.EquivalenceReport.from_dict(report.to_dict())
+    assert again == report
+
+
+def test_spiking_cells_are_trained_saved_and_loaded(tmp_path):
+    torch.manual_seed(0)
+    model = made("lstm", batch_first=True)
+    snn = spiking_cells(copy.deepcopy(model), torch.randn(2, L, F))
+    x, wanted = torch.randn(1, 16, L, F), torch.randn(16, 2)
+    optimizer = torch.optim.Adam(snn.parameters(), 0.02)
+    losses = []
+    for _ in range(30):
+        loss = (snn(x)[1][0] - wanted).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    snn.save(tmp_path / "m.snn")
+    again = snnconvert.load(tmp_path / "m.snn")
+    assert type(again.inner) is ops.SpikingLSTM
+    torch.testing.assert_close(again(x)[1], snn(x)[1])
+
+
+def test_a_layer_does_not_stand_for_a_cell(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "version: 1\nrules:\n"
+        "  - {name: mine, match: {op: lstm}, action: snnconvert.ops.SpikingLSTM}\n"
+    )
+    with pytest.raises(ConversionError, match=r"rule 'mine'.*cannot stand for 'lstm_cell'"):
+        snnconvert.convert(Cells().eval(), (torch.randn(2, L, F),), path)

@@ -230,7 +230,7 @@ def test_dtype_is_kept(name: str, dtype: torch.dtype) -> None:
         (
             (torch.zeros(T, L, B, F),),
             {"hx": (torch.zeros(T, 1, B, H),) * 2},
-            r"\[1, 3, 4\] and \[1, 3, 4\] at a time step \(held\)",
+            r"one time step.*of shape \[1, 3, 4\] and \[1, 3, 4\], received",
         ),
         (
             (torch.zeros(T, L, B, F), (torch.zeros(2, 1, B, H),) * 2),

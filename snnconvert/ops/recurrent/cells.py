@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from snnconvert.errors import InputError
+from snnconvert.ops.recurrent.calls import cell_from_call
+from snnconvert.ops.recurrent.checks import check_cell
 from snnconvert.ops.recurrent.states import held_state, joined, map_state, tensors_of
-from snnconvert.ops.sharing import put
 from snnconvert.ops.temporal_difference import TDOperator
 
 if TYPE_CHECKING:
@@ -72,39 +72,13 @@ class _TDRecurrentCell(TDOperator, nn.RNNCellBase):
         return map_state(lambda h: h.reshape(*x.shape[:-1], h.shape[-1]), found)
 
     def check(self, x: Tensor, *streams: Any, hx: Any = None) -> None:
-        if x.dim() not in (1, 2) or x.shape[-1] != self.input_size:
-            raise InputError(
-                f"{type(self).__name__}: expected steps of shape [B, {self.input_size}] or "
-                f"[{self.input_size}] (input_size={self.input_size}), received {list(x.shape)}; "
-                "a cell takes one position of a sequence"
-            )
-        received = [list(h.shape) for h in tensors_of(streams[0] if streams else hx)]
-        expected = [[*x.shape[:-1], self.hidden_size]] * self.states
-        if received and received != expected:
-            raise InputError(
-                f"{type(self).__name__}: expected states of shape "
-                f"{' and '.join(map(str, expected))} at a time step, by position as a stream or "
-                f"as hx= held, received {' and '.join(map(str, received))}"
-            )
+        where = f"{type(self).__name__}, one time step"
+        check_cell(where, self, x, streams[0] if streams else hx, self.states)
 
     @classmethod
-    def from_call(
-        cls,
-        *,
-        w_ih: Tensor,
-        w_hh: Tensor,
-        b_ih: Tensor | None = None,
-        b_hh: Tensor | None = None,
-        **settings: Any,
-    ) -> Self:
-        """Return the operator of ``aten.lstm_cell``, ``gru_cell`` or ``rnn_tanh_cell``, ..."""
-        hidden = w_ih.shape[0] // cls.gates
-        bias = b_ih is not None
-        operator = cls(w_ih.shape[1], hidden, bias=bias, device="meta", **settings)
-        tensors = {"weight_ih": w_ih, "weight_hh": w_hh, "bias_ih": b_ih, "bias_hh": b_hh}
-        for name, tensor in tensors.items():
-            put(operator, name, tensor)
-        return operator
+    def from_call(cls, **arguments: Any) -> Self:
+        """Return the operator of ``aten.lstm_cell``, ``gru_cell``, ``rnn_tanh_cell``, ..."""
+        return cell_from_call(cls, cls.gates, **arguments)
 
 
 class TDLSTMCell(_TDRecurrentCell, nn.LSTMCell):

@@ -6,17 +6,17 @@ layer runs over the whole sequence of cumulative values, from its initial state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from snnconvert.errors import ConversionError, InputError
+from snnconvert.ops.recurrent.calls import layer_from_call
+from snnconvert.ops.recurrent.checks import batch_dim, check_layer, zero_state
 from snnconvert.ops.recurrent.packing import Packing
 from snnconvert.ops.recurrent.states import held_state, joined, map_state, tensors_of
-from snnconvert.ops.sharing import put
 from snnconvert.ops.temporal_difference import TDOperator
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
     """
 
     gates: ClassVar[int]
-    states: ClassVar[int] = 1
 
     def cumulative(self, x: Any, hx: Any = None, *, packing: Packing | None = None) -> Any:
         """Return ``torch.nn``'s output and final states.
@@ -48,17 +47,17 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
             return packing.pack(output), state
         unbatched = packing is None and x.dim() == 2
         if unbatched:
-            x, hx = x.unsqueeze(self._batch_dim(packing)), map_state(lambda h: h.unsqueeze(1), hx)
+            x, hx = x.unsqueeze(batch_dim(self, packing)), map_state(lambda h: h.unsqueeze(1), hx)
         output, state = self._recur(x, hx, packing)
         if unbatched:
-            output = output.squeeze(self._batch_dim(packing))
+            output = output.squeeze(batch_dim(self, packing))
             state = map_state(lambda h: h.squeeze(1), state)
         return output, state
 
     def _recur(self, x: Tensor, hx: Any, packing: Packing | None) -> tuple[Tensor, Any]:
         """Run over batched or packed sequences."""
-        batch = x.shape[self._batch_dim(packing)] if packing is None else packing.batch
-        state = tensors_of(hx) or self._zeros(x, batch)
+        batch = x.shape[batch_dim(self, packing)] if packing is None else packing.batch
+        state = tensors_of(hx) or zero_state(self, x, batch)
         weights = [weight for layer in self.all_weights for weight in layer]
         size = (self.bias, self.num_layers, 0.0, False, self.bidirectional)
         if packing is None:
@@ -79,18 +78,6 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
         }
         function: Callable[..., Any] = functions[self.mode]
         return function
-
-    def _widths(self) -> list[int]:
-        """Return the features of each state: hidden (projected, where it is) and cell."""
-        return [self.proj_size or self.hidden_size, self.hidden_size][: self.states]
-
-    def _zeros(self, x: Tensor, batch: int) -> list[Tensor]:
-        rows = self.num_layers * (2 if self.bidirectional else 1)
-        return [x.new_zeros(rows, batch, width) for width in self._widths()]
-
-    def _batch_dim(self, packing: Packing | None) -> int:
-        """Return the dimension of one step's input that holds the samples (packed: their rows)."""
-        return 0 if self.batch_first or packing is not None else 1
 
     def forward(self, x_seq: Any, *streams: Any, hx: Any = None) -> Any:
         """Return the increments of a whole sequence of time steps, from rest.
@@ -118,7 +105,7 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
     def unroll(
         self, x: Tensor, *streams: Any, hx: Any = None, packing: Packing | None = None
     ) -> Any:
-        time_steps, batch_dim = x.shape[0], self._batch_dim(packing)
+        time_steps = x.shape[0]
         unbatched = packing is None and x.dim() == 3
 
         # Steps go in front of the samples; in a packing, which has its first sequences at every
@@ -137,40 +124,15 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
         held = map_state(lambda h: h.expand(time_steps, *h.shape), hx)
         state = map_state(lambda h: fold(h, 1), streams[0] if streams else held)
         packing = None if packing is None else packing.repeated(time_steps)
-        output, final = self.cumulative(fold(x, batch_dim), state, packing=packing)
-        return unfold(output, batch_dim), map_state(lambda h: unfold(h, 1), final)
+        dim = batch_dim(self, packing)
+        output, final = self.cumulative(fold(x, dim), state, packing=packing)
+        return unfold(output, dim), map_state(lambda h: unfold(h, 1), final)
 
     def check(
         self, x: Tensor, *streams: Any, hx: Any = None, packing: Packing | None = None
     ) -> None:
-        layout = ["B", "L"] if self.batch_first else ["L", "B"]
-        if packing is not None:
-            fits, batch, expected = x.dim() == 2, [packing.batch], f"packed [N, {self.input_size}]"
-        else:
-            fits = x.dim() in (2, 3)
-            batch = [x.shape[self._batch_dim(None)]] if x.dim() == 3 else []
-            expected = f"[{', '.join(layout)}, {self.input_size}] or [L, {self.input_size}]"
-        if not fits or x.shape[-1] != self.input_size:
-            raise InputError(
-                f"{type(self).__name__}: expected steps of shape {expected} (input_size="
-                f"{self.input_size}, batch_first={self.batch_first}), received {list(x.shape)}; "
-                "the features stand last, and time before all in a sequence"
-            )
-        self._check_state(streams[0] if streams else hx, batch, "a stream" if streams else "held")
-
-    def _check_state(self, state: Any, batch: list[int], how: str) -> None:
-        if state is None:
-            return
-        rows = self.num_layers * (2 if self.bidirectional else 1)
-        expected = [[rows, *batch, width] for width in self._widths()]
-        received = [list(h.shape) for h in tensors_of(state)]
-        if received != expected:
-            raise InputError(
-                f"{type(self).__name__}: expected initial states of shape "
-                f"{' and '.join(map(str, expected))} at a time step ({how}), received "
-                f"{' and '.join(map(str, received))}; they are laid out as in torch.nn, "
-                "directions side by side for each layer"
-            )
+        where = f"{type(self).__name__}, one time step"
+        check_layer(where, self, x, streams[0] if streams else hx, packing)
 
     @classmethod
     def from_ann(cls, module: nn.Module) -> Self:
@@ -184,45 +146,9 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
         return {**state, "_state": self._state.detached()}
 
     @classmethod
-    def from_call(
-        cls,
-        *,
-        params: Sequence[Tensor],
-        has_biases: bool,
-        num_layers: int,
-        dropout: float = 0.0,
-        train: bool = False,
-        bidirectional: bool = False,
-        batch_first: bool = False,
-        **settings: Any,
-    ) -> Self:
-        """Return the operator of ``aten.lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``.
-
-        The source draws dropout between layers where ``train`` holds; TD has none.
-        """
-        if train and dropout > 0:
-            raise ConversionError(
-                f"{cls.__name__}: the layer draws dropout ({dropout}) at random; call model.eval()"
-            )
-        w_ih, w_hh = params[:2]
-        hidden = w_ih.shape[0] // cls.gates
-        arguments: dict[str, Any] = {
-            "num_layers": num_layers,
-            "bias": has_biases,
-            "batch_first": batch_first,
-            "dropout": dropout if num_layers > 1 else 0.0,
-            "bidirectional": bidirectional,
-            "device": "meta",
-            **({"proj_size": w_hh.shape[1]} if w_hh.shape[1] != hidden else {}),
-            **settings,
-        }
-        build: Callable[..., Self] = cls
-        operator = build(w_ih.shape[1], hidden, **arguments)
-        names = [name for layer in operator._all_weights for name in layer]
-        for name, tensor in zip(names, params, strict=True):
-            put(operator, name, tensor)
-        operator._init_flat_weights()
-        return operator
+    def from_call(cls, **arguments: Any) -> Self:
+        """Return the operator of ``aten.lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``."""
+        return layer_from_call(cls, cls.gates, **arguments)
 
 
 class TDLSTM(_TDRecurrent, nn.LSTM):
@@ -247,7 +173,7 @@ class TDLSTM(_TDRecurrent, nn.LSTM):
     """
 
     counterparts = (nn.LSTM,)
-    gates, states = 4, 2
+    gates = 4
 
 
 class TDGRU(_TDRecurrent, nn.GRU):
