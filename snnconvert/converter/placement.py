@@ -76,14 +76,12 @@ def place_neurons(
     tree: Container, sites: Mapping[fx.Node, Site], fitted: Mapping[str, Fitted]
 ) -> dict[fx.Node, str]:
     """Put a neuron at every site of the tree; return where each neuron node finds its own."""
-    paths = {}
-    for node, site in sites.items():
-        path = site.name
-        if _has_module(tree, path) or _has_attribute(tree, path):
-            path = _free_name(tree, path)
-        _set_module(tree, path, fitted[site.name].neuron())
-        paths[node] = path
-    return paths
+    placed: dict[str, str] = {}
+    for name in dict.fromkeys(site.name for site in sites.values()):
+        taken = _has_module(tree, name) or _has_attribute(tree, name)
+        placed[name] = _free_name(tree, name) if taken else name
+        _set_module(tree, placed[name], fitted[name].neuron())
+    return {node: placed[site.name] for node, site in sites.items()}
 
 
 def _replacement(

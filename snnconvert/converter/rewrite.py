@@ -142,7 +142,8 @@ class _Rewriter:
         neuron = self.graph.get_attr(self.neurons[node])
         dims = self._time_dims(node)
         drive: Any = node.args[0]
-        operands = (neuron, self._accumulated(drive), self.clock, self.neurons[node], dims[0])
+        # Its state is the node's own: several nodes may share a neuron.
+        operands = (neuron, self._accumulated(drive), self.clock, node.name, dims[0])
         value = self.graph.call_method("track", operands)
         self._keep_meta(value, node)
         self.increments[node] = self._clocked(difference, value, node)

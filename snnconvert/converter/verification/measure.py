@@ -274,7 +274,10 @@ class _Step(fx.Interpreter):
             self._map(n)
         name = of._compared(n)
         if name is not None and self.expected is not None:
-            of.layers.setdefault(name, _Layer()).add(value, self.expected.value_of(name))
+            layer = of.layers.setdefault(name, _Layer())
+            expected = pytree.tree_leaves(self.expected.value_of(name))
+            for own, wanted in zip(pytree.tree_leaves(value), expected, strict=True):
+                layer.add(own, wanted)
         return value
 
     def _events(self, node: fx.Node) -> Tensor:
