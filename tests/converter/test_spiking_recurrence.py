@@ -74,6 +74,8 @@ def test_a_layer_and_direction_has_one_neuron_for_all_positions(rules):
     ]
     rows = {site.name: site for site in snn.report.spiking.sites}
     assert len(rows) == 7  # with the head's
+    assert rows["inner.hidden_l0_neuron"].values == H * (L - 1)
+    assert rows["inner.input_l1_neuron"].values == 2 * H * L
     tracked = [n for n in snn.graph.nodes if n.op == "call_method" and n.target == "track"]
     hidden = [n for n in tracked if n.args[0].target == "inner.hidden_l0_neuron"]
     assert len(hidden) == L - 1, "the first position's hidden state is zero"
