@@ -8,6 +8,7 @@ Passing-Through Regions, Pattern Recognition Letters 20 (1999).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -67,21 +68,30 @@ def _read(split: str) -> tuple[list[Tensor], list[int]]:
     return sequences, speakers
 
 
+Logits: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+"""Computes ``[B, 9]`` from frames and which there are."""
+
+
 def train(
     model: nn.Module,
-    logits: Callable[[Tensor, Tensor], Tensor],
+    logits: Logits,
     split: Split,
     epochs: int,
     rate: float,
+    noise: float = 0.1,
+    teacher: Logits | None = None,
 ) -> None:
     """Train a classifier, with noise on the frames.
 
     Args:
         model: whose parameters are trained.
-        logits: computes ``[B, 9]`` from frames and which there are.
+        logits: what it computes.
         split: the training data.
         epochs: number of passes over it.
         rate: largest learning rate.
+        noise: standard deviation of what is added to the frames.
+        teacher: whose answers at temperature 2 are learnt as well (Hinton, Vinyals and Dean,
+            arXiv 1503.02531); None: right answers alone are.
     """
     frames, there, speakers = split
     steps = epochs * -(-len(frames) // BATCH)
@@ -90,14 +100,27 @@ def train(
     model.train()
     for _ in range(epochs):
         for batch in torch.randperm(len(frames)).split(BATCH):
-            noise = 0.1 * torch.randn_like(frames[batch]) * there[batch].unsqueeze(-1)
-            loss = F.cross_entropy(logits(frames[batch] + noise, there[batch]), speakers[batch])
+            given = there[batch]
+            x = frames[batch] + noise * torch.randn_like(frames[batch]) * given.unsqueeze(-1)
+            answered = logits(x, given)
+            loss = F.cross_entropy(answered, speakers[batch])
+            if teacher is not None:
+                loss = loss + _TAUGHT * _divergence(answered, teacher(x, given))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
     model.eval()
+
+
+_TAUGHT, _TEMPERATURE = 2.0, 2.0
+
+
+def _divergence(answered: Tensor, taught: Tensor) -> Tensor:
+    own = F.log_softmax(answered / _TEMPERATURE, -1)
+    wanted = F.softmax(taught.detach() / _TEMPERATURE, -1)
+    return F.kl_div(own, wanted, reduction="batchmean") * _TEMPERATURE**2
 
 
 def trained(epochs: int = 60) -> VowelClassifier:
@@ -109,7 +132,7 @@ def trained(epochs: int = 60) -> VowelClassifier:
 
 
 @torch.no_grad()
-def predictions(logits: Callable[[Tensor, Tensor], Tensor], split: Split) -> Tensor:
+def predictions(logits: Logits, split: Split) -> Tensor:
     """Return the speaker that a classifier tells of each sequence, ``[N]``."""
     frames, there, _ = split
     parts = zip(frames.split(74), there.split(74), strict=True)
