@@ -7,14 +7,12 @@ q's neuron.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
-from torch import Tensor, fx
+from torch import fx
 
 from snnconvert.converter.arguments import arguments_of
+from snnconvert.converter.emitter import Emitter
 from snnconvert.converter.trace import STANDS_FOR, source_name
 from snnconvert.errors import ConversionError
 
@@ -30,9 +28,9 @@ def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
     given = arguments_of(node)
     query, key, value, mask = (given[n] for n in ("query", "key", "value", "attn_mask"))
     with graph.inserting_before(node):
-        emit = _Emitter(graph, node)
+        emit = Emitter(graph, node)
         if given["enable_gqa"]:
-            key, value = (emit.repeated(x, query) for x in (key, value))
+            key, value = (_repeated(emit, x, query) for x in (key, value))
         scale = given["scale"]
         scale = 1.0 / math.sqrt(query.meta["val"].shape[-1]) if scale is None else scale
         scaled = emit(_aten.mul.Tensor, query, scale)
@@ -40,9 +38,9 @@ def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
         products = emit(_aten.matmul.default, scaled, transposed)
         scores = products
         if given["is_causal"]:
-            scores = emit.masked(scores, emit.causal(scores))
+            scores = _masked(emit, scores, _causal(emit, scores))
         elif mask is not None and mask.meta["val"].dtype is torch.bool:
-            scores = emit.masked(scores, mask)
+            scores = _masked(emit, scores, mask)
         elif mask is not None:
             scores = emit(_aten.add.Tensor, scores, mask)
         # As attention does, it gives zeros, not NaN, to a query that may look at nothing.
@@ -54,42 +52,25 @@ def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
     return products, output
 
 
-class _Emitter:
-    """Adds nodes to a graph, with their shapes, in the place of one node."""
+def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:
+    closed = emit(_aten.logical_not.default, mask)
+    return emit(_aten.masked_fill.Scalar, scores, closed, float("-inf"))
 
-    def __init__(self, graph: fx.Graph, node: fx.Node) -> None:
-        self.graph, self.node = graph, node
 
-    def __call__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
-        new = self.graph.call_function(target, args, kwargs)
-        values = fx.map_arg((args, kwargs), lambda n: n.meta["val"])
-        fakes = [x for x in pytree.tree_leaves(self.node.meta["val"]) if isinstance(x, Tensor)]
-        with fakes[0].fake_mode:  # type: ignore[attr-defined]
-            value = target(*values[0], **values[1])
-        new.meta = {
-            "val": value,
-            "nn_module_stack": self.node.meta.get("nn_module_stack"),
-            STANDS_FOR: "",
-        }
-        return new
+def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
+    rows, columns = scores.meta["val"].shape[-2:]
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        raise ConversionError(
+            f"'{emit.node.name}' is causal attention over a number of tokens that is not "
+            "fixed; pass its mask, or leave it to TD with an earlier rule"
+        )
+    device = scores.meta["val"].device
+    ones = emit(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
+    return emit(_aten.tril.default, ones)
 
-    def masked(self, scores: fx.Node, mask: fx.Node) -> fx.Node:
-        closed = self(_aten.logical_not.default, mask)
-        return self(_aten.masked_fill.Scalar, scores, closed, float("-inf"))
 
-    def causal(self, scores: fx.Node) -> fx.Node:
-        rows, columns = scores.meta["val"].shape[-2:]
-        if not isinstance(rows, int) or not isinstance(columns, int):
-            raise ConversionError(
-                f"'{self.node.name}' is causal attention over a number of tokens that is not "
-                "fixed; pass its mask, or leave it to TD with an earlier rule"
-            )
-        device = scores.meta["val"].device
-        ones = self(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
-        return self(_aten.tril.default, ones)
-
-    def repeated(self, x: fx.Node, query: fx.Node) -> fx.Node:
-        groups = query.meta["val"].shape[-3] // x.meta["val"].shape[-3]
-        if groups == 1:
-            return x
-        return self(_aten.repeat_interleave.self_int, x, groups, -3)
+def _repeated(emit: Emitter, x: fx.Node, query: fx.Node) -> fx.Node:
+    groups = query.meta["val"].shape[-3] // x.meta["val"].shape[-3]
+    if groups == 1:
+        return x
+    return emit(_aten.repeat_interleave.self_int, x, groups, -3)

@@ -7,9 +7,10 @@ The tree has the source's module paths and its very Parameters and buffers, so t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.arguments import arguments_of
@@ -75,14 +76,12 @@ def place_neurons(
     tree: Container, sites: Mapping[fx.Node, Site], fitted: Mapping[str, Fitted]
 ) -> dict[fx.Node, str]:
     """Put a neuron at every site of the tree; return where each neuron node finds its own."""
-    paths = {}
-    for node, site in sites.items():
-        path = site.name
-        if _has_module(tree, path) or _has_attribute(tree, path):
-            path = _free_name(tree, path)
-        _set_module(tree, path, fitted[site.name].neuron())
-        paths[node] = path
-    return paths
+    placed: dict[str, str] = {}
+    for name in dict.fromkeys(site.name for site in sites.values()):
+        taken = _has_module(tree, name) or _has_attribute(tree, name)
+        placed[name] = _free_name(tree, name) if taken else name
+        _set_module(tree, placed[name], fitted[name].neuron())
+    return {node: placed[site.name] for node, site in sites.items()}
 
 
 def _replacement(
@@ -131,17 +130,19 @@ def operator_class(name: str) -> type[TDOperator]:
     """Import the operator class that a rule names.
 
     Raises:
-        ConversionError: there is no such class, or it is not a `TDOperator`.
+        ConversionError: there is no such class, or it has not what an operator has.
     """
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConversionError(f"it cannot be imported: {error}") from error
-    if not isinstance(found, type) or not issubclass(found, TDOperator):
+    stands_in = isinstance(found, type) and issubclass(found, nn.Module)
+    if not stands_in or not all(hasattr(found, name) for name in ("cumulative", "from_call")):
         raise ConversionError(
-            "it is not a class that derives from snnconvert.ops.TDOperator (with `cumulative`, and "
-            "`from_call`, which builds it from the arguments of the ATen call)"
+            "it is not a class that derives from snnconvert.ops.TDOperator, or from nn.Module with "
+            "`cumulative`, which computes the cumulative output from the cumulative inputs, and "
+            "`from_call`, which builds it from the arguments of the ATen call"
         )
     return found
 
@@ -155,31 +156,41 @@ def _place_one(
 ) -> str:
     """Build the operator of one node and put it into the tree; return its path."""
     arguments = {k: v for k, v in arguments_of(node).items() if k not in inputs}
-    tensors = {k: v for k, v in arguments.items() if isinstance(v, fx.Node)}
-    computed = [k for k, v in tensors.items() if v.op != "get_attr"]
+    held = {k: _nodes_in(v) for k, v in arguments.items() if _nodes_in(v)}
+    computed = [k for k, nodes in held.items() if any(n.op != "get_attr" for n in nodes)]
     if computed:
         raise ConversionError(f"its {', '.join(computed)} is computed, not a parameter")
-    held = {k: _resolve(tree, str(v.target)) for k, v in tensors.items()}
     own = module_stack(node)[-1] if module_stack(node) else ("", "")
     key = (own[0], operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
     if key in placed and held:
         return placed[key]
-    module = operator.from_call(**{**arguments, **held})
-    path = own[0] if held else _free_path(tree, own, operator_name(node.target))
+    name = operator_name(node.target)
+    values = fx.map_arg(arguments, lambda n: _resolve(tree, str(n.target)))
+    module = operator.from_call(**values, **kind_of(node.target).settings.get(name, {}))
+    path = own[0] if held else _free_path(tree, own, name)
     if held:
-        _take_over(tree, path, module, held)
+        _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in held})
     _set_module(tree, path, module)
     placed[key] = path
     return path
 
 
-def _take_over(tree: Container, path: str, module: nn.Module, held: Mapping[str, Tensor]) -> None:
+def _nodes_in(argument: Any) -> list[fx.Node]:
+    """Return the nodes of an argument: itself, or members of a list (the weights of an LSTM)."""
+    return [x for x in pytree.tree_leaves(argument) if isinstance(x, fx.Node)]
+
+
+def _take_over(
+    tree: Container, path: str, module: nn.Module, held: Mapping[str, Sequence[Tensor]]
+) -> None:
     """Check that an operator holds just what stands at its path, and give it the other buffers."""
     container = tree.get_submodule(path) if path and _has_module(tree, path) else None
     there = {}
     if isinstance(container, Container) and not container._modules:
         there = {**container._parameters, **container._buffers}
-    if container is None or any(there.get(name) is not tensor for name, tensor in held.items()):
+    names = {id(x): name for name, x in [*module._parameters.items(), *module._buffers.items()]}
+    tensors = [x for several in held.values() for x in several]
+    if container is None or any(there.get(names.get(id(x), "")) is not x for x in tensors):
         raise ConversionError(f"its {', '.join(held)} are not parameters of its own module")
     module._buffers.update(container._buffers)
     module._non_persistent_buffers_set.update(container._non_persistent_buffers_set)

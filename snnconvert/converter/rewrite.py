@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.arguments import arguments_of
@@ -141,7 +142,8 @@ class _Rewriter:
         neuron = self.graph.get_attr(self.neurons[node])
         dims = self._time_dims(node)
         drive: Any = node.args[0]
-        operands = (neuron, self._accumulated(drive), self.clock, self.neurons[node], dims[0])
+        # Its state is the node's own: several nodes may share a neuron.
+        operands = (neuron, self._accumulated(drive), self.clock, node.name, dims[0])
         value = self.graph.call_method("track", operands)
         self._keep_meta(value, node)
         self.increments[node] = self._clocked(difference, value, node)
@@ -187,6 +189,9 @@ class _Rewriter:
             operands.pop()
         mapped = fx.map_arg(operands, argument)
         new = self.graph.call_method("cumulative", (operator, *mapped))
+        if isinstance(node.meta.get("val"), tuple | list):
+            # An ATen call returns its tensors side by side, an LSTM of torch.nn a nested pair.
+            new = self.graph.call_function(_side_by_side, (new,))
         self._keep_meta(new, node)
         return new
 
@@ -281,6 +286,10 @@ class _Rewriter:
 
 _MEASURES = ("sym_size", "sym_numel", "sym_stride")
 _PLAIN = Replacement(operator=None, inputs=(), action="td")
+
+
+def _side_by_side(values: Any) -> tuple[Any, ...]:
+    return tuple(pytree.tree_leaves(values))
 
 
 def _times(size: int, clock: Any) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor, fx
 from snnconvert.converter.arguments import arguments_of, set_argument
 from snnconvert.converter.attention import take_apart
 from snnconvert.converter.decide import Decided
+from snnconvert.converter.recurrence import RECURRENCES, take_apart_recurrence
 from snnconvert.converter.streams import Domain, find_streams
 from snnconvert.converter.trace import STANDS_FOR, module_path, module_stack, source_name
 from snnconvert.errors import ConversionError
@@ -39,7 +40,8 @@ class Site:
     """Where a neuron stands.
 
     Attributes:
-        name: path of the neuron in the module tree.
+        name: path of the neuron in the module tree; sites of one name share their neuron's
+            thresholds, each with a state of its own.
         settings: what the rules say of it.
         limits: of its target, known from the operator before it.
         axes: dimensions of one step's drive along which thresholds may differ.
@@ -116,29 +118,33 @@ def put_neurons(decided: Decided) -> Decided:
 class _Placer:
     """Puts neurons into a graph, one site after the other."""
 
-    def __init__(self, graph: fx.Graph, domains: Mapping[fx.Node, Domain]) -> None:
+    def __init__(self, graph: fx.Graph, domains: dict[fx.Node, Domain]) -> None:
         self.graph, self.domains = graph, domains
         self.sites: dict[fx.Node, Site] = {}
         self.names: set[str] = set()
+        self.shared: dict[tuple[Any, ...], str] = {}
         self.known: dict[tuple[Any, ...], fx.Node] = {}
 
     def place(self, node: fx.Node, decision: Decision) -> None:
         """Put the neurons of one decision into the graph."""
         kind, limits = kind_of(node.target), _clip_limits(node)
-        if kind.operands and decision.action != "neuron":
+        if kind.name in RECURRENCES and decision.action != "neuron":
+            self._on_recurrence(node, decision)
+        elif kind.operands and decision.action != "neuron":
             self._on_operands(node, decision)
         elif limits is not None and decision.action != "spike_operands":
             self._in_place(node, limits, decision)
-        elif decision.action == "neuron" or (
-            decision.action == "spiking" and kind.name == "embedding"
+        elif isinstance(node.meta["val"], Tensor) and (
+            decision.action == "neuron"
+            or (decision.action == "spiking" and kind.name == "embedding")
         ):
             self._on_output(node, decision)
         elif decision.rule is not None and kind.name in decision.rule.match.op:
             raise ConversionError(
                 f"{decision.rule}: op kind '{kind.name}' at {decision.operation.place} has no "
                 f"place for '{decision.action}': spike_operands is for linear maps and products, "
-                "spiking for these, ReLU, clips and embeddings. Use td, or neuron, which puts one "
-                "on the output"
+                "spiking for these, recurrent layers, ReLU, clips and embeddings. Use td, or "
+                "neuron, which puts one on an output that is a single tensor"
             )
 
     def _on_operands(self, node: fx.Node, decision: Decision) -> None:
@@ -155,15 +161,39 @@ class _Placer:
             return  # a stream times a constant is a scale, not a product
         self._code(node, dict(zip(names, names, strict=True)), decision)
 
-    def _code(self, node: fx.Node, operands: Mapping[str, str], decision: Decision) -> None:
-        """Put a neuron on each operand of a map or product that is a stream."""
+    def _on_recurrence(self, node: fx.Node, decision: Decision) -> None:
+        """Put a neuron on the operand of every map of an LSTM, GRU or RNN."""
+        apart = take_apart_recurrence(self.graph, node)
+        for new in apart.nodes:  # in their order, as a stream may run through thousands of them
+            carried = any(self._carries(x) for x in new.all_input_nodes)
+            self.domains[new] = Domain.STREAM if carried else Domain.STATIC
+        for linear, label in apart.maps:
+            weight = arguments_of(linear)["weight"]
+            self._code(linear, {"input": label}, decision, shared=(weight,))
+
+    def _code(
+        self,
+        node: fx.Node,
+        operands: Mapping[str, str],
+        decision: Decision,
+        shared: tuple[Any, ...] = (),
+    ) -> None:
+        """Put a neuron on each operand of a map or product that is a stream.
+
+        Args:
+            node: the map or product.
+            operands: arguments, each with what its neuron is called.
+            decision: asks for the neurons.
+            shared: what maps have in common that share their neurons; empty: none do.
+        """
         for argument, label in operands.items():
             axes = _feature_axes(node, argument)
 
             def coded(x: Any, label: str = label, axes: tuple[int, ...] = axes) -> Any:
                 if not self._is_stream(x) or is_spike_coded(x):
                     return x
-                return self._neuron(x, node, _limits_of(x), axes, f"{label}_neuron", decision)
+                label = f"{label}_neuron"
+                return self._neuron(x, node, _limits_of(x), axes, label, decision, shared=shared)
 
             value = pytree.tree_map(coded, arguments_of(node)[argument])
             set_argument(node, argument, value)
@@ -196,6 +226,7 @@ class _Placer:
         label: str,
         decision: Decision,
         before: fx.Node | None = None,
+        shared: tuple[Any, ...] = (),
     ) -> fx.Node:
         """Return the neuron of a drive; what drives several operators has one."""
         assert decision.rule is not None
@@ -211,9 +242,11 @@ class _Placer:
             STANDS_FOR: "",
         }
         path = module_path(consumer)
-        name = self._free_name(".".join(filter(None, (path, label))))
+        group = (*shared, *key[1:])
+        if not shared or group not in self.shared:
+            self.shared[group] = self._free_name(".".join(filter(None, (path, label))))
         self.sites[node] = Site(
-            name=name,
+            name=self.shared[group],
             settings=settings,
             limits=limits,
             axes=axes,
@@ -231,6 +264,10 @@ class _Placer:
             free = f"{name}_{count}"
         self.names.add(free)
         return free
+
+    def _carries(self, x: fx.Node) -> bool:
+        """Tell whether a node is a stream, of one tensor or of several."""
+        return self.domains[x] is Domain.STREAM if x in self.domains else self._is_stream(x)
 
     def _is_stream(self, x: Any) -> bool:
         if not isinstance(x, fx.Node) or x.op == "get_attr":

@@ -21,6 +21,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
+from torch.nn.utils.rnn import PackedSequence
 
 from snnconvert.converter.dtypes import real_dtype
 from snnconvert.converter.functional import make_functional
@@ -306,11 +307,29 @@ def _explain(
             f"{_place(model, own)} does not run on the example inputs: {type(own).__name__}: "
             f"{first_line(own)}. Pass inputs on which the model works"
         )
+    if _packs(error):
+        return (
+            f"torch.export cannot trace {_place(model, error)}: it runs on a PackedSequence, whose "
+            "shape depends on the values of the lengths. Where all sequences are as long as the "
+            "input, leave out pack_padded_sequence; else convert the recurrent layer and what "
+            "follows it on padded inputs, and read each sequence's outputs before its padding "
+            "(a reverse direction would start in the padding: give it sequences of one length). "
+            "By hand, snnconvert.ops.TDLSTM, TDGRU and TDRNN take packed sequences"
+        )
     return (
         f"torch.export cannot trace {_place(model, error)}: {type(error).__name__}: "
         f"{first_line(error)}. Where shapes or branches depend on the values of tensors, rewrite "
         "that line or convert the submodules around it; outputs must be tensors, numbers, tuples, "
         "lists, dicts or registered pytree nodes"
+    )
+
+
+def _packs(error: BaseException) -> bool:
+    """Tell whether an error came from packing, or from what runs on a packed sequence."""
+    return any(
+        frame.f_globals.get("__name__") == PackedSequence.__module__
+        or any(isinstance(value, PackedSequence) for value in frame.f_locals.values())
+        for frame, _ in traceback.walk_tb(error.__traceback__)
     )
 
 

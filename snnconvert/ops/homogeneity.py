@@ -42,6 +42,10 @@ def _all_joined(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
     return all(map(is_stream, arguments["tensors"]))
 
 
+def _all_members(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+    return all(map(is_stream, pytree.tree_leaves(list(arguments.values()))))
+
+
 def _exactly_one(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
     return sum(map(is_stream, pytree.tree_leaves(list(arguments.values())))) == 1
 
@@ -65,6 +69,7 @@ _CONDITIONS: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
     **dict.fromkeys(_CONTRACTS, _exactly_one),
     **dict.fromkeys(_MAPS, _without_bias),
     "div": _numerator_only,
+    "tuple": _all_members,
     "constant_pad_nd": _zero_padding,
 }
 

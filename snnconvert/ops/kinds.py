@@ -20,6 +20,7 @@ from snnconvert.ops.embedding import TDEmbedding
 from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
 from snnconvert.ops.product import TDMatmul
+from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 from snnconvert.ops.temporal_difference import TDOperator
 
 Limits: TypeAlias = tuple[float | None, float | None]
@@ -40,6 +41,8 @@ class Kind:
         operands: the schema arguments that spikes may drive: those of a linear map or product.
         clip: for a function that only clips its input, the limits that its arguments say; a
             neuron within these limits can stand in its place.
+        settings: for ATen operators whose name says what their arguments do not, the arguments
+            that make the TD operator the same.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Kind:
     regions: tuple[str, ...] = ()
     operands: tuple[str, ...] = ()
     clip: Callable[[Mapping[str, Any]], Limits] | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def _limits(arguments: Mapping[str, Any]) -> Limits:
@@ -87,9 +91,19 @@ _TABLE = (
         operands=("query", "key", "value"),
     ),
     Kind("embedding", {"embedding": TDEmbedding, "embedding_bag": None}, inputs=("indices",)),
-    Kind("lstm", {"lstm": None, "lstm_cell": None}),
-    Kind("gru", {"gru": None, "gru_cell": None}),
-    Kind("rnn", dict.fromkeys(["rnn_tanh", "rnn_relu", "rnn_tanh_cell", "rnn_relu_cell"])),
+    Kind("lstm", {"lstm": TDLSTM, "lstm_cell": TDLSTMCell}, inputs=("input", "hx")),
+    Kind("gru", {"gru": TDGRU, "gru_cell": TDGRUCell}, inputs=("input", "hx")),
+    Kind(
+        "rnn",
+        {
+            "rnn_tanh": TDRNN,
+            "rnn_relu": TDRNN,
+            "rnn_tanh_cell": TDRNNCell,
+            "rnn_relu_cell": TDRNNCell,
+        },
+        inputs=("input", "hx"),
+        settings={name: {"nonlinearity": "relu"} for name in ("rnn_relu", "rnn_relu_cell")},
+    ),
     Kind("add", {"add": None, "sub": None, "rsub": None}),
     Kind("mul", {"mul": None}, operands=("self", "other")),
     Kind("max_pool", dict.fromkeys([f"max_pool{n}d" for n in (1, 2, 3)])),

@@ -102,7 +102,10 @@ def subtract(value: Tensor, last: Tensor) -> Tensor:
     change = value - last
     if not change.is_floating_point():
         return change
-    return change.masked_fill(torch.isinf(value) & (value == last), 0.0)
+    unchanged = value == last
+    if change.requires_grad:  # gradients pass where a finite value stays the same
+        return change.masked_fill(unchanged & torch.isinf(value), 0.0)
+    return change.masked_fill_(unchanged, 0.0)
 
 
 def difference(values: Any, where: str) -> Any:

@@ -76,6 +76,7 @@ OF_TWO_STREAMS = {
     "sub": aten.sub,
     "cat": lambda x, y: aten.cat([x, y], 1),
     "stack": lambda x, y: aten.stack([x, y]),
+    "tuple": lambda x, y: aten.stack(tuple([x, y])),
 }
 
 
@@ -108,6 +109,8 @@ def is_stream(x):
     ("operator", "arguments", "expected"),
     [
         ("add", {"self": STREAM, "other": STREAM, "alpha": 1}, True),
+        ("tuple", {"0": [STREAM, STREAM]}, True),
+        ("tuple", {"0": [STREAM, STATIC]}, False),
         ("add", {"self": STREAM, "other": STATIC}, False),  # a positional embedding
         ("add", {"self": STREAM, "other": 1.0}, False),
         ("sub", {"self": STATIC, "other": STREAM}, False),  # 1 - x

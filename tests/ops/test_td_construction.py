@@ -36,6 +36,12 @@ PAIRS: list[tuple[type[ops.TDOperator], Callable[[], nn.Module]]] = [
     (ops.TDActivation, lambda: nn.PReLU(3)),
     (ops.TDEmbedding, lambda: nn.Embedding(5, 3, padding_idx=1)),
     (ops.TDMultiheadAttention, lambda: nn.MultiheadAttention(4, 2, add_bias_kv=True)),
+    (ops.TDLSTM, lambda: nn.LSTM(4, 3, 2, bidirectional=True, batch_first=True, proj_size=2)),
+    (ops.TDGRU, lambda: nn.GRU(4, 3, 2, bias=False, dropout=0.5)),
+    (ops.TDRNN, lambda: nn.RNN(4, 3, nonlinearity="relu")),
+    (ops.TDLSTMCell, lambda: nn.LSTMCell(4, 3)),
+    (ops.TDGRUCell, lambda: nn.GRUCell(4, 3, bias=False)),
+    (ops.TDRNNCell, lambda: nn.RNNCell(4, 3, nonlinearity="relu")),
     (ops.TemporalDifference, lambda: nn.Sequential(nn.Linear(2, 2))),
 ]
 
@@ -88,6 +94,12 @@ def test_reads_like_the_source(
         (ops.TDReLU, nn.ReLU),
         (ops.TDMultiheadAttention, nn.MultiheadAttention),
         (ops.TDEmbedding, nn.Embedding),
+        (ops.TDLSTM, nn.LSTM),
+        (ops.TDGRU, nn.GRU),
+        (ops.TDRNN, nn.RNN),
+        (ops.TDLSTMCell, nn.LSTMCell),
+        (ops.TDGRUCell, nn.GRUCell),
+        (ops.TDRNNCell, nn.RNNCell),
     ],
 )
 def test_constructor_signature_is_that_of_torch_nn(operator: Any, counterpart: Any) -> None:

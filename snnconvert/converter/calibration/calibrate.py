@@ -57,7 +57,8 @@ def calibrate(
     notes: list[str] = []
     if isinstance(batches, Calibration):
         return _matching(batches, decided)
-    observed = {node: Observed(site.name, site.axes) for node, site in decided.sites.items()}
+    by_name = {site.name: Observed(site.name, site.axes) for site in decided.sites.values()}
+    observed = {node: by_name[site.name] for node, site in decided.sites.items()}
     traced = decided.traced
     if batches is None:
         runs: Iterable[list[Any]] = [[given.example for given in traced.inputs]]
@@ -94,10 +95,12 @@ def _fit(
     """Choose among the candidates of all sites; those with one allowance of spikes share it."""
     seen = {site.name: observed[node] for node, site in decided.sites.items()}
     choices: dict[float, dict[str, list[Candidate]]] = {}
-    for node, site in tqdm(decided.sites.items(), "fitting", disable=not progress, leave=False):
+    one_each = {site.name: node for node, site in decided.sites.items()}  # of shared neurons
+    for name, node in tqdm(one_each.items(), "fitting", disable=not progress, leave=False):
+        site = decided.sites[node]
         views = _views(decided, node, observed[node])
         found = candidates(site, observed[node], time_steps, views)
-        choices.setdefault(site.settings.rate, {})[site.name] = found
+        choices.setdefault(site.settings.rate, {})[name] = found
     chosen: dict[str, Candidate] = {}
     for rate, options in choices.items():
         chosen |= spend(options, {name: seen[name].count for name in options}, rate)

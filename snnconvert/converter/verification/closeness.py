@@ -37,7 +37,10 @@ class Closeness:
         for t, step in enumerate(answers):
             pairs = list(zip(step, expected, strict=True))
             self.error[t] += float(sum((a - b).double().square().sum() for a, b in pairs))
-            flat = [(a.flatten(1), b.flatten(1)) for a, b in pairs if b.dim() > 1]
+            # The states of a recurrent layer have their samples elsewhere than the first output.
+            rows = next((len(b) for _, b in pairs if b.dim() > 1), 0)
+            alike = [(a, b) for a, b in pairs if b.dim() > 1 and len(b) == rows]
+            flat = [(a.flatten(1), b.flatten(1)) for a, b in alike]
             if flat:
                 a, b = (torch.cat(x, 1) for x in zip(*flat, strict=True))
                 self.cosine[t] += torch.cosine_similarity(a, b).sum().cpu()

@@ -349,4 +349,15 @@ def _report(
         first_failure=first,
         first_failure_at=None if first is None else describe_node(snn, first),
         notes=(*snn.conversion.notes, *_constant_outputs(leaves)),
+        to_be_trained=_to_be_trained(snn),
+    )
+
+
+def _to_be_trained(snn: ConvertedModule) -> tuple[str, ...]:
+    """Name the modules of classes that say so of themselves."""
+    named = snn.tree.named_modules()
+    return tuple(
+        f"{path or 'the model'} ({type(module).__name__})"
+        for path, module in named
+        if getattr(module, "to_be_trained", False)
     )

@@ -73,7 +73,7 @@ def measure_spiking(
                     f"there are labels for {done + len(own)} samples, and more samples; give one "
                     "label for each, -1 where none is known"
                 )
-            run.add(leaves, own, count)
+            run.add(leaves, own)
             done += count
     if not done:
         raise InputError("the data to measure on holds no batches")
@@ -95,8 +95,7 @@ def plain_operators(conversion: Conversion) -> fx.Graph:
 class _Activity:
     """Sums over all samples and steps, for one site."""
 
-    values: int = 0
-    seen: int = 0  # values times samples
+    seen: int = 0  # neurons, of all samples
     spikes: list[float] = field(default_factory=list)
     spoken: Tensor | None = None  # features that ever had a spike
     saturated: Tensor | None = None  # features that ended away from their drive
@@ -154,12 +153,12 @@ class _Measurement:
         self.macs: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
         self.encoding = encoding_named(snn.conversion.rules.encoding)
 
-    def add(self, leaves: list[Any], labels: Tensor | None, count: int) -> None:
+    def add(self, leaves: list[Any], labels: Tensor | None) -> None:
         given = self.snn.conversion.source.inputs
         wanted = frozenset(name for node in self.graph.nodes if (name := self._compared(node)))
         expected = self.reference.run(leaves, Direct(), 0, 1, wanted)
         clock = Clock(1, total=self.steps, encoding=self.encoding)
-        batch = _Batch(self, count)
+        batch = _Batch(self)
         answers = []
         for t in range(self.steps):
             clock.start = t
@@ -185,7 +184,7 @@ class _Measurement:
         return is_spike_coded(node) and any(map(self.is_graded, node.all_input_nodes))
 
     def report(self, samples: int) -> SpikingReport:
-        sites = [self._site(path) for path in self.sites]
+        sites = [self._site(path, samples) for path in self.sites]
         spikes = torch.tensor([a.spikes for _, a in self.sites.values()], dtype=torch.float64)
         seen = sum(a.seen for _, a in self.sites.values())
         rates = [0.0] * self.steps
@@ -229,7 +228,7 @@ class _Measurement:
                 kinds[kind_of(node.target).name] += 1
         return kinds
 
-    def _site(self, path: str) -> SiteActivity:
+    def _site(self, path: str, samples: int) -> SiteActivity:
         site, activity = self.sites[path]
         neuron = self.snn.tree.get_submodule(path)
         seen = max(activity.seen, 1)
@@ -238,7 +237,7 @@ class _Measurement:
             name=path,
             rule=site.rule,
             neuron=f"{type(neuron).__name__}({neuron.extra_repr()})",
-            values=activity.values,
+            values=activity.seen // samples,
             rate=sum(activity.spikes) / seen / self.steps,
             most=max(activity.spikes) / seen,
             silent=1 - float(activity.spoken.float().mean()),
@@ -253,7 +252,6 @@ class _Batch:
     """One batch's earlier values of spiking operands."""
 
     of: _Measurement
-    count: int
     before: dict[fx.Node, Tensor] = field(default_factory=dict)
 
 
@@ -274,7 +272,10 @@ class _Step(fx.Interpreter):
             self._map(n)
         name = of._compared(n)
         if name is not None and self.expected is not None:
-            of.layers.setdefault(name, _Layer()).add(value, self.expected.value_of(name))
+            layer = of.layers.setdefault(name, _Layer())
+            expected = pytree.tree_leaves(self.expected.value_of(name))
+            for own, wanted in zip(pytree.tree_leaves(value), expected, strict=True):
+                layer.add(own, wanted)
         return value
 
     def _events(self, node: fx.Node) -> Tensor:
@@ -313,7 +314,6 @@ class _Step(fx.Interpreter):
         self.now[node] = followed
         if self.clock.start == 0:
             activity.seen += followed.numel()
-            activity.values = followed.numel() // max(1, self.batch.count)
         while len(activity.spikes) < of.steps:
             activity.spikes.append(0.0)
         fired = spikes != 0

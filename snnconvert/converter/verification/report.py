@@ -64,6 +64,7 @@ class EquivalenceReport:
         spiking: how a network with neurons ran on data; None where there are none. All else is
             then said of the network with every neuron replaced by what it follows.
         spiking_tolerance: largest relative error of its outputs at the last step that passes.
+        to_be_trained: modules that compute something else than the source until they are trained.
     """
 
     passed: bool
@@ -80,6 +81,7 @@ class EquivalenceReport:
     notes: tuple[str, ...] = ()
     spiking: SpikingReport | None = None
     spiking_tolerance: float | None = None
+    to_be_trained: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data."""
@@ -99,6 +101,7 @@ class EquivalenceReport:
                 "leaves": leaves,
                 "kinds": kinds,
                 "notes": tuple(data["notes"]),
+                "to_be_trained": tuple(data.get("to_be_trained", ())),
                 "spiking": None if spiking is None else SpikingReport.from_dict(spiking),
             }
         )
@@ -153,6 +156,13 @@ class EquivalenceReport:
             compared = f"without spikes, {compared}; {self._spiking_verdict(self.spiking)}"
         if self.passed:
             return f"equivalent: {compared}"
+        if self.to_be_trained:
+            several = len(self.to_be_trained) != 1
+            return (
+                f"NOT equivalent: a starting point for training, as {', '.join(self.to_be_trained)}"
+                f" compute{'' if several else 's'} something else than the source until "
+                f"{'they are' if several else 'it is'} trained; {compared}"
+            )
         if self.first_failure:
             return (
                 f"NOT equivalent: {compared}; the first node out of tolerance is "

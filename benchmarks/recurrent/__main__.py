@@ -1,0 +1,182 @@
+"""Recurrent networks: exact, on spikes without training, and as spiking cells that are trained.
+
+Usage: python -m benchmarks.recurrent [--seconds N] [--epochs N] [--out RESULTS.md]
+
+Needs the packages sktime==1.2.0 and silero-vad==6.2.3 (installed with ``--no-deps``), and the
+program espeak-ng. Takes about a quarter of an hour on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import snnconvert
+from benchmarks.checkpoints import models
+from benchmarks.cost import ratio
+from benchmarks.recurrent import japanese_vowels, silero
+from snnconvert.ops import TDLSTM
+
+TIME_STEPS = 8
+RATE = 5e-3  # largest learning rate of fine-tuning
+Rows = list[tuple[str, ...]]
+
+
+def vowels(epochs: int) -> tuple[Rows, Rows]:
+    """Return the rows of the training-free conversions, and of the cells that are trained."""
+    model = japanese_vowels.trained()
+    training, test = japanese_vowels.data("TRAIN"), japanese_vowels.data("TEST")
+    expected = japanese_vowels.predictions(model, test)
+    source = _share(expected == test[2])
+    inputs = (training[0][:2], training[1][:2])
+    calibration = list(zip(*(part.split(45) for part in training[:2]), strict=True))
+    exact = snnconvert.convert(model, inputs)
+    spiking = snnconvert.convert(
+        model, inputs, "spiking", calibration=calibration, time_steps=TIME_STEPS
+    )
+    free: Rows = [("source", "-", "-", source)]
+    for name, snn, steps in (
+        ("TD", exact, (TIME_STEPS,)),
+        ("spikes", spiking, (1, 2, 4, TIME_STEPS)),
+    ):
+        for count in steps:
+            found = japanese_vowels.predictions(_at_last_step(snn, count), test)
+            free.append((name, str(count), _share(found == expected), _share(found == test[2])))
+            print(*free[-1], flush=True)
+    cells: Rows = [("source", source)]
+    fresh = japanese_vowels.VowelClassifier().eval()
+    for name, start in (("converted", copy.deepcopy(model)), ("weights drawn anew", fresh)):
+        torch.manual_seed(0)
+        snn = _spiking_cells(start, inputs)
+        logits = _at_last_step(snn, 1)
+        if name == "converted":
+            before = japanese_vowels.predictions(logits, test)
+            cells.append((f"{name}, not trained", _share(before == test[2])))
+        japanese_vowels.train(snn, logits, training, epochs, RATE, noise=0.4, teacher=model)
+        after = japanese_vowels.predictions(logits, test)
+        cells.append((f"{name}, {epochs} epochs", _share(after == test[2])))
+        print(*cells[-1], flush=True)
+    return free, cells
+
+
+def _spiking_cells(model: nn.Module, inputs: tuple[Tensor, Tensor]) -> snnconvert.ConvertedModule:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", snnconvert.NotEquivalentWarning)  # it says: to be trained
+        return snnconvert.convert(model, inputs, "spiking_cells")
+
+
+def _at_last_step(
+    snn: snnconvert.ConvertedModule, time_steps: int
+) -> Callable[[Tensor, Tensor], Tensor]:
+    def logits(frames: Tensor, there: Tensor) -> Tensor:
+        answered: Tensor = snn.simulate(frames, there, time_steps=time_steps)
+        return answered[-1]
+
+    return logits
+
+
+def voice(seconds: int) -> Rows:
+    """Return a row for each conversion of the voice activity detector."""
+    model, example = models.silero_vad()
+    calibration = silero.calibration(seconds, skipped=seconds)
+    rows: Rows = []
+    for name, rules in (("TD", "default"), ("spikes", str(silero.RULES)), ("spikes", "spiking")):
+        snn = snnconvert.convert(
+            model,
+            example,
+            rules,
+            calibration=None if name == "TD" else calibration,
+            time_steps=TIME_STEPS,
+        )
+        found = silero.compare(silero.at_last_step(snn, TIME_STEPS), seconds)
+        rows.append(
+            (
+                f"{name} (`{Path(rules).stem}`)",
+                str(TIME_STEPS),
+                f"{found.mean_difference:.2g}",
+                f"{found.max_difference:.2g}",
+                f"{found.identical}/{found.chunks}",
+                "yes" if found.same_segments else "no",
+            )
+        )
+        print(*rows[-1], flush=True)
+    return rows
+
+
+def cost(rounds: int) -> Rows:
+    """Return what TD runs cost against ``nn.LSTM`` on the same ``T * B`` samples."""
+    rows: Rows = []
+    for features, hidden, length, options in (
+        (64, 128, 50, {"num_layers": 2, "bidirectional": True}),
+        (64, 256, 100, {}),
+    ):
+        lstm = nn.LSTM(features, hidden, batch_first=True, **options).eval()
+        x_seq = torch.randn(TIME_STEPS, 16, length, features)
+        samples = x_seq.flatten(0, 1)
+        operator = TDLSTM.from_ann(lstm)
+        snn = snnconvert.convert(lstm, (x_seq[0],), verify=False)
+        with torch.no_grad():
+            for name, run in (("TDLSTM", operator), ("converted", snn)):
+                measured = ratio(partial(run, x_seq), partial(lstm, samples), rounds)
+                rows.append((f"{name}, {lstm.extra_repr()}, L={length}", measured))
+                print(*rows[-1], flush=True)
+    return rows
+
+
+def _share(right: Tensor) -> str:
+    return f"{right.float().mean():.2%}"
+
+
+def _table(header: tuple[str, ...], rows: Rows) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=60, help="of speech")
+    parser.add_argument("--epochs", type=int, default=60, help="of fine-tuning")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "RESULTS.md")
+    options = parser.parse_args()
+    spent = cost(rounds=21)
+    free, cells = vowels(options.epochs)
+    streamed = voice(options.seconds)
+    options.out.write_text(
+        "# Recurrent networks\n\n"
+        f"Made by `python -m benchmarks.recurrent --seconds {options.seconds} --epochs "
+        f"{options.epochs}`, torch {torch.__version__}.\n\n"
+        "## Japanese Vowels: two bidirectional LSTM layers\n\n"
+        "370 test sequences; thresholds from the 270 training sequences, nothing retrained. "
+        "Agreement is with the source's predictions.\n\n"
+        + _table(("conversion", "T", "agreement", "accuracy"), free)
+        + '\n\nThe same with `SpikingLSTM` in the place of the LSTM (`rules="spiking_cells"`), '
+        "trained with surrogate gradients and the source for a teacher:\n\n"
+        + _table(("SpikingLSTM", "accuracy"), cells)
+        + "\n\n## Silero VAD: an LSTM cell, streamed\n\n"
+        f"Two streams of {options.seconds} s of espeak-ng speech with pauses, the second in noise; "
+        "the state that a chunk ends in goes into the next one. Thresholds from what follows.\n\n"
+        + _table(
+            (
+                "conversion",
+                "T",
+                "mean difference of the probability",
+                "largest",
+                "identical decisions",
+                "same segments",
+            ),
+            streamed,
+        )
+        + "\n\n## Cost of TD\n\nAgainst `nn.LSTM` on T * B samples, T=8, B=16, float32: ratio of "
+        "medians (quartiles of the pairwise ratios).\n\n" + _table(("run", "ratio"), spent) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
