@@ -145,6 +145,39 @@ def test_a_calibration_is_kept_in_a_file(digits, tmp_path):
         load_calibration(tmp_path / "none")
 
 
+def test_an_open_statistic_is_chosen_site_by_site(digits):
+    snn = converted(digits, "levels: 5, threshold: {statistic: auto}")
+    fitted = snn.conversion.calibration.fitted
+    assert {f.statistic for f in fitted.values()} == {"max", "mse"}
+    only = converted(digits, "levels: 5, threshold: {statistic: max}").conversion.calibration.fitted
+    assert all(f.error <= only[name].error for name, f in fitted.items())
+
+
+def test_every_bundled_file_of_neurons_converts_and_says_how_close(digits):
+    closeness = {}
+    for name in ("spiking", "sparse", "graded", "st_bif"):
+        snn = snnconvert.convert(
+            load_model(),
+            (digits.images[:2],),
+            name,
+            calibration=digits.calibration[:96].split(32),
+            time_steps=32 if name == "st_bif" else 6,
+            verify=False,
+        )
+        report = measure_spiking(snn, digits.images.split(64))
+        closeness[name] = report.rel_error, report.rate, report.steps[-1].top1
+    assert closeness["spiking"][0] < 0.01 < closeness["sparse"][0] < 0.2
+    assert closeness["sparse"][1] < 0.35 < closeness["spiking"][1]
+    assert all(top1 >= 0.95 for _, _, top1 in closeness.values())
+
+
+def test_energy_grows_with_every_step_and_ends_at_the_totals(digits):
+    report = measure_spiking(converted(digits), [digits.images[:32]])
+    energies = [at.energy for at in report.steps]
+    assert 0 < energies[0] < energies[-1] and energies == sorted(energies)
+    assert energies[-1] == pytest.approx(report.work.energy()["spiking fp32"])
+
+
 def test_calibration_is_deterministic(digits):
     once, twice = converted(digits), converted(digits)
     for a, b in zip(neurons(once).values(), neurons(twice).values(), strict=True):

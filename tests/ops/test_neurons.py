@@ -237,6 +237,7 @@ def test_half_types_are_followed_in_float32(dtype):
         (lambda: MultiThreshold(gain="linear"), "constant, inverse_time, halving"),
         (lambda: MultiThreshold(bounds=(0.5, 1.0)), "bounds"),
         (lambda: MultiThreshold(rest=torch.ones(3)), "rest"),
+        (lambda: MultiThreshold(rest=-0.1, bounds=(0.0, 1.0)), "rest must lie within"),
         (lambda: STBIF(low=1), "low"),
         (lambda: LIF(tau=0.0), "tau"),
         (lambda: LIF(reset="none"), "soft, hard"),

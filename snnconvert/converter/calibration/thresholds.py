@@ -31,6 +31,7 @@ _OPEN: Mapping[str, tuple[Any, ...]] = {
     # Not halving: it settles by 1/2 a step, and all neurons behind it wait.
     "gain": ("constant", "inverse_time"),
 }
+_STATISTICS = ("max", "mse")
 """What `auto` chooses from."""
 # How far a drive is from its end, in standard deviations of it, and what is left of that after a
 # step: as measured in a BERT of six layers.
@@ -196,8 +197,10 @@ def _open(site: Site) -> Iterator[tuple[NeuronSettings, int | None]]:
     axes: list[int | None] = [None] if settings.per != "channel" or not site.axes else []
     if settings.per != "tensor":
         axes += site.axes
-    for axis, *values in itertools.product(axes, *options.values()):
-        yield replace(settings, options=dict(zip(options, values, strict=True))), axis
+    statistics = _STATISTICS if settings.statistic == AUTO else (settings.statistic,)
+    for axis, statistic, *values in itertools.product(axes, statistics, *options.values()):
+        chosen = dict(zip(options, values, strict=True))
+        yield replace(settings, options=chosen, statistic=statistic), axis
 
 
 def _rests(site: Site, settings: NeuronSettings, axis: int | None) -> tuple[bool, ...]:

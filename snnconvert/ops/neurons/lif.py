@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
+from snnconvert.ops.neurons.checks import checked_positive
 from snnconvert.ops.neurons.integrate_and_fire import RESETS, checked_choice
-from snnconvert.ops.neurons.tracker import State, Tracker, checked_positive
+from snnconvert.ops.neurons.tracker import State, Tracker
 from snnconvert.ops.surrogate import Surrogate
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
+from snnconvert.ops.neurons.checks import checked_rest, checked_threshold, shown
 from snnconvert.ops.neurons.gains import check_gain, gain_at
 from snnconvert.ops.neurons.scan import DUST, ladder_scan_
 from snnconvert.ops.neurons.spike import LadderSpike, Straight, ladder_spike, where_greater
@@ -105,12 +106,12 @@ class Tracker(nn.Module):
                 f"{where}: bounds must have 0, where a neuron starts, between them, "
                 f"received {bounds}"
             )
-        threshold = _checked_threshold(where, v_threshold, axis)
+        threshold = checked_threshold(where, v_threshold, axis)
         if isinstance(v_threshold, nn.Parameter):
             self.v_threshold = v_threshold
         else:
             self.register_buffer("v_threshold", threshold)
-        self.register_buffer("rest", _checked_rest(where, rest, axis, self.v_threshold))
+        self.register_buffer("rest", checked_rest(where, rest, axis, self.v_threshold, bounds))
         self.levels, self.gain, self.signed = levels, check_gain(where, gain), signed
         self.bounds, self.fire_at, self.axis = bounds, fire_at, axis
         self.surrogate = surrogate_named(surrogate)
@@ -331,16 +332,16 @@ class Tracker(nn.Module):
         return followed
 
     def extra_repr(self) -> str:
-        shown = [f"v_threshold={_shown(self.v_threshold)}", *self._shown_options()]
+        options = [f"v_threshold={shown(self.v_threshold)}", *self._shown_options()]
         if bool(self.rest.any()):
-            shown.append(f"rest={_shown(self.rest)}")
+            options.append(f"rest={shown(self.rest)}")
         if self.axis is not None:
-            shown.append(f"axis={self.axis}")
-        return ", ".join(shown)
+            options.append(f"axis={self.axis}")
+        return ", ".join(options)
 
     def _shown_options(self) -> list[str]:
-        shown = [f"levels={self.levels}", f"gain={self.gain}"]
-        return shown + ([f"bounds={self.bounds}"] if self.bounds != (None, None) else [])
+        options = [f"levels={self.levels}", f"gain={self.gain}"]
+        return options + ([f"bounds={self.bounds}"] if self.bounds != (None, None) else [])
 
     def _folded(self, shape: Sequence[int]) -> tuple[int, int, int]:
         """Return the sizes before, along and behind the axis of one step's drive."""
@@ -368,51 +369,3 @@ class Tracker(nn.Module):
 
     def __getstate__(self) -> Mapping[str, Any]:
         return {**self.__dict__, "_state": self._state.detached()}
-
-
-def _checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None) -> Tensor:
-    threshold = torch.as_tensor(v_threshold)
-    if not threshold.is_floating_point():
-        threshold = threshold.to(torch.get_default_dtype())
-    if axis is None and threshold.dim() != 0:
-        raise InputError(
-            f"{where}: v_threshold of shape {list(threshold.shape)} needs axis, the dimension of "
-            "one step's drive that it lies along"
-        )
-    if axis == 0 or threshold.dim() > 1:
-        raise InputError(
-            f"{where}: v_threshold is a number or [C] along axis, which is not 0, the batch; "
-            f"received shape {list(threshold.shape)} and axis={axis}"
-        )
-    if not bool(torch.isfinite(threshold).all()) or not bool((threshold > 0).all()):
-        raise InputError(
-            f"{where}: v_threshold must be finite and above 0, received {_shown(threshold)}"
-        )
-    return threshold.detach().clone()
-
-
-def _checked_rest(
-    where: str, rest: float | Tensor, axis: int | None, v_threshold: Tensor
-) -> Tensor:
-    found = torch.as_tensor(rest, dtype=v_threshold.dtype)
-    sizes = {x.shape for x in (found, v_threshold) if x.dim()}
-    if found.dim() > (axis is not None) or len(sizes) > 1 or not bool(torch.isfinite(found).all()):
-        raise InputError(
-            f"{where}: rest must be finite, a number or, with axis, [C] as v_threshold; received "
-            f"shape {list(found.shape)} beside {list(v_threshold.shape)}, axis={axis}"
-        )
-    return found.detach().clone()
-
-
-def _shown(threshold: Tensor) -> str:
-    threshold = threshold.detach()
-    if threshold.dim() == 0:
-        return f"{float(threshold):.4g}"
-    return f"[{len(threshold)}: {float(threshold.min()):.4g} to {float(threshold.max()):.4g}]"
-
-
-def checked_positive(where: str, name: str, value: float) -> float:
-    """Return a finite number above 0, or raise InputError."""
-    if not math.isfinite(value) or value <= 0:
-        raise InputError(f"{where}: {name} must be a finite number above 0, received {value!r}")
-    return float(value)

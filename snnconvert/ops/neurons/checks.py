@@ -1,0 +1,71 @@
+"""What neurons check of their arguments, and how they show them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from snnconvert.errors import InputError
+
+
+def checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None) -> Tensor:
+    """Return a threshold as a tensor of its own, or raise InputError."""
+    threshold = torch.as_tensor(v_threshold)
+    if not threshold.is_floating_point():
+        threshold = threshold.to(torch.get_default_dtype())
+    if axis is None and threshold.dim() != 0:
+        raise InputError(
+            f"{where}: v_threshold of shape {list(threshold.shape)} needs axis, the dimension of "
+            "one step's drive that it lies along"
+        )
+    if axis == 0 or threshold.dim() > 1:
+        raise InputError(
+            f"{where}: v_threshold is a number or [C] along axis, which is not 0, the batch; "
+            f"received shape {list(threshold.shape)} and axis={axis}"
+        )
+    if not bool(torch.isfinite(threshold).all()) or not bool((threshold > 0).all()):
+        raise InputError(
+            f"{where}: v_threshold must be finite and above 0, received {shown(threshold)}"
+        )
+    return threshold.detach().clone()
+
+
+def checked_rest(
+    where: str,
+    rest: float | Tensor,
+    axis: int | None,
+    v_threshold: Tensor,
+    bounds: tuple[float | None, float | None],
+) -> Tensor:
+    """Return where a neuron rests as a tensor like its threshold's, or raise InputError."""
+    found = torch.as_tensor(rest, dtype=v_threshold.dtype)
+    sizes = {x.shape for x in (found, v_threshold) if x.dim()}
+    if found.dim() > (axis is not None) or len(sizes) > 1 or not bool(torch.isfinite(found).all()):
+        raise InputError(
+            f"{where}: rest must be finite, a number or, with axis, [C] as v_threshold; received "
+            f"shape {list(found.shape)} beside {list(v_threshold.shape)}, axis={axis}"
+        )
+    low, high = bounds
+    outside = (low is not None and bool((found < low).any())) or (
+        high is not None and bool((found > high).any())
+    )
+    if outside:
+        raise InputError(f"{where}: rest must lie within bounds={bounds}, received {shown(found)}")
+    return found.detach().clone()
+
+
+def shown(threshold: Tensor) -> str:
+    """Return a number, or the extremes of several."""
+    threshold = threshold.detach()
+    if threshold.dim() == 0:
+        return f"{float(threshold):.4g}"
+    return f"[{len(threshold)}: {float(threshold.min()):.4g} to {float(threshold.max()):.4g}]"
+
+
+def checked_positive(where: str, name: str, value: float) -> float:
+    """Return a finite number above 0, or raise InputError."""
+    if not math.isfinite(value) or value <= 0:
+        raise InputError(f"{where}: {name} must be a finite number above 0, received {value!r}")
+    return float(value)
