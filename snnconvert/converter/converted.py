@@ -13,13 +13,14 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
-from snnconvert.converter.binding import bind_inputs, check_placed, checked_time_steps
+from snnconvert.converter.binding import bind_inputs, check_placed, checked_time_steps, refuse_names
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
 from snnconvert.converter.placement import Container
 from snnconvert.converter.rewrite import Replacement
+from snnconvert.converter.streams import Domain
 from snnconvert.converter.trace import TracedInput, TracedModel, floating_dtype
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
@@ -228,7 +229,11 @@ class ConvertedModule(nn.Module):
         Returns:
             The source's output structure; each tensor is ``[T, ...]`` and holds at ``t`` what the
             network has answered by the end of step ``t``.
+
+        Raises:
+            InputError: an input does not fit, or has the name of an argument of `simulate`.
         """
+        refuse_names(self.conversion.source, ("time_steps", "encoding"), "simulate")
         steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
         leaves, _ = self._bind(args, kwargs, timed=False)
@@ -309,9 +314,13 @@ class ConvertedModule(nn.Module):
     def _time_dims(self) -> list[int | None]:
         """The dimension of each output leaf that holds the folded time; None where none does."""
         graph = self.conversion.decided.traced.graph
-        dims = self.conversion.decided.streams.time_dims
+        streams = self.conversion.decided.streams
         leaves = pytree.tree_leaves(next(n for n in graph.nodes if n.op == "output").args[0])
-        return [dims[y][0] if isinstance(y, fx.Node) and y in dims else None for y in leaves]
+        # What depends on the batch size alone is not folded: it leaves the graph once.
+        return [
+            streams.time_dims[y][0] if streams.domains.get(y) is Domain.STREAM else None
+            for y in leaves
+        ]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
