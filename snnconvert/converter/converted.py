@@ -18,6 +18,7 @@ from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
+from snnconvert.converter.in_place import overwrite
 from snnconvert.converter.placement import Container
 from snnconvert.converter.rewrite import Replacement
 from snnconvert.converter.streams import Domain
@@ -282,7 +283,7 @@ class ConvertedModule(nn.Module):
     def _call(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run the graph on the cumulative inputs of ``clock.steps`` folded steps."""
         if self._function is None:
-            self._function = compile_graph(self.graph)
+            self._function = compile_graph(overwrite(self.graph, self.tree))
         return list(pytree.tree_leaves(self._function(self.tree, clock, *leaves)))
 
     def _run(self, leaves: list[Any], clock: Clock) -> list[Any]:
