@@ -88,6 +88,19 @@ def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return leaves
 
 
+def refuse_names(traced: TracedModel, names: Sequence[str], method: str) -> None:
+    """Raise InputError where a keyword input has the name of an argument of a method's own."""
+    examples = [given.example for given in traced.inputs]
+    _, keywords = pytree.tree_unflatten(examples, traced.in_spec)
+    for name in names:
+        if _has_tensor(keywords.get(name)):
+            raise InputError(
+                f"the model's input '{name}' has the name of an argument of {method}(), which "
+                "would take it for its own; convert with this input by position "
+                "(example_inputs=(...)), or call the module itself on increments"
+            )
+
+
 def _has_tensor(value: Any) -> bool:
     return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))
 

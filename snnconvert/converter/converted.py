@@ -13,13 +13,15 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
-from snnconvert.converter.binding import bind_inputs, check_placed, checked_time_steps
+from snnconvert.converter.binding import bind_inputs, check_placed, checked_time_steps, refuse_names
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
+from snnconvert.converter.in_place import overwrite
 from snnconvert.converter.placement import Container
 from snnconvert.converter.rewrite import Replacement
+from snnconvert.converter.streams import Domain
 from snnconvert.converter.trace import TracedInput, TracedModel, floating_dtype
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
@@ -228,7 +230,11 @@ class ConvertedModule(nn.Module):
         Returns:
             The source's output structure; each tensor is ``[T, ...]`` and holds at ``t`` what the
             network has answered by the end of step ``t``.
+
+        Raises:
+            InputError: an input does not fit, or has the name of an argument of `simulate`.
         """
+        refuse_names(self.conversion.source, ("time_steps", "encoding"), "simulate")
         steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
         leaves, _ = self._bind(args, kwargs, timed=False)
@@ -277,7 +283,7 @@ class ConvertedModule(nn.Module):
     def _call(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run the graph on the cumulative inputs of ``clock.steps`` folded steps."""
         if self._function is None:
-            self._function = compile_graph(self.graph)
+            self._function = compile_graph(overwrite(self.graph, self.tree))
         return list(pytree.tree_leaves(self._function(self.tree, clock, *leaves)))
 
     def _run(self, leaves: list[Any], clock: Clock) -> list[Any]:
@@ -309,9 +315,13 @@ class ConvertedModule(nn.Module):
     def _time_dims(self) -> list[int | None]:
         """The dimension of each output leaf that holds the folded time; None where none does."""
         graph = self.conversion.decided.traced.graph
-        dims = self.conversion.decided.streams.time_dims
+        streams = self.conversion.decided.streams
         leaves = pytree.tree_leaves(next(n for n in graph.nodes if n.op == "output").args[0])
-        return [dims[y][0] if isinstance(y, fx.Node) and y in dims else None for y in leaves]
+        # What depends on the batch size alone is not folded: it leaves the graph once.
+        return [
+            streams.time_dims[y][0] if streams.domains.get(y) is Domain.STREAM else None
+            for y in leaves
+        ]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)

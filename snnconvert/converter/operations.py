@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.streams import content_indices
 from snnconvert.converter.trace import TracedModel, module_path, module_stack, source_name
+from snnconvert.ops.facts import INDEX, SHAPE, weight_facts
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.rules import Operation
 
@@ -35,7 +36,7 @@ def _operation(node: fx.Node, indices: Mapping[fx.Node, str]) -> Operation:
     kind = kind_of(node.target).name
     facts = _facts(node)
     if node in indices:
-        facts["index"] = indices[node]
+        facts[INDEX] = indices[node]
     return Operation(
         name=source_name(node),
         kind=kind,
@@ -54,21 +55,9 @@ def _facts(node: fx.Node) -> dict[str, Any]:
         elif isinstance(value, list | tuple) and all(isinstance(v, int) for v in value):
             facts[name] = list(value)
         elif name == "weight" and isinstance(value, fx.Node):
-            facts |= _weight_facts(operator_name(node.target), value.meta.get("val"))
+            weight = value.meta.get("val")
+            shape = weight.shape if isinstance(weight, Tensor) else ()
+            facts |= weight_facts(operator_name(node.target), shape)
     if isinstance(node.meta.get("val"), Tensor):
-        facts["shape"] = ["batch" if not isinstance(n, int) else n for n in node.meta["val"].shape]
+        facts[SHAPE] = ["batch" if not isinstance(n, int) else n for n in node.meta["val"].shape]
     return facts
-
-
-def _weight_facts(operator: str, weight: Any) -> dict[str, Any]:
-    if not isinstance(weight, Tensor) or weight.dim() < 2:
-        return {}
-    if operator == "embedding":
-        return {"num_embeddings": weight.shape[0], "embedding_dim": weight.shape[1]}
-    if operator.startswith("conv"):
-        return {
-            "out_channels": weight.shape[0],
-            "in_channels_per_group": weight.shape[1],
-            "kernel_size": list(weight.shape[2:]),
-        }
-    return {"out_features": weight.shape[0], "in_features": weight.shape[1]}

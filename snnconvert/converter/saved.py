@@ -33,6 +33,7 @@ from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import CalibrationError, SavedFileError, SourceError
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
+from snnconvert.sources.program_text import tree_problem
 from snnconvert.sources.programs import load_program
 from snnconvert.sources.trust import Trust
 from snnconvert.version import __version__
@@ -90,7 +91,7 @@ def dumps(snn: ConvertedModule) -> bytes:
         extra[_NEURONS] = _as_text(dump_calibration(_current_calibration(snn)))
     buffer = io.BytesIO()
     try:
-        _refuse_return_types(conversion)
+        _refuse_trees(conversion)
         torch.export.save(program, buffer, extra_files=extra)
     except NotImplementedError as error:
         raise SavedFileError(
@@ -100,15 +101,11 @@ def dumps(snn: ConvertedModule) -> bytes:
     return buffer.getvalue()
 
 
-def _refuse_return_types(conversion: Conversion) -> None:
-    """Refuse outputs such as ``torch.return_types.topk``, which loading would not accept."""
-    spec = conversion.source.out_spec
-    nodes = [pytree.tree_unflatten([0] * spec.num_leaves, spec)]
-    for node in nodes:
-        if type(node).__module__ == "torch.return_types":
-            raise NotImplementedError(f"{type(node).__qualname__} is no tuple, list or dict.")
-        children = node.values() if isinstance(node, dict) else node
-        nodes += list(children) if isinstance(node, dict | tuple | list) else []
+def _refuse_trees(conversion: Conversion) -> None:
+    """Refuse inputs and outputs of classes that loading would not accept."""
+    for spec in (conversion.source.in_spec, conversion.source.out_spec):
+        if problem := tree_problem(pytree.treespec_dumps(spec)):
+            raise NotImplementedError(f"{problem}.")
 
 
 def _folded(conversion: Conversion) -> list[str]:

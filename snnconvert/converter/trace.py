@@ -319,8 +319,9 @@ def _explain(
     return (
         f"torch.export cannot trace {_place(model, error)}: {type(error).__name__}: "
         f"{first_line(error)}. Where shapes or branches depend on the values of tensors, rewrite "
-        "that line or convert the submodules around it; outputs must be tensors, numbers, tuples, "
-        "lists, dicts or registered pytree nodes"
+        "that line or convert the submodules around it; inputs and outputs must be tensors, "
+        "numbers, tuples, lists, dicts, or classes that PyTorch was told of: a dataclass by "
+        "torch.export.register_dataclass(YourClass)"
     )
 
 

@@ -71,7 +71,7 @@ class TDSiLU(_TDPointwise, nn.SiLU):
 class TDReLU(_TDPointwise, nn.ReLU):
     """TD ReLU of ``[T, B, ...]``: ``y_t = relu(X_t) - relu(X_{t-1})``.
 
-    Arguments as ``torch.nn.ReLU``; it never works in place.
+    Arguments as ``torch.nn.ReLU``; only `cumulative_` works in place.
     """
 
     counterparts = (nn.ReLU,)
@@ -79,6 +79,10 @@ class TDReLU(_TDPointwise, nn.ReLU):
     def cumulative(self, x: Tensor) -> Tensor:
         """Return ``relu(x)``, any shape."""
         return F.relu(x)
+
+    def cumulative_(self, x: Tensor) -> Tensor:
+        """Return ``relu(x)`` in the place of ``x``."""
+        return torch.relu_(x)
 
     @classmethod
     def from_call(cls) -> Self:

@@ -152,6 +152,15 @@ def _unknown_kind(error: ErrorDetails) -> str:
     return f"unknown op kind {received(kind)}{close or f'; {allowed}'}"
 
 
+def _unknown_fact(error: ErrorDetails) -> str:
+    fact, allowed = error["input"], error["ctx"]["allowed"]
+    close = suggestion(fact, allowed) or ";"
+    return (
+        f"no operation that 'op' names has a fact {received(fact)}{close} they may have "
+        f"{_listed(allowed)}"
+    )
+
+
 def _unknown_action(error: ErrorDetails) -> str:
     action = error["input"]
     close = suggestion(action, ACTIONS) or ";"
@@ -211,6 +220,7 @@ _WORDS: Mapping[str, Callable[[ErrorDetails], str]] = {
     "unknown_version": _unknown_version,
     "unknown_encoding": _must_be(f"one of {_listed(ENCODINGS)}"),
     "unknown_kind": _unknown_kind,
+    "unknown_fact": _unknown_fact,
     "unknown_action": _unknown_action,
     "action_not_allowed": _action_not_allowed,
     "bad_name": _bad_name,

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from snnconvert.ops.encoding import ENCODINGS
+from snnconvert.ops.facts import fact_names
 from snnconvert.ops.kinds import KINDS, is_kind
 from snnconvert.rules.conditions import ConditionError, Scalar, parse_condition
 from snnconvert.rules.globs import MAX_LENGTH, GlobError, compile_globs
@@ -90,6 +91,13 @@ def _check_kind(kind: str, info: ValidationInfo) -> str:
     if kind == "*" or (_KIND.fullmatch(kind) and kinds.is_kind(kind)):
         return kind
     raise PydanticCustomError("unknown_kind", "", {"allowed": kinds.names})
+
+
+def _check_fact(fact: str, info: ValidationInfo) -> str:
+    known = fact_names(info.data.get("op", ()))
+    if known is None or fact in known:
+        return fact
+    raise PydanticCustomError("unknown_fact", "", {"allowed": sorted(known)})
 
 
 def _check_glob(glob: str) -> str:
@@ -161,7 +169,7 @@ class Match(_Strict):
         description="The same on the class of any enclosing module, its own included.",
         examples=["*.Attention"],
     )
-    where: Mapping[str, Conditions] = Field(
+    where: Mapping[Annotated[str, AfterValidator(_check_fact)], Conditions] = Field(
         {},
         description="Conditions on facts of the operation (literal arguments, sizes): a value, a "
         'comparison such as ">= 64", or a list of which any may hold.',

@@ -10,6 +10,7 @@ from torch import nn
 from snnconvert.errors import SourceError
 from snnconvert.sources.examples import example_inputs
 from snnconvert.sources.importing import import_named
+from snnconvert.sources.modules import SWITCHED_TO_EVAL
 from snnconvert.sources.source import Source
 from snnconvert.sources.wording import close_to, shown
 
@@ -35,11 +36,13 @@ def factory_model(reference: str) -> Source:
     model, *examples = made if isinstance(made, tuple) and made else (made,)
     if not isinstance(model, nn.Module) or len(examples) > 2:
         raise SourceError(f"{name}: returned {shown(type(made).__name__)}; {_RETURNS}")
+    mode = SWITCHED_TO_EVAL if any(module.training for module in model.modules()) else ""
+    model = model.eval()
     if examples:
         args, kwargs = (*examples, {})[:2]
-        return Source(name, model.eval(), tuple(args), dict(kwargs))
-    args, kwargs, note = example_inputs(model)
-    return Source(name, model.eval(), args, kwargs, note)
+        return Source(name, model, tuple(args), dict(kwargs), mode)
+    args, kwargs, lacking = example_inputs(model)
+    return Source(name, model, args, kwargs, "; ".join(filter(None, [mode, lacking])))
 
 
 def _call(name: str, module: str, attribute: str) -> Any:

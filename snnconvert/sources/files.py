@@ -64,9 +64,10 @@ def _from_torch_save(content: Content, request: FileRequest) -> Source:
     loaded = load_pickle(content.data, request.name, request.trust)
     found, notes = unwrap(loaded, request.name)
     if isinstance(found, nn.Module):
-        model = checked_module(found, len(content.data), request.name)
+        model, mode = checked_module(found, len(content.data), request.name)
         args, kwargs, lacking = example_inputs(model)
-        return Source(request.name, model, args, kwargs, "; ".join(filter(None, [*notes, lacking])))
+        note = "; ".join(filter(None, [*notes, mode, lacking]))
+        return Source(request.name, model, args, kwargs, note)
     check_memory(found.values(), len(content.data), request.name)
     return _into_architecture(found, notes, request)
 

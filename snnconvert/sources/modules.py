@@ -16,8 +16,13 @@ _MOST_PATHS = 100_000
 _REGISTERS = {"_parameters": Tensor, "_buffers": Tensor, "_modules": nn.Module}
 
 
-def checked_module(model: nn.Module, size: int, where: str) -> nn.Module:
+SWITCHED_TO_EVAL = "the model came in train mode and is converted in eval mode"
+
+
+def checked_module(model: nn.Module, size: int, where: str) -> tuple[nn.Module, str]:
     """``model`` in eval mode, once it is known that walking through it ends and finds tensors.
+
+    With it comes a note where it, or a part of it, was in train mode.
 
     Arguments:
         model: as loaded from a file.
@@ -28,9 +33,11 @@ def checked_module(model: nn.Module, size: int, where: str) -> nn.Module:
     _check_paths(found, where)
     tensors = {id(t): t for module in found for t in _tensors(module)}
     check_memory(tensors.values(), size, where)
+    note = ""
     for module in found:
-        module.training = False
-    return model
+        note = SWITCHED_TO_EVAL if getattr(module, "training", True) else note
+        module.training = False  # not by eval(), which the file's classes may have overridden
+    return model, note
 
 
 def check_memory(tensors: Any, size: int, where: str) -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 import snnconvert
+from snnconvert.converter.rewrite import SOURCE
 from snnconvert.errors import ConversionError, InputError, RuleError, TraceError
 from tests.converter.conftest import Gated, TinyCNN, TinyLM, TinyViT
 
@@ -176,6 +178,27 @@ def test_three_spellings_are_one_kind(spelling, tmp_path):
     rules = rules_file(tmp_path, "  - {name: silus, match: {op: silu}, action: td}\n")
     snn = snnconvert.convert(Net().eval(), (torch.randn(2, 4),), rules, strict=True)
     assert [r.nodes for r in snn.report.kinds if r.rule == "silus"] == [1]
+
+
+def test_mutation_dropping_the_encoding_rule_is_an_error():
+    default = snnconvert.load_rules("default")
+    without = tuple(rule for rule in default.rules if rule.action != "encode")
+    assert len(without) < len(default.rules)
+    inputs = {"ids": torch.randint(0, 11, (2, 5)), "mask": torch.ones(2, 5, dtype=torch.long)}
+    with pytest.raises(ConversionError, match="no input is coded"):
+        snnconvert.convert(TinyLM().eval(), inputs, replace(default, rules=without))
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "gelu"])
+def test_mutation_dropping_what_a_rule_puts_in_fails(name):
+    model = TinyViT().eval()
+    snn = snnconvert.convert(model, (torch.randn(2, 1, 4, 4),), verify=False)
+    placed = next(n for n in snn.graph.nodes if n.meta.get(SOURCE) == name)
+    placed.replace_all_uses_with(placed.args[1])  # its (first) stream passes as it is
+    snn.graph.erase_node(placed)
+    report = snnconvert.verify(model, snn)
+    assert not report.passed
+    assert report.first_failure is not None
 
 
 def test_mutation_passing_a_constant_through_fails(tmp_path):

@@ -82,6 +82,39 @@ def test_a_held_input_that_is_returned_is_the_same_at_every_step():
     assert batch == 2
 
 
+def test_an_output_that_depends_on_the_batch_size_alone_is_the_same_at_every_step():
+    class Queries(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.reference = nn.Parameter(torch.randn(5))
+
+        def forward(self, x):
+            return x.relu(), self.reference.sigmoid().expand(x.shape[0], -1)
+
+    model = Queries().eval()
+    x = torch.randn(2, 4)
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed
+    assert not snn.conversion.step_by_step
+    _, reference = snn.simulate(x, time_steps=3)
+    assert torch.equal(reference, model(x)[1].expand(3, 2, 5))
+    _, increments = snn(torch.randn(3, 2, 4))
+    assert not increments[1:].any()
+
+
+def test_an_input_called_like_an_argument_of_simulate_is_told():
+    class Encoder(nn.Module):
+        def forward(self, x, time_steps):
+            return x * time_steps
+
+    x = torch.randn(2, 4)
+    snn = snnconvert.convert(Encoder().eval(), {"x": x, "time_steps": x})
+    with pytest.raises(InputError, match=r"'time_steps' has the name of an argument of simulate"):
+        snn.simulate(x=x, time_steps=x)
+    by_position = snnconvert.convert(Encoder().eval(), (x, x))
+    torch.testing.assert_close(by_position.simulate(x, x, time_steps=3)[-1], x * x)
+
+
 def test_a_held_input_may_not_change_between_steps(lm):
     snn, inputs = lm
     snn.step(**inputs)

@@ -12,6 +12,7 @@ from torch import nn
 
 import snnconvert
 from snnconvert.errors import InputError, SavedFileError, TraceError, VerificationError
+from tests.converter.odd_models import CORNERS, Answer, Answers
 from tests.converter.test_folding import module
 
 
@@ -103,6 +104,7 @@ MODELS = {
     "named tuple": (module(lambda x: x.topk(2)), (torch.randn(3, 4),)),
     "nothing but its input": (nn.Identity(), (torch.randn(3, 4),)),
     "zeros as an example": (module(lambda x: x * 2 + x.flip(1)), (torch.zeros(3, 4),)),
+    **CORNERS,
 }
 
 
@@ -179,6 +181,19 @@ def test_a_fine_tuned_copy_is_saved_as_it_is(tmp_path):
         snn.weight.mul_(2)
     snn.save(tmp_path / "a.snn")
     assert torch.equal(snnconvert.load(tmp_path / "a.snn").weight, snn.weight)
+
+
+def test_an_output_class_must_be_known_to_pytorch(tmp_path):
+    x = torch.randn(3, 4)
+    with pytest.raises(TraceError, match=r"register_dataclass\(YourClass\)"):
+        snnconvert.convert(Answers().eval(), (x,))
+    torch.export.register_dataclass(Answer, serialized_type_name="tests.Answer")
+    snn = snnconvert.convert(Answers().eval(), (x,))
+    assert snn.report.passed
+    assert torch.equal(snn.simulate(x, time_steps=2).z[-1], 2 * x)
+    with pytest.raises(SavedFileError, match=r"tests\.Answer.*Return a tuple"):
+        snn.save(tmp_path / "a.snn")  # loading would have to import the class
+    assert not list(tmp_path.iterdir())
 
 
 def test_outputs_that_cannot_be_written_are_told(tmp_path):

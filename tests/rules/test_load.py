@@ -147,6 +147,14 @@ def test_a_bad_file_is_told_with_its_line(text: str, line: int, words: str) -> N
             "'x' must be a value.* received a",
         ),
         ("name: a, match: {where: {x: []}}, action: td", "'x' is an empty list"),
+        (
+            "name: a, match: {op: [linear, conv], where: {in_feature: 3}}, action: td",
+            "no operation that 'op' names has a fact 'in_feature'; did you mean 'in_features'\\?",
+        ),
+        (
+            "name: a, match: {op: roll, where: {q: 3}}, action: td",
+            "has a fact 'q'; they may have dims, self, shape, shifts",
+        ),
         ("name: a, match: {where: {3: 3}}, action: td", "the key '3' is not text"),
         ("name: a, match: {op: gelu}", "'action' is missing; add it, as in action: td"),
         ("name: a, match: {op: gelu}, action: spikes", "unknown action 'spikes'; allowed: td, enc"),

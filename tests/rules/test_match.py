@@ -165,8 +165,8 @@ def test_what_no_rule_takes_is_td() -> None:
         ("where: {in_features: '>= 65'}", "in_features is 64, not '>= 65'"),
         ("where: {in_features: [1, true]}", "in_features is 64, not 1 or true"),
         (
-            "op: linear, where: {in_feature: 64}",
-            "it has no fact 'in_feature' (it has in_features, out_features)",
+            "op: linear, where: {bias: 64}",
+            "it has no fact 'bias' (it has in_features, out_features)",
         ),
     ],
 )

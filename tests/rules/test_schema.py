@@ -13,9 +13,10 @@ from snnconvert.rules.schema import ACTIONS, Match, RuleFile, rule_schema
 
 
 def test_a_single_value_is_a_list_of_one() -> None:
-    match = Match.model_validate({"op": "linear", "path": "a*", "where": {"x": 1, "y": (2, None)}})
+    match = Match.model_validate({"op": "linear", "path": "a*"})
     assert match.op == ("linear",)
     assert match.path == ("a*",)
+    match = Match.model_validate({"where": {"x": 1, "y": (2, None)}})
     assert match.where == {"x": (1,), "y": (2, None)}
 
 

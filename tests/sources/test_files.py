@@ -134,6 +134,9 @@ def test_a_saved_module_is_in_eval_mode_and_lacks_examples(tmp_path: Path) -> No
     source = load_source(saved(tmp_path / "model.pth", build().train()))
     assert not any(module.training for module in source.model.modules())
     assert source.args == () and "--input" in source.note
+    assert "came in train mode" in source.note
+    again = load_source(saved(tmp_path / "eval.pth", build().eval()))
+    assert "train mode" not in again.note
 
 
 def test_a_module_in_a_checkpoint_is_found(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_factories_may_bring_example_inputs(
     name = module(folder, f"def net():\n    return {returned}\n")
     source = load_source(f"python:{name}:net")
     assert isinstance(source.model, nn.Linear) and not source.model.training
+    assert "came in train mode" in source.note
     assert (len(source.args), list(source.kwargs)) == (args, kwargs)
     assert sys.path == before
 

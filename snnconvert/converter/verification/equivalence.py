@@ -168,7 +168,7 @@ def verify(
         if isinstance(model, nn.Module):
             try:
                 final = source_outputs(model, traced, run.leaves, dtype)
-            except RuntimeError as error:
+            except Exception as error:  # a model may raise anything
                 note = f"the source model was not run beside its trace: {first_line(error)}"
             else:
                 at_source = _worst_at_last(actual, final)

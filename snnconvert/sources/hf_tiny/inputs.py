@@ -11,8 +11,9 @@ from torch import nn
 from snnconvert.sources.hf_tiny import special_inputs
 from snnconvert.sources.hf_tiny.makers import MAKERS, Context
 
-# A model with one of these generates text, and accepts text without any image or sound.
-_GENERATIVE = frozenset({"past_key_values", "image_hidden_states", "mm_encoder_outputs"})
+# A model with one of these generates text, and accepts text without any image or sound
+# (transformers 5.24 calls past_key_values cache).
+_GENERATIVE = frozenset({"past_key_values", "cache", "image_hidden_states", "mm_encoder_outputs"})
 _MEDIA = frozenset({"pixel_values", "input_features", "input_values", "pixel_values_videos"})
 
 

@@ -149,6 +149,8 @@ CONFIG: dict[str, dict[str, Any]] = {
     "gptj": {"rotary_dim": 8},
     "codegen": {"rotary_dim": 8, "n_head": 4},
     "longcat_flash": {"head_dim": 8, "zero_expert_num": 2, "expert_ffn_hidden_size": 32},
+    "mllama_text_model": {"cross_attention_layers": [1]},
+    "mllama_vision_model": {"intermediate_layers_indices": [0, 1], "vision_output_dim": 96},
     "mamba2": {"num_heads": 4},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "mobilevit": {"hidden_sizes": [16, 24, 32]},

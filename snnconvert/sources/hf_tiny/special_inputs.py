@@ -75,6 +75,11 @@ _PACKED_PATCHES: Makers = {
     "spatial_shapes": lambda c: torch.full((BATCH, 2), 4),
 }
 _PIXELS: Makers = {"pixel_values": pixels}
+_TILES: Makers = {
+    "pixel_values": lambda c: c.normal(1, 4, 3, *image_size(c)),
+    "aspect_ratio_ids": lambda c: torch.full((BATCH, 1), 6),
+    "aspect_ratio_mask": lambda c: torch.ones(BATCH, 1, 4, dtype=torch.int64),
+}
 _CODES: Makers = {"input_ids": lambda c: c.integers(1, 64, LENGTH, c.find("num_codebooks") + 1)}
 
 # All inputs of a type.
@@ -196,16 +201,13 @@ REPLACED |= {
             (torch.arange(LENGTH) < 4).expand(BATCH, -1).contiguous()
         ),
     },
-    "mllama_vision_model": {
-        "pixel_values": lambda c: c.normal(1, 4, 3, *image_size(c)),
-        "aspect_ratio_ids": lambda c: torch.full((BATCH, 1), 6),
-        "aspect_ratio_mask": lambda c: torch.ones(BATCH, 1, 4, dtype=torch.int64),
-    },
+    "mllama_vision_model": _TILES,
 }
 ADDED: dict[str, Makers] = {
     "aimv2": {"attention_mask": padded_mask},
     "aimv2_text_model": {"attention_mask": padded_mask},
     "clap": {"input_features": spectrogram_image},
+    "mllama": _TILES,
     "paligemma": {"attention_mask": padded_mask},
     "oneformer": {"task_inputs": lambda c: c.integers(1, 100, c.config.task_seq_len)},
     "lxmert": {

@@ -41,6 +41,18 @@ def test_mutation_a_changed_operator_is_named(cnn):
     assert report.first_failure == "batch_norm_1"
 
 
+def test_a_source_that_does_not_run_beside_its_trace_is_said():
+    class Checks(nn.Module):
+        def forward(self, x):
+            if not torch.compiler.is_exporting():
+                raise ValueError("inputs do not match")
+            return x * 2
+
+    report = snnconvert.convert(Checks().eval(), (torch.randn(2, 4),)).report
+    assert report.source_rel_error is None
+    assert "not run beside its trace: inputs do not match" in "; ".join(report.notes)
+
+
 def test_inputs_may_be_given(cnn):
     report = snnconvert.verify(*cnn, (torch.randn(5, 1, 8, 8),))
     assert report.passed

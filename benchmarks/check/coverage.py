@@ -1,0 +1,151 @@
+"""Writes COVERAGE.md: what the sweeps over timm.yaml and hf.yaml found.
+
+Usage: python -m benchmarks.check.coverage REPORT.json... [--commit REV] [--out FILE]
+
+The reports are what ``snnconvert check LIST --report REPORT.json`` wrote, whole or in shards. Where
+two hold a model, the later one counts, so that what was mended and run again comes last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
+
+HERE = Path(__file__).parent
+LISTS = {"timm.yaml": "timm families", "hf.yaml": "Hugging Face model types"}
+BARS = {"timm.yaml": "every family", "hf.yaml": "at least 250 types"}
+PACKAGES = ("torch", "timm", "transformers")
+STATUSES = ("passed", "failed", "error", "skipped", "not run")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one entry of a list.
+
+    Attributes:
+        name: of the entry, such as ``timm:resnet10t``.
+        status: one of `STATUSES`.
+        error: worst relative error in float64; None where nothing was compared.
+        reason: why it did not pass.
+        again: whether it was run more than once, and the last run is what counts.
+    """
+
+    name: str
+    status: str
+    error: float | None = None
+    reason: str = ""
+    again: bool = False
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("reports", type=Path, nargs="+", metavar="REPORT.json")
+    parser.add_argument("--commit", default="HEAD", help="that the reports were made on")
+    parser.add_argument("--out", type=Path, default=HERE / "COVERAGE.md")
+    options = parser.parse_args()
+    found = read_reports(options.reports)
+    tables = {name: rows_of(read_check_list(HERE / name), found) for name in LISTS}
+    options.out.write_text(page(tables, made_on(options.commit)), encoding="utf-8")
+
+
+def read_reports(paths: Iterable[Path]) -> dict[str, Row]:
+    """Return the last result of each model."""
+    found: dict[str, Row] = {}
+    for path in paths:
+        for result in json.loads(path.read_text(encoding="utf-8")):
+            name, error = result["name"], result["max_rel_error"]
+            found[name] = Row(
+                name,
+                result["status"],
+                None if error is None else float(error),
+                result["reason"],
+                again=name in found,
+            )
+    return found
+
+
+def rows_of(entries: Sequence[CheckEntry], found: Mapping[str, Row]) -> list[Row]:
+    """Return a row for each entry of a list, in its order.
+
+    What the list itself skips today is skipped, whatever an older report says.
+    """
+    return [
+        Row(entry.name, "skipped", reason=entry.skip)
+        if entry.skip
+        else found.get(entry.name, Row(entry.name, "not run", reason="in none of the reports"))
+        for entry in entries
+    ]
+
+
+def made_on(commit: str) -> str:
+    """Return the versions and the commit that a page is about."""
+    described = subprocess.run(
+        ["git", "log", "-1", "--format=%h of %cs", commit],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    return f"commit {described}; " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+
+
+def page(tables: Mapping[str, Sequence[Row]], made: str) -> str:
+    """Return the page as Markdown."""
+    parts = [
+        "# Coverage",
+        "",
+        f"Made by `python -m benchmarks.check.coverage` from the reports of `snnconvert check`: "
+        f"{made}. Random weights, T=4, random signed increments, every output at every step, in "
+        "float64 at a relative tolerance of 1e-9.",
+        "",
+        f"| | bar | entries | {' | '.join(STATUSES)} | worst error of those that pass |",
+        "|---|---|---|" + "---|" * len(STATUSES) + "---|",
+        *(_total(name, rows) for name, rows in tables.items()),
+    ]
+    for name, rows in tables.items():
+        parts += ["", *_section(name, rows)]
+    return "\n".join(parts) + "\n"
+
+
+def _total(name: str, rows: Sequence[Row]) -> str:
+    count = Counter(row.status for row in rows)
+    errors = [row.error for row in rows if row.status == "passed" and row.error is not None]
+    worst = f"{max(errors):.1e}" if errors else "-"
+    cells = [LISTS[name], BARS[name], len(rows), *(count[status] for status in STATUSES), worst]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _section(name: str, rows: Sequence[Row]) -> list[str]:
+    passing = {row.name for row in rows if row.status == "passed"}
+    open_ = [row for row in rows if row.status != "passed"]
+    again = [row.name for row in rows if row.again]
+    lines = [
+        f"## {LISTS[name]} ({name})",
+        "",
+        f"{len(passing)} distinct {LISTS[name]} pass." + ("" if open_ else " None is left out."),
+    ]
+    if open_:
+        lines += ["", "| not passing | | reason |", "|---|---|---|"]
+        lines += [f"| {row.name} | {row.status} | {_cell(row.reason)} |" for row in open_]
+    if again:
+        lines += ["", f"Run more than once, the last run counts: {', '.join(again)}."]
+    return lines
+
+
+def _cell(text: str) -> str:
+    """Return a reason on one line, without where this machine keeps its packages."""
+    text = re.sub(r"\S*/site-packages/", "", text)
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()
