@@ -15,12 +15,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.spiking.bars import bars_table
 from benchmarks.spiking.curves import Curve, Point, curve, shown
 from benchmarks.spiking.tasks import TASKS
+from snnconvert.rules import read_bundled
 
 HERE = Path(__file__).parent.parent
 CACHE = HERE / "cache" / "spiking"
@@ -76,23 +78,33 @@ RUNS = (
 """What the page shows; where the bars are, all held-out data is judged."""
 
 
-def measured(run: Run, again: bool) -> Curve:
-    """Return a run's curve: the one that was kept, or a new one."""
-    file = CACHE / f"{run.task}.{run.rules}.json"
-    if file.exists() and not again:
-        return read(file)
+def measured(run: Run) -> Curve:
+    """Measure a run and keep its curve."""
     found = curve(TASKS[run.task](run.limit), run.task, run.rules, run.time_steps, run.counted)
     CACHE.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(found)))
-    partial.replace(file)
+    partial = _file(run).with_suffix(".partial")
+    partial.write_text(json.dumps({"of": _identity(run), "curve": asdict(found)}))
+    partial.replace(_file(run))
     return found
 
 
-def read(file: Path) -> Curve:
-    """Return a curve that was kept."""
-    facts = json.loads(file.read_text())
-    return Curve(**{**facts, "points": tuple(Point(**point) for point in facts["points"])})
+def kept(run: Run) -> Curve | None:
+    """Return the curve that was kept of this very run, with the rules as they are now."""
+    if not _file(run).exists():
+        return None
+    facts = json.loads(_file(run).read_text())
+    if facts["of"] != _identity(run):
+        return None
+    points = tuple(Point(**point) for point in facts["curve"].pop("points"))
+    return Curve(**facts["curve"], points=points)
+
+
+def _file(run: Run) -> Path:
+    return CACHE / f"{run.task}.{run.rules}.json"
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    return {"run": asdict(run), "rules": read_bundled(run.rules)}
 
 
 def page(curves: Mapping[tuple[str, str], Curve]) -> str:
@@ -197,18 +209,18 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     curves = {}
     for run in RUNS:
-        wanted = not options.only or {run.task, f"{run.task}:{run.rules}"} & set(options.only)
-        kept = CACHE / f"{run.task}.{run.rules}.json"
-        if wanted and not options.kept:
-            curves[run.task, run.rules] = found = measured(run, options.again)
+        named = not options.only or {run.task, f"{run.task}:{run.rules}"} & set(options.only)
+        found = None if options.again and named else kept(run)
+        if found is None and named and not options.kept:
+            found = measured(run)
             last = found.points[-1]
             print(
                 f"{run.task} {run.rules}: T={last.step} agreement {last.agreement:.2%}, "
                 f"rate {last.rate:.3f}, {found.seconds:.0f} s",
                 flush=True,
             )
-        elif kept.exists():
-            curves[run.task, run.rules] = read(kept)
+        if found is not None:
+            curves[run.task, run.rules] = found
     (HERE / "RESULTS.md").write_text(page(curves))
     plot(curves, HERE / "RESULTS.svg")
     return 0

@@ -16,7 +16,7 @@ class Bar:
         task, rules, step: which.
         agreement: the least; None: any.
         accuracy: the most that may be lost, in points.
-        perplexity: the most that may be gained, relative to the source's.
+        perplexity: how far it may be from the source's, relatively.
         rate: the most spikes per neuron and step.
     """
 
@@ -83,6 +83,7 @@ def bars_table(curves: Mapping[tuple[str, str], Curve]) -> list[str]:
     for bar in BARS:
         curve = curves.get((bar.task, bar.rules))
         if curve is None or len(curve.points) < bar.step:
+            lines.append(f"| {bar.task} | {bar.rules} | {bar.step} | - | not measured | |")
             continue
         for text, measured, met in bar.judged(curve):
             verdict = "met" if met else "**missed**"
