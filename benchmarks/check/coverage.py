@@ -1,6 +1,6 @@
 """Writes COVERAGE.md: what the sweeps over timm.yaml and hf.yaml found.
 
-Usage: python -m benchmarks.check.coverage REPORT.json... [--commit REV] [--out FILE]
+Usage: python -m benchmarks.check.coverage REPORT.json... --commit REV [--out FILE]
 
 The reports are what ``snnconvert check LIST --report REPORT.json`` wrote, whole or in shards. Where
 two hold a model, the later one counts, so that what was mended and run again comes last.
@@ -49,7 +49,7 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reports", type=Path, nargs="+", metavar="REPORT.json")
-    parser.add_argument("--commit", default="HEAD", help="that the reports were made on")
+    parser.add_argument("--commit", required=True, help="that the reports were made on")
     parser.add_argument("--out", type=Path, default=HERE / "COVERAGE.md")
     options = parser.parse_args()
     found = read_reports(options.reports)

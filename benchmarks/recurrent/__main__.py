@@ -103,7 +103,6 @@ def voice(seconds: int) -> Rows:
                 f"{found.mean_difference:.2g}",
                 f"{found.max_difference:.2g}",
                 f"{found.identical}/{found.chunks}",
-                "yes" if found.same_segments else "no",
             )
         )
         print(*rows[-1], flush=True)
@@ -169,7 +168,6 @@ def main() -> None:
                 "mean difference of the probability",
                 "largest",
                 "identical decisions",
-                "same segments",
             ),
             streamed,
         )

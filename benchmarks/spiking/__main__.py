@@ -67,7 +67,7 @@ RUNS = (
     Run("efficientnet-lite0", "graded", 4, 40),
     Run("efficientnet-lite0", "st_bif", 32, 20),
     Run("minilm", "spiking", 4),
-    Run("minilm", "sparse", 4),
+    Run("minilm", "sparse", 4, 1000),
     Run("minilm", "graded", 4, 192),
     Run("minilm", "st_bif", 32, 64),
     Run("smollm2", "spiking", 16, 16),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.checkpoints import data, models
@@ -243,11 +242,6 @@ def _batches(given: Mapping[str, Tensor], batch: int) -> list[dict[str, Tensor]]
         {name: x[start : start + batch] for name, x in given.items()}
         for start in range(0, count, batch)
     ]
-
-
-def perplexity(logits: Tensor, answers: Tensor) -> float:
-    """Return ``exp`` of the mean cross-entropy."""
-    return float(F.cross_entropy(logits.flatten(0, -2), answers.flatten()).exp())
 
 
 TASKS: Mapping[str, Callable[[int | None], SpikingTask]] = {

@@ -13,7 +13,7 @@ from torch import fx
 
 from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.emitter import Emitter
-from snnconvert.converter.trace import STANDS_FOR, source_name
+from snnconvert.converter.trace import STANDS_FOR, fixed_size, source_name
 from snnconvert.errors import ConversionError
 
 _aten = torch.ops.aten
@@ -58,8 +58,8 @@ def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:
 
 
 def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
-    rows, columns = scores.meta["val"].shape[-2:]
-    if not isinstance(rows, int) or not isinstance(columns, int):
+    rows, columns = map(fixed_size, scores.meta["val"].shape[-2:])
+    if rows is None or columns is None:
         raise ConversionError(
             f"'{emit.node.name}' is causal attention over a number of tokens that is not "
             "fixed; pass its mask, or leave it to TD with an earlier rule"

@@ -64,6 +64,12 @@ class Conversion:
     step_by_step: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def folded(self) -> list[str]:
+        """Names of the tensors that folding a BatchNorm changed or added."""
+        known = self.source.tensors
+        return [n for n, x in self.decided.traced.tensors.items() if x is not known.get(n)]
+
 
 @dataclass(frozen=True)
 class Placed:

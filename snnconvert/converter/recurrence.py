@@ -20,7 +20,7 @@ from torch import fx
 
 from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.emitter import Emitter
-from snnconvert.converter.trace import STANDS_FOR, source_name
+from snnconvert.converter.trace import STANDS_FOR, fixed_size, source_name
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import operator_name
 
@@ -120,8 +120,8 @@ class _Recurrence:
         label: str,
     ) -> tuple[fx.Node, list[fx.Node]]:
         """Emit one layer in one direction; return its output and final states."""
-        length = x.meta["val"].shape[dim]
-        if not isinstance(length, int):
+        length = fixed_size(x.meta["val"].shape[dim])
+        if length is None:
             raise ConversionError(
                 f"'{self.emit.node.name}' runs over a number of positions that is not fixed; "
                 "leave it to TD with an earlier rule"

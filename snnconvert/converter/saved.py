@@ -79,7 +79,7 @@ def dumps(snn: ConvertedModule) -> bytes:
     program = copy.copy(conversion.source.program)
     # A copy of a conversion has tensors of its own; training changes weights and thresholds.
     current = snn.state_dict(keep_vars=True)
-    folded = _folded(conversion)
+    folded = conversion.folded
     program._state_dict = {
         name: tensor if name in folded or name not in current else current[name]
         for name, tensor in program.state_dict.items()
@@ -106,12 +106,6 @@ def _refuse_trees(conversion: Conversion) -> None:
     for spec in (conversion.source.in_spec, conversion.source.out_spec):
         if problem := tree_problem(pytree.treespec_dumps(spec)):
             raise NotImplementedError(f"{problem}.")
-
-
-def _folded(conversion: Conversion) -> list[str]:
-    """Name the tensors that folding a BatchNorm changed or added."""
-    source = conversion.source.tensors
-    return [n for n, x in conversion.decided.traced.tensors.items() if x is not source.get(n)]
 
 
 def _current_calibration(snn: ConvertedModule) -> Calibration:

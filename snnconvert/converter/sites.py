@@ -19,7 +19,13 @@ from snnconvert.converter.attention import take_apart
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.recurrence import RECURRENCES, take_apart_recurrence
 from snnconvert.converter.streams import Domain, find_streams
-from snnconvert.converter.trace import STANDS_FOR, module_path, module_stack, source_name
+from snnconvert.converter.trace import (
+    STANDS_FOR,
+    fixed_size,
+    module_path,
+    module_stack,
+    source_name,
+)
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import Limits, kind_of, operands_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS, Decision, NeuronSettings
@@ -324,4 +330,4 @@ def _output_axes(node: fx.Node) -> tuple[int, ...]:
 
 def _with_fixed_size(node: fx.Node, axes: tuple[int, ...]) -> tuple[int, ...]:
     shape = node.meta["val"].shape
-    return tuple(d for d in axes if d > 0 and isinstance(shape[d], int) and shape[d] > 1)
+    return tuple(d for d in axes if d > 0 and (fixed_size(shape[d]) or 1) > 1)

@@ -21,6 +21,7 @@ _RANDOM = frozenset(
     "poisson exponential geometric log_normal cauchy uniform random rrelu_with_noise "
     "dropout native_dropout feature_dropout".split()
 )
+_WITH_DROPOUT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 # What turns ids into masks and positions rather than into other ids.
 _POSITIONAL = frozenset({"cumsum", "arange", "argmax", "argmin", "sort", "argsort", "nonzero"})
 
@@ -172,11 +173,16 @@ def _is_bool(node: fx.Node) -> bool:
 
 def random_nodes(graph: fx.Graph) -> tuple[str, ...]:
     """Name the nodes that draw random numbers when the graph runs."""
-    return tuple(
-        node.name
-        for node in graph.nodes
-        if node.op == "call_function" and operator_name(node.target) in _RANDOM
-    )
+    return tuple(node.name for node in graph.nodes if node.op == "call_function" and _draws(node))
+
+
+def _draws(node: fx.Node) -> bool:
+    if operator_name(node.target) in _RANDOM:
+        return True
+    if operator_name(node.target) not in _WITH_DROPOUT:
+        return False
+    given = arguments_of(node)
+    return bool(given["train"]) and given["dropout"] > 0
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:

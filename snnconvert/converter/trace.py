@@ -283,7 +283,17 @@ def _role(example: Any) -> Role:
 def _sizes(placeholder: fx.Node) -> tuple[int | None, ...]:
     value = placeholder.meta.get("val")
     sizes = value.shape if isinstance(value, Tensor) else ()
-    return tuple(n if isinstance(n, int) else None for n in sizes)
+    return tuple(fixed_size(n) for n in sizes)
+
+
+def fixed_size(size: Any) -> int | None:
+    """Return a size of a traced shape as a number; None where the trace left it open.
+
+    What export found to be always the same is still a symbol, of an expression that is a number.
+    """
+    if isinstance(size, int):
+        return size
+    return None if size.node.expr.free_symbols else int(size)
 
 
 def _batch_symbols(placeholder: fx.Node) -> set[Any]:

@@ -106,6 +106,16 @@ def test_verification_says_both(digits):
     assert not strict.passed and "NOT equivalent" in strict.verdict()
 
 
+def test_a_network_without_batch_norm_is_exact_in_float64_though_its_rules_fold_it(digits):
+    snn = converted(digits, verify=False)
+    assert replace(snn.conversion.rules, fold_batch_norm=True) != snn.conversion.rules
+    snn.conversion = replace(
+        snn.conversion, rules=replace(snn.conversion.rules, fold_batch_norm=True)
+    )
+    report = snnconvert.verify(load_model(), snn, data=[digits.images[:8]])
+    assert report.dtype == "float64" and report.tolerance == 1e-9
+
+
 def test_verification_fails_where_a_weight_is_changed(digits):
     snn, other = converted(digits), load_model()
     with torch.no_grad():

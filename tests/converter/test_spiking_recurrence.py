@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
+from snnconvert.converter.calibration.observe import Observed
 from snnconvert.errors import ConversionError
 from tests.converter.test_recurrent import LAYERS, OPTIONS, Cells, Layer
 
@@ -180,3 +181,61 @@ def test_a_neuron_on_the_output_of_a_layer_is_told(tmp_path):
     )
     with pytest.raises(ConversionError, match=r"rule 'outputs'.*no place for 'neuron'.*spiking"):
         convert(made("lstm", batch_first=True), path)
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_torchs_own_layout_has_a_fixed_length_and_is_taken_apart(layer, rules):
+    """Positions first, samples second: export keeps the length as a symbol, which is a number."""
+    torch.manual_seed(0)
+    data = [torch.randn(L, B, N) for _ in range(2)]
+    snn = snnconvert.convert(layer(N, H).eval(), data[:1], rules, calibration=data)
+    assert snn.report.passed and snn.report.spiking.rel_error < 0.02
+    with pytest.raises(snnconvert.SnnconvertError, match="shape"):
+        snn.simulate(torch.randn(L + 2, B, N))
+
+
+def test_positions_that_share_thresholds_are_sampled_apart():
+    observed = Observed("shared", (1,))
+    rows = torch.arange(2000.0).unsqueeze(1).expand(-1, 64)
+    for _ in range(4):
+        observed.see(rows, 0)
+    kept = observed.fitted.rows[1][:, 0]
+    assert len(kept.unique()) > 0.9 * len(kept)
+
+
+def test_a_recurrence_in_floats_counts_as_work():
+    """Of an LSTM that stays TD all multiply-accumulates are analog, in each step that changes."""
+    torch.manual_seed(0)
+    model = nn.Sequential(Taken(nn.LSTM(N, H, batch_first=True)), nn.ReLU(), nn.Linear(H, 2)).eval()
+    data = batches()
+    snn = snnconvert.convert(model, data[:1], "rate_if", calibration=data, verify=False)
+    work = snnconvert.verify(model, snn, data=data).spiking.work
+    recurrent, head = L * (4 * H * N + 4 * H * H), L * 2 * H
+    assert work.source_macs == recurrent + head
+    assert work.spiking_macs == head and work.analog_macs == recurrent
+
+
+def test_attention_in_floats_counts_as_two_products():
+    model = Attention().eval()
+    data = batches()
+    snn = snnconvert.convert(model, data[:1], "rate_if", calibration=data, verify=False)
+    assert snnconvert.verify(model, snn, data=data).spiking.work.analog_macs == 2 * L * L * N
+
+
+class Taken(nn.Module):
+    """A layer's output without its states."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x)[0]
+
+
+class Attention(nn.Module):
+    """One head of a sequence on itself, and a ReLU."""
+
+    def forward(self, x):
+        x = x.unsqueeze(1)
+        return F.scaled_dot_product_attention(x, x, x).relu().squeeze(1)

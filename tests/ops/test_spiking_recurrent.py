@@ -408,3 +408,11 @@ def test_errors_of_cells() -> None:
         ops.SpikingLSTMCell(N, H)(torch.zeros(B, N + 1))
     with pytest.raises(InputError, match=r"of shape \[3, 4\] and \[3, 4\], received \[3, 4\]"):
         ops.SpikingLSTMCell(N, H)(torch.zeros(B, N), torch.zeros(B, H))
+
+
+def test_inputs_may_be_named_as_in_torch() -> None:
+    x = torch.randn(2, 1, 3)
+    for layer in (ops.SpikingLSTM(3, 4), ops.SpikingGRU(3, 4), ops.SpikingRNN(3, 4)):
+        assert torch.equal(layer(input=x, hx=None)[0], layer(x)[0])
+    cell = ops.SpikingLSTMCell(3, 4)
+    assert torch.equal(cell(input=x[0])[0], cell(x[0])[0])

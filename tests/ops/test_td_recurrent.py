@@ -253,7 +253,7 @@ def test_errors(arguments: tuple[Any, ...], held: Options, message: str) -> None
 def test_errors_of_packed_sequences_and_of_changed_steps() -> None:
     operator, ann = _layer("lstm")
     packed = _increments(ann, "packed")
-    with pytest.raises(InputError, match=r"packed \[N, 5\]"):
+    with pytest.raises(InputError, match=r"packed \[\d+, 5\]"):
         operator(packed._replace(data=packed.data[..., 1:]))
     operator.step(_random(L, B, F))
     with pytest.raises(StateError, match=r"reset\(\)"):
@@ -320,3 +320,23 @@ def test_gradients_of_cells(name: str) -> None:
 def test_errors_of_cells(arguments: tuple[Any, ...], held: Options, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ops.TDLSTMCell(F, H)(*arguments, **held)
+
+
+def test_a_step_in_another_packing_is_an_error() -> None:
+    operator = ops.TDLSTM(5, 3)
+    one, other = (
+        pack_padded_sequence(torch.randn(4, 2, 5), torch.tensor(lengths), enforce_sorted=True)
+        for lengths in ([3, 2], [4, 1])
+    )
+    operator.step(one)
+    operator.step(one)
+    with pytest.raises(StateError, match="not packed as those of earlier steps"):
+        operator.step(other)
+    operator.reset()
+    operator.step(other)
+
+
+def test_data_that_does_not_fill_its_packing_is_an_error() -> None:
+    packed = pack_padded_sequence(torch.randn(3, 2, 5), torch.tensor([3, 2]))
+    with pytest.raises(InputError, match=r"packed \[5, 5\]"):
+        ops.TDLSTM(5, 3).step(packed._replace(data=torch.randn(7, 5)))

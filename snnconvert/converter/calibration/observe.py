@@ -103,8 +103,10 @@ class Observed:
                 "cannot be found from it. Look at the inputs of that batch, or at the layers "
                 "before it"
             )
-        seed = int.from_bytes(f"{batch} {self.name}".encode(), "little") % (2**61 - 1)
         part = self.held_back if is_held_back(batch) else self.fitted
+        # The positions of a recurrence share a site: each has rows of its own.
+        text = f"{batch} {part.count} {self.name}"
+        seed = int.from_bytes(text.encode(), "little") % (2**61 - 1)
         part.see(x.detach(), self.axes, torch.Generator().manual_seed(seed))
 
     @property

@@ -133,7 +133,7 @@ def verify(
             outputs are degenerate or not finite.
     """
     if dtype is None:
-        folded = snn.conversion.rules.fold_batch_norm
+        folded = snn.conversion.folded
         dtype = floating_dtype(snn.conversion.source) if folded else torch.float64
     if dtype not in TOLERANCES:
         raise InputError(

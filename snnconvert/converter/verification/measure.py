@@ -29,7 +29,13 @@ from snnconvert.converter.verification.spiking_report import (
     SpikingReport,
     Work,
 )
-from snnconvert.converter.verification.synapses import is_map, operands, reached
+from snnconvert.converter.verification.synapses import (
+    is_map,
+    is_whole,
+    operands,
+    reached,
+    whole_work,
+)
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Direct, encoding_named
@@ -270,6 +276,8 @@ class _Step(fx.Interpreter):
             self._neuron(n, value)
         elif is_map(n):
             self._map(n)
+        elif is_whole(n):
+            self._whole(n)
         name = of._compared(n)
         if name is not None and self.expected is not None:
             layer = of.layers.setdefault(name, _Layer())
@@ -297,6 +305,17 @@ class _Step(fx.Interpreter):
             events = self._events(operand).to(values[operand].dtype)
             of.macs[kind][self.clock.start] += reached(node, values, {operand: events})
         self.now.update({operand: values[operand] for operand in own})
+
+    def _whole(self, node: fx.Node) -> None:
+        """Count attention or a recurrence in floats: all of it in each step that changes it."""
+        of = self.batch.of
+        own = [x for x in node.all_input_nodes if TIME_DIMS in x.meta]
+        work = whole_work(node, {x: self.env[x] for x in node.all_input_nodes})
+        if self.clock.start == 0:
+            of.macs["source"][0] += work
+        if any(bool(self._events(x).any()) for x in own):
+            of.macs["analog"][self.clock.start] += work
+        self.now.update({x: self.env[x] for x in own})
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)

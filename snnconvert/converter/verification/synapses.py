@@ -19,9 +19,40 @@ from snnconvert.converter.rewrite import TIME_DIMS
 from snnconvert.ops.kinds import kind_of, operands_of
 
 
+def is_whole(node: fx.Node) -> bool:
+    """Tell whether a node is attention or a recurrence of streams that was not taken apart: maps
+    and products with functions between them, which are computed as a whole."""
+    return (
+        node.op == "call_function"
+        and TIME_DIMS in node.meta
+        and kind_of(node.target).name in ("scaled_dot_product_attention", *_RECURRENT)
+    )
+
+
+_RECURRENT = ("lstm", "gru", "rnn")
+
+
+def whole_work(node: fx.Node, values: Mapping[fx.Node, Any]) -> float:
+    """Return the multiply-accumulates of attention or of a recurrence.
+
+    Args:
+        node: for which `is_whole` holds.
+        values: the value of every argument that is a node.
+    """
+    given = fx.map_arg(arguments_of(node), lambda n: values[n])
+    if kind_of(node.target).name in _RECURRENT:
+        x = given["input"] if "input" in given else given["data"]
+        weights = given["params"] if "params" in given else [given["w_ih"], given["w_hh"]]
+        positions = x.numel() // x.shape[-1]
+        return float(positions * sum(w.numel() for w in weights if w.dim() == 2))
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    scores = query.numel() // query.shape[-1] * key.shape[-2]
+    return float(scores * (query.shape[-1] + value.shape[-1]))
+
+
 def is_map(node: fx.Node) -> bool:
     """Tell whether a node is a linear map of a stream, or a product of two."""
-    if node.op != "call_function":
+    if node.op != "call_function" or is_whole(node):
         return False
     elementwise = kind_of(node.target).name == "mul"  # by a constant, it is a scale
     return len(operands(node)) > elementwise

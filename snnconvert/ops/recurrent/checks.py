@@ -46,7 +46,9 @@ def check_layer(
     """
     axes = ["B", "L"] if layer.batch_first else ["L", "B"]
     if packing is not None:
-        fits, batch, expected = x.dim() == 2, [packing.batch], f"packed [N, {layer.input_size}]"
+        rows = int(packing.batch_sizes.sum())
+        fits = x.dim() == 2 and x.shape[0] == rows
+        batch, expected = [packing.batch], f"packed [{rows}, {layer.input_size}]"
     else:
         fits = x.dim() in (2, 3)
         batch = [x.shape[batch_dim(layer, None)]] if x.dim() == 3 else []

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from snnconvert.errors import StateError
 from snnconvert.ops.recurrent.calls import layer_from_call
 from snnconvert.ops.recurrent.checks import batch_dim, check_layer, zero_state
 from snnconvert.ops.recurrent.packing import Packing
@@ -31,6 +32,7 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
     """
 
     gates: ClassVar[int]
+    _packing: Packing | None = None  # that of the first step
 
     def cumulative(self, x: Any, hx: Any = None, *, packing: Packing | None = None) -> Any:
         """Return ``torch.nn``'s output and final states.
@@ -91,7 +93,19 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
         return self._formed(super().forward, x_seq, streams, hx)
 
     def step(self, x_t: Any, *streams: Any, hx: Any = None) -> Any:
-        """Take one increment of the input, and of the initial states where they are a stream."""
+        """Take one increment of the input, and of the initial states where they are a stream.
+
+        Raises:
+            StateError: a packed sequence is not packed as that of earlier steps.
+        """
+        packing = Packing.of(x_t) if isinstance(x_t, PackedSequence) else None
+        if self._state.output is None:
+            self._packing = packing
+        elif packing is not None and not packing.same(self._packing):
+            raise StateError(
+                f"{type(self).__name__}: the sequences of this step are not packed as those of "
+                "earlier steps; pack the same lengths in the same order, or call reset()"
+            )
         return self._formed(super().step, x_t, streams, hx)
 
     def _formed(self, form: Callable[..., Any], x: Any, streams: tuple[Any, ...], hx: Any) -> Any:

@@ -37,6 +37,19 @@ class Packing:
         """Return the number of sequences."""
         return int(self.batch_sizes[0])
 
+    def same(self, other: Packing | None) -> bool:
+        """Tell whether another packing puts the same positions at the same rows."""
+        if other is None:
+            return False
+        pairs = [
+            (self.batch_sizes, other.batch_sizes),
+            (self.sorted_indices, other.sorted_indices),
+            (self.unsorted_indices, other.unsorted_indices),
+        ]
+        return all(
+            a is b or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs
+        )
+
     def repeated(self, times: int) -> Packing:
         """Return the packing of every sequence ``times`` over, the copies side by side.
 

@@ -60,13 +60,15 @@ class SpikingRecurrentCell(nn.RNNCellBase):
         self.surrogate_function1 = surrogate_named(first)
         self.surrogate_function2 = surrogate_named(first if second is None else second)
 
-    def forward(self, x: Tensor, hx: Any = None) -> Any:
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
         """Return the next hidden state, of an LSTM the pair ``(h, c)``."""
-        check_cell(type(self).__name__, self, x, hx, self.states)
-        state = tensors_of(hx) or [x.new_zeros(*x.shape[:-1], self.hidden_size)] * self.states
+        check_cell(type(self).__name__, self, input, hx, self.states)
+        state = (
+            tensors_of(hx) or [input.new_zeros(*input.shape[:-1], self.hidden_size)] * self.states
+        )
         weights = Weights(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         found = type(self).recurrence(
-            F.linear(x, weights.w_ih, weights.b_ih),
+            F.linear(input, weights.w_ih, weights.b_ih),
             state,
             weights,
             lambda v: heaviside(v, self.surrogate_function1),

@@ -94,10 +94,10 @@ class SpikingRecurrent(nn.RNNBase):
         self.surrogate_function1 = surrogate_named(first)
         self.surrogate_function2 = surrogate_named(first if second is None else second)
 
-    def forward(self, x: Any, hx: Any = None) -> Any:
+    def forward(self, input: Any, hx: Any = None) -> Any:
         """Return the output at every position, and the final states of every layer."""
-        packing = Packing.of(x) if isinstance(x, PackedSequence) else None
-        data: Tensor = x.data if packing is not None else x
+        packing = Packing.of(input) if isinstance(input, PackedSequence) else None
+        data: Tensor = input.data if packing is not None else input
         check_layer(type(self).__name__, self, data, hx, packing)
         if packing is not None:
             return self._packed(data, hx, packing)
