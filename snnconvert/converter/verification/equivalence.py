@@ -164,14 +164,7 @@ def verify(
         _refuse_degenerate(snn, expected)
         actual = _converted_outputs(twin, run)
         leaves = _leaf_errors(snn, expected, actual)
-        at_source, note = None, ""
-        if isinstance(model, nn.Module):
-            try:
-                final = source_outputs(model, traced, run.leaves, dtype)
-            except Exception as error:  # a model may raise anything
-                note = f"the source model was not run beside its trace: {first_line(error)}"
-            else:
-                at_source = _worst_at_last(actual, final)
+        at_source, note = _beside_source(model, traced, run, actual, dtype)
     report = _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
     if note:
         report = replace(report, notes=(*report.notes, note))
@@ -179,13 +172,29 @@ def verify(
         return report
     batches = [_as_batch(inputs, traced)] if data is None else data
     spiking = measure_spiking(snn, batches, labels=labels)
-    close = spiking.rel_error <= spiking_tolerance
     return replace(
         report,
-        passed=report.passed and close,
+        passed=report.passed and spiking.rel_error <= spiking_tolerance,
         spiking=spiking,
         spiking_tolerance=spiking_tolerance,
     )
+
+
+def _beside_source(
+    model: nn.Module | ExportedProgram | None,
+    traced: TracedModel,
+    run: _Run,
+    actual: list[Any],
+    dtype: torch.dtype,
+) -> tuple[float | None, str]:
+    """Return the worst error against the source model at the last step, or why there is none."""
+    if not isinstance(model, nn.Module):
+        return None, ""
+    try:
+        final = source_outputs(model, traced, run.leaves, dtype)
+    except Exception as error:  # a model may raise anything
+        return None, f"the source model was not run beside its trace: {first_line(error)}"
+    return _worst_at_last(actual, final), ""
 
 
 def _as_batch(inputs: Sequence[Any] | Mapping[str, Any] | None, traced: TracedModel) -> Any:
