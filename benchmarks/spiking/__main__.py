@@ -22,10 +22,11 @@ import torch
 from benchmarks.spiking.bars import bars_table
 from benchmarks.spiking.curves import Curve, Point, curve, shown
 from benchmarks.spiking.tasks import TASKS
-from snnconvert.rules import read_bundled
+from snnconvert.rules import load_rules
 
 HERE = Path(__file__).parent.parent
 CACHE = HERE / "cache" / "spiking"
+RULES = HERE / "spiking" / "rules"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Run:
 
     Attributes:
         task: a key of `TASKS`.
-        rules: a bundled rule file.
+        rules: a bundled rule file, or one of `RULES`.
         time_steps: ``T``.
         limit: number of held-out samples; None: all.
         counted: number of batches on which spikes and operations are counted.
@@ -71,6 +72,7 @@ RUNS = (
     Run("minilm", "graded", 4, 192),
     Run("minilm", "st_bif", 32, 64),
     Run("smollm2", "spiking", 16, 16),
+    Run("smollm2", "smollm2", 16, 16),
     Run("smollm2", "sparse", 8, 2),
     Run("smollm2", "graded", 4, 2),
     Run("smollm2", "st_bif", 32, 2),
@@ -80,7 +82,10 @@ RUNS = (
 
 def measured(run: Run) -> Curve:
     """Measure a run and keep its curve."""
-    found = curve(TASKS[run.task](run.limit), run.task, run.rules, run.time_steps, run.counted)
+    rules = load_rules(_rules(run))
+    found = curve(
+        TASKS[run.task](run.limit), run.task, run.rules, rules, run.time_steps, run.counted
+    )
     CACHE.mkdir(parents=True, exist_ok=True)
     partial = _file(run).with_suffix(".partial")
     partial.write_text(json.dumps({"of": _identity(run), "curve": asdict(found)}))
@@ -104,7 +109,13 @@ def _file(run: Run) -> Path:
 
 
 def _identity(run: Run) -> dict[str, Any]:
-    return {"run": asdict(run), "rules": read_bundled(run.rules)}
+    rules = load_rules(_rules(run))
+    return {"run": asdict(run), "rules": str(rules)}
+
+
+def _rules(run: Run) -> str:
+    own = RULES / f"{run.rules}.yaml"
+    return str(own) if own.exists() else run.rules
 
 
 def page(curves: Mapping[tuple[str, str], Curve]) -> str:

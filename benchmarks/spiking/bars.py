@@ -74,6 +74,8 @@ BARS = (
     Bar("mnist-cnn", "rate_if", 32, agreement=0.99),
     Bar("smollm2", "spiking", 8, perplexity=0.02),
     Bar("smollm2", "spiking", 16, perplexity=0.005),
+    Bar("smollm2", "smollm2", 8, perplexity=0.02),
+    Bar("smollm2", "smollm2", 16, perplexity=0.005),
 )
 
 

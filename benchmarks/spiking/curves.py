@@ -16,6 +16,7 @@ from torch import Tensor
 import snnconvert
 from benchmarks.spiking.tasks import SpikingTask
 from snnconvert import ConvertedModule
+from snnconvert.rules import RuleSet
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,16 @@ class Curve:
 
 
 @torch.no_grad()
-def curve(task: SpikingTask, name: str, rules: str, time_steps: int, counted: int) -> Curve:
+def curve(
+    task: SpikingTask, name: str, rules: str, rule_set: RuleSet, time_steps: int, counted: int
+) -> Curve:
     """Convert a task's model, run it on all held-out data, count spikes on some of it.
 
     Args:
         task: the model and its data.
         name: of the task.
-        rules: a bundled rule file.
+        rules: name of the rules.
+        rule_set: the rules.
         time_steps: ``T``.
         counted: number of batches on which spikes and operations are counted.
     """
@@ -84,7 +88,7 @@ def curve(task: SpikingTask, name: str, rules: str, time_steps: int, counted: in
     snn = snnconvert.convert(
         task.model,
         task.example,
-        rules,
+        rule_set,
         calibration=task.calibration,
         time_steps=time_steps,
         verify=False,
