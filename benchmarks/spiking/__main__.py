@@ -164,6 +164,7 @@ def plot(curves: Mapping[tuple[str, str], Curve], path: Path) -> None:
     from matplotlib import pyplot
 
     names = list(dict.fromkeys(name for name, _ in curves))
+    colors = {rules: f"C{i}" for i, rules in enumerate(dict.fromkeys(r.rules for r in RUNS))}
     figure, axes = pyplot.subplots(
         2, len(names), figsize=(3.2 * len(names), 6), sharey=True, squeeze=False
     )
@@ -174,14 +175,19 @@ def plot(curves: Mapping[tuple[str, str], Curve], path: Path) -> None:
             agreement = [100 * at.agreement for at in c.points]
             spikes = [at.rate * at.step for at in c.points]
             steps = [at.step for at in c.points]
-            axes[0][column].plot(steps, agreement, marker=".", label=rules)
-            axes[1][column].plot(spikes, agreement, marker=".", label=rules)
-        axes[0][column].set(title=name, xlabel="time steps", xscale="log")
-        axes[1][column].set(xlabel="spikes per neuron", xscale="log")
+            axes[0][column].plot(steps, agreement, marker=".", color=colors[rules], label=rules)
+            axes[1][column].plot(spikes, agreement, marker=".", color=colors[rules], label=rules)
+        axes[0][column].set(title=name, xlabel="time steps")
+        axes[1][column].set(xlabel="spikes per neuron")
     for row in axes:
         row[0].set(ylabel="agreement with the source, %")
-    axes[0][0].legend()
-    figure.tight_layout()
+    found = {
+        label: line
+        for a in axes[0]
+        for line, label in zip(*a.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(found.values(), found.keys(), loc="lower center", ncols=len(found))
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(path, metadata={"Date": None})
 
 
