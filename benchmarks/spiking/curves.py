@@ -98,7 +98,7 @@ def curve(
         expected, answers = _both(task, snn, inputs, time_steps)
         sums.add(expected, answers, labels)
     batches = [inputs for inputs, _ in itertools.islice(task.batches, counted)]
-    report = snnconvert.verify(task.model, snn, data=batches, time_steps=time_steps).spiking
+    report = snnconvert.verify(task.model, snn, data=batches).spiking
     assert report is not None
     points = tuple(Point(at.step, *sums.at(at.step - 1), at.rate, at.energy) for at in report.steps)
     return Curve(
