@@ -13,7 +13,8 @@ from tqdm import tqdm
 from snnconvert.cli.exits import EQUIVALENT, FAULTS, NOT_EQUIVALENT
 from snnconvert.cli.options import Parser, add_allow, positive, runs, whole_number
 from snnconvert.cli.outputs import check_report
-from snnconvert.converter.checks.check import CheckResult, check_models, entries_of_shard
+from snnconvert.converter.atomic import write_atomically
+from snnconvert.converter.checks.check import check_models, entries_of_shard
 from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
 from snnconvert.converter.checks.check_report import (
     results_to_json,
@@ -21,6 +22,8 @@ from snnconvert.converter.checks.check_report import (
     shown_error,
     summary,
 )
+from snnconvert.converter.checks.journal import Journal
+from snnconvert.converter.checks.result import CheckResult
 from snnconvert.rules.schema import MAX_TIME_STEPS
 
 _WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERROR"}
@@ -31,7 +34,11 @@ Convert and verify many models, each in float64 at a relative tolerance of 1e-9.
 One line for each model as it is done: PASS, FAIL (not equivalent), SKIP, or ERROR (cannot be
 loaded, traced or compared, takes too long, or its process died), its worst relative error, its
 seconds, and why it did not pass. Models with random weights (timm:, hf-tiny:) first get random
-values for the weights that are all zero or all one, because those would hide faults."""
+values for the weights that are all zero or all one, because those would hide faults.
+
+With --report F, results are also kept in F.partial as they come in, until F is written: run the
+same command again after it was stopped, and it goes on from there. Models with an error are tried
+again."""
 _EPILOG = f"""\
 the file:
   version: 1
@@ -103,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Check the models of one list."""
     report = check_report(options.report, options.force)
+    journal = None if report is None else Journal(f"{report}.partial")
     entries = read_check_list(options.file)
     running = check_models(
         entries,
@@ -111,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         time_steps=options.time_steps,
         allow=options.allow,
+        journal=journal,
     )
     mine = entries_of_shard(entries, options.shard)
     width = max((len(entry.name) for entry in mine), default=0)
@@ -124,9 +133,10 @@ def run(options: argparse.Namespace) -> int:
             bar.update()
     print(summary(results))
     results = _in_order(results, mine)
-    if report is not None:
+    if report is not None and journal is not None:
         as_text = results_to_json if report.suffix.lower() == ".json" else results_to_markdown
-        report.write_text(as_text(results), encoding="utf-8")
+        write_atomically(report, as_text(results).encode())
+        journal.remove()
     return EQUIVALENT if all(r.status in _FINE for r in results) else NOT_EQUIVALENT
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from snnconvert.cli import check
-from snnconvert.converter.checks.check import CheckResult
+from snnconvert.converter.checks.result import CheckResult
 
 LIST = """\
 version: 1
@@ -72,6 +72,7 @@ def test_options_reach_the_check(run, models, asked):
     assert run("check", models, *options).out.startswith("PASS")
     assert asked == [
         {"jobs": 2, "shard": (1, 3), "timeout": 2.5, "time_steps": 5, "allow": ["a", "b"]}
+        | {"journal": None}
     ]
 
 

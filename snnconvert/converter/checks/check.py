@@ -10,13 +10,13 @@ import gc
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import nn
 
 from snnconvert.converter.checks.check_list import CheckEntry
+from snnconvert.converter.checks.journal import Journal
+from snnconvert.converter.checks.result import CheckResult, CheckTask
 from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.request import ModelRequest
@@ -25,42 +25,10 @@ from snnconvert.converter.verification.equivalence import verify
 from snnconvert.converter.verification.randomize import randomize_constant_weights
 from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import InputError, SnnconvertError
-from snnconvert.rules import RuleSet, load_rules
+from snnconvert.rules import load_rules
 from snnconvert.sources.source import Source
 
 TOLERANCE = 1e-9
-Status = Literal["passed", "failed", "skipped", "error"]
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """What came of one model.
-
-    Attributes:
-        name: of the entry.
-        status: ``passed``; ``failed``: not equivalent; ``skipped``; ``error``: nothing can be said.
-        max_rel_error: worst relative error in float64; None where nothing was compared.
-        seconds: wall-clock time.
-        reason: why it did not pass; empty where it did.
-        notes: what a reader should know, such as fallbacks of the tracer.
-    """
-
-    name: str
-    status: Status
-    max_rel_error: float | None = None
-    seconds: float = 0.0
-    reason: str = ""
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class CheckTask:
-    """What a worker needs to check one model."""
-
-    entry: CheckEntry
-    rules: RuleSet
-    allow: tuple[str, ...]
-    time_steps: int
 
 
 def check_models(
@@ -71,8 +39,9 @@ def check_models(
     timeout: float | None = None,
     time_steps: int = 4,
     allow: Sequence[str] = (),
+    journal: Journal | None = None,
 ) -> Iterator[CheckResult]:
-    """Check models and yield each result as it comes in; skipped models first.
+    """Check models and yield each result as it comes in; skipped and remembered models first.
 
     A script that calls this must guard its main part with ``if __name__ == "__main__":``, because
     the worker processes are spawned and import it.
@@ -84,6 +53,7 @@ def check_models(
         timeout: seconds that one model may take; None: any.
         time_steps: number of steps of random increments, at least 2.
         allow: packages whose code pickled models and rule files may run.
+        journal: results are added to it; a model whose result it holds is not run.
 
     Raises:
         RuleError: a rule file of the list is missing or wrong; before any model is run.
@@ -97,7 +67,7 @@ def check_models(
         for entry in mine
         if not entry.skip
     ]
-    return _results(mine, tasks, jobs, timeout)
+    return _results(mine, tasks, jobs, timeout, journal)
 
 
 def entries_of_shard(
@@ -159,17 +129,30 @@ def _defect(error: Exception) -> str:
 
 
 def _results(
-    entries: Sequence[CheckEntry], tasks: Sequence[CheckTask], jobs: int, timeout: float | None
+    entries: Sequence[CheckEntry],
+    tasks: Sequence[CheckTask],
+    jobs: int,
+    timeout: float | None,
+    journal: Journal | None,
 ) -> Iterator[CheckResult]:
     for entry in entries:
         if entry.skip:
             yield CheckResult(entry.name, "skipped", reason=entry.skip)
-    threads = 1 if jobs > 1 else None
-    for task, answer in run_in_workers(check_model, tasks, jobs, timeout, threads):
-        if isinstance(answer, CheckResult):
-            yield answer
+    left = []
+    for task in tasks:
+        if journal is not None and (known := journal.result(task)) is not None:
+            yield known
         else:
-            yield CheckResult(task.entry.name, "error", None, answer.seconds, answer.reason)
+            left.append(task)
+    threads = 1 if jobs > 1 else None
+    for task, answer in run_in_workers(check_model, left, jobs, timeout, threads):
+        if isinstance(answer, CheckResult):
+            result = answer
+        else:
+            result = CheckResult(task.entry.name, "error", None, answer.seconds, answer.reason)
+        if journal is not None:
+            journal.add(task, result)
+        yield result
 
 
 def _refuse_bad_numbers(

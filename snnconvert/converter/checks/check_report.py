@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from snnconvert.converter.checks.check import CheckResult
+from snnconvert.converter.checks.result import CheckResult
 from snnconvert.converter.verification.report import escape
 
 

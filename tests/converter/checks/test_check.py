@@ -5,15 +5,10 @@ import json
 import pytest
 
 from snnconvert.converter.checks import check
-from snnconvert.converter.checks.check import (
-    CheckResult,
-    CheckTask,
-    check_model,
-    check_models,
-    entries_of_shard,
-)
+from snnconvert.converter.checks.check import check_model, check_models, entries_of_shard
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.check_report import results_to_json, results_to_markdown, summary
+from snnconvert.converter.checks.result import CheckResult, CheckTask
 from snnconvert.converter.checks.workers import Lost
 from snnconvert.errors import InputError, RuleError
 from snnconvert.rules import load_rules

@@ -1,0 +1,42 @@
+"""What a worker is asked of one model, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from snnconvert.converter.checks.check_list import CheckEntry
+from snnconvert.rules import RuleSet
+
+Status = Literal["passed", "failed", "skipped", "error"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What came of one model.
+
+    Attributes:
+        name: of the entry.
+        status: ``passed``; ``failed``: not equivalent; ``skipped``; ``error``: nothing can be said.
+        max_rel_error: worst relative error in float64; None where nothing was compared.
+        seconds: wall-clock time.
+        reason: why it did not pass; empty where it did.
+        notes: what a reader should know, such as fallbacks of the tracer.
+    """
+
+    name: str
+    status: Status
+    max_rel_error: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckTask:
+    """What a worker needs to check one model."""
+
+    entry: CheckEntry
+    rules: RuleSet
+    allow: tuple[str, ...]
+    time_steps: int
