@@ -6,7 +6,7 @@ import copy
 import itertools
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,14 +19,15 @@ from snnconvert.converter.decide import Decided
 from snnconvert.converter.dtypes import literal_dtypes
 from snnconvert.converter.graph_code import compile_graph, with_literals
 from snnconvert.converter.in_place import overwrite
+from snnconvert.converter.online import Online, carried, change, difference
 from snnconvert.converter.placement import Container
 from snnconvert.converter.rewrite import Replacement
 from snnconvert.converter.streams import Domain
-from snnconvert.converter.trace import TracedInput, TracedModel, floating_dtype
-from snnconvert.errors import InputError, StateError
+from snnconvert.converter.trace import TracedModel, floating_dtype
+from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
-from snnconvert.ops.sequence import accumulate, accumulation_dtype, subtract
+from snnconvert.ops.sequence import accumulate
 from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.rules import RuleSet
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from snnconvert.converter.verification.report import EquivalenceReport
-
-
-_UNSIGNED = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)  # differences have signs
 
 
 @dataclass(frozen=True)
@@ -79,25 +77,6 @@ class Placed:
     device: torch.device
 
 
-@dataclass
-class _Online:
-    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs."""
-
-    clock: Clock
-    inputs: list[Any]
-    outputs: list[Any] = field(default_factory=list)
-
-    def mapped(self, fn: Callable[[Tensor], Tensor]) -> _Online:
-        """Return the state with ``fn`` applied to each of its tensors."""
-
-        def leaf(x: Any) -> Any:
-            return fn(x) if isinstance(x, Tensor) else x
-
-        state = {site: fn(x) for site, x in self.clock.state.items()}
-        clock = replace(self.clock, state=state)
-        return _Online(clock, list(map(leaf, self.inputs)), list(map(leaf, self.outputs)))
-
-
 class ConvertedModule(nn.Module):
     """A source network as a network on increments, equal to it at every time step.
 
@@ -129,7 +108,7 @@ class ConvertedModule(nn.Module):
         self.report = None
         self.placed = Placed(floating_dtype(conversion.source), _device(tree))
         self._function: Callable[..., Any] | None = None
-        self._online: _Online | None = None
+        self._online: Online | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         # A child of the source may be called "report" or "graph"; it keeps its place in the tree.
@@ -175,7 +154,7 @@ class ConvertedModule(nn.Module):
         inputs = [
             accumulate(x) if coded else x for x, coded in zip(leaves, self._coded, strict=True)
         ]
-        return [_difference(y) for y in self._run(inputs, clock)]
+        return [difference(y) for y in self._run(inputs, clock)]
 
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
         """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
@@ -195,10 +174,10 @@ class ConvertedModule(nn.Module):
         leaves, _ = self._bind(args, kwargs, timed=False)
         if self._online is None:
             clock = Clock(1, total=self.time_steps, encoding=self._encoding)
-            self._online = _Online(clock, [None] * len(leaves))
+            self._online = Online(clock, [None] * len(leaves))
         online = self._online
         totals = [
-            _carried(before, now, given)
+            carried(before, now, given)
             for before, now, given in zip(
                 online.inputs, leaves, self.conversion.source.inputs, strict=True
             )
@@ -209,7 +188,7 @@ class ConvertedModule(nn.Module):
         ]
         outputs = self._call(inputs, online.clock)
         earlier = online.outputs or [None] * len(outputs)
-        increments = [_change(b, y) for b, y in zip(earlier, outputs, strict=True)]
+        increments = [change(b, y) for b, y in zip(earlier, outputs, strict=True)]
         online.inputs, online.outputs = totals, outputs
         online.clock.start += 1
         return self._structured(increments)
@@ -380,51 +359,6 @@ def stacked(steps: list[list[Any]]) -> list[Any]:
             )
         leaves.append(torch.stack(ys) if isinstance(ys[0], Tensor) else ys[0])
     return leaves
-
-
-def _difference(cumulative: Any) -> Any:
-    if not isinstance(cumulative, Tensor) or cumulative.dtype is torch.bool:
-        return cumulative
-    if cumulative.dtype in _UNSIGNED:
-        cumulative = cumulative.to(torch.int64)
-    return torch.cat([cumulative[:1], subtract(cumulative[1:], cumulative[:-1])])
-
-
-def _change(before: Any, now: Any) -> Any:
-    if before is None or not isinstance(now, Tensor) or now.dtype is torch.bool:
-        return now
-    if before.shape != now.shape:
-        raise StateError(
-            f"an output has shape {tuple(now.shape)} at this step and had {tuple(before.shape)} "
-            "before; call reset() before a sequence with other shapes"
-        )
-    return (
-        subtract(now.to(torch.int64), before) if now.dtype in _UNSIGNED else subtract(now, before)
-    )
-
-
-def _carried(before: Any, now: Any, given: TracedInput) -> Any:
-    """Return what an input has come to after one more step; half types are summed in float32."""
-    if not isinstance(now, Tensor):
-        return now
-    name, coded = given.name, given.role == "coded"
-    wide = now.to(accumulation_dtype(now.dtype)) if coded else now
-    if before is None:
-        return wide
-    if before.shape != now.shape or before.dtype != wide.dtype or before.device != now.device:
-        raise StateError(
-            f"input '{name}' is {now.dtype} {tuple(now.shape)} on {now.device} at this step and "
-            f"was {before.dtype} {tuple(before.shape)} on {before.device} before; call reset() "
-            "before another sequence"
-        )
-    if coded:
-        return before + wide
-    if not torch.equal(before, now):
-        raise StateError(
-            f"held input '{name}' changed between steps; held inputs are the same at every step. "
-            "Call reset() before another sequence"
-        )
-    return now
 
 
 def _unfold(y: Any, dim: int | None, steps: int) -> Any:

@@ -161,10 +161,10 @@ def _place_one(
     if computed:
         raise ConversionError(f"its {', '.join(computed)} is computed, not a parameter")
     own = module_stack(node)[-1] if module_stack(node) else ("", "")
-    key = (own[0], operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
+    name = operator_name(node.target)
+    key = (own[0], name, operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
     if key in placed and held:
         return placed[key]
-    name = operator_name(node.target)
     values = fx.map_arg(arguments, lambda n: _resolve(tree, str(n.target)))
     module = operator.from_call(**values, **kind_of(node.target).settings.get(name, {}))
     path = own[0] if held else _free_path(tree, own, name)

@@ -23,6 +23,7 @@ from snnconvert.converter.emitter import Emitter
 from snnconvert.converter.trace import STANDS_FOR, fixed_size, source_name
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import operator_name
+from snnconvert.ops.recurrent.weights import Weights
 
 RECURRENCES = ("lstm", "gru", "rnn")
 """The op kinds that can be taken apart."""
@@ -62,17 +63,6 @@ def take_apart_recurrence(graph: fx.Graph, node: fx.Node) -> Apart:
     return Apart(tuple(layer.maps), tuple(emit.emitted))
 
 
-@dataclass(frozen=True)
-class _Weights:
-    """The weights of one layer and direction; None: there is none."""
-
-    w_ih: Any
-    w_hh: Any
-    b_ih: Any = None
-    b_hh: Any = None
-    w_hr: Any = None
-
-
 class _Recurrence:
     """Emits the operators of one node."""
 
@@ -85,7 +75,8 @@ class _Recurrence:
 
     def cell(self) -> list[fx.Node]:
         """Emit one position of one layer; return its states."""
-        weights = _Weights(*(self.given[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")))
+        names = ("w_ih", "w_hh", "b_ih", "b_hh")
+        weights = Weights.of([self.given[name] for name in names], bias=True)
         gates = self._map(self.given["input"], weights.w_ih, weights.b_ih, "input")
         return self._position(gates, self._initial(), weights, "hidden")
 
@@ -114,7 +105,7 @@ class _Recurrence:
         self,
         x: fx.Node,
         state: list[fx.Node],
-        weights: _Weights,
+        weights: Weights[Any],
         dim: int,
         backwards: bool,
         label: str,
@@ -136,7 +127,7 @@ class _Recurrence:
         return self.emit(_aten.stack.default, ordered, dim), state
 
     def _position(
-        self, given: fx.Node, state: Sequence[fx.Node], weights: _Weights, label: str
+        self, given: fx.Node, state: Sequence[fx.Node], weights: Weights[Any], label: str
     ) -> list[fx.Node]:
         """Emit the equations of one position; return the states after it, the hidden one first."""
         kept = self._map(state[0], weights.w_hh, weights.b_hh, label)
@@ -166,15 +157,13 @@ class _Recurrence:
         state = self.given["hx"]
         return list(state) if isinstance(state, tuple | list) else [state]
 
-    def _weights(self, row: int) -> _Weights:
+    def _weights(self, row: int) -> Weights[Any]:
         """Return the weights of one layer and direction, which ATen has in one list."""
         params = self.given["params"]
         sides = 2 if self.given["bidirectional"] else 1
         count = len(params) // (self.given["num_layers"] * sides)
-        biases = ("b_ih", "b_hh") if self.given["has_biases"] else ()
-        names = ("w_ih", "w_hh", *biases, "w_hr")[:count]
         own = params[row * count : (row + 1) * count]
-        return _Weights(**dict(zip(names, own, strict=True)))
+        return Weights.of(own, self.given["has_biases"])
 
     def _map(self, x: fx.Node, weight: Any, bias: Any, label: str) -> fx.Node:
         new = self.emit(_aten.linear.default, x, weight, bias)

@@ -27,18 +27,14 @@ from snnconvert.converter.trace import (
     source_name,
 )
 from snnconvert.errors import ConversionError
+from snnconvert.ops.homogeneity import MOVES
 from snnconvert.ops.kinds import Limits, kind_of, operands_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS, Decision, NeuronSettings
 
 _NO_LIMITS: Limits = (None, None)
 _FRACTIONS = frozenset({"softmax", "_softmax", "_safe_softmax", "sigmoid"})
-# Move spikes about; what they drive still receives spikes.
-_MOVES = frozenset(
-    "view reshape _unsafe_view flatten unflatten squeeze unsqueeze permute transpose t expand "
-    "expand_as slice select split split_with_sizes chunk unbind clone contiguous alias movedim "
-    "roll flip index_select narrow repeat repeat_interleave pixel_shuffle pixel_unshuffle "
-    "channel_shuffle getitem constant_pad_nd".split()
-)
+# Spikes that are moved, repeated or padded with zeros are still spikes.
+_KEEP_SPIKES = MOVES | {"repeat_interleave", "constant_pad_nd"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def is_spike_coded(node: Any) -> bool:
     name = operator_name(node.target)
     if name in ("cat", "stack"):
         return all(map(is_spike_coded, pytree.tree_leaves(node.args[0])))
-    return name in _MOVES and is_spike_coded(node.args[0])
+    return name in _KEEP_SPIKES and is_spike_coded(node.args[0])
 
 
 def put_neurons(decided: Decided) -> Decided:
@@ -303,7 +299,7 @@ def _limits_of(node: fx.Node) -> Limits:
     name = operator_name(node.target)
     if name in _FRACTIONS:
         return 0.0, 1.0
-    if name in _MOVES and isinstance(node.args[0], fx.Node):
+    if name in _KEEP_SPIKES and isinstance(node.args[0], fx.Node):
         low, high = _limits_of(node.args[0])
         # What is padded with zeros has zero within its limits.
         return (low, high) if name != "constant_pad_nd" or not low else _NO_LIMITS

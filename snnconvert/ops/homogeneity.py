@@ -12,16 +12,19 @@ from typing import Any
 
 import torch.utils._pytree as pytree
 
+from snnconvert.ops.kinds import KINDS
+
 IsStream = Callable[[Any], bool]
 
-# Move values about (or average them) and do nothing else; their one stream is their first argument.
-_MOVES = frozenset(
-    "view reshape _unsafe_view flatten unflatten squeeze unsqueeze permute transpose t expand "
-    "expand_as slice select split split_with_sizes chunk unbind clone contiguous alias movedim "
-    "mean sum neg roll flip index_select narrow repeat pixel_shuffle pixel_unshuffle "
-    "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
-    "adaptive_avg_pool3d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d "
-    "channel_shuffle getitem".split()
+MOVES = frozenset(KINDS["reshape"].targets) | frozenset(
+    "roll flip index_select narrow repeat pixel_shuffle pixel_unshuffle channel_shuffle "
+    "getitem".split()
+)
+"""Operators that move values of their first argument about, and do nothing else."""
+
+_AVERAGES = frozenset(
+    "mean sum neg avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+    "adaptive_avg_pool3d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d".split()
 )
 _ADDS = frozenset({"add", "sub"})  # every tensor operand must be a stream
 _JOINS = frozenset({"cat", "stack"})
@@ -63,7 +66,7 @@ def _zero_padding(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
 
 
 _CONDITIONS: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
-    **dict.fromkeys(_MOVES, _first_only),
+    **dict.fromkeys(MOVES | _AVERAGES, _first_only),
     **dict.fromkeys(_ADDS, _all_operands),
     **dict.fromkeys(_JOINS, _all_joined),
     **dict.fromkeys(_CONTRACTS, _exactly_one),

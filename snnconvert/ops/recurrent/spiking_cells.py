@@ -9,16 +9,18 @@ from torch import Tensor, nn
 
 from snnconvert.ops.recurrent.calls import cell_from_call
 from snnconvert.ops.recurrent.checks import check_cell
-from snnconvert.ops.recurrent.spiking_steps import Recurrence, Weights, gru, lstm, rnn
+from snnconvert.ops.recurrent.spiking_steps import Recurrence, gru, lstm, rnn
 from snnconvert.ops.recurrent.states import joined, tensors_of
+from snnconvert.ops.recurrent.surrogates import SpikingGates
+from snnconvert.ops.recurrent.weights import Weights
 from snnconvert.ops.sharing import check_counterpart, share
-from snnconvert.ops.surrogate import Surrogate, heaviside, surrogate_named
+from snnconvert.ops.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class SpikingRecurrentCell(nn.RNNCellBase):
+class SpikingRecurrentCell(SpikingGates, nn.RNNCellBase):
     """Base of the spiking cells: one position of a recurrence whose gates are spikes.
 
     Call as the cell of ``torch.nn``: input ``[B, F]`` or ``[F]``, states ``[B, H]`` or ``[H]``
@@ -38,7 +40,6 @@ class SpikingRecurrentCell(nn.RNNCellBase):
     gates: ClassVar[int]
     states: ClassVar[int] = 1
     recurrence: ClassVar[Recurrence]
-    to_be_trained = True
 
     def __init__(
         self,
@@ -56,10 +57,6 @@ class SpikingRecurrentCell(nn.RNNCellBase):
         )
         self._set_surrogates(surrogate_function1, surrogate_function2)
 
-    def _set_surrogates(self, first: str | Surrogate, second: str | Surrogate | None) -> None:
-        self.surrogate_function1 = surrogate_named(first)
-        self.surrogate_function2 = surrogate_named(first if second is None else second)
-
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """Return the next hidden state, of an LSTM the pair ``(h, c)``."""
         check_cell(type(self).__name__, self, input, hx, self.states)
@@ -71,17 +68,10 @@ class SpikingRecurrentCell(nn.RNNCellBase):
             F.linear(input, weights.w_ih, weights.b_ih),
             state,
             weights,
-            lambda v: heaviside(v, self.surrogate_function1),
-            lambda v: heaviside(v, self.surrogate_function2),
+            self._step1,
+            self._step2,
         )
         return joined(found)
-
-    def cumulative(self, x: Tensor, hx: Any = None) -> Any:
-        """Return what `forward` returns: a converted network calls operators by this name."""
-        return self(x, hx)
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, surrogate_function1={self.surrogate_function1}"
 
     @classmethod
     def from_ann(

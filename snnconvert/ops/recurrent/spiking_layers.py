@@ -14,16 +14,18 @@ from snnconvert.ops.recurrent.calls import layer_from_call
 from snnconvert.ops.recurrent.checks import batch_dim, check_layer, zero_state
 from snnconvert.ops.recurrent.dropout import drop
 from snnconvert.ops.recurrent.packing import Packing
-from snnconvert.ops.recurrent.spiking_steps import Recurrence, Weights, gru, lstm, rnn
+from snnconvert.ops.recurrent.spiking_steps import Recurrence, gru, lstm, rnn
 from snnconvert.ops.recurrent.states import joined, map_state, tensors_of
+from snnconvert.ops.recurrent.surrogates import SpikingGates
+from snnconvert.ops.recurrent.weights import Weights
 from snnconvert.ops.sharing import check_counterpart, share
-from snnconvert.ops.surrogate import Surrogate, heaviside, surrogate_named
+from snnconvert.ops.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class SpikingRecurrent(nn.RNNBase):
+class SpikingRecurrent(SpikingGates, nn.RNNBase):
     """Base of the spiking recurrent layers: gates are Heaviside steps with surrogate gradients.
 
     Call as the layer of ``torch.nn``: input ``[L, B, F]`` (with ``batch_first`` ``[B, L, F]``),
@@ -50,7 +52,6 @@ class SpikingRecurrent(nn.RNNBase):
     kind: ClassVar[str]
     gates: ClassVar[int]
     recurrence: ClassVar[Recurrence]
-    to_be_trained = True
 
     def __init__(
         self,
@@ -87,12 +88,8 @@ class SpikingRecurrent(nn.RNNBase):
             device,
             dtype,
         )
-        self._set(invariant_dropout_mask, surrogate_function1, surrogate_function2)
-
-    def _set(self, invariant: bool, first: str | Surrogate, second: str | Surrogate | None) -> None:
-        self.invariant_dropout_mask = invariant
-        self.surrogate_function1 = surrogate_named(first)
-        self.surrogate_function2 = surrogate_named(first if second is None else second)
+        self.invariant_dropout_mask = invariant_dropout_mask
+        self._set_surrogates(surrogate_function1, surrogate_function2)
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """Return the output at every position, and the final states of every layer."""
@@ -107,10 +104,6 @@ class SpikingRecurrent(nn.RNNBase):
             output, final = self._batched(data.unsqueeze(dim), states)
             return output.squeeze(dim), map_state(lambda h: h.squeeze(1), final)
         return self._batched(data, hx)
-
-    def cumulative(self, x: Any, hx: Any = None) -> Any:
-        """Return what `forward` returns: a converted network calls operators by this name."""
-        return self(x, hx)
 
     def _batched(self, x: Tensor, hx: Any) -> tuple[Tensor, Any]:
         positions = 1 - batch_dim(self, None)
@@ -153,7 +146,7 @@ class SpikingRecurrent(nn.RNNBase):
         Of packed sequences, those that have no such position keep their states: before they start
         where the direction is backwards, after they have ended where it is not.
         """
-        weights = self._weights(row)
+        weights: Weights[Tensor] = Weights.of(self.all_weights[row], self.bias)
         sizes = [len(chunk) for chunk in chunks]
         given = F.linear(torch.cat(chunks), weights.w_ih, weights.b_ih).split(sizes)
         outputs: list[Tensor] = [*given]
@@ -169,19 +162,6 @@ class SpikingRecurrent(nn.RNNBase):
                 for new, h in zip(now, state, strict=True)
             ]
         return outputs, state
-
-    def _weights(self, row: int) -> Weights:
-        parts = ("w_ih", "w_hh", *(("b_ih", "b_hh") if self.bias else ()), "w_hr")
-        return Weights(**dict(zip(parts, self.all_weights[row], strict=False)))
-
-    def _step1(self, x: Tensor) -> Tensor:
-        return heaviside(x, self.surrogate_function1)
-
-    def _step2(self, x: Tensor) -> Tensor:
-        return heaviside(x, self.surrogate_function2)
-
-    def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, surrogate_function1={self.surrogate_function1}"
 
     @classmethod
     def from_ann(
@@ -199,7 +179,8 @@ class SpikingRecurrent(nn.RNNBase):
         """
         check_counterpart(cls, module, cls.counterparts)
         layer = share(cls, module)
-        layer._set(invariant_dropout_mask, surrogate_function1, surrogate_function2)
+        layer.invariant_dropout_mask = invariant_dropout_mask
+        layer._set_surrogates(surrogate_function1, surrogate_function2)
         layer._init_flat_weights()  # torch.nn's own list of them, which is one module's
         return layer
 

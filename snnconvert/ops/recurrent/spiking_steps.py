@@ -12,44 +12,28 @@ same substitution of steps for the nonlinearities of ``torch.nn``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from snnconvert.ops.recurrent.weights import Weights
+
 Step = Callable[[Tensor], Tensor]
 """A Heaviside step with a surrogate gradient."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of one layer and direction, stacked by gates as in ``torch.nn``.
-
-    Attributes:
-        w_ih, w_hh: of the input and of the hidden state.
-        b_ih, b_hh: biases; None: there are none.
-        w_hr: projection of the hidden state; None: there is none.
-    """
-
-    w_ih: Tensor
-    w_hh: Tensor
-    b_ih: Tensor | None = None
-    b_hh: Tensor | None = None
-    w_hr: Tensor | None = None
 
 
 class Recurrence(Protocol):
     """The equations of one kind of cell."""
 
     def __call__(
-        self, given: Tensor, state: list[Tensor], weights: Weights, step1: Step, step2: Step
+        self, given: Tensor, state: list[Tensor], weights: Weights[Tensor], step1: Step, step2: Step
     ) -> list[Tensor]:
         """Return the states after a position."""
 
 
 def lstm(
-    given: Tensor, state: list[Tensor], weights: Weights, step1: Step, step2: Step
+    given: Tensor, state: list[Tensor], weights: Weights[Tensor], step1: Step, step2: Step
 ) -> list[Tensor]:
     """``i, f, o = step1(W_i x + W_h h)``, ``g = step2(...)``; ``c = f c + i g``, ``h = o c``."""
     h, c = state
@@ -60,7 +44,7 @@ def lstm(
 
 
 def gru(
-    given: Tensor, state: list[Tensor], weights: Weights, step1: Step, step2: Step
+    given: Tensor, state: list[Tensor], weights: Weights[Tensor], step1: Step, step2: Step
 ) -> list[Tensor]:
     """``r, z = step1(W_i x + W_h h)``, ``n = step2(W_i x + r (W_h h))``; ``h = n - z n + z h``."""
     (h,) = state
@@ -72,7 +56,7 @@ def gru(
 
 
 def rnn(
-    given: Tensor, state: list[Tensor], weights: Weights, step1: Step, step2: Step
+    given: Tensor, state: list[Tensor], weights: Weights[Tensor], step1: Step, step2: Step
 ) -> list[Tensor]:
     """``h = step1(W_i x + W_h h)``; there is no second step."""
     (h,) = state
