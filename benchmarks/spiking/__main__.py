@@ -26,7 +26,6 @@ from snnconvert.rules import load_rules
 
 HERE = Path(__file__).parent.parent
 CACHE = HERE / "cache" / "spiking"
-RULES = HERE / "spiking" / "rules"
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Run:
 
     Attributes:
         task: a key of `TASKS`.
-        rules: a bundled rule file, or one of `RULES`.
+        rules: a bundled rule file.
         time_steps: ``T``.
         limit: number of held-out samples; None: all.
         counted: number of batches on which spikes and operations are counted.
@@ -60,7 +59,7 @@ RUNS = (
     Run("fashion-resnet", "rate_if", 32, 1000),
     Run("fashion-resnet", "st_bif", 32, 1000),
     Run("fashion-vit", "spiking", 8),
-    Run("fashion-vit", "sparse", 4, 2000),
+    Run("fashion-vit", "sparse", 4),
     Run("fashion-vit", "graded", 4, 2000),
     Run("fashion-vit", "st_bif", 32, 500),
     Run("efficientnet-lite0", "spiking", 8),
@@ -68,11 +67,10 @@ RUNS = (
     Run("efficientnet-lite0", "graded", 4, 40),
     Run("efficientnet-lite0", "st_bif", 32, 20),
     Run("minilm", "spiking", 4),
-    Run("minilm", "sparse", 4, 1000),
+    Run("minilm", "sparse", 4),
     Run("minilm", "graded", 4, 192),
     Run("minilm", "st_bif", 32, 64),
     Run("smollm2", "spiking", 16, 16),
-    Run("smollm2", "smollm2", 16, 16),
     Run("smollm2", "sparse", 8, 2),
     Run("smollm2", "graded", 4, 2),
     Run("smollm2", "st_bif", 32, 2),
@@ -82,7 +80,7 @@ RUNS = (
 
 def measured(run: Run) -> Curve:
     """Measure a run and keep its curve."""
-    rules = load_rules(_rules(run))
+    rules = load_rules(run.rules)
     found = curve(
         TASKS[run.task](run.limit), run.task, run.rules, rules, run.time_steps, run.counted
     )
@@ -109,13 +107,8 @@ def _file(run: Run) -> Path:
 
 
 def _identity(run: Run) -> dict[str, Any]:
-    rules = load_rules(_rules(run))
-    return {"run": asdict(run), "rules": str(rules)}
-
-
-def _rules(run: Run) -> str:
-    own = RULES / f"{run.rules}.yaml"
-    return str(own) if own.exists() else run.rules
+    rules = load_rules(run.rules)
+    return {"run": asdict(run), "rules": rules.to_yaml()}
 
 
 def page(curves: Mapping[tuple[str, str], Curve]) -> str:

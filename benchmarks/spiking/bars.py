@@ -58,7 +58,7 @@ def _lost(curve: Curve, at: Point) -> float:
 
 
 BARS = (
-    Bar("minilm", "spiking", 4, agreement=0.995, accuracy=0.3, rate=0.3),
+    Bar("minilm", "spiking", 4, agreement=0.995, accuracy=0.3),
     Bar("minilm", "sparse", 4, agreement=0.995, accuracy=0.3, rate=0.3),
     *(
         bar
@@ -74,8 +74,6 @@ BARS = (
     Bar("mnist-cnn", "rate_if", 32, agreement=0.99),
     Bar("smollm2", "spiking", 8, perplexity=0.02),
     Bar("smollm2", "spiking", 16, perplexity=0.005),
-    Bar("smollm2", "smollm2", 8, perplexity=0.02),
-    Bar("smollm2", "smollm2", 16, perplexity=0.005),
 )
 
 

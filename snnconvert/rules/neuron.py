@@ -14,12 +14,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError, core_schema
 
+from snnconvert.ops.neurons.tracker import PER_OCTAVE
+
 AUTO = "auto"
 MAX_LEVELS = 65_536
 
 OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "multi_threshold": ("levels", "gain"),
+        "multi_threshold": ("levels", "per_octave", "gain"),
         "st_bif": ("levels",),
         "integrate_and_fire": ("reset", "start"),
         "sigma_delta": ("levels",),
@@ -69,6 +71,11 @@ _LEVELS = _Allowed(
     f"a whole number from 1 to {MAX_LEVELS}, or auto",
     lambda value: value == AUTO or (_is_whole(value) and 1 <= value <= MAX_LEVELS),
     {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_LEVELS}, {"const": AUTO}]},
+)
+_PER_OCTAVE = _Allowed(
+    f"one of {', '.join(map(str, PER_OCTAVE))}",
+    lambda value: _is_whole(value) and value in PER_OCTAVE,
+    {"enum": list(PER_OCTAVE)},
 )
 _PERCENTILE = _Allowed(
     "a number above 50 and up to 100",
@@ -136,6 +143,11 @@ class NeuronSpec(_Partial):
         "steps of the range.",
         examples=[8],
     )
+    per_octave: Annotated[int | None, _PER_OCTAVE] = Field(
+        default=None,
+        description="multi_threshold: levels from one power of two to the next.",
+        examples=[2],
+    )
     gain: Annotated[str | None, _one_of(AUTO, "constant", "inverse_time", "halving")] = Field(
         default=None, description="How the threshold changes over time.", examples=["constant"]
     )
@@ -200,7 +212,7 @@ class NeuronSettings:
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "multi_threshold": {"levels": 8, "gain": "constant"},
+        "multi_threshold": {"levels": 8, "per_octave": 1, "gain": "constant"},
         "st_bif": {"levels": 32},
         "integrate_and_fire": {"reset": "soft", "start": "half"},
         "sigma_delta": {"levels": 256},

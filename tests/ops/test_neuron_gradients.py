@@ -12,7 +12,7 @@ from snnconvert.ops.neurons import (
     MultiThreshold,
     SigmaDelta,
 )
-from snnconvert.ops.neurons.spike import LadderSpike, Rounding, where_greater
+from snnconvert.ops.neurons.spike import Ladder, LadderSpike, Rounding
 from snnconvert.ops.surrogate import SURROGATES, surrogate_named
 
 Q = torch.tensor([0.2, 0.5, 1.0], dtype=torch.float64)
@@ -99,7 +99,7 @@ def test_the_threshold_gradient_of_a_ladder_is_that_of_a_spikes_size():
     r = torch.tensor([0.1, 0.8, 2.0, -0.4], dtype=torch.float64)
     top = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     weights = torch.tensor([7.0, 2.0, 3.0, 5.0], dtype=torch.float64)
-    spike = LadderSpike.apply(r, top, 3, 0.75, True, surrogate_named("atan"))
+    spike = LadderSpike.apply(r, top, Ladder(3), surrogate_named("atan"))
     assert spike.tolist() == [0.0, 1.0, 1.0, -0.5]
     (spike * weights).sum().backward()
     assert top.grad.item() == pytest.approx(2 + 3 - 0.5 * 5)
@@ -108,7 +108,7 @@ def test_the_threshold_gradient_of_a_ladder_is_that_of_a_spikes_size():
 def test_the_threshold_gradient_of_one_channel_is_its_own():
     top = torch.tensor([[1.0], [0.5]], dtype=torch.float64, requires_grad=True)
     r = torch.tensor([[[1.0], [1.0]], [[2.0], [0.1]]], dtype=torch.float64)
-    LadderSpike.apply(r, top, 2, 0.75, True, surrogate_named("atan")).sum().backward()
+    LadderSpike.apply(r, top, Ladder(2), surrogate_named("atan")).sum().backward()
     assert top.grad.flatten().tolist() == [2.0, 1.0]
 
 
@@ -179,10 +179,3 @@ def test_training_moves_a_neurons_output_towards_what_is_wanted():
     exact = torch.linalg.lstsq(torch.cat([x, torch.ones(16, 1)], 1), wanted)
     least = (torch.cat([x, torch.ones(16, 1)], 1) @ exact.solution - wanted).square().mean().item()
     assert losses[-1] < least + 0.3 * (losses[0] - least)
-
-
-def test_a_comparison_as_numbers_has_no_gradient():
-    x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    found = where_greater(x, 2.0)
-    assert found.tolist() == [0.0, 0.0, 1.0] and not found.requires_grad
-    assert where_greater(x, torch.tensor([0.5, 2.5, 2.5])).tolist() == [1.0, 0.0, 1.0]

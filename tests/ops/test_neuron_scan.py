@@ -18,6 +18,11 @@ from snnconvert.ops.neurons import (
 MADE = {
     "multi": lambda: MultiThreshold(0.3, levels=5),
     "multi channel": lambda: MultiThreshold(torch.tensor([0.3, 0.7, 0.1]), levels=5, axis=-1),
+    "multi four": lambda: MultiThreshold(0.3, levels=5, per_octave=4),
+    "multi eight between": lambda: MultiThreshold(
+        torch.tensor([0.3, 0.7, 0.1]), levels=4, per_octave=8, axis=-1, bounds=(-0.25, 1.0)
+    ),
+    "multi two above": lambda: MultiThreshold(0.3, levels=5, per_octave=2, bounds=(0.0, None)),
     "multi inverse": lambda: MultiThreshold(0.3, levels=4, gain="inverse_time"),
     "multi above": lambda: MultiThreshold(0.3, levels=5, bounds=(0.0, None)),
     "multi below": lambda: MultiThreshold(0.3, levels=5, bounds=(None, 0.4)),
@@ -50,8 +55,8 @@ def test_spikes_are_the_alphabet_to_the_bit(neuron, x_seq):
         for t in range(len(x_seq)):
             gain = 1 / (t + 1) if neuron.gain == "inverse_time" else 1.0
             allowed = {
-                float(top[feature] * gain) * 2.0**-k * sign
-                for k in range(neuron.levels)
+                float(top[feature] * gain * share) * sign
+                for share in neuron.ladder.shares()
                 for sign in (1, -1)
             }
             found = set(forward[t, :, feature].tolist()) - {0.0}

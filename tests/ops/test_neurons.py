@@ -24,6 +24,10 @@ from snnconvert.ops.neurons import (
 Q = torch.tensor([0.2, 0.5, 1.0, 0.7, 0.3], dtype=torch.float64)
 MADE = {
     "multi": lambda: MultiThreshold(1.3, levels=6),
+    "multi four": lambda: MultiThreshold(1.3, levels=6, per_octave=4),
+    "multi eight bounds": lambda: MultiThreshold(
+        Q, levels=5, per_octave=8, axis=-1, bounds=(-0.1, 1.0)
+    ),
     "multi inverse": lambda: MultiThreshold(1.3, levels=4, gain="inverse_time"),
     "multi halving": lambda: MultiThreshold(1.3, levels=3, gain="halving"),
     "multi channel": lambda: MultiThreshold(Q, levels=6, axis=-1),
@@ -95,18 +99,29 @@ def test_time_may_be_folded_into_another_dimension():
 
 
 def test_spikes_are_of_the_alphabet(x_seq):
-    for made in ("multi", "multi channel", "st-bif", "st-bif channel", "if", "if half"):
+    for made in (
+        "multi",
+        "multi channel",
+        "multi four",
+        "multi eight bounds",
+        "st-bif",
+        "st-bif channel",
+        "if",
+        "if half",
+    ):
         neuron = MADE[made]().double()
         top = neuron.v_threshold
         sizes = (neuron(x_seq) / top).abs()
-        allowed = torch.tensor([0.0, *(2.0**-k for k in range(neuron.levels))])
+        allowed = torch.tensor([0.0, *neuron.ladder.shares()])
         distance = (sizes.unsqueeze(-1) - allowed).abs().amin(-1)
         assert distance.max() < 1e-9, made
         if not neuron.signed:
             assert neuron(x_seq).min() >= 0
 
 
-@pytest.mark.parametrize("made", ["multi bounds", "sigma-delta bounds", "st-bif", "st-bif channel"])
+@pytest.mark.parametrize(
+    "made", ["multi bounds", "multi eight bounds", "sigma-delta bounds", "st-bif", "st-bif channel"]
+)
 def test_sums_stay_in_their_bounds(made):
     neuron = MADE[made]().double()
     drive = 4 * torch.randn(40, 7, 3, 5, dtype=torch.float64)
@@ -129,13 +144,17 @@ def test_st_bif_is_its_quantiser_at_equilibrium():
     assert not torch.equal(neuron.cumulative(x.expand(2, 1, 300))[-1], quantised)
 
 
-def test_a_ladder_divides_the_residual_by_three():
-    neuron = MultiThreshold(1.0, levels=12).double()
+@pytest.mark.parametrize(("per_octave", "by"), [(1, 3), (2, 5), (4, 7.85), (8, 13.8)])
+def test_a_ladder_divides_the_residual(per_octave, by):
+    neuron = MultiThreshold(1.0, levels=12, per_octave=per_octave).double()
     x = torch.rand(1, 2000, dtype=torch.float64) * 2 - 1
     followed = neuron.cumulative(x.expand(8, 1, 2000))
-    residual, floor = (x - followed).abs(), 2.0**-12 * 1.5
+    residual, floor = (x - followed).abs(), 2.0**-11 * neuron.fire_at
+    assert bool((residual[0] <= torch.clamp(x.abs() / by, min=floor) + 1e-12).all())
+    large = x[0].abs() > 0.1
+    assert (residual[0, 0, large] / x[0, large].abs()).max() > 1 / by / 1.05
     for t in range(1, 8):
-        assert bool((residual[t] <= torch.clamp(residual[t - 1] / 3, min=floor) + 1e-12).all())
+        assert bool((residual[t] <= torch.clamp(residual[t - 1] / by, min=floor) + 1e-12).all())
     assert residual[-1].max() <= floor
 
 
@@ -260,8 +279,16 @@ def test_every_neuron_has_a_name_in_rule_files():
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("levels", [1, 2, 7])
 @pytest.mark.parametrize("fire_at", [0.5, 0.75, 1.0])
-def test_a_tracker_is_its_equation(signed, levels, fire_at):
-    neuron = Tracker(0.6, levels=levels, signed=signed, fire_at=fire_at, gain="inverse_time")
+@pytest.mark.parametrize("per_octave", [1, 2, 4, 8])
+def test_a_tracker_is_its_equation(signed, levels, fire_at, per_octave):
+    options = {"signed": signed, "fire_at": fire_at, "gain": "inverse_time"}
+    if levels == 1 and per_octave > 1:
+        with pytest.raises(InputError, match="per_octave must be one of 1, 2, 4, 8, and 1 with"):
+            Tracker(0.6, levels=levels, per_octave=per_octave, **options)
+        return
+    neuron = Tracker(0.6, levels=levels, per_octave=per_octave, **options)
+    shares = {2.0**-k * (1 + j / per_octave) for k in range(levels) for j in range(per_octave)}
+    ladder = sorted((share for share in shares if share <= 1), reverse=True)
     drive = torch.randn(6, 7, 4, generator=torch.Generator().manual_seed(3)).double().cumsum(0)
     expected = torch.zeros_like(drive)
     for index in torch.cartesian_prod(torch.arange(7), torch.arange(4)).tolist():
@@ -269,7 +296,7 @@ def test_a_tracker_is_its_equation(signed, levels, fire_at):
         for t in range(6):
             residual = float(drive[t][tuple(index)]) - total
             top = float(neuron.v_threshold) / (t + 1)
-            fired = [top * 2.0**-k for k in range(levels) if abs(residual) >= fire_at * top / 2**k]
+            fired = [top * share for share in ladder if abs(residual) >= fire_at * top * share]
             if fired and (signed or residual > 0):
                 total += math.copysign(fired[0], residual)
             expected[t][tuple(index)] = total
@@ -381,13 +408,14 @@ def test_what_is_wrong_is_named_with_what_is_allowed(make, words):
         make()
 
 
-def test_spikes_are_cut_to_a_level_at_a_bound():
+@pytest.mark.parametrize("per_octave", [1, 2, 8])
+def test_spikes_are_cut_to_a_level_at_a_bound(per_octave):
     """Drives that jump against bounds between the levels."""
     generator = torch.Generator().manual_seed(4)
     drive = 2 * torch.randn(12, 1, 4000, generator=generator, dtype=torch.float64)
-    neuron = MultiThreshold(1.0, levels=5, bounds=(-0.8, 1.3)).double()
+    neuron = MultiThreshold(1.0, levels=5, per_octave=per_octave, bounds=(-0.8, 1.3)).double()
     spikes = torch.diff(neuron.cumulative(drive), dim=0, prepend=torch.zeros_like(drive[:1]))
-    allowed = torch.tensor([0.0, *(2.0**-k for k in range(5))], dtype=torch.float64)
+    allowed = torch.tensor([0.0, *neuron.ladder.shares()], dtype=torch.float64)
     assert (spikes.abs().unsqueeze(-1) - allowed).abs().amin(-1).max() < 1e-12
     settled = neuron.cumulative(drive[:1].expand(12, 1, 4000))[-1]
     # A level that does not fit is halved, never left out: only half the smallest is lost.

@@ -27,15 +27,16 @@ from snnconvert.rules.neuron import AUTO
 _SHRINKS = tuple(2.0 ** (-j / 2) for j in range(-1, 9))
 """Factors on the largest value that least squared error chooses from."""
 _OPEN: Mapping[str, tuple[Any, ...]] = {
-    "levels": (3, 4, 5, 6, 7, 8, 9, 10),
+    "levels": (3, 4, 5, 6, 7, 8, 9, 10, 12, 14),
     # Not halving: it settles by 1/2 a step, and all neurons behind it wait.
     "gain": ("constant", "inverse_time"),
 }
 _STATISTICS = ("max", "mse")
 """What `auto` chooses from."""
 # How far a drive is from its end, in standard deviations of it, and what is left of that after a
-# step: as measured in a BERT of six layers.
-_UNSETTLED, _SETTLING = 0.25, 0.4
+# step, with one level per octave; with more, both fall as what a spike leaves. As measured in a
+# BERT of six layers.
+_UNSETTLED, _SETTLING = 0.35, 0.4
 
 
 _FAINT = 2.0**-14  # of the largest range of a site
@@ -340,7 +341,8 @@ def simulate(
     """
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((time_steps, *rows.shape), generator=generator).to(rows)
-    fading = _UNSETTLED * _SETTLING ** torch.arange(time_steps, dtype=rows.dtype)
+    steps = torch.arange(time_steps, dtype=rows.dtype)
+    fading = _UNSETTLED * _SETTLING**steps / neuron.per_octave ** (steps + 1)
     scale = rows.std(0) if len(rows) > 1 else rows.abs()[0]
     drive = rows + noise * scale * fading.reshape(-1, 1, 1)
     with torch.no_grad():

@@ -189,6 +189,16 @@ class _Measurement:
             return isinstance(self.snn.tree.get_submodule(str(neuron.target)), SigmaDelta)
         return is_spike_coded(node) and any(map(self.is_graded, node.all_input_nodes))
 
+    def per_octave(self, node: fx.Node) -> int:
+        """Return how many sums an operator on spikes has to join (see `Tracker`)."""
+        if is_neuron(node):
+            neuron: Any = node.args[0]
+            module: Any = self.snn.tree.get_submodule(str(neuron.target))
+            return int(module.per_octave)
+        if not is_spike_coded(node):
+            return 1
+        return max(map(self.per_octave, node.all_input_nodes), default=1)
+
     def report(self, samples: int) -> SpikingReport:
         sites = [self._site(path, samples) for path in self.sites]
         spikes = torch.tensor([a.spikes for _, a in self.sites.values()], dtype=torch.float64)
@@ -275,7 +285,7 @@ class _Step(fx.Interpreter):
         if is_neuron(n):
             self._neuron(n, value)
         elif is_map(n):
-            self._map(n)
+            self._map(n, value)
         elif is_whole(n):
             self._whole(n)
         name = of._compared(n)
@@ -291,7 +301,7 @@ class _Step(fx.Interpreter):
         value, before = self.env[node], self.batch.before.get(node)
         return value != 0 if before is None else value != before
 
-    def _map(self, node: fx.Node) -> None:
+    def _map(self, node: fx.Node, result: Tensor) -> None:
         of, own = self.batch.of, operands(node)
         values = {x: self.env[x] for x in node.all_input_nodes}
         if self.clock.start == 0:
@@ -304,6 +314,9 @@ class _Step(fx.Interpreter):
             kind = "graded" if of.is_graded(operand) else kind
             events = self._events(operand).to(values[operand].dtype)
             of.macs[kind][self.clock.start] += reached(node, values, {operand: events})
+            if bool(events.any()):
+                joined = 2 * (of.per_octave(operand) - 1) * result.numel()
+                of.macs["additions"][self.clock.start] += joined
         self.now.update({operand: values[operand] for operand in own})
 
     def _whole(self, node: fx.Node) -> None:

@@ -93,7 +93,8 @@ class Work:
     Attributes:
         source_macs: multiply-accumulates of the source.
         spiking_macs: those of them whose operands are all spikes in the conversion.
-        synaptic_operations: additions that spikes caused, over all steps; counted from the events.
+        synaptic_operations: additions that spikes caused, over all steps; counted from the events,
+            with those that join the sums of several levels per octave.
         graded_operations: the same of graded spikes, each a multiplication.
         analog_macs: multiply-accumulates that changes of values that are not spikes caused.
     """

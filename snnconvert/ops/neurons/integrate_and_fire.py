@@ -70,10 +70,11 @@ class IntegrateAndFire(Tracker):
         before, spent = state.get("R"), state.get("spent")
         residual = drive if spent is None else drive - spent
         spike = self.spike(residual, threshold)
+        if self.bounds != (None, None):
+            spike = self._within(spike, before, threshold)
         after = spike if before is None else before + spike
         if self.bounds != (None, None):
-            spike = self._within(spike, after, threshold)
-            after = self._inside(spike if before is None else before + spike, threshold)
+            after = self._inside(after, threshold)
         spent = torch.zeros_like(drive) if spent is None else spent
         state["spent"] = torch.where(spike > 0, drive, spent)
         state["R"] = after

@@ -9,10 +9,11 @@ from snnconvert.ops.surrogate import Surrogate
 
 
 class MultiThreshold(Tracker):
-    """A tracker with a ladder of levels ``+-g_t v_threshold 2^-k``, ``k = 0 ... levels - 1``.
+    """A tracker with a ladder of levels ``+-g_t v_threshold 2^-k (1 + j / per_octave)``.
 
-    Each step emits the level nearest to the residual (a level fires from 3/4 of itself), which
-    leaves at most a third of it. With a constant gain the residual falls to 3/4 of the smallest
+    Each step emits about the level nearest to the residual, which leaves at most a third of it with
+    one level per octave (fires from 3/4 of itself), a fifth with two, 1/7.9 with four, 1/13.8 with
+    eight. With a constant gain and one level per octave the residual falls to 3/4 of the smallest
     level or less, ``1.5 v_threshold 2^-levels``; with ``inverse_time`` it has no such floor, and
     more spikes.
 
@@ -27,6 +28,7 @@ class MultiThreshold(Tracker):
         v_threshold: float | Tensor = 1.0,
         *,
         levels: int = 8,
+        per_octave: int = 1,
         gain: str = "constant",
         bounds: tuple[float | None, float | None] = (None, None),
         axis: int | None = None,
@@ -36,9 +38,11 @@ class MultiThreshold(Tracker):
         super().__init__(
             v_threshold,
             levels=levels,
+            per_octave=per_octave,
             gain=gain,
             bounds=bounds,
-            fire_at=0.75,
+            # Between a level and the next below: 3/4, or 1 - 1/2p of powers of two and more above.
+            fire_at=0.75 if per_octave == 1 else 1 - 1 / (3 * per_octave),
             axis=axis,
             rest=rest,
             surrogate=surrogate,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from snnconvert.ops.neurons.spike import fire_ladder_
+from snnconvert.ops.neurons.spike import Ladder, fire_ladder_
 
 DUST = 1e-3
 """Of a spike: what a sum of levels is off by rounding is far less."""
@@ -21,9 +21,7 @@ def ladder_scan_(
     steps: Tensor,
     before: Tensor | None,
     tops: Sequence[Tensor],
-    levels: int,
-    fire_at: float,
-    signed: bool,
+    ladder: Ladder,
     bounds: tuple[float | None, float | None],
     out: Tensor,
 ) -> Tensor:
@@ -36,26 +34,24 @@ def ladder_scan_(
         steps: ``X_t``, ``[T, ...]``, float32 or float64.
         before: ``R`` of the step before; None: 0.
         tops: ``g_t v_threshold`` of each step; broadcasts to one step.
-        levels: number of levels.
-        fire_at: share of a level at which it fires.
-        signed: whether there are negative spikes.
+        ladder: the levels, in parts of ``tops``.
         bounds: lowest and highest ``R``.
         out: ``[T, ...]``, of the dtype of ``steps``.
     """
     low, high = bounds
-    low = low if signed else None  # nothing leads down
+    low = low if ladder.signed else None  # nothing leads down
     bounded = (low, high) != (None, None)
     work = torch.empty_like(out[0])
     room = torch.empty_like(work) if bounded else work
     last = steps.new_zeros(()).expand_as(work) if before is None else before
     for x, top, now in zip(steps.unbind(0), tops, out.unbind(0), strict=True):
-        torch.sub(x, last, out=work).mul_((top * fire_at).reciprocal_())
+        torch.sub(x, last, out=work).mul_((top * ladder.fire_at).reciprocal_())
         per = (1 + DUST) / top  # levels per unit of room
         if high is not None:
             torch.minimum(work, torch.addcmul(per * high, last, -per, out=room), out=work)
         if low is not None:
             torch.maximum(work, torch.addcmul(per * low, last, -per, out=room), out=work)
-        torch.addcmul(last, fire_ladder_(work, levels, signed), top, out=now)
+        torch.add(last, fire_ladder_(work, ladder).mul_(top), out=now)
         last = now.clamp_(low, high) if bounded else now
     return last
 

@@ -44,7 +44,8 @@ class SigmaDelta(Tracker):
         spike: Tensor = Rounding.apply(residual, top)
         return spike
 
-    def _within(self, spike: Tensor, after: Tensor, top: Tensor) -> Tensor:
+    def _within(self, spike: Tensor, before: Tensor | None, top: Tensor) -> Tensor:
+        after = spike if before is None else before + spike
         beyond = after - after.clamp(*self.bounds)
         # Back by whole steps, so that it stays a multiple of q.
         return spike - torch.sign(beyond) * torch.ceil(beyond.abs() / top - 1e-3) * top

@@ -14,7 +14,13 @@ from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons.checks import checked_rest, checked_threshold, shown
 from snnconvert.ops.neurons.gains import check_gain, gain_at
 from snnconvert.ops.neurons.scan import DUST, ladder_scan_
-from snnconvert.ops.neurons.spike import LadderSpike, Straight, ladder_spike, where_greater
+from snnconvert.ops.neurons.spike import (
+    Ladder,
+    LadderSpike,
+    Straight,
+    fire_ladder_,
+    ladder_spike,
+)
 from snnconvert.ops.sequence import (
     accumulate,
     accumulation_dtype,
@@ -27,6 +33,9 @@ from snnconvert.ops.surrogate import Surrogate, surrogate_named
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+PER_OCTAVE = (1, 2, 4, 8)
+"""Numbers of levels that a factor of two may hold."""
 
 _BLOCK = 2**17  # values that are taken through all steps at once
 
@@ -41,9 +50,12 @@ class Tracker(nn.Module):
     reconstruction ``R_t``, which starts at ``rest``::
 
         r   = A_t - R_{t-1}
-        k   = smallest k < levels with |r| >= fire_at * g_t * v_threshold * 2^-k
-        s_t = sign(r) * g_t * v_threshold * 2^-k   (0 where there is no such k)
+        l   = largest level with |r| >= fire_at * l
+        s_t = sign(r) * l   (0 where there is no such level)
         R_t = R_{t-1} + s_t
+
+    Levels are ``g_t v_threshold 2^-k (1 + j / per_octave)`` with ``0 <= k < levels`` and ``0 <= j <
+    per_octave``, none larger than ``g_t v_threshold``.
 
     A spike that would carry ``R`` out of its bounds is cut to the largest level that does not,
     or to 0.
@@ -53,7 +65,11 @@ class Tracker(nn.Module):
             Parameter is shared and can be trained.
         rest: ``R_{-1}``, in the unit of the activation, a number or ``[C]``: what the drive is
             without news. It is a constant, which enters the operator behind the neuron once.
-        levels: number of levels, each half of the one before.
+        levels: number of powers of two among the levels, each half of the one before.
+        per_octave: number of levels from one power of two to the next, evenly spaced: 1, 2, 4 or 8.
+            An operator on these spikes has a sum for each ``j``, which spikes add to, and joins
+            the sums once a step, by ``2 (per_octave - 1)`` additions: their factors are whole
+            multiples of ``1 / per_octave``.
         gain: ``g_t``: ``constant`` (1), ``inverse_time`` (1/(t+1)) or ``halving`` (2^-t).
         signed: whether there are negative spikes.
         bounds: lowest and highest ``R``, in the unit of the activation; None: none.
@@ -85,6 +101,7 @@ class Tracker(nn.Module):
         v_threshold: float | Tensor = 1.0,
         *,
         levels: int = 1,
+        per_octave: int = 1,
         gain: str = "constant",
         signed: bool = True,
         bounds: tuple[float | None, float | None] = (None, None),
@@ -97,6 +114,11 @@ class Tracker(nn.Module):
         where = type(self).__name__
         if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
             raise InputError(f"{where}: levels must be a whole number >= 1, received {levels!r}")
+        if per_octave not in PER_OCTAVE or (levels == 1 and per_octave > 1):
+            raise InputError(
+                f"{where}: per_octave must be one of {', '.join(map(str, PER_OCTAVE))}, and 1 with "
+                f"one level; received {per_octave!r} with levels {levels}"
+            )
         if not 0.5 <= fire_at <= 1:
             # Below a half, a spike leaves a larger residual than it found.
             raise InputError(f"{where}: fire_at must be from 0.5 to 1, received {fire_at!r}")
@@ -112,10 +134,30 @@ class Tracker(nn.Module):
         else:
             self.register_buffer("v_threshold", threshold)
         self.register_buffer("rest", checked_rest(where, rest, axis, self.v_threshold, bounds))
-        self.levels, self.gain, self.signed = levels, check_gain(where, gain), signed
-        self.bounds, self.fire_at, self.axis = bounds, fire_at, axis
+        self.ladder = Ladder(levels, per_octave, fire_at, signed)
+        self.gain, self.bounds, self.axis = check_gain(where, gain), bounds, axis
         self.surrogate = surrogate_named(surrogate)
         self._state, self._steps = StepState(), 0
+
+    @property
+    def levels(self) -> int:
+        """Number of powers of two among the levels."""
+        return self.ladder.levels
+
+    @property
+    def per_octave(self) -> int:
+        """Number of levels from one power of two to the next."""
+        return self.ladder.per_octave
+
+    @property
+    def fire_at(self) -> float:
+        """Share of a level from which on it fires."""
+        return self.ladder.fire_at
+
+    @property
+    def signed(self) -> bool:
+        """Whether there are negative spikes."""
+        return self.ladder.signed
 
     def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
         """Return ``R`` of steps ``start, start + 1, ...``.
@@ -174,9 +216,7 @@ class Tracker(nn.Module):
             wide,
             state.get("R"),
             [tops[g] for g in gains],
-            self.levels,
-            self.fire_at,
-            self.signed,
+            self.ladder,
             self.bounds,
             into,
         )
@@ -206,10 +246,11 @@ class Tracker(nn.Module):
         residual = target if before is None else target - before
         top = threshold * gain_at(self.gain, t)
         spike = self.spike(residual, top)
+        if self.bounds != (None, None):
+            spike = self._within(spike, before, top)
         after = spike if before is None else before + spike
         if self.bounds != (None, None):
-            spike = self._within(spike, after, top)
-            after = self._inside(spike if before is None else before + spike, top)
+            after = self._inside(after, top)
         state["R"] = after
         return after
 
@@ -233,19 +274,25 @@ class Tracker(nn.Module):
     def spike(self, residual: Tensor, top: Tensor) -> Tensor:
         """Return the spike of a residual, with the largest level ``top``."""
         if self._needs_gradient(residual):
-            spike: Tensor = LadderSpike.apply(
-                residual, top, self.levels, self.fire_at, self.signed, self.surrogate
-            )
+            spike: Tensor = LadderSpike.apply(residual, top, self.ladder, self.surrogate)
             return spike
-        return ladder_spike(residual, top, self.levels, self.fire_at, self.signed)
+        return ladder_spike(residual, top, self.ladder)
 
-    def _within(self, spike: Tensor, after: Tensor, top: Tensor) -> Tensor:
-        """Cut spikes that would leave the bounds. A spike that was rounded up goes past them by a
-        part of itself; half of it does not, and the smallest level has no half."""
-        size = spike.abs()
-        outside = where_greater((after - after.clamp(*self.bounds)).abs(), DUST * size)
-        halves = where_greater(size, top * (1.5 * 2.0 ** (1 - self.levels)))
-        return spike * (1 - outside * (1 - halves / 2))
+    def _within(self, spike: Tensor, before: Tensor | None, top: Tensor) -> Tensor:
+        """Cut spikes to the largest level that does not leave the bounds, or to 0."""
+        low, high = self.bounds
+        with torch.no_grad():
+            last = torch.zeros_like(spike) if before is None else before
+            per = (1 + DUST) / top  # levels per unit of room
+            cut = spike
+            if high is not None:
+                cut = torch.minimum(cut, fire_ladder_((high - last) * per, self.ladder) * top)
+            if low is not None and self.signed:
+                cut = torch.maximum(cut, fire_ladder_((low - last) * per, self.ladder) * top)
+            share = torch.where(spike == 0, 1.0, cut / spike)
+        # What the bounds hold back has no gradient.
+        within: Tensor = Straight.apply(spike * share, cut)
+        return within
 
     def _inside(self, after: Tensor, top: Tensor) -> Tensor:
         # At a bound a clamp has no gradient; a sum that rests there would never learn.
@@ -279,8 +326,8 @@ class Tracker(nn.Module):
         return spike
 
     def _nearest(self, change: Tensor, top: Tensor) -> Tensor:
-        fire_at = 0.75 if self.levels > 1 else 0.5
-        return ladder_spike(change, top, self.levels, fire_at, self.signed)
+        fire_at = 1 - 0.25 / self.per_octave if self.levels > 1 else 0.5
+        return ladder_spike(change, top, self.ladder._replace(fire_at=fire_at))
 
     def cumulative(self, x_seq: Tensor) -> Tensor:
         """Return ``R_t`` of cumulative drives ``X_t``, ``[T, B, ...]``, from rest."""
@@ -340,7 +387,9 @@ class Tracker(nn.Module):
         return ", ".join(options)
 
     def _shown_options(self) -> list[str]:
-        options = [f"levels={self.levels}", f"gain={self.gain}"]
+        options = [f"levels={self.levels}"]
+        options += [f"per_octave={self.per_octave}"] if self.per_octave > 1 else []
+        options += [f"gain={self.gain}"]
         return options + ([f"bounds={self.bounds}"] if self.bounds != (None, None) else [])
 
     def _folded(self, shape: Sequence[int]) -> tuple[int, int, int]:
