@@ -87,7 +87,7 @@ def voice(seconds: int) -> Rows:
     model, example = models.silero_vad()
     calibration = silero.calibration(seconds, skipped=seconds)
     rows: Rows = []
-    for name, rules in (("TD", "default"), ("spikes", str(silero.RULES)), ("spikes", "spiking")):
+    for name, rules in (("TD", "default"), ("spikes", "spiking")):
         snn = snnconvert.convert(
             model,
             example,
@@ -98,7 +98,7 @@ def voice(seconds: int) -> Rows:
         found = silero.compare(silero.at_last_step(snn, TIME_STEPS), seconds)
         rows.append(
             (
-                f"{name} (`{Path(rules).stem}`)",
+                f"{name} (`{rules}`)",
                 str(TIME_STEPS),
                 f"{found.mean_difference:.2g}",
                 f"{found.max_difference:.2g}",

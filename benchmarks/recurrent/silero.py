@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,7 +13,6 @@ from benchmarks.checkpoints import data, models
 
 Call = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """A chunk and the state in; the probability of speech and the new state out."""
-RULES = Path(__file__).parent / "silero.yaml"
 SPEECH = 0.5
 
 
