@@ -239,3 +239,18 @@ class Attention(nn.Module):
     def forward(self, x):
         x = x.unsqueeze(1)
         return F.scaled_dot_product_attention(x, x, x).relu().squeeze(1)
+
+
+@pytest.mark.filterwarnings("ignore::snnconvert.NotEquivalentWarning")
+def test_work_that_is_not_counted_is_said(tmp_path):
+    """A class that a rule names is not looked into; the report does not pass over it."""
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "version: 1\nextends: spiking_cells\n" + NEURON + "rules:\n"
+        "  - {name: maps, match: {op: linear}, action: spike_operands}\n"
+    )
+    model = nn.Sequential(Taken(nn.LSTM(N, H, batch_first=True)), nn.Linear(H, 2)).eval()
+    snn = convert(model, path)
+    report = snnconvert.verify(model, snn, data=batches()).spiking
+    assert report.analog == {"SpikingLSTM (its work is not counted)": 1}
+    assert any("1 SpikingLSTM (its work is not counted)" in said for said in report.sentences())

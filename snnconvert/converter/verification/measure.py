@@ -229,9 +229,12 @@ class _Measurement:
 
     def _analog(self) -> Counter[str]:
         """Count the operators that compute in floats: neither maps nor linear without a constant,
-        and maps that have an operand without spikes."""
+        and maps that have an operand without spikes. Classes that rules named are not looked into."""
         kinds = Counter[str]()
         for node in self.graph.nodes:
+            if node.op == "call_method" and node.target == "cumulative":
+                own = self.snn.tree.get_submodule(str(node.args[0].target))
+                kinds[f"{type(own).__name__} (its work is not counted)"] += 1
             if node.op != "call_function" or SOURCE not in node.meta or TIME_DIMS not in node.meta:
                 continue
             name = operator_name(node.target)
