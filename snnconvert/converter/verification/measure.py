@@ -229,7 +229,7 @@ class _Measurement:
 
     def _analog(self) -> Counter[str]:
         """Count the operators that compute in floats: neither maps nor linear without a constant,
-        and maps that have an operand without spikes. Classes that rules named are not looked into."""
+        and maps that have an operand without spikes. A rule's own class is not looked into."""
         kinds = Counter[str]()
         for node in self.graph.nodes:
             if node.op == "call_method" and node.target == "cumulative":
@@ -237,6 +237,8 @@ class _Measurement:
                 kinds[f"{type(own).__name__} (its work is not counted)"] += 1
             if node.op != "call_function" or SOURCE not in node.meta or TIME_DIMS not in node.meta:
                 continue
+            if node.target.__module__ == rewrite.__module__:
+                continue  # a step between an operator and its outputs
             name = operator_name(node.target)
             if is_map(node):
                 if not all(map(is_spike_coded, operands(node))):
