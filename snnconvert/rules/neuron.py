@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError, core_schema
 
-from snnconvert.ops.neurons.tracker import PER_OCTAVE
+from snnconvert.ops.neurons.spike import PER_OCTAVE
 
 AUTO = "auto"
 MAX_LEVELS = 65_536

@@ -113,7 +113,7 @@ def test_a_site_within_a_site_has_a_state_of_its_own():
 
 
 def test_what_is_not_a_number_does_not_vanish(neuron):
-    if neuron.levels > 1 and neuron.bounds != (None, None):
+    if neuron.ladder.levels > 1 and neuron.bounds != (None, None):
         pytest.skip("the bounds hide what is beyond them")
     drive = torch.zeros(4, 2, 3)
     drive[1:, 0, 0] = float("nan")

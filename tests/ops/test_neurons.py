@@ -115,7 +115,7 @@ def test_spikes_are_of_the_alphabet(x_seq):
         allowed = torch.tensor([0.0, *neuron.ladder.shares()])
         distance = (sizes.unsqueeze(-1) - allowed).abs().amin(-1)
         assert distance.max() < 1e-9, made
-        if not neuron.signed:
+        if not neuron.ladder.signed:
             assert neuron(x_seq).min() >= 0
 
 
@@ -149,7 +149,7 @@ def test_a_ladder_divides_the_residual(per_octave, by):
     neuron = MultiThreshold(1.0, levels=12, per_octave=per_octave).double()
     x = torch.rand(1, 2000, dtype=torch.float64) * 2 - 1
     followed = neuron.cumulative(x.expand(8, 1, 2000))
-    residual, floor = (x - followed).abs(), 2.0**-11 * neuron.fire_at
+    residual, floor = (x - followed).abs(), 2.0**-11 * neuron.ladder.fire_at
     assert bool((residual[0] <= torch.clamp(x.abs() / by, min=floor) + 1e-12).all())
     large = x[0].abs() > 0.1
     assert (residual[0, 0, large] / x[0, large].abs()).max() > 1 / by / 1.05

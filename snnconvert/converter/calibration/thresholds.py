@@ -342,7 +342,7 @@ def simulate(
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((time_steps, *rows.shape), generator=generator).to(rows)
     steps = torch.arange(time_steps, dtype=rows.dtype)
-    fading = _UNSETTLED * _SETTLING**steps / neuron.per_octave ** (steps + 1)
+    fading = _UNSETTLED * _SETTLING**steps / neuron.ladder.per_octave ** (steps + 1)
     scale = rows.std(0) if len(rows) > 1 else rows.abs()[0]
     drive = rows + noise * scale * fading.reshape(-1, 1, 1)
     with torch.no_grad():

@@ -194,7 +194,7 @@ class _Measurement:
         if is_neuron(node):
             neuron: Any = node.args[0]
             module: Any = self.snn.tree.get_submodule(str(neuron.target))
-            return int(module.per_octave)
+            return int(module.ladder.per_octave)
         if not is_spike_coded(node):
             return 1
         return max(map(self.per_octave, node.all_input_nodes), default=1)

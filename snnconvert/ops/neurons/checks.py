@@ -8,6 +8,36 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
+from snnconvert.ops.neurons.spike import PER_OCTAVE, Ladder
+
+Bounds = tuple[float | None, float | None]
+
+
+def checked_ladder(
+    where: str, levels: int, per_octave: int, fire_at: float, signed: bool
+) -> Ladder:
+    """Return the levels of a neuron, or raise InputError."""
+    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
+        raise InputError(f"{where}: levels must be a whole number >= 1, received {levels!r}")
+    if per_octave not in PER_OCTAVE or (levels == 1 and per_octave > 1):
+        raise InputError(
+            f"{where}: per_octave must be one of {', '.join(map(str, PER_OCTAVE))}, and 1 with one "
+            f"level; received {per_octave!r} with levels {levels}"
+        )
+    if not 0.5 <= fire_at <= 1:
+        # Below a half, a spike leaves a larger residual than it found.
+        raise InputError(f"{where}: fire_at must be from 0.5 to 1, received {fire_at!r}")
+    return Ladder(levels, per_octave, fire_at, signed)
+
+
+def checked_bounds(where: str, bounds: Bounds) -> Bounds:
+    """Return lowest and highest reconstruction, or raise InputError."""
+    low, high = bounds
+    if not (low is None or low <= 0) or not (high is None or high >= 0) or low == high == 0:
+        raise InputError(
+            f"{where}: bounds must have 0, where a neuron starts, between them, received {bounds}"
+        )
+    return bounds
 
 
 def checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None) -> Tensor:
@@ -37,7 +67,7 @@ def checked_rest(
     rest: float | Tensor,
     axis: int | None,
     v_threshold: Tensor,
-    bounds: tuple[float | None, float | None],
+    bounds: Bounds,
 ) -> Tensor:
     """Return where a neuron rests as a tensor like its threshold's, or raise InputError."""
     found = torch.as_tensor(rest, dtype=v_threshold.dtype)

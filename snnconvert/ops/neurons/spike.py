@@ -12,6 +12,8 @@ from snnconvert.ops.surrogate import Surrogate
 
 # Same-sized integer, and its number of fraction bits.
 _FRACTION = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
+PER_OCTAVE = (1, 2, 4, 8)
+"""Numbers of levels that a factor of two may hold."""
 
 
 class Ladder(NamedTuple):

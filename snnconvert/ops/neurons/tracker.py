@@ -11,11 +11,16 @@ from torch import Tensor, nn
 
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.neurons.checks import checked_rest, checked_threshold, shown
+from snnconvert.ops.neurons.checks import (
+    checked_bounds,
+    checked_ladder,
+    checked_rest,
+    checked_threshold,
+    shown,
+)
 from snnconvert.ops.neurons.gains import check_gain, gain_at
 from snnconvert.ops.neurons.scan import DUST, ladder_scan_
 from snnconvert.ops.neurons.spike import (
-    Ladder,
     LadderSpike,
     Straight,
     fire_ladder_,
@@ -33,9 +38,6 @@ from snnconvert.ops.surrogate import Surrogate, surrogate_named
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-PER_OCTAVE = (1, 2, 4, 8)
-"""Numbers of levels that a factor of two may hold."""
 
 _BLOCK = 2**17  # values that are taken through all steps at once
 
@@ -77,6 +79,9 @@ class Tracker(nn.Module):
         axis: dimension of one step's drive ``[B, ...]`` that ``[C]`` lies along.
         surrogate: of the gradient, see :mod:`snnconvert.ops.surrogate`.
 
+    Attributes:
+        ladder: ``levels``, ``per_octave``, ``fire_at`` and ``signed``.
+
     Shapes: `forward` and `cumulative` ``[T, B, ...]`` to ``[T, B, ...]``, `step` ``[B, ...]`` to
     ``[B, ...]``. `forward` and `step` take increments of the drive and return spikes;
     `cumulative` takes ``X_t`` and returns ``R_t``.
@@ -112,52 +117,17 @@ class Tracker(nn.Module):
     ) -> None:
         super().__init__()
         where = type(self).__name__
-        if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-            raise InputError(f"{where}: levels must be a whole number >= 1, received {levels!r}")
-        if per_octave not in PER_OCTAVE or (levels == 1 and per_octave > 1):
-            raise InputError(
-                f"{where}: per_octave must be one of {', '.join(map(str, PER_OCTAVE))}, and 1 with "
-                f"one level; received {per_octave!r} with levels {levels}"
-            )
-        if not 0.5 <= fire_at <= 1:
-            # Below a half, a spike leaves a larger residual than it found.
-            raise InputError(f"{where}: fire_at must be from 0.5 to 1, received {fire_at!r}")
-        low, high = bounds
-        if not (low is None or low <= 0) or not (high is None or high >= 0) or low == high == 0:
-            raise InputError(
-                f"{where}: bounds must have 0, where a neuron starts, between them, "
-                f"received {bounds}"
-            )
+        self.ladder = checked_ladder(where, levels, per_octave, fire_at, signed)
+        self.bounds = checked_bounds(where, bounds)
         threshold = checked_threshold(where, v_threshold, axis)
         if isinstance(v_threshold, nn.Parameter):
             self.v_threshold = v_threshold
         else:
             self.register_buffer("v_threshold", threshold)
         self.register_buffer("rest", checked_rest(where, rest, axis, self.v_threshold, bounds))
-        self.ladder = Ladder(levels, per_octave, fire_at, signed)
-        self.gain, self.bounds, self.axis = check_gain(where, gain), bounds, axis
+        self.gain, self.axis = check_gain(where, gain), axis
         self.surrogate = surrogate_named(surrogate)
         self._state, self._steps = StepState(), 0
-
-    @property
-    def levels(self) -> int:
-        """Number of powers of two among the levels."""
-        return self.ladder.levels
-
-    @property
-    def per_octave(self) -> int:
-        """Number of levels from one power of two to the next."""
-        return self.ladder.per_octave
-
-    @property
-    def fire_at(self) -> float:
-        """Share of a level from which on it fires."""
-        return self.ladder.fire_at
-
-    @property
-    def signed(self) -> bool:
-        """Whether there are negative spikes."""
-        return self.ladder.signed
 
     def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
         """Return ``R`` of steps ``start, start + 1, ...``.
@@ -287,7 +257,7 @@ class Tracker(nn.Module):
             cut = spike
             if high is not None:
                 cut = torch.minimum(cut, fire_ladder_((high - last) * per, self.ladder) * top)
-            if low is not None and self.signed:
+            if low is not None and self.ladder.signed:
                 cut = torch.maximum(cut, fire_ladder_((low - last) * per, self.ladder) * top)
             share = torch.where(spike == 0, 1.0, cut / spike)
         # What the bounds hold back has no gradient.
@@ -326,7 +296,7 @@ class Tracker(nn.Module):
         return spike
 
     def _nearest(self, change: Tensor, top: Tensor) -> Tensor:
-        fire_at = 1 - 0.25 / self.per_octave if self.levels > 1 else 0.5
+        fire_at = 1 - 0.25 / self.ladder.per_octave if self.ladder.levels > 1 else 0.5
         return ladder_spike(change, top, self.ladder._replace(fire_at=fire_at))
 
     def cumulative(self, x_seq: Tensor) -> Tensor:
@@ -387,8 +357,8 @@ class Tracker(nn.Module):
         return ", ".join(options)
 
     def _shown_options(self) -> list[str]:
-        options = [f"levels={self.levels}"]
-        options += [f"per_octave={self.per_octave}"] if self.per_octave > 1 else []
+        options = [f"levels={self.ladder.levels}"]
+        options += [f"per_octave={self.ladder.per_octave}"] if self.ladder.per_octave > 1 else []
         options += [f"gain={self.gain}"]
         return options + ([f"bounds={self.bounds}"] if self.bounds != (None, None) else [])
 
