@@ -30,6 +30,7 @@ rules:
 """
 TYPES = {
     "multi_threshold": "levels: 8",
+    "per_octave": "levels: 6, per_octave: 4",
     "inverse_time": "gain: inverse_time",
     "channel": "levels: 9, threshold: {per: channel, rest: mean, statistic: max}",
     "st_bif": "type: st_bif, levels: 6",
@@ -294,6 +295,26 @@ def test_operations_are_counted_from_events(net):
     assert expected > 0
     assert work.synaptic_operations * 3 == pytest.approx(expected)
     assert work.source_macs == pytest.approx(6 * 6 * 9 * 4 + 2 * 2 * 9 * 2 * 4 + 16 * 3)
+
+
+def test_several_levels_per_octave_are_joined_by_additions(net):
+    """Each output of each map joins its sums once a step, by 2 (per_octave - 1) additions."""
+    x = torch.rand(3, 1, 8, 8)
+    # Equal spikes, whose additions are equal, from a drive that is a level of both ladders.
+    x = torch.where(x > 0.5, 1.0, 0.0)
+    work = []
+    for per_octave in (1, 4):
+        rules = parse_rules(SPIKES % f"levels: 2, per_octave: {per_octave}")
+        snn = snnconvert.convert(net, (x[:2],), rules, calibration=[x], verify=False)
+        first, *others = neurons(snn).values()
+        with torch.no_grad():
+            first.v_threshold.fill_(1.0)
+            for neuron in others:
+                neuron.v_threshold.fill_(1e9)  # silent
+        work.append(measure_spiking(snn, [x], time_steps=1).work)
+    one, four = work
+    joined = four.synaptic_operations - one.synaptic_operations
+    assert joined == pytest.approx(6 * (4 * 6 * 6))
 
 
 def test_graded_spikes_are_multiplications(digits):

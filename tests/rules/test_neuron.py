@@ -1,0 +1,59 @@
+"""What rule files say about neurons."""
+
+from __future__ import annotations
+
+import pytest
+
+from snnconvert.errors import RuleError
+from snnconvert.rules import parse_rules
+from snnconvert.rules.neuron import NeuronSpec, ThresholdSpec, foreign_options, settings_of
+
+FILE = """\
+version: 1
+extends: default
+neuron: {%s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type: multi", "'type' must be one of multi_threshold, st_bif, .*, received 'multi'"),
+        ("levels: 0", "'levels' must be a whole number from 1 to 65536, or auto, received 0"),
+        ("levels: true", "'levels' must be .*, received true"),
+        ("levels: many", "'levels' must be .*, received 'many'"),
+        ("per_octave: 3", "'per_octave' must be one of 1, 2, 4, 8, received 3"),
+        ("per_octave: true", "'per_octave' must be one of 1, 2, 4, 8, received true"),
+        ("per_octave: auto", "'per_octave' must be one of 1, 2, 4, 8, received 'auto'"),
+        ("gain: fast", "'gain' must be one of auto, constant, inverse_time, halving"),
+        ("type: lif, tau: 0.5", "'tau' must be a number from 1 to 1000000, received 0.5"),
+        ("rate: 0", "'rate' must be a number above 0 and up to 1, received 0"),
+        ("rate: ~", "'rate' must be a number above 0 and up to 1, received nothing"),
+        ("threshold: {percentile: 50}", "'percentile' must be a number above 50 and up to 100"),
+        ("threshold: {margin: -1}", "'margin' must be a number above 0 and up to 1000000"),
+        ("threshold: {per: row}", "'per' must be one of auto, tensor, channel, received 'row'"),
+        ("threshold: 3", "'threshold' must be a mapping of .*; received 3"),
+        ("level: 3", "unknown key 'level'; did you mean 'levels'"),
+    ],
+)
+def test_what_is_not_allowed_is_told(text, words):
+    with pytest.raises(RuleError, match=f":3: .*{words}"):
+        parse_rules(FILE % text)
+
+
+def test_options_of_another_type_are_foreign():
+    assert foreign_options(NeuronSpec(type="st_bif", per_octave=4, tau=2.0)) == (
+        "per_octave",
+        "tau",
+    )
+    assert foreign_options(NeuronSpec(levels=4, per_octave=4, gain="constant", rate=0.5)) == ()
+
+
+def test_what_is_left_open_comes_from_below_where_the_type_is_the_same():
+    below = NeuronSpec(levels=9, per_octave=2, rate=0.5, threshold=ThresholdSpec(per="channel"))
+    found = settings_of(NeuronSpec(levels=4).over(below))
+    assert found.options == {"levels": 4, "per_octave": 2, "gain": "constant"}
+    assert (found.rate, found.per, found.statistic) == (0.5, "channel", "mse")
+    other = settings_of(NeuronSpec(type="st_bif").over(below))
+    assert other.options == {"levels": 32}
+    assert (other.rate, other.per) == (0.5, "channel")
