@@ -43,12 +43,15 @@ def ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int)
     return f"{a / b:.3f} ({low:.3f} to {high:.3f})"
 
 
-def run_ratio(name: str, rounds: int, fold: bool = False) -> str:
+def run_ratio(name: str, rules: str, rounds: int, fold: bool = False) -> str:
     """Time `forward` of the conversion against the source on `T * B` samples."""
     model = timm.create_model(name).eval()
     size = model.pretrained_cfg["input_size"]
-    rules = replace(snnconvert.load_rules("default"), fold_batch_norm=fold)
-    snn = snnconvert.convert(model, (torch.randn(2, *size),), rules, verify=False)
+    chosen = snnconvert.load_rules(rules)
+    chosen = replace(chosen, fold_batch_norm=fold or chosen.fold_batch_norm)
+    x = torch.randn(BATCH, *size)
+    calibration = None if rules == "default" else [(x,)]
+    snn = snnconvert.convert(model, (x,), chosen, calibration=calibration, verify=False)
     x_seq = torch.randn(TIME_STEPS, BATCH, *size)
     samples = x_seq.flatten(0, 1)
     return ratio(lambda: snn(x_seq), lambda: model(samples), rounds)
@@ -114,14 +117,17 @@ def main() -> None:
     torch.manual_seed(0)
     rows = []
     with torch.no_grad():
-        for name, bar, fold in (
-            ("deit_tiny_patch16_224", "1.05", False),
-            ("resnet18", "1.15", False),
-            ("resnet18", "1.00", True),
-            ("mixer_s32_224", "-", False),
+        for name, rules, bar, fold in (
+            ("deit_tiny_patch16_224", "default", "1.05", False),
+            ("resnet18", "default", "1.15", False),
+            ("resnet18", "default", "1.00", True),
+            ("mixer_s32_224", "default", "-", False),
+            ("deit_tiny_patch16_224", "spiking", "-", False),
+            ("resnet18", "spiking", "-", False),
         ):
             label = f"run of {name}" + (", BatchNorm folded" if fold else "")
-            rows.append((label, run_ratio(name, options.rounds, fold), bar))
+            label += "" if rules == "default" else f", rules {rules}"
+            rows.append((label, run_ratio(name, rules, options.rounds, fold), bar))
             print(rows[-1], flush=True)
         for name in ("deit_tiny_patch16_224", "resnet18"):
             label = f"conversion of {name} / torch.export"
