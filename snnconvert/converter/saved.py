@@ -154,9 +154,12 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
     traced = traced_from(program)
     snn = convert_traced(replace(traced, notes=()), rule_set, calibration=calibration)
     _restore(snn, folded, where)
-    snn.conversion = replace(snn.conversion, notes=tuple(manifest["notes"]))
-    if manifest["report"] is not None:
-        snn.report = EquivalenceReport.from_dict(manifest["report"])
+    try:
+        snn.conversion = replace(snn.conversion, notes=tuple(map(str, manifest["notes"])))
+        if manifest["report"] is not None:
+            snn.report = EquivalenceReport.from_dict(manifest["report"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SavedFileError(f"{where}: its report is damaged: {error!r}") from error
     return snn
 
 
@@ -205,11 +208,12 @@ def _texts(data: bytes, where: str) -> tuple[dict[str, Any], str]:
         found = manifest["format"]
         if not isinstance(found, int) or not {"notes", "report"} <= manifest.keys():
             raise ValueError("it is incomplete")
+        rules = archive.read(names[1]).decode()
     except (ValueError, KeyError, TypeError) as error:
-        raise SavedFileError(f"{where}: its manifest is damaged: {error}") from error
+        raise SavedFileError(f"{where}: its manifest or its rules are damaged: {error}") from error
     if found > FORMAT:
         raise SavedFileError(
             f"{where}: was written in format {found} by snnconvert {manifest.get('version')}; this "
             f"is snnconvert {__version__}, which reads up to format {FORMAT}. Upgrade snnconvert"
         )
-    return manifest, archive.read(names[1]).decode("utf-8", "strict")
+    return manifest, rules

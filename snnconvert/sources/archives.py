@@ -60,7 +60,8 @@ def open_archive(data: bytes, where: str) -> Archive:
     try:
         reader = torch._C.PyTorchFileReader(io.BytesIO(data))
         records = frozenset(reader.get_all_records())
-    except RuntimeError as error:
+    # torch's own message holds bytes of the file, which need not be text.
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise SourceError(f"{where}: damaged archive: {shown(error)}") from None
     expected = frozenset(name.partition("/")[2] for name in names if not name.endswith("/"))
     if records != expected:

@@ -122,7 +122,12 @@ def _read_numpy(path: Path) -> Any:
         import numpy as np
     except ImportError as error:
         raise DependencyError("numpy", "all", f"the input {path}") from error
-    return torch.from_numpy(np.load(path, allow_pickle=False))
+    try:
+        with path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # of any kind: the header is parsed as Python
+        raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None
+    return torch.from_numpy(array)
 
 
 _READERS: Mapping[str, Callable[[Path], Any]] = {

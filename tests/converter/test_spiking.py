@@ -380,3 +380,15 @@ def test_neurons_carry_state_in_the_run_alone():
     neuron, clock = MultiThreshold(1.0), Clock(1, total=2)
     neuron.track(torch.ones(2, 3), clock, "here", 0)
     assert set(clock.state) == {"here.R"}
+
+
+def test_a_product_of_streams_is_calibrated_in_float64():
+    """No weight stands behind its neurons that would say in which dtype errors are measured."""
+
+    class Square(nn.Module):
+        def forward(self, x):
+            return x * x.tanh()
+
+    x = torch.randn(4, 3, dtype=torch.float64)
+    snn = snnconvert.convert(Square().eval(), (x,), "spiking", calibration=[x], time_steps=4)
+    assert snn.report.passed and len(neurons(snn)) == 2

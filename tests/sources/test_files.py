@@ -323,3 +323,14 @@ def test_directories_say_what_they_hold(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").touch()
     with pytest.raises(SourceError, match="TensorFlow SavedModel"):
         load_source(tmp_path)
+
+
+def test_an_archive_whose_version_is_no_text_is_refused(arch: str, tmp_path: Path) -> None:
+    """Torch's message quotes the version, which is then no text either."""
+    saved(tmp_path / "w.pt", build().state_dict())
+    path = tmp_path / "bad.pt"
+    with zipfile.ZipFile(tmp_path / "w.pt") as sound, zipfile.ZipFile(path, "w") as archive:
+        for name in sound.namelist():
+            archive.writestr(name, b"\x80\n" if name.endswith("/version") else sound.read(name))
+    with pytest.raises(SourceError, match="damaged archive"):
+        load_source(path, arch=arch)

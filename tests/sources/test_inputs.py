@@ -102,3 +102,14 @@ def test_strings_of_numpy_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array(["x"]))
     with pytest.raises(InputError, match=r"a\.npy"):
         parse_input(str(tmp_path / "a.npy"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x02\x00{'", b"\x93NUMPY\x01\x00\x04\x00{\x00}\n"],
+)
+def test_numpy_files_that_are_none_are_told(tmp_path, content):
+    path = tmp_path / "x.npy"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.npy: cannot be read"):
+        parse_input(str(path))

@@ -229,7 +229,7 @@ class _Way:
         rows = observed.judged(self.feature_axis)
         neuron = self._neuron(observed.fitted)
         errors, rate = simulate(neuron, rows, self.site.limits, self.time_steps)
-        view = views[self.feature_axis]
+        view = views[self.feature_axis].to(rows)
         seen = (rows @ view).square().mean()
         error = (errors @ view).square().mean() / seen
         beyond = (rows - self.rest(observed.fitted)).abs() > self._extreme(observed.fitted)
