@@ -26,6 +26,7 @@ from snnconvert.converter.trace import TracedModel, floating_dtype
 from snnconvert.converter.verification.comparison import has_spread, magnitude, relative_error
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
+from snnconvert.converter.verification.not_finite import where_finite_numbers_end
 from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.converter.verification.report import (
     EquivalenceReport,
@@ -165,9 +166,9 @@ def verify(
         actual = _converted_outputs(twin, run)
         leaves = _leaf_errors(snn, expected, actual)
         at_source, note = _beside_source(model, traced, run, actual, dtype)
+        notes = [note, _said_of_infinities(reference, run, expected)]
     report = _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
-    if note:
-        report = replace(report, notes=(*report.notes, note))
+    report = replace(report, notes=(*report.notes, *filter(None, notes)))
     if not snn.conversion.neurons:
         return report
     batches = [_as_batch(inputs, traced)] if data is None else data
@@ -178,6 +179,14 @@ def verify(
         spiking=spiking,
         spiking_tolerance=spiking_tolerance,
     )
+
+
+def _said_of_infinities(reference: Reference, run: _Run, expected: list[Any]) -> str:
+    """Say where infinite outputs come from; nothing where all are finite."""
+    if not any(isinstance(y, Tensor) and bool(torch.isinf(y).any()) for y in expected):
+        return ""
+    ends = where_finite_numbers_end(reference, run.leaves)
+    return f"outputs hold infinities, the same on both sides{'; ' * bool(ends)}{ends}"
 
 
 def _beside_source(
@@ -227,22 +236,33 @@ def without_neurons(snn: ConvertedModule) -> ConvertedModule:
 def _compared(
     twin: ConvertedModule, reference: Reference, leaves: list[Any], time_steps: int, seed: int
 ) -> tuple[_Run, NodeErrors, list[Any]]:
-    """Return a run on which the source's outputs hold no NaN, node errors, and those outputs."""
+    """Return a run on which the source's outputs have increments, node errors, and the outputs."""
     bad: list[int] = []
     for keep_sign in (False, True):
         run = _Run(leaves, RandomIncrements(seed, keep_sign), time_steps)
         nodes, steps = compare_nodes(twin, reference, leaves, run.encoding, time_steps)
-        bad = [t for t, ys in enumerate(steps) if any(_has_nan(y) for y in ys)]
+        bad = [t for t, ys in enumerate(steps) if _has_no_increments(ys, steps[0])]
         if not bad:
             return run, nodes, stacked(steps)
+    ends = where_finite_numbers_end(reference, run.leaves)
     raise VerificationError(
-        f"the source's outputs hold NaN at steps {bad} of random increments, so nothing can be "
-        "compared; pass inputs on which the model works (example_inputs=, --input)"
+        f"the source's outputs hold NaN, or infinities that come and go, at steps {bad} of random "
+        f"increments, so nothing can be compared{'; at the last step ' * bool(ends)}{ends}. Mend "
+        "that, or pass inputs on which the model works (example_inputs=, --input)"
     )
 
 
-def _has_nan(y: Any) -> bool:
-    return isinstance(y, Tensor) and bool(torch.isnan(y).any())
+def _has_no_increments(now: list[Any], first: list[Any]) -> bool:
+    """Tell whether outputs hold NaN, or infinities where there were others at the first step."""
+    for y, x in zip(now, first, strict=True):
+        if not isinstance(y, Tensor) or not (y.is_floating_point() or y.is_complex()):
+            continue
+        if bool(torch.isnan(y).any()):
+            return True
+        ends = torch.isinf(y)
+        if y.shape == x.shape and bool((y != x)[ends | torch.isinf(x)].any()):
+            return True
+    return False
 
 
 def _input_leaves(
