@@ -12,7 +12,7 @@ from torch import Tensor
 from snnconvert.converter.trace import TracedInput
 from snnconvert.errors import StateError
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.sequence import accumulation_dtype, subtract
+from snnconvert.ops.sequence import accumulation_dtype, increments_of, subtract
 
 _UNSIGNED = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)  # differences have signs
 
@@ -70,7 +70,7 @@ def difference(cumulative: Any) -> Any:
         return cumulative
     if cumulative.dtype in _UNSIGNED:
         cumulative = cumulative.to(torch.int64)
-    return torch.cat([cumulative[:1], subtract(cumulative[1:], cumulative[:-1])])
+    return increments_of(cumulative)
 
 
 def change(before: Any, now: Any) -> Any:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.sequence import subtract
+from snnconvert.ops.sequence import increments_of
 
 
 class Encoding(ABC):
@@ -38,7 +38,7 @@ class Encoding(ABC):
     def increments(self, x: Tensor, total: int, site: str = "") -> Tensor:
         """Return the increments ``x_t = X_t - X_{t-1}`` of the whole run, ``[total, *x.shape]``."""
         cumulative = self.cumulative(x, 0, total, total, site)
-        return torch.cat([cumulative[:1], subtract(cumulative[1:], cumulative[:-1])])
+        return increments_of(cumulative)
 
 
 class Direct(Encoding):

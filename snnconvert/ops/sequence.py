@@ -99,12 +99,24 @@ def stack(outputs: Sequence[Any], where: str) -> Any:
 
 def subtract(value: Tensor, last: Tensor) -> Tensor:
     """Return ``value - last``, where an infinity that stays the same does not change."""
-    change = value - last
+    return _kept_infinities_(value - last, value, last)
+
+
+def increments_of(values: Tensor) -> Tensor:
+    """Return ``y_t = Y_t - Y_{t-1}`` with ``Y_{-1} = 0`` of ``[T, ...]`` (see `subtract`)."""
+    # In place on one copy: with outputs as large as a layer's, new memory costs as much as the sum.
+    increments = values.clone()
+    _kept_infinities_(increments[1:].sub_(values[:-1]), values[1:], values[:-1])
+    return increments
+
+
+def _kept_infinities_(change: Tensor, value: Tensor, last: Tensor) -> Tensor:
+    """Set a difference to 0 where an infinity stayed the same, in place."""
     if not change.is_floating_point():
         return change
     unchanged = value == last
     if change.requires_grad:  # gradients pass where a finite value stays the same
-        return change.masked_fill(unchanged & torch.isinf(value), 0.0)
+        unchanged &= torch.isinf(value)
     return change.masked_fill_(unchanged, 0.0)
 
 
@@ -113,7 +125,7 @@ def difference(values: Any, where: str) -> Any:
 
     def leaf(steps: Sequence[Tensor]) -> Tensor:
         (value,) = steps
-        return torch.cat([value[:1], subtract(value[1:], value[:-1])])
+        return increments_of(value)
 
     return _zip_leaves(leaf, [values], where)
 
