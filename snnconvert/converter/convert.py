@@ -20,6 +20,7 @@ from snnconvert.converter.binding import checked_time_steps
 from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.converter.converted import Conversion, ConvertedModule
 from snnconvert.converter.decide import decide
+from snnconvert.converter.exclusive import exclusive
 from snnconvert.converter.folding import why_step_by_step
 from snnconvert.converter.placement import build_tree, place, place_neurons
 from snnconvert.converter.rewrite import rewrite
@@ -37,6 +38,7 @@ class NotEquivalentWarning(UserWarning):
     """A conversion was verified and is not equivalent to its source."""
 
 
+@exclusive
 def convert(
     model: nn.Module | ExportedProgram | str | os.PathLike[str],
     example_inputs: tuple[Any, ...] | Mapping[str, Any] | None = None,
@@ -86,6 +88,7 @@ def convert(
     return snn
 
 
+@exclusive
 def convert_source(
     source: Source,
     rules: RuleSet,
@@ -125,6 +128,7 @@ def convert_source(
     return snn
 
 
+@exclusive
 def convert_traced(
     traced: TracedModel,
     rules: RuleSet,

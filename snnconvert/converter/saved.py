@@ -28,6 +28,7 @@ from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.file import dump_calibration, parse_calibration
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.converted import Conversion, ConvertedModule
+from snnconvert.converter.exclusive import exclusive
 from snnconvert.converter.trace import floating_dtype, traced_from
 from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import CalibrationError, SavedFileError, SourceError
@@ -57,6 +58,7 @@ def save(snn: ConvertedModule, path: str | os.PathLike[str]) -> None:
     write_atomically(path, dumps(snn))
 
 
+@exclusive
 def dumps(snn: ConvertedModule) -> bytes:
     """Return a conversion as the content of a file."""
     conversion = snn.conversion
@@ -142,6 +144,7 @@ def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> Converte
     return loads(data, where, allow=allow)
 
 
+@exclusive
 def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> ConvertedModule:
     """Return the conversion that `dumps` wrote (arguments and errors as `load`)."""
     try:

@@ -24,6 +24,7 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 from torch.nn.utils.rnn import PackedSequence
 
 from snnconvert.converter.dtypes import real_dtype
+from snnconvert.converter.exclusive import exclusive
 from snnconvert.converter.functional import make_functional
 from snnconvert.errors import TraceError, first_line
 
@@ -80,6 +81,7 @@ class TracedModel:
     notes: tuple[str, ...]
 
 
+@exclusive
 def trace(
     model: nn.Module | ExportedProgram,
     args: Sequence[Any] = (),

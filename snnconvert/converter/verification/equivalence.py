@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 from snnconvert.converter.binding import bind_inputs
 from snnconvert.converter.converted import ConvertedModule, stacked
 from snnconvert.converter.dtypes import cast, cast_module, default_dtype, literal_dtypes
+from snnconvert.converter.exclusive import exclusive
 from snnconvert.converter.sites import target
 from snnconvert.converter.streams import random_nodes
 from snnconvert.converter.trace import TracedModel, floating_dtype
@@ -94,6 +95,7 @@ class _Run:
     time_steps: int
 
 
+@exclusive
 def verify(
     model: nn.Module | ExportedProgram | None,
     snn: ConvertedModule,
