@@ -3,13 +3,18 @@ from __future__ import annotations
 import json
 import multiprocessing
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 import torch.utils._pytree as pytree
+from safetensors.torch import load_file
 
 import snnconvert
+from snnconvert.converter.calibration.file import load_calibration
+from snnconvert.converter.convert import convert_traced
 from snnconvert.errors import SavedFileError
+from snnconvert.rules import load_rules
 from tests.converter.conftest import TinyCNN
 
 
@@ -146,3 +151,27 @@ def test_cut_files_are_told(saved):
         saved.write_bytes(data[:part])
         with pytest.raises(SavedFileError):
             snnconvert.load(saved)
+
+
+FIRST = Path(__file__).parent / "first_release"
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_files_of_the_first_release_keep_loading(rules):
+    answers = load_file(FIRST / "answers.safetensors")
+    snn = snnconvert.load(FIRST / f"{rules}.snn")
+    assert snn.report.passed and bool(snn.conversion.neurons) == (rules == "spiking")
+    with torch.no_grad():
+        found = snn.simulate(answers["x"])
+    # Kernels of other machines and releases of torch add in another order.
+    torch.testing.assert_close(found, answers[rules], rtol=1e-5, atol=1e-6)
+
+
+def test_the_calibration_of_the_first_release_keeps_loading():
+    answers = load_file(FIRST / "answers.safetensors")
+    source = snnconvert.load(FIRST / "default.snn").conversion.source
+    calibration = load_calibration(FIRST / "calibration.safetensors")
+    again = convert_traced(source, load_rules("spiking"), calibration=calibration)
+    with torch.no_grad():
+        found = again.simulate(answers["x"], time_steps=4)
+    torch.testing.assert_close(found, answers["spiking"], rtol=1e-5, atol=1e-6)
