@@ -24,13 +24,13 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 3)).eval()
 
 
-def converted(rules: str = "default") -> snnconvert.ConvertedModule:
-    return snnconvert.convert(network(), (X,), rules, calibration=[(X,)] * 2, time_steps=4)
+def converted(rules: str, model: nn.Module | None = None) -> snnconvert.ConvertedModule:
+    return snnconvert.convert(model or network(), (X,), rules, calibration=[(X,)] * 2, time_steps=4)
 
 
-def answer(rules: str = "default") -> Tensor:
+def answer(rules: str, model: nn.Module | None = None) -> Tensor:
     with torch.no_grad():
-        found: Tensor = converted(rules).simulate(X)
+        found: Tensor = converted(rules, model).simulate(X)
     return found
 
 
@@ -47,9 +47,11 @@ class Conversions(Dataset[Any]):
 @pytest.mark.parametrize("rules", RULES)
 def test_conversions_at_once_in_threads(rules):
     expected = answer(rules)
+    models = [network() for _ in range(8)]  # here, since random numbers are the process's own
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(answer, [rules] * 8):
+        for found in pool.map(answer, [rules] * 8, models):
             assert torch.equal(found, expected)
+    assert torch.get_default_dtype() == torch.float32
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
