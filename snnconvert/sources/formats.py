@@ -65,7 +65,7 @@ def read_content(path: Path) -> Content:
             head = stream.read(_HEAD)
             if not head.startswith((ZIP_MAGIC, LEGACY_MAGIC)):
                 return Content(path, head)
-            data = head + stream.read(status.st_size - len(head) + 1)
+            data = head + stream.read(max(0, status.st_size - len(head)) + 1)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from None
     if len(data) != status.st_size:

@@ -334,3 +334,24 @@ def test_an_archive_whose_version_is_no_text_is_refused(arch: str, tmp_path: Pat
             archive.writestr(name, b"\x80\n" if name.endswith("/version") else sound.read(name))
     with pytest.raises(SourceError, match="damaged archive"):
         load_source(path, arch=arch)
+
+
+def test_a_file_that_grows_or_shrinks_while_it_is_read_is_told(
+    arch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.pt"
+    saved(path, build().state_dict())
+    whole, opened = path.read_bytes(), Path.open
+    for content in (whole + b"more", whole[:-4]):
+        path.write_bytes(whole)
+
+        def changing(self: Path, mode: str = "r", content: bytes = content) -> Any:
+            stream = opened(self, mode)
+            with opened(self, "wb") as other:
+                other.write(content)
+            return stream
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "open", changing)
+            with pytest.raises(SourceError, match="changed while it was read"):
+                load_source(path, arch=arch)
