@@ -39,7 +39,7 @@ from snnconvert.ops.surrogate import Surrogate, surrogate_named
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_BLOCK = 2**17  # values that are taken through all steps at once
+_BLOCK = 2**19  # values that are taken through all steps at once: as measured, 2^18 to 2^20
 
 State = dict[str, Tensor]
 """What a neuron carries between steps, by name; empty at rest."""
