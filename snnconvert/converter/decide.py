@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from torch import fx
 
 from snnconvert.converter.batch_norm import fold_batch_norm
 from snnconvert.converter.operations import operations
+from snnconvert.converter.site import Site
 from snnconvert.converter.streams import Domain, Streams, find_streams
 from snnconvert.converter.trace import TracedModel
 from snnconvert.rules import Decision, Operation, Plan, RuleSet, match
-
-if TYPE_CHECKING:
-    from snnconvert.converter.sites import Site
 
 
 @dataclass(frozen=True)

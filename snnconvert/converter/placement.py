@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from snnconvert.converter.arguments import arguments_of
 from snnconvert.converter.calibration.thresholds import Fitted
 from snnconvert.converter.rewrite import Replacement
-from snnconvert.converter.sites import Site
+from snnconvert.converter.site import Site
 from snnconvert.converter.trace import TracedModel, module_stack
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name

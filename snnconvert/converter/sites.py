@@ -8,7 +8,7 @@ computes what the source does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch.utils._pytree as pytree
@@ -18,6 +18,7 @@ from snnconvert.converter.arguments import arguments_of, set_argument
 from snnconvert.converter.attention import take_apart
 from snnconvert.converter.decide import Decided
 from snnconvert.converter.recurrence import RECURRENCES, take_apart_recurrence
+from snnconvert.converter.site import Site
 from snnconvert.converter.streams import Domain, find_streams
 from snnconvert.converter.trace import (
     STANDS_FOR,
@@ -29,36 +30,12 @@ from snnconvert.converter.trace import (
 from snnconvert.errors import ConversionError
 from snnconvert.ops.homogeneity import MOVES
 from snnconvert.ops.kinds import Limits, kind_of, operands_of, operator_name
-from snnconvert.rules import SPIKING_ACTIONS, Decision, NeuronSettings
+from snnconvert.rules import SPIKING_ACTIONS, Decision
 
 _NO_LIMITS: Limits = (None, None)
 _FRACTIONS = frozenset({"softmax", "_softmax", "_safe_softmax", "sigmoid"})
 # Spikes that are moved, repeated or padded with zeros are still spikes.
 _KEEP_SPIKES = MOVES | {"repeat_interleave", "constant_pad_nd"}
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where a neuron stands.
-
-    Attributes:
-        name: path of the neuron in the module tree; sites of one name share their neuron's
-            thresholds, each with a state of its own.
-        settings: what the rules say of it.
-        limits: of its target, known from the operator before it.
-        axes: dimensions of one step's drive along which thresholds may differ.
-        drive: name of the node that drives it.
-        consumer: op kind, and module path, of what its spikes drive.
-        rule: name of the rule that asks for it.
-    """
-
-    name: str
-    settings: NeuronSettings
-    limits: Limits
-    axes: tuple[int, ...]
-    drive: str
-    consumer: str
-    rule: str
 
 
 def target(x: Tensor, low: float | None = None, high: float | None = None) -> Tensor:
