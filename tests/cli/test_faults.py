@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +23,12 @@ MODEL = "python:small_networks:shifted"
 FILES = ("n.snn", "r.json", "c.safetensors")
 WRITES = ("--out", "n.snn", "--report", "r.json", "--calibration-out", "c.safetensors")
 FULL = 2000  # bytes that a file may have
+SMALL_FILES = f"""
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({FULL}, {FULL}))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def command(*more: str) -> list[str]:
@@ -51,15 +56,10 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(workplace):
     for name in FILES:
         (workplace / name).write_bytes(b"precious")
 
-    def small_files() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (FULL, FULL))
-
     ran = subprocess.run(
-        command(*WRITES, "--force"),
+        [sys.executable, "-c", SMALL_FILES, *command(*WRITES, "--force")],
         cwd=workplace,
         env=environment(workplace),
-        preexec_fn=small_files,
         capture_output=True,
         text=True,
         timeout=300,
