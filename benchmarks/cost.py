@@ -1,6 +1,10 @@
 """What a TD conversion costs: its run against the source on the same samples, and making it.
 
-Usage: python benchmarks/cost.py [--rounds N] [--threads N] [--out benchmarks/COST.md]
+Usage: MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_MMAP_THRESHOLD_=8589934592 \\
+    python benchmarks/cost.py [--rounds N] [--threads N] [--out benchmarks/COST.md]
+
+The two variables keep glibc from handing memory back to the system between calls: whether it does
+is chance, differs from process to process, and costs either side up to a fifth.
 
 Every figure is a ratio of medians; the two sides run in turn, so that a machine whose speed
 drifts slows both. Needs the extra `timm`; SpikingJelly's recipe is timed where it is installed.
@@ -11,6 +15,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -52,9 +57,10 @@ def run_ratio(name: str, rules: str, rounds: int, fold: bool = False) -> str:
     x = torch.randn(BATCH, *size)
     calibration = None if rules == "default" else [(x,)]
     snn = snnconvert.convert(model, (x,), chosen, calibration=calibration, verify=False)
-    x_seq = torch.randn(TIME_STEPS, BATCH, *size)
-    samples = x_seq.flatten(0, 1)
-    return ratio(lambda: snn(x_seq), lambda: model(samples), rounds)
+    # A run's time depends by a tenth on where its operands lie: each call has others.
+    x_seqs = [torch.randn(TIME_STEPS, BATCH, *size) for _ in range(5)]
+    ours, theirs = itertools.cycle(x_seqs), itertools.cycle(x_seqs)
+    return ratio(lambda: snn(next(ours)), lambda: model(next(theirs).flatten(0, 1)), rounds)
 
 
 def export_alone(model: nn.Module, x: Tensor) -> object:
@@ -139,7 +145,8 @@ def main() -> None:
     table = "\n".join(f"| {a} | {b} | {c} |" for a, b, c in rows)
     options.out.write_text(
         "# Cost\n\n"
-        f"Made by `python benchmarks/cost.py --rounds {options.rounds} --threads "
+        "Made by `MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_MMAP_THRESHOLD_=8589934592 "
+        f"python benchmarks/cost.py --rounds {options.rounds} --threads "
         f"{options.threads}`: T={TIME_STEPS}, B={BATCH}, float32, torch {torch.__version__}, "
         f"timm {timm.__version__}. Ratio of medians (quartiles of the pairwise ratios).\n\n"
         "| | ratio | bar |\n|---|---|---|\n" + table + "\n"
