@@ -1,11 +1,11 @@
 """Turns any trained PyTorch network into a spiking one, by rules that a person can read."""
 
 from snnconvert.converter.convert import NotEquivalentWarning, convert
-from snnconvert.converter.converted import ConvertedModule
-from snnconvert.converter.saved import load
+from snnconvert.converter.loading.read import load
+from snnconvert.converter.reports.equivalence import EquivalenceReport
+from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.equivalence import verify
 from snnconvert.converter.verification.randomize import randomize_constant_weights
-from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import SnnconvertError
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.version import __version__

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from snnconvert.cli.exits import EQUIVALENT, FAULTS, NOT_EQUIVALENT
 from snnconvert.cli.options import Parser, add_allow, positive, runs, whole_number
 from snnconvert.cli.outputs import check_report
-from snnconvert.converter.atomic import write_atomically
 from snnconvert.converter.checks.check import check_models, entries_of_shard
 from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
 from snnconvert.converter.checks.check_report import (
@@ -24,6 +23,7 @@ from snnconvert.converter.checks.check_report import (
 )
 from snnconvert.converter.checks.journal import Journal
 from snnconvert.converter.checks.result import CheckResult
+from snnconvert.files import write_atomically
 from snnconvert.rules.schema import MAX_TIME_STEPS
 
 _WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERROR"}

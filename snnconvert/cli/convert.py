@@ -26,9 +26,9 @@ from snnconvert.cli.outputs import check_output, check_report
 from snnconvert.cli.silence import silence
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
 from snnconvert.converter.convert import convert_source
-from snnconvert.converter.converted import ConvertedModule
+from snnconvert.converter.reports.equivalence import write_report
+from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.equivalence import TOLERANCES
-from snnconvert.converter.verification.report import write_report
 from snnconvert.errors import InputError
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.rules.schema import MAX_TIME_STEPS

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from snnconvert.cli.exits import FAULTS
 from snnconvert.cli.options import MODEL_HELP, Parser, add_model, add_rules, model_request, runs
 from snnconvert.cli.silence import silence
-from snnconvert.converter.explain import ExplainedNode, Explanation, explain
+from snnconvert.converter.deciding.explain import ExplainedNode, Explanation, explain
 from snnconvert.rules import load_rules
 
 _DESCRIPTION = """\

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from snnconvert.cli.exits import MEND
-from snnconvert.converter.request import ModelRequest
+from snnconvert.sources.request import ModelRequest
 from snnconvert.version import __version__
 
 MODEL_HELP = """\

@@ -16,17 +16,20 @@ from torch import nn
 from torch.export import ExportedProgram
 from tqdm import tqdm
 
-from snnconvert.converter.binding import checked_time_steps
+from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.building.folding import why_step_by_step
+from snnconvert.converter.building.place import place, place_neurons
+from snnconvert.converter.building.rewrite import rewrite
+from snnconvert.converter.building.telescope import telescope
+from snnconvert.converter.building.tree import build_tree
 from snnconvert.converter.calibration.calibrate import Calibration, calibrate
-from snnconvert.converter.converted import Conversion, ConvertedModule
-from snnconvert.converter.decide import decide
-from snnconvert.converter.exclusive import exclusive
-from snnconvert.converter.folding import why_step_by_step
-from snnconvert.converter.placement import build_tree, place, place_neurons
-from snnconvert.converter.rewrite import rewrite
-from snnconvert.converter.sites import put_neurons
-from snnconvert.converter.telescope import telescope
-from snnconvert.converter.trace import TracedModel, trace
+from snnconvert.converter.deciding.decide import decide
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.put_neurons import put_neurons
+from snnconvert.converter.tracing.exclusive import exclusive
+from snnconvert.converter.tracing.inputs import checked_time_steps
+from snnconvert.converter.tracing.trace import trace
+from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ConversionError, InputError, RuleError
 from snnconvert.rules import SPIKING_ACTIONS, RuleSet, load_rules
@@ -165,11 +168,13 @@ def convert_traced(
     replacements = place(tree, decided.decisions, decided.encoded)
     neurons = place_neurons(tree, decided.sites, calibrated.fitted)
     graph = telescope(rewrite(decided.traced, decided.streams, replacements, neurons))
+    reason = decided.streams.unfoldable or why_step_by_step(graph, tree, traced.inputs)
     notes = (
         *filter(None, [note]),
         *traced.notes,
         *decided.plan.explain_unused(),
         *calibrated.notes,
+        *filter(None, [reason and f"time steps run one by one: {reason}"]),
     )
     conversion = Conversion(
         source=traced,
@@ -178,14 +183,10 @@ def convert_traced(
         calibration=calibrated,
         replacements=replacements,
         neurons=neurons,
-        step_by_step=decided.streams.unfoldable,
+        step_by_step=reason,
         notes=notes,
     )
-    snn = ConvertedModule(conversion, tree, graph)
-    if reason := conversion.step_by_step or why_step_by_step(snn):
-        notes = (*notes, f"time steps run one by one: {reason}")
-        snn.conversion = replace(conversion, step_by_step=reason, notes=notes)
-    return snn.eval()
+    return ConvertedModule(conversion, tree, graph).eval()
 
 
 def as_source(

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snnconvert.converter.converted import ConvertedModule
-from snnconvert.converter.placement import build_tree, place
-from snnconvert.converter.rewrite import rewrite
+from snnconvert.converter.building.place import place
+from snnconvert.converter.building.rewrite import rewrite
+from snnconvert.converter.building.tree import build_tree
+from snnconvert.converter.running.converted import ConvertedModule
 
 
 @pytest.fixture(autouse=True)

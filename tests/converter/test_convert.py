@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.rewrite import SOURCE
+from snnconvert.converter.graph.meta import SOURCE
 from snnconvert.errors import ConversionError, InputError, RuleError, TraceError
 from tests.converter.conftest import Gated, TinyCNN, TinyLM, TinyViT
 

@@ -13,7 +13,7 @@ from torch import nn
 import snnconvert
 from snnconvert.errors import InputError, SavedFileError, TraceError, VerificationError
 from tests.converter.odd_models import CORNERS, Answer, Answers
-from tests.converter.test_folding import module
+from tests.converter.building.test_folding import module
 
 
 class WithWeight(nn.Module):

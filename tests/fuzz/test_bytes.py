@@ -25,7 +25,7 @@ from torch.export import Dim
 import snnconvert
 from snnconvert.converter.calibration.file import dump_calibration, load_calibration
 from snnconvert.converter.checks.check_list import read_check_list
-from snnconvert.converter.saved import dumps
+from snnconvert.converter.loading.read import dumps
 from snnconvert.errors import SnnconvertError
 from snnconvert.sources.inputs import batches_of, parse_input
 from snnconvert.sources.load import load_source

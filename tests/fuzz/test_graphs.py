@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import snnconvert
-from snnconvert.converter.verification.comparison import has_spread
+from snnconvert.converter.graph.comparison import has_spread
 from snnconvert.rules import load_rules, parse_rules
 from tests.fuzz.conftest import examples
 from tests.fuzz.graphs import OPERATORS, Drawn, networks

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from snnconvert.converter.convert import convert_traced
-from snnconvert.converter.trace import trace
+from snnconvert.converter.tracing.trace import trace
 from snnconvert.errors import RuleError
 from snnconvert.ops.kinds import KINDS
 from snnconvert.rules import parse_rules

@@ -11,12 +11,12 @@ import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
-from snnconvert.converter.arguments import arguments_of
-from snnconvert.converter.binding import bind_inputs
 from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.calibration.thresholds import Candidate, Fitted, candidates, spend
-from snnconvert.converter.decide import Decided
-from snnconvert.converter.trace import TracedModel
+from snnconvert.converter.deciding.decide import Decided
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.tracing.inputs import bind_inputs
+from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.ops.kinds import kind_of
 

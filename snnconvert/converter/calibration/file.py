@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from snnconvert.converter.atomic import write_atomically
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.thresholds import Fitted
 from snnconvert.errors import CalibrationError
+from snnconvert.files import write_atomically
 from snnconvert.ops.neurons import NEURONS
 
 FORMAT = 1

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.calibration.observe import Observed, Part
-from snnconvert.converter.site import Site
+from snnconvert.converter.spikes.site import Site
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.kinds import Limits
 from snnconvert.ops.neurons import NEURONS, Tracker

@@ -19,13 +19,13 @@ from snnconvert.converter.checks.journal import Journal
 from snnconvert.converter.checks.result import CheckResult, CheckTask
 from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
-from snnconvert.converter.request import ModelRequest
-from snnconvert.converter.trace import trace
+from snnconvert.converter.reports.equivalence import EquivalenceReport
+from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.verification.equivalence import verify
 from snnconvert.converter.verification.randomize import randomize_constant_weights
-from snnconvert.converter.verification.report import EquivalenceReport
 from snnconvert.errors import InputError, SnnconvertError
 from snnconvert.rules import load_rules
+from snnconvert.sources.request import ModelRequest
 from snnconvert.sources.source import Source
 
 TOLERANCE = 1e-9

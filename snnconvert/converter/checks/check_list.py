@@ -34,7 +34,7 @@ class CheckEntry:
 
     Attributes:
         name: as the file has it, with its own rules and architecture where it has any.
-        model, arch, input: as in :class:`~snnconvert.converter.request.ModelRequest`.
+        model, arch, input: as in :class:`~snnconvert.sources.request.ModelRequest`.
         rules: bundled name or path of the rule file.
         skip: why the model is not run; empty: it is.
     """

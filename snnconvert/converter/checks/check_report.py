@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from snnconvert.converter.checks.result import CheckResult
-from snnconvert.converter.verification.report import escape
+from snnconvert.converter.reports.equivalence import escape
 
 
 def results_to_json(results: Sequence[CheckResult]) -> str:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from snnconvert.converter.verification.spiking_report import StepCloseness
+from snnconvert.converter.reports.spiking import StepCloseness
 from snnconvert.errors import InputError
 
 _FIVE = 5

@@ -17,24 +17,24 @@ import torch.utils._pytree as pytree
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from snnconvert.converter.binding import bind_inputs
-from snnconvert.converter.converted import ConvertedModule, stacked
-from snnconvert.converter.dtypes import cast, cast_module, default_dtype, literal_dtypes
-from snnconvert.converter.exclusive import exclusive
-from snnconvert.converter.sites import target
-from snnconvert.converter.streams import random_nodes
-from snnconvert.converter.trace import TracedModel, floating_dtype
-from snnconvert.converter.verification.comparison import has_spread, magnitude, relative_error
-from snnconvert.converter.verification.measure import measure_spiking
-from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
-from snnconvert.converter.verification.not_finite import where_finite_numbers_end
-from snnconvert.converter.verification.reference import Reference, source_outputs
-from snnconvert.converter.verification.report import (
+from snnconvert.converter.deciding.streams import random_nodes
+from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
+from snnconvert.converter.graph.dtypes import cast, cast_module, default_dtype, literal_dtypes
+from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
     LeafError,
     describe_node,
     kind_rows,
 )
+from snnconvert.converter.running.converted import ConvertedModule, stacked
+from snnconvert.converter.spikes.put_neurons import target
+from snnconvert.converter.tracing.exclusive import exclusive
+from snnconvert.converter.tracing.inputs import bind_inputs
+from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
+from snnconvert.converter.verification.not_finite import where_finite_numbers_end
+from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
@@ -366,6 +366,7 @@ def _report(
 ) -> EquivalenceReport:
     worst = max((leaf.max_rel_error for leaf in leaves), default=0.0)
     first = nodes.first_above(tolerance)
+    decisions = snn.conversion.decided.plan.decisions
     passed = worst <= tolerance and (at_source is None or at_source <= tolerance)
     return EquivalenceReport(
         passed=passed,
@@ -376,9 +377,9 @@ def _report(
         dtype=str(dtype).removeprefix("torch."),
         time_steps=time_steps,
         leaves=leaves,
-        kinds=kind_rows(snn, nodes.relative),
+        kinds=kind_rows(decisions, nodes.relative),
         first_failure=first,
-        first_failure_at=None if first is None else describe_node(snn, first),
+        first_failure_at=None if first is None else describe_node(decisions, first),
         notes=(*snn.conversion.notes, *_constant_outputs(leaves)),
         to_be_trained=_to_be_trained(snn),
     )

@@ -12,23 +12,25 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.arguments import arguments_of
+from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.building.rewrite import rewrite
+from snnconvert.converter.building.telescope import telescope
 from snnconvert.converter.calibration.calibrate import leaves_of
-from snnconvert.converter.converted import Conversion, ConvertedModule
-from snnconvert.converter.dtypes import literal_dtypes
-from snnconvert.converter.graph_code import with_literals
-from snnconvert.converter.rewrite import SOURCE, TIME_DIMS, rewrite
-from snnconvert.converter.sites import is_neuron, is_spike_coded
-from snnconvert.converter.telescope import telescope
-from snnconvert.converter.trace import floating_dtype
-from snnconvert.converter.verification.closeness import Closeness
-from snnconvert.converter.verification.reference import Reference, ReferenceRun
-from snnconvert.converter.verification.spiking_report import (
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.dtypes import literal_dtypes
+from snnconvert.converter.graph.literals import with_literals
+from snnconvert.converter.graph.meta import SOURCE, TIME_DIMS
+from snnconvert.converter.reports.spiking import (
     LayerCloseness,
     SiteActivity,
     SpikingReport,
     Work,
 )
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.put_neurons import is_neuron, is_spike_coded
+from snnconvert.converter.tracing.traced import floating_dtype
+from snnconvert.converter.verification.closeness import Closeness
+from snnconvert.converter.verification.reference import Reference, ReferenceRun
 from snnconvert.converter.verification.synapses import (
     is_map,
     is_whole,

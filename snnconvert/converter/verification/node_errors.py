@@ -8,9 +8,9 @@ from typing import Any
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.converted import ConvertedModule
-from snnconvert.converter.rewrite import ON_INCREMENTS, SOURCE
-from snnconvert.converter.verification.comparison import relative_error
+from snnconvert.converter.graph.comparison import relative_error
+from snnconvert.converter.graph.meta import ON_INCREMENTS, SOURCE
+from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.reference import Reference, ReferenceRun
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding

@@ -8,7 +8,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.trace import module_path
+from snnconvert.converter.graph.meta import module_path
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.kinds import kind_of
 

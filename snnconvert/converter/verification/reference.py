@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from snnconvert.converter.dtypes import cast_module, literal_dtypes
-from snnconvert.converter.graph_code import makes_default_dtype, with_literals
-from snnconvert.converter.placement import build_tree
-from snnconvert.converter.trace import TracedModel, floating_dtype
-from snnconvert.converter.verification.wide import WIDE
+from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.building.tree import build_tree
+from snnconvert.converter.graph.dtypes import cast_module, literal_dtypes
+from snnconvert.converter.graph.literals import makes_default_dtype, with_literals
+from snnconvert.converter.graph.wide import WIDE
+from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.ops.encoding import Encoding
-
-if TYPE_CHECKING:
-    from snnconvert.converter.converted import Conversion
 
 
 class Reference:

@@ -14,8 +14,8 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.arguments import arguments_of
-from snnconvert.converter.rewrite import TIME_DIMS
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.ops.kinds import kind_of, operands_of
 
 

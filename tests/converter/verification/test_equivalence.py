@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.verification.comparison import has_spread, relative_error
+from snnconvert.converter.graph.comparison import has_spread, relative_error
 from snnconvert.converter.verification.equivalence import RandomIncrements
 from snnconvert.errors import InputError, VerificationError
 from tests.converter.conftest import TinyCNN, TinyLM

@@ -1,0 +1,46 @@
+"""A conversion as data: what was traced, decided, calibrated and built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import fx
+
+from snnconvert.converter.building.rewrite import Replacement
+from snnconvert.converter.calibration.calibrate import Calibration
+from snnconvert.converter.deciding.decide import Decided
+from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.rules import RuleSet
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Everything that was decided before a module was built; shared by its copies.
+
+    Attributes:
+        source: the source's graph.
+        rules: the resolved rule set.
+        decided: the graph that was rewritten (the source's, but where BatchNorm was folded), and
+            what the rules made of it.
+        calibration: the neurons of its sites.
+        replacements: what was put in the place of each node of that graph.
+        neurons: path of the neuron module of each neuron node of that graph.
+        step_by_step: why time steps run one by one; empty where they run as one batch.
+        notes: what a reader of the report should know.
+    """
+
+    source: TracedModel
+    rules: RuleSet
+    decided: Decided
+    calibration: Calibration
+    replacements: Mapping[fx.Node, Replacement]
+    neurons: Mapping[fx.Node, str]
+    step_by_step: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def folded(self) -> list[str]:
+        """Names of the tensors that folding a BatchNorm changed or added."""
+        known = self.source.tensors
+        return [n for n, x in self.decided.traced.tensors.items() if x is not known.get(n)]

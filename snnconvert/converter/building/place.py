@@ -1,0 +1,186 @@
+"""Placement: the module tree of a conversion, and the operator modules that stand in it.
+
+The tree has the source's module paths and its very Parameters and buffers, so that
+``state_dict()`` has the source's keys and ``print`` reads like the source.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch.utils._pytree as pytree
+from torch import Tensor, fx, nn
+
+from snnconvert.converter.building.rewrite import Replacement
+from snnconvert.converter.building.tree import (
+    Container,
+    free_name,
+    has_attribute,
+    has_module,
+    resolve,
+    set_module,
+)
+from snnconvert.converter.calibration.thresholds import Fitted
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import module_stack
+from snnconvert.converter.spikes.site import Site
+from snnconvert.errors import ConversionError
+from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.rules import ACTIONS, Decision
+
+
+def place(
+    tree: Container, decisions: Mapping[fx.Node, Decision], encoded: frozenset[fx.Node]
+) -> dict[fx.Node, Replacement]:
+    """Put the operators that a plan asks for into the tree; say what stands for each node.
+
+    Args:
+        tree: what `build_tree` returned.
+        decisions: on each node that is a stream.
+        encoded: nodes where a stream starts.
+
+    Raises:
+        ConversionError: a class that a rule names cannot stand for the node.
+    """
+    placed: dict[tuple[Any, ...], str] = {}
+    return {
+        node: _replacement(tree, node, decision, placed, encoded)
+        for node, decision in decisions.items()
+    }
+
+
+def place_neurons(
+    tree: Container, sites: Mapping[fx.Node, Site], fitted: Mapping[str, Fitted]
+) -> dict[fx.Node, str]:
+    """Put a neuron at every site of the tree; return where each neuron node finds its own."""
+    placed: dict[str, str] = {}
+    for name in dict.fromkeys(site.name for site in sites.values()):
+        taken = has_module(tree, name) or has_attribute(tree, name)
+        placed[name] = free_name(tree, name) if taken else name
+        set_module(tree, placed[name], fitted[name].neuron())
+    return {node: placed[site.name] for node, site in sites.items()}
+
+
+def _replacement(
+    tree: Container,
+    node: fx.Node,
+    decision: Decision,
+    placed: dict[tuple[Any, ...], str],
+    encoded: frozenset[fx.Node],
+) -> Replacement:
+    kind = kind_of(node.target)
+    inputs = tuple(name for name in kind.inputs if name in arguments_of(node))
+    action = "encode" if node in encoded else decision.action
+    if action == "keep":
+        return Replacement(None, (), action)
+    if action in ACTIONS:
+        operator = kind.targets.get(operator_name(node.target))
+        if operator is None:
+            return Replacement(None, (), action)
+        try:
+            path = _place_one(tree, node, operator, inputs, placed)
+        except ConversionError:
+            # Parameters that are not the module's own: the node's own function stays.
+            return Replacement(None, (), action)
+        return Replacement(path, inputs, action)
+    inputs = inputs if kind.targets else _computed(node)
+    try:
+        path = _place_one(tree, node, operator_class(decision.action), inputs, placed)
+    except (ConversionError, TypeError) as error:  # TypeError: from_call takes other arguments
+        raise ConversionError(
+            f"{decision.rule}: '{decision.action}' cannot stand for '{node.name}' "
+            f"(op kind '{kind.name}' at '{decision.operation.path}'): {error}"
+        ) from error
+    return Replacement(path, inputs, action)
+
+
+def _computed(node: fx.Node) -> tuple[str, ...]:
+    """Name the arguments of a node that other nodes compute."""
+    return tuple(
+        name
+        for name, value in arguments_of(node).items()
+        if isinstance(value, fx.Node) and value.op != "get_attr"
+    )
+
+
+def operator_class(name: str) -> type[TDOperator]:
+    """Import the operator class that a rule names.
+
+    Raises:
+        ConversionError: there is no such class, or it has not what an operator has.
+    """
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConversionError(f"it cannot be imported: {error}") from error
+    stands_in = isinstance(found, type) and issubclass(found, nn.Module)
+    if not stands_in or not all(hasattr(found, name) for name in ("cumulative", "from_call")):
+        raise ConversionError(
+            "it is not a class that derives from snnconvert.ops.TDOperator, or from nn.Module with "
+            "`cumulative`, which computes the cumulative output from the cumulative inputs, and "
+            "`from_call`, which builds it from the arguments of the ATen call"
+        )
+    return found
+
+
+def _place_one(
+    tree: Container,
+    node: fx.Node,
+    operator: type[TDOperator],
+    inputs: tuple[str, ...],
+    placed: dict[tuple[Any, ...], str],
+) -> str:
+    """Build the operator of one node and put it into the tree; return its path."""
+    arguments = {k: v for k, v in arguments_of(node).items() if k not in inputs}
+    held = {k: _nodes_in(v) for k, v in arguments.items() if _nodes_in(v)}
+    computed = [k for k, nodes in held.items() if any(n.op != "get_attr" for n in nodes)]
+    if computed:
+        raise ConversionError(f"its {', '.join(computed)} is computed, not a parameter")
+    own = module_stack(node)[-1] if module_stack(node) else ("", "")
+    name = operator_name(node.target)
+    key = (own[0], name, operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
+    if key in placed and held:
+        return placed[key]
+    values = fx.map_arg(arguments, lambda n: resolve(tree, str(n.target)))
+    module = operator.from_call(**values, **kind_of(node.target).settings.get(name, {}))
+    path = own[0] if held else _free_path(tree, own, name)
+    if held:
+        _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in held})
+    set_module(tree, path, module)
+    placed[key] = path
+    return path
+
+
+def _nodes_in(argument: Any) -> list[fx.Node]:
+    """Return the nodes of an argument: itself, or members of a list (the weights of an LSTM)."""
+    return [x for x in pytree.tree_leaves(argument) if isinstance(x, fx.Node)]
+
+
+def _take_over(
+    tree: Container, path: str, module: nn.Module, held: Mapping[str, Sequence[Tensor]]
+) -> None:
+    """Check that an operator holds just what stands at its path, and give it the other buffers."""
+    container = tree.get_submodule(path) if path and has_module(tree, path) else None
+    there = {}
+    if isinstance(container, Container) and not container._modules:
+        there = {**container._parameters, **container._buffers}
+    names = {id(x): name for name, x in [*module._parameters.items(), *module._buffers.items()]}
+    tensors = [x for several in held.values() for x in several]
+    if container is None or any(there.get(names.get(id(x), "")) is not x for x in tensors):
+        raise ConversionError(f"its {', '.join(held)} are not parameters of its own module")
+    module._buffers.update(container._buffers)
+    module._non_persistent_buffers_set.update(container._non_persistent_buffers_set)
+    if module.state_dict().keys() != container.state_dict().keys():
+        raise ConversionError("it would not keep the parameters of the module under their names")
+
+
+def _free_path(tree: Container, own: tuple[str, str], name: str) -> str:
+    """Return where an operator without parameters stands: at its own module, or as its child."""
+    path, qualified = own
+    if path and qualified.startswith("torch.nn.modules.") and not has_module(tree, path):
+        return path
+    return free_name(tree, f"{path}.{name}" if path else name)

@@ -1,0 +1,83 @@
+"""BatchNorm folding: a convolution or linear map and the BatchNorm after it become one map.
+
+``gamma (W x + b - mean) / sqrt(var + eps) + beta = W' x + b'`` with
+``W' = W gamma / sqrt(var + eps)`` and ``b' = (b - mean) gamma / sqrt(var + eps) + beta``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import STANDS_FOR
+from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.ops.kinds import operator_name
+
+_MAPS = ("conv1d", "conv2d", "conv3d", "linear")
+
+
+def fold_batch_norm(traced: TracedModel) -> TracedModel:
+    """Return the traced model with every BatchNorm that follows a map folded into it.
+
+    The folded weights are new Parameters under the map's names; the source's are not changed.
+    A BatchNorm stays where the map's output or weight is used elsewhere too.
+    """
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(traced.graph, {}))
+    tensors = dict(traced.tensors)
+    for norm in list(graph.nodes):
+        if norm.op == "call_function" and operator_name(norm.target) == "batch_norm":
+            _fold_one(graph, norm, tensors)
+    graph.eliminate_dead_code()
+    return replace(traced, graph=graph, tensors=tensors)
+
+
+def _fold_one(graph: fx.Graph, norm: fx.Node, tensors: dict[str, Tensor]) -> None:
+    arguments = arguments_of(norm)
+    mapped = arguments["input"]
+    held = [arguments[k] for k in ("weight", "bias", "running_mean", "running_var")]
+    if not _may_fold(mapped, norm, tensors) or not all(_is_known(h, tensors) for h in held):
+        return
+    given = arguments_of(mapped)
+    weight_name = given["weight"].target
+    prefix = weight_name.removesuffix("weight")
+    weight = tensors[weight_name]
+    bias = tensors[given["bias"].target] if given["bias"] is not None else None
+    gamma, beta, mean, var = (tensors[h.target].double() if h is not None else None for h in held)
+    assert mean is not None and var is not None
+    scale = (1.0 if gamma is None else gamma) / torch.sqrt(var + arguments["eps"])
+    shift = ((bias.double() if bias is not None else 0.0) - mean) * scale
+    shift = shift + (0.0 if beta is None else beta)
+    column = scale.reshape(-1, *[1] * (weight.dim() - 1))
+    tensors[weight_name] = nn.Parameter((weight.double() * column).to(weight.dtype))
+    tensors[f"{prefix}bias"] = nn.Parameter(shift.to(weight.dtype))
+    with graph.inserting_before(mapped):
+        bias_node = graph.get_attr(f"{prefix}bias")
+    rest = {k: v for k, v in given.items() if k not in ("input", "weight", "bias")}
+    mapped.args = (given["input"], given["weight"], bias_node, *rest.values())
+    mapped.kwargs = {}
+    mapped.meta[STANDS_FOR] = norm.name
+    norm.replace_all_uses_with(mapped)
+    graph.erase_node(norm)
+    for node in held:
+        if node is not None:
+            tensors.pop(node.target, None)
+    tensors.pop(held[2].target.removesuffix("running_mean") + "num_batches_tracked", None)
+
+
+def _may_fold(mapped: Any, norm: fx.Node, tensors: dict[str, Tensor]) -> bool:
+    if not isinstance(mapped, fx.Node) or operator_name(mapped.target) not in _MAPS:
+        return False
+    given = arguments_of(mapped)
+    features_first = mapped.meta["val"].dim() == 2 or operator_name(mapped.target) != "linear"
+    used_once = len(mapped.users) == 1 and len(given["weight"].users) == 1
+    known = _is_known(given["weight"], tensors) and _is_known(given["bias"], tensors)
+    return features_first and used_once and known and not arguments_of(norm)["training"]
+
+
+def _is_known(node: Any, tensors: dict[str, Tensor]) -> bool:
+    return node is None or (node.op == "get_attr" and node.target in tensors)

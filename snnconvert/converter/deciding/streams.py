@@ -1,0 +1,184 @@
+"""What depends on what: streams, held values, constants, and where their batch dimension is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import sympy
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.ops.kinds import operator_name
+
+_RANDOM = frozenset(
+    "bernoulli rand randn randint randperm normal rand_like randn_like randint_like multinomial "
+    "poisson exponential geometric log_normal cauchy uniform random rrelu_with_noise "
+    "dropout native_dropout feature_dropout".split()
+)
+_WITH_DROPOUT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
+# What turns ids into masks and positions rather than into other ids.
+_POSITIONAL = frozenset({"cumsum", "arange", "argmax", "argmin", "sort", "argsort", "nonzero"})
+
+
+class Domain(IntEnum):
+    """How a value depends on the inputs; the domain of a node is the largest of its arguments'."""
+
+    STATIC = 0  # on parameters alone
+    SIZED = 1  # on the batch size as well
+    HELD = 2  # on held inputs: the same at every time step
+    STREAM = 3  # on coded inputs, or on what is encoded inside the graph
+
+
+@dataclass(frozen=True)
+class Streams:
+    """The domain of every node, and whether time steps may be folded into the batch.
+
+    Attributes:
+        domains: of each node of the traced graph.
+        time_dims: for each stream the dimension of each of its tensors that holds the batch, and
+            so the folded time.
+        unfoldable: why time cannot be folded; empty where it can.
+    """
+
+    domains: dict[fx.Node, Domain]
+    time_dims: dict[fx.Node, tuple[int, ...]]
+    unfoldable: str
+
+
+def find_streams(traced: TracedModel, encoded: frozenset[fx.Node]) -> Streams:
+    """Follow the inputs through the graph.
+
+    Args:
+        traced: the graph.
+        encoded: nodes with held inputs whose outputs are coded: streams that start inside.
+    """
+    domains: dict[fx.Node, Domain] = {}
+    time_dims: dict[fx.Node, tuple[int, ...]] = {}
+    unfoldable = "" if traced.batch else "the batch size is fixed"
+    roles = iter(traced.inputs)
+    for node in traced.graph.nodes:
+        if node.op == "placeholder":
+            domains[node] = _INPUT_DOMAIN[next(roles).role]
+        elif node.op == "output":
+            domains[node] = Domain.STATIC
+        else:
+            domains[node] = _domain(node, domains, traced.batch)
+        if node in encoded:
+            domains[node] = Domain.STREAM
+        dims = _batch_dims(node, traced.batch)
+        if domains[node] is Domain.STREAM or domains[node] is Domain.SIZED:
+            if None not in dims:
+                time_dims[node] = tuple(d for d in dims if d is not None)
+            elif domains[node] is Domain.STREAM and not unfoldable:
+                unfoldable = (
+                    f"'{node.name}' has a shape in which the batch has no dimension of its own: "
+                    f"{_shapes(node)}"
+                )
+            elif _is_symbolic(node) and not unfoldable:
+                unfoldable = f"'{node.name}' is not proportional to the batch size"
+    return Streams(domains, time_dims, unfoldable)
+
+
+_INPUT_DOMAIN = {"coded": Domain.STREAM, "held": Domain.HELD, "constant": Domain.STATIC}
+
+
+def _domain(node: fx.Node, domains: dict[fx.Node, Domain], batch: frozenset[Any]) -> Domain:
+    value = node.meta.get("val")
+    if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
+        symbols = value.node.expr.free_symbols
+        if symbols <= batch:
+            return Domain.SIZED
+    return max((domains[argument] for argument in node.all_input_nodes), default=Domain.STATIC)
+
+
+def _is_symbolic(node: fx.Node) -> bool:
+    return isinstance(node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool)
+
+
+def _batch_dims(node: fx.Node, batch: frozenset[Any]) -> list[int | None]:
+    """Return for each tensor (or symbolic size) of a node where the batch is, None if nowhere."""
+    dims: list[int | None] = []
+    for value in pytree.tree_leaves(node.meta.get("val")):
+        if isinstance(value, Tensor):
+            found = [d for d, n in enumerate(value.shape) if _depends(n, batch)]
+            fits = len(found) == 1 and _proportional(value.shape[found[0]], batch)
+            dims.append(found[0] if fits else None)
+        elif isinstance(value, torch.SymInt):
+            dims.append(0 if _proportional(value, batch) else None)
+    return dims
+
+
+def _depends(size: Any, batch: frozenset[Any]) -> bool:
+    return not isinstance(size, int) and bool(size.node.expr.free_symbols & batch)
+
+
+def _proportional(size: Any, batch: frozenset[Any]) -> bool:
+    """Tell whether ``size`` grows as the batch does: ``size(2 b) = 2 size(b)``."""
+    expression = size.node.expr
+    doubled = expression.subs({symbol: 2 * symbol for symbol in batch})
+    return bool(sympy.expand(doubled - 2 * expression) == 0)
+
+
+def _shapes(node: fx.Node) -> str:
+    leaves = pytree.tree_leaves(node.meta.get("val"))
+    return ", ".join(str(tuple(v.shape)) for v in leaves if isinstance(v, Tensor))
+
+
+def content_indices(traced: TracedModel) -> dict[fx.Node, str]:
+    """Say for each embedding what indexes it: ``held`` ids, ``derived`` values, or ``static``.
+
+    Ids reach an embedding as they are, or through integer arithmetic; masks and positions are
+    derived from them through comparisons and cumulative sums, and stay constant in time. Where
+    nothing but derived values indexes an embedding, those are the ids.
+    """
+    content: set[fx.Node] = set()
+    dependent: set[fx.Node] = set()
+    kinds: dict[fx.Node, str] = {}
+    roles = iter(traced.inputs)
+    for node in traced.graph.nodes:
+        if node.op == "placeholder":
+            if next(roles).role == "held":
+                dependent.add(node)
+                if not _is_bool(node):
+                    content.add(node)
+            continue
+        if node.op != "call_function":
+            continue
+        if dependent & set(node.all_input_nodes):
+            dependent.add(node)
+        sources = {n for n in node.all_input_nodes if n in dependent and not _is_bool(n)}
+        positional = operator_name(node.target) in _POSITIONAL or _is_bool(node)
+        if sources and sources <= content and not positional:
+            content.add(node)
+        if operator_name(node.target) in ("embedding", "embedding_bag"):
+            index = arguments_of(node)["indices"]
+            kinds[node] = (
+                "held" if index in content else "derived" if index in dependent else "static"
+            )
+    if "held" not in kinds.values():
+        kinds = {n: "held" if kind == "derived" else kind for n, kind in kinds.items()}
+    return kinds
+
+
+def _is_bool(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.dtype is torch.bool
+
+
+def random_nodes(graph: fx.Graph) -> tuple[str, ...]:
+    """Name the nodes that draw random numbers when the graph runs."""
+    return tuple(node.name for node in graph.nodes if node.op == "call_function" and _draws(node))
+
+
+def _draws(node: fx.Node) -> bool:
+    if operator_name(node.target) in _RANDOM:
+        return True
+    if operator_name(node.target) not in _WITH_DROPOUT:
+        return False
+    given = arguments_of(node)
+    return bool(given["train"]) and given["dropout"] > 0

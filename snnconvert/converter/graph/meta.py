@@ -1,0 +1,66 @@
+"""What nodes of a graph carry in ``meta``, by key, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+CLOCK = "clock"
+"""Name of the graph's first placeholder, the run's :class:`~snnconvert.ops.clock.Clock`."""
+
+
+ON_INCREMENTS = "acts_on_increments"  # meta: True where a rule keeps a node on increments
+
+
+HOMOGENEOUS = "homogeneous"  # meta: True where acting on increments is right by construction
+
+
+TIME_DIMS = "time_dims"  # meta of streams: the dimension of each of their tensors with the time
+
+
+SOURCE = "source"  # meta of streams: the node of the traced graph that they stand for
+
+STANDS_FOR = "stands_for"  # meta: the node of the source whose value a changed node computes
+
+
+def source_name(node: fx.Node) -> str:
+    """Return the name of the source's node whose value a node computes."""
+    return str(node.meta.get(STANDS_FOR, node.name))
+
+
+def module_path(node: fx.Node) -> str:
+    """Return the path of the module that a node came from (``""`` for the root)."""
+    return module_stack(node)[-1][0] if module_stack(node) else ""
+
+
+def module_stack(node: fx.Node) -> list[tuple[str, str]]:
+    """Return ``(path, qualified class name)`` of all modules around a node, outermost first."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return [
+        (re.sub(r"@\d+", "", path), kind if isinstance(kind, str) else _qualified(kind))
+        for key, (path, kind) in stack.items()
+        if not key.startswith("_empty")
+    ]
+
+
+def _qualified(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def fixed_size(size: Any) -> int | None:
+    """Return a size of a traced shape as a number; None where the trace left it open.
+
+    What export found to be always the same is still a symbol, of an expression that is a number.
+    """
+    if isinstance(size, int):
+        return size
+    return None if size.node.expr.free_symbols else int(size)
+
+
+def tensors_in(value: Any) -> Iterable[Tensor]:
+    """Yield the tensors of a node's recorded value."""
+    return (leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor))

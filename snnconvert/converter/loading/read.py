@@ -1,0 +1,139 @@
+"""Reading a saved conversion: its program is converted again by the rules that it carries.
+
+No code in the file is run.
+"""
+
+from __future__ import annotations
+
+import base64
+import copyreg
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from snnconvert.converter.calibration.calibrate import Calibration
+from snnconvert.converter.calibration.file import parse_calibration
+from snnconvert.converter.convert import convert_traced
+from snnconvert.converter.reports.equivalence import EquivalenceReport
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.saving.format import FOLDED, FORMAT, MANIFEST, NEURONS, RULES
+from snnconvert.converter.tracing.exclusive import exclusive
+from snnconvert.converter.tracing.trace import traced_from
+from snnconvert.errors import CalibrationError, SavedFileError, SourceError
+from snnconvert.rules import parse_rules
+from snnconvert.sources.archives import open_archive
+from snnconvert.sources.programs import load_program
+from snnconvert.sources.trust import Trust
+from snnconvert.version import __version__
+
+
+def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> ConvertedModule:
+    """Read a conversion that `ConvertedModule.save` wrote; no code in the file is run.
+
+    Args:
+        path: the file.
+        allow: packages whose operators or classes the conversion may use.
+
+    Raises:
+        SavedFileError: the file is missing, damaged, or of a newer format.
+    """
+    where = os.fspath(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SavedFileError(f"{where}: cannot be read: {error.strerror}") from error
+    return loads(data, where, allow=allow)
+
+
+@exclusive
+def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> ConvertedModule:
+    """Return the conversion that `ConvertedModule.dumps` wrote (arguments and errors as `load`)."""
+    try:
+        manifest, rules = _texts(data, where)
+        calibration, folded = _tensors(data, where)
+        program = load_program(data, where, Trust(tuple(allow)))
+    except (SourceError, CalibrationError) as error:
+        raise SavedFileError(str(error)) from error
+    rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
+    traced = traced_from(program)
+    snn = convert_traced(replace(traced, notes=()), rule_set, calibration=calibration)
+    _restore(snn, folded, where)
+    try:
+        snn.conversion = replace(snn.conversion, notes=tuple(map(str, manifest["notes"])))
+        if manifest["report"] is not None:
+            snn.report = EquivalenceReport.from_dict(manifest["report"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SavedFileError(f"{where}: its report is damaged: {error!r}") from error
+    return snn
+
+
+def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Tensor]]:
+    """Return the neurons and the folded weights of a saved conversion, where it has any."""
+    archive = open_archive(data, where)
+
+    def read(member: str) -> bytes | None:
+        name = f"extra/{member}"
+        if name not in archive.names:
+            return None
+        try:
+            return base64.b64decode(archive.read(name), validate=True)
+        except ValueError as error:
+            raise SavedFileError(f"{where}: its {member} is damaged: {error}") from error
+
+    neurons, folded = read(NEURONS), read(FOLDED)
+    try:
+        weights = {} if folded is None else load_tensors(folded)
+    except SafetensorError as error:
+        raise SavedFileError(f"{where}: its folded weights are damaged: {error}") from error
+    return (None if neurons is None else parse_calibration(neurons, where)), weights
+
+
+def _restore(snn: ConvertedModule, folded: dict[str, Tensor], where: str) -> None:
+    """Put back folded weights as they were saved: training may have changed them."""
+    own = snn.state_dict(keep_vars=True)
+    with torch.no_grad():
+        for name, tensor in folded.items():
+            if name not in own or own[name].shape != tensor.shape:
+                raise SavedFileError(f"{where}: its folded weights do not fit: '{name}'")
+            own[name].copy_(tensor)
+
+
+def _texts(data: bytes, where: str) -> tuple[dict[str, Any], str]:
+    archive = open_archive(data, where)
+    names = [f"extra/{MANIFEST}", f"extra/{RULES}"]
+    missing = [name for name in names if name not in archive.names]
+    if missing:
+        raise SavedFileError(
+            f"{where}: is not a saved conversion: {', '.join(missing)} is missing. "
+            "Write one with snn.save(path) or --out; a model is converted with snnconvert.convert"
+        )
+    try:
+        manifest = json.loads(archive.read(names[0]))
+        found = manifest["format"]
+        if not isinstance(found, int) or not {"notes", "report"} <= manifest.keys():
+            raise ValueError("it is incomplete")
+        rules = archive.read(names[1]).decode()
+    except (ValueError, KeyError, TypeError) as error:
+        raise SavedFileError(f"{where}: its manifest or its rules are damaged: {error}") from error
+    if found > FORMAT:
+        raise SavedFileError(
+            f"{where}: was written in format {found} by snnconvert {manifest.get('version')}; this "
+            f"is snnconvert {__version__}, which reads up to format {FORMAT}. Upgrade snnconvert"
+        )
+    return manifest, rules
+
+
+def _reduce(snn: ConvertedModule) -> tuple[Callable[[bytes], ConvertedModule], tuple[bytes]]:
+    return loads, (snn.dumps(),)
+
+
+# The module knows how it is written; only here is known how it is read.
+copyreg.pickle(ConvertedModule, _reduce)

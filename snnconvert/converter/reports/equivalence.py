@@ -1,0 +1,286 @@
+"""The equivalence report: what was compared, how close it is, and which rule did what."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from snnconvert.converter.reports.spiking import SpikingReport
+from snnconvert.errors import SnnconvertError
+from snnconvert.files import write_atomically
+from snnconvert.rules import Decision
+
+
+@dataclass(frozen=True)
+class LeafError:
+    """The error of one output leaf, by step relative to its largest value up to that step."""
+
+    name: str
+    per_step: tuple[float, ...]
+    max_abs_error: float
+    degenerate: bool
+
+    @property
+    def max_rel_error(self) -> float:
+        """Return the largest relative error over all steps."""
+        return max(self.per_step, default=0.0)
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """One op kind under one rule: how many nodes, and their worst relative error."""
+
+    kind: str
+    nodes: int
+    rule: str
+    action: str
+    max_rel_error: float | None
+
+
+@dataclass(frozen=True)
+class EquivalenceReport:
+    """How close a conversion is to its source.
+
+    Attributes:
+        passed: whether no relative error is above the tolerance.
+        max_abs_error: largest absolute error over all steps and output leaves.
+        max_rel_error: largest relative error over all steps and output leaves; relative to the
+            largest value of that leaf up to that step.
+        source_rel_error: that against the source model itself at the last step; None: not run.
+        tolerance: largest relative error that passes.
+        dtype: in which both sides were computed.
+        time_steps: number of steps of random signed increments.
+        leaves: per output leaf.
+        kinds: per op kind and rule.
+        first_failure: the first node, in the order of computation, above the tolerance.
+        first_failure_at: its op kind, module path and rule.
+        notes: what a reader should know: fallbacks, unused rules.
+        spiking: how a network with neurons ran on data; None where there are none. All else is
+            then said of the network with every neuron replaced by what it follows.
+        spiking_tolerance: largest relative error of its outputs at the last step that passes.
+        to_be_trained: modules that compute something else than the source until they are trained.
+    """
+
+    passed: bool
+    max_abs_error: float
+    max_rel_error: float
+    source_rel_error: float | None
+    tolerance: float
+    dtype: str
+    time_steps: int
+    leaves: tuple[LeafError, ...]
+    kinds: tuple[KindRow, ...]
+    first_failure: str | None
+    first_failure_at: str | None = None
+    notes: tuple[str, ...] = ()
+    spiking: SpikingReport | None = None
+    spiking_tolerance: float | None = None
+    to_be_trained: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> EquivalenceReport:
+        """Return the report of which `to_dict` made plain data."""
+        leaves = tuple(
+            LeafError(**{**leaf, "per_step": tuple(leaf["per_step"])}) for leaf in data["leaves"]
+        )
+        kinds = tuple(KindRow(**row) for row in data["kinds"])
+        spiking = data.get("spiking")
+        return cls(
+            **{
+                **data,
+                "leaves": leaves,
+                "kinds": kinds,
+                "notes": tuple(data["notes"]),
+                "to_be_trained": tuple(data.get("to_be_trained", ())),
+                "spiking": None if spiking is None else SpikingReport.from_dict(spiking),
+            }
+        )
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the report as JSON; with a path, write it there too."""
+        # Infinite errors (wrong shape, NaN against a number) have no JSON number.
+        text = json.dumps(_finite(self.to_dict()), indent=2)
+        if path is not None:
+            write_atomically(path, (text + "\n").encode())
+        return text
+
+    def to_markdown(self) -> str:
+        """Return the report as a Markdown page."""
+        rows = [
+            f"| {escape(r.kind)} | {r.nodes} | {escape(r.rule)} | {escape(r.action)} "
+            f"| {_number(r.max_rel_error)} |"
+            for r in self.kinds
+        ]
+        return "\n".join(
+            [
+                f"# Equivalence: {'passed' if self.passed else 'FAILED'}",
+                "",
+                escape(self.verdict()),
+                "",
+                "| op kind | nodes | rule | action | worst relative error |",
+                "|---|---|---|---|---|",
+                *rows,
+                *(_spiking_markdown(self.spiking) if self.spiking else []),
+                *(
+                    ["", "Notes:", ""] + [f"- {escape(n)}" for n in self.notes]
+                    if self.notes
+                    else []
+                ),
+                "",
+            ]
+        )
+
+    def verdict(self) -> str:
+        """Return the result as a sentence."""
+        last = (
+            ""
+            if self.source_rel_error is None
+            else f"; against the source model at the last step {self.source_rel_error:.1e}"
+        )
+        compared = (
+            f"{self.time_steps} steps of random signed increments in {self.dtype}, "
+            f"{len(self.leaves)} output{'s' if len(self.leaves) != 1 else ''}: "
+            f"worst relative error {self.max_rel_error:.1e}{last} (tolerance {self.tolerance:.0e})"
+        )
+        if self.spiking is not None:
+            compared = f"without spikes, {compared}; {self._spiking_verdict(self.spiking)}"
+        if self.passed:
+            return f"equivalent: {compared}"
+        if self.to_be_trained:
+            several = len(self.to_be_trained) != 1
+            return (
+                f"NOT equivalent: a starting point for training, as {', '.join(self.to_be_trained)}"
+                f" compute{'' if several else 's'} something else than the source until "
+                f"{'they are' if several else 'it is'} trained; {compared}"
+            )
+        if self.first_failure:
+            return (
+                f"NOT equivalent: {compared}; the first node out of tolerance is "
+                f"'{self.first_failure}' ({self.first_failure_at}); later nodes inherit its error"
+            )
+        if self.max_rel_error <= self.tolerance:
+            return f"NOT equivalent: {compared}"
+        if max((leaf.max_rel_error for leaf in self.leaves), default=0.0) <= self.tolerance:
+            return (
+                f"NOT equivalent: {compared}; the conversion equals its trace, but the model "
+                "itself answers otherwise (it takes another path when it is traced, or its weights "
+                "are others)"
+            )
+        return f"NOT equivalent: {compared}; no single node is out of tolerance"
+
+    def _spiking_verdict(self, spiking: SpikingReport) -> str:
+        last = spiking.steps[-1]
+        agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
+        return (
+            f"with spikes, at T={last.step} on {spiking.samples} samples: relative error "
+            f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
+            f"{last.rate:.3f} spikes per neuron and step"
+        )
+
+    def __str__(self) -> str:
+        spiking = [] if self.spiking is None else ["", *_spiking_text(self.spiking)]
+        notes = map("note: {}".format, self.notes)
+        return "\n".join([*_table(self.kinds), *spiking, "", self.verdict(), *notes])
+
+
+def kind_rows(decisions: Sequence[Decision], errors: Mapping[str, float]) -> tuple[KindRow, ...]:
+    """Group the nodes of a conversion by op kind and rule.
+
+    Args:
+        decisions: on every node that changes over time.
+        errors: the relative error of each node that was compared, by its name.
+    """
+    groups: dict[tuple[str, str, str], list[float | None]] = {}
+    for decision in decisions:
+        rule = decision.rule.name if decision.rule is not None else "(none)"
+        key = (decision.operation.kind, rule, decision.action)
+        groups.setdefault(key, []).append(errors.get(decision.operation.name))
+    return tuple(
+        KindRow(
+            kind, len(found), rule, action, max((e for e in found if e is not None), default=None)
+        )
+        for (kind, rule, action), found in sorted(groups.items())
+    )
+
+
+def describe_node(decisions: Sequence[Decision], name: str) -> str:
+    """Say of a node which op kind it is, where it stands, and which rule took it."""
+    for decision in decisions:
+        operation = decision.operation
+        if operation.name == name:
+            return f"{operation.kind} at {operation.place}, {decision.reason}"
+    return "no operation of its own"
+
+
+def unverified(decisions: Sequence[Decision]) -> str:
+    """Return the table of a conversion that was not verified."""
+    return "\n".join([*_table(kind_rows(decisions, {})), "", "not verified"])
+
+
+def write_report(report: EquivalenceReport, path: str | os.PathLike[str]) -> None:
+    """Write a report as JSON or Markdown, as the file's suffix says."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".json":
+        report.to_json(path)
+    elif suffix in (".md", ".markdown"):
+        write_atomically(path, report.to_markdown().encode())
+    else:
+        raise SnnconvertError(f"a report is written as .json or .md, received '{path}'")
+
+
+def escape(text: str) -> str:
+    """Make text of a model or rule file harmless in Markdown and HTML."""
+    for character, harmless in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
+        text = text.replace(character, harmless)
+    return text.replace("\n", " ")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
+
+
+def _table(kinds: tuple[KindRow, ...]) -> list[str]:
+    header = ("op kind", "nodes", "rule", "action", "worst rel. error")
+    rows = [(r.kind, str(r.nodes), r.rule, r.action, _number(r.max_rel_error)) for r in kinds]
+    return _aligned(header, rows)
+
+
+def _aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
+
+
+def _spiking_text(spiking: SpikingReport) -> list[str]:
+    """Lines for a terminal: every step, and what the sites and layers come to."""
+    steps = spiking.tables()[0]
+    return [*_aligned(*steps), "", *spiking.sentences()]
+
+
+def _spiking_markdown(spiking: SpikingReport) -> list[str]:
+    lines = ["", "## With spikes", "", *(f"- {escape(line)}" for line in spiking.sentences())]
+    for header, rows in spiking.tables():
+        lines += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+        lines += ["| " + " | ".join(map(escape, row)) + " |" for row in rows]
+    return lines
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

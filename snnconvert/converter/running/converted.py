@@ -1,0 +1,353 @@
+"""The converted module: a cumulative graph with increments at its boundary."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx, nn
+
+from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.building.in_place import overwrite
+from snnconvert.converter.building.tree import Container
+from snnconvert.converter.deciding.streams import Domain
+from snnconvert.converter.graph.code import compile_graph
+from snnconvert.converter.graph.dtypes import literal_dtypes
+from snnconvert.converter.graph.literals import with_literals
+from snnconvert.converter.reports.equivalence import EquivalenceReport, unverified
+from snnconvert.converter.running.online import Online, carried, change, difference
+from snnconvert.converter.saving.write import dump_conversion
+from snnconvert.converter.tracing.inputs import (
+    bind_inputs,
+    check_placed,
+    checked_time_steps,
+    refuse_names,
+)
+from snnconvert.converter.tracing.traced import floating_dtype
+from snnconvert.errors import InputError
+from snnconvert.files import write_atomically
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import Encoding, encoding_named
+from snnconvert.ops.sequence import accumulate
+from snnconvert.ops.temporal_difference import TDOperator
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The dtype and device of a module's floating-point tensors."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+
+class ConvertedModule(nn.Module):
+    """A source network as a network on increments, equal to it at every time step.
+
+    With coded inputs ``x_t`` and cumulative values ``X_t = x_0 + ... + x_t``, the output at step
+    ``t`` is ``y_t = Y_t - Y_{t-1}``, where ``Y_t`` is the graph's value on ``X_t``: the source's
+    output on ``X_t`` where every rule is TD. Floating-point inputs are coded; integers and bools
+    are held, that is, the same at every step. Outputs keep the source's structure.
+
+    The parameters are those of the source, under its names.
+
+    Attributes:
+        conversion: what was traced and decided.
+        graph: the graph of cumulative values that every call runs.
+        tree: the modules and tensors that the graph refers to; this module's own.
+        placed: the dtype and device of its floating-point tensors.
+        report: the :class:`EquivalenceReport` of the last verification, or None.
+    """
+
+    report: EquivalenceReport | None
+    tree: Container
+    placed: Placed
+    _own = frozenset({"conversion", "graph", "report", "tree", "placed", "_function", "_online"})
+
+    def __init__(self, conversion: Conversion, tree: Container, graph: fx.Graph) -> None:
+        super().__init__()
+        self._adopt(tree)
+        self.conversion = conversion
+        self.graph = graph
+        self.report = None
+        self.placed = Placed(floating_dtype(conversion.source), _device(tree))
+        self._function: Callable[..., Any] | None = None
+        self._online: Online | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A child of the source may be called "report" or "graph"; it keeps its place in the tree.
+        if name in self._own:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _adopt(self, tree: Container) -> None:
+        # The graph runs on the tree, whose names cannot clash with this class's methods; both
+        # see the same tensors and modules, so that `to` and `load_state_dict` reach the graph.
+        self.tree = tree
+        for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+            object.__setattr__(self, registry, getattr(tree, registry))
+
+    @property
+    def time_steps(self) -> int:
+        """Number of time steps of a run that does not say otherwise."""
+        return self.conversion.rules.time_steps
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a whole sequence of increments from rest.
+
+        Args:
+            *args, **kwargs: the source's inputs, coded ones as increments ``[T, B, ...]``, held
+                ones as the source takes them. Where nothing is coded, the sequence has the rule
+                file's ``time_steps``. Constants of the trace may be left out.
+
+        Returns:
+            The source's output structure; each tensor ``[T, ...]`` holds increments. (Truth
+            values have no difference and are returned as they are at each step.)
+
+        Raises:
+            InputError: an input does not fit, or time lengths differ.
+        """
+        leaves, steps = self._bind(args, kwargs, timed=True)
+        steps = self.time_steps if steps is None else steps
+        clock = Clock(steps, total=steps, encoding=self._encoding)
+        return self._structured(self.propagate(leaves, clock))
+
+    def propagate(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Return the increments of the output leaves for bound input leaves (see `forward`)."""
+        inputs = [
+            accumulate(x) if coded else x for x, coded in zip(leaves, self._coded, strict=True)
+        ]
+        return [difference(y) for y in self._run(inputs, clock)]
+
+    def cumulative(self, *args: Any, **kwargs: Any) -> Any:
+        """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
+        leaves, steps = self._bind(args, kwargs, timed=True)
+        steps = self.time_steps if steps is None else steps
+        clock = Clock(steps, total=steps, encoding=self._encoding)
+        return self._structured(self._run(leaves, clock))
+
+    def step(self, *args: Any, **kwargs: Any) -> Any:
+        """Take one increment of each coded input, ``[B, ...]``, and return the output's increment.
+
+        State: cumulative inputs, held inputs and last outputs are carried until `reset`.
+
+        Raises:
+            StateError: a shape, or a held input, differs from those of the earlier steps.
+        """
+        leaves, _ = self._bind(args, kwargs, timed=False)
+        if self._online is None:
+            clock = Clock(1, total=self.time_steps, encoding=self._encoding)
+            self._online = Online(clock, [None] * len(leaves))
+        online = self._online
+        totals = [
+            carried(before, now, given)
+            for before, now, given in zip(
+                online.inputs, leaves, self.conversion.source.inputs, strict=True
+            )
+        ]
+        inputs = [
+            total.to(now.dtype) if coded else total
+            for total, now, coded in zip(totals, leaves, self._coded, strict=True)
+        ]
+        outputs = self._call(inputs, online.clock)
+        earlier = online.outputs or [None] * len(outputs)
+        increments = [change(b, y) for b, y in zip(earlier, outputs, strict=True)]
+        online.inputs, online.outputs = totals, outputs
+        online.clock.start += 1
+        return self._structured(increments)
+
+    def reset(self) -> None:
+        """Forget all earlier steps: the next `step` is a first step."""
+        self._online = None
+
+    def simulate(
+        self,
+        *args: Any,
+        time_steps: int | None = None,
+        encoding: str | Encoding | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode the source's inputs, run, and return cumulative outputs.
+
+        Args:
+            *args, **kwargs: inputs as the source takes them, ``[B, ...]``.
+            time_steps: ``T``; None: that of the rule file.
+            encoding: ``direct`` (all at the first step), ``uniform`` (1/T at each step) or an
+                :class:`~snnconvert.ops.encoding.Encoding`; None: that of the rule file.
+
+        Returns:
+            The source's output structure; each tensor is ``[T, ...]`` and holds at ``t`` what the
+            network has answered by the end of step ``t``.
+
+        Raises:
+            InputError: an input does not fit, or has the name of an argument of `simulate`.
+        """
+        refuse_names(self.conversion.source, ("time_steps", "encoding"), "simulate")
+        steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
+        chosen = self._encoding if encoding is None else encoding_named(encoding)
+        leaves, _ = self._bind(args, kwargs, timed=False)
+        inputs = [
+            chosen.cumulative(x, 0, steps, steps, given.name) if coded else x
+            for x, coded, given in zip(
+                leaves, self._coded, self.conversion.source.inputs, strict=True
+            )
+        ]
+        return self._structured(self._run(inputs, Clock(steps, total=steps, encoding=chosen)))
+
+    def summary(self) -> str:
+        """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
+        if self.report is not None:
+            return str(self.report)
+        return unverified(self.conversion.decided.plan.decisions)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversion, with its parameters as they are now, to a file that
+        `snnconvert.load` reads; no code is pickled, and an existing file is replaced in one step.
+
+        Args:
+            path: by custom with the suffix ``.snn``.
+
+        Raises:
+            SavedFileError: the conversion was cast to another dtype, or has outputs of a type
+                that ``torch.export`` cannot write.
+        """
+        write_atomically(path, self.dumps())
+
+    def dumps(self) -> bytes:
+        """Return the conversion as the content of a file (errors as `save`)."""
+        current = self.state_dict(keep_vars=True)
+        return dump_conversion(self.conversion, current, self.placed.dtype, self.report)
+
+    def _bind(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, timed: bool
+    ) -> tuple[list[Any], int | None]:
+        source = self.conversion.source
+        leaves, steps = bind_inputs(source, args, kwargs, timed=timed)
+        own = floating_dtype(source)
+        for given, leaf in zip(source.inputs, leaves, strict=True):
+            if given.role == "coded" and given.example.dtype is own:
+                check_placed(given, leaf, self.placed.dtype, self.placed.device)
+        return leaves, steps
+
+    @property
+    def _coded(self) -> list[bool]:
+        return [given.role == "coded" for given in self.conversion.source.inputs]
+
+    @property
+    def _encoding(self) -> Encoding:
+        return encoding_named(self.conversion.rules.encoding)
+
+    def _structured(self, leaves: list[Any]) -> Any:
+        return pytree.tree_unflatten(leaves, self.conversion.source.out_spec)
+
+    def _call(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Run the graph on the cumulative inputs of ``clock.steps`` folded steps."""
+        if self._function is None:
+            self._function = compile_graph(overwrite(self.graph, self.tree))
+        return list(pytree.tree_leaves(self._function(self.tree, clock, *leaves)))
+
+    def _run(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Return the cumulative outputs ``[T, ...]`` of cumulative inputs ``[T, B, ...]``."""
+        if self.conversion.step_by_step:
+            return self.run_step_by_step(leaves, clock)
+        return self.run_folded(leaves, clock)
+
+    def run_folded(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Run all steps as one batch of ``T * B`` (leaves as in `propagate`, cumulative)."""
+        folded = [
+            x.flatten(0, 1) if coded else x for x, coded in zip(leaves, self._coded, strict=True)
+        ]
+        outputs = self._call(folded, clock)
+        return [
+            _unfold(y, dim, clock.steps) for y, dim in zip(outputs, self._time_dims, strict=True)
+        ]
+
+    def run_step_by_step(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Run one step after the other (leaves as in `propagate`, cumulative)."""
+        runs = []
+        for t in range(clock.steps):
+            now = [x[t] if coded else x for x, coded in zip(leaves, self._coded, strict=True)]
+            one = Clock(1, clock.start + t, clock.total, clock.encoding, clock.state)
+            runs.append(self._call(now, one))
+        return stacked(runs)
+
+    @property
+    def _time_dims(self) -> list[int | None]:
+        """The dimension of each output leaf that holds the folded time; None where none does."""
+        graph = self.conversion.decided.traced.graph
+        streams = self.conversion.decided.streams
+        leaves = pytree.tree_leaves(next(n for n in graph.nodes if n.op == "output").args[0])
+        # What depends on the batch size alone is not folded: it leaves the graph once.
+        return [
+            streams.time_dims[y][0] if streams.domains.get(y) is Domain.STREAM else None
+            for y in leaves
+        ]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        probe = fn(torch.empty(0, dtype=self.placed.dtype, device=self.placed.device))
+        after = Placed(probe.dtype, probe.device)
+        if after != self.placed and probe.is_floating_point():
+            # The graph names dtypes and devices of the tensors that it creates.
+            dtypes = literal_dtypes(self.placed.dtype, after.dtype)
+            self.graph = with_literals(self.graph, dtypes, after.device)
+            for operator in self.modules():
+                if isinstance(operator, TDOperator):
+                    operator.follow_dtypes(dtypes)
+            self.placed = after
+            self._function = None
+        if self._online is not None:
+            self._online = self._online.mapped(fn)
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        new = type(self).__new__(type(self))
+        nn.Module.__init__(new)
+        memo[id(self)] = new
+        new._adopt(copy.deepcopy(self.tree, memo))
+        for name in ("conversion", "graph", "report", "placed", "training", "_function"):
+            setattr(new, name, getattr(self, name))
+        # The state is copied without its autograd history, which cannot be copied.
+        copied = self._online and self._online.mapped(lambda x: x.detach().clone())
+        new._online = copied
+        return new
+
+
+def stacked(steps: list[list[Any]]) -> list[Any]:
+    """Return output leaves ``[T, ...]`` of the output leaves of each step.
+
+    Raises:
+        InputError: a leaf changes its shape from step to step, as the values of the inputs do.
+    """
+    leaves = []
+    for ys in zip(*steps, strict=True):
+        if len({y.shape for y in ys if isinstance(y, Tensor)}) > 1:
+            raise InputError(
+                "an output changes its shape from step to step "
+                f"({', '.join(str(tuple(y.shape)) for y in ys)}), so its steps cannot be stacked; "
+                "run the conversion with step()"
+            )
+        leaves.append(torch.stack(ys) if isinstance(ys[0], Tensor) else ys[0])
+    return leaves
+
+
+def _unfold(y: Any, dim: int | None, steps: int) -> Any:
+    if not isinstance(y, Tensor):
+        return y
+    if dim is None:  # depends on no stream: the same at every step
+        return y.unsqueeze(0).expand(steps, *y.shape)
+    return y.unflatten(dim, (steps, y.shape[dim] // steps)).movedim(dim, 0)
+
+
+def _device(module: nn.Module) -> torch.device:
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))

@@ -1,0 +1,90 @@
+"""What is carried from one time step to the next when a conversion is run step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconvert.converter.tracing.traced import TracedInput
+from snnconvert.errors import StateError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.sequence import accumulation_dtype, increments_of, subtract
+
+_UNSIGNED = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)  # differences have signs
+
+
+@dataclass
+class Online:
+    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs."""
+
+    clock: Clock
+    inputs: list[Any]
+    outputs: list[Any] = field(default_factory=list)
+
+    def mapped(self, fn: Callable[[Tensor], Tensor]) -> Online:
+        """Return the state with ``fn`` applied to each of its tensors."""
+
+        def leaf(x: Any) -> Any:
+            return fn(x) if isinstance(x, Tensor) else x
+
+        state = {site: fn(x) for site, x in self.clock.state.items()}
+        clock = replace(self.clock, state=state)
+        return Online(clock, list(map(leaf, self.inputs)), list(map(leaf, self.outputs)))
+
+
+def carried(before: Any, now: Any, given: TracedInput) -> Any:
+    """Return what an input has come to after one more step; half types are summed in float32.
+
+    Raises:
+        StateError: the shape, dtype or device has changed, or the value of a held input.
+    """
+    if not isinstance(now, Tensor):
+        return now
+    name, coded = given.name, given.role == "coded"
+    wide = now.to(accumulation_dtype(now.dtype)) if coded else now
+    if before is None:
+        return wide
+    if before.shape != now.shape or before.dtype != wide.dtype or before.device != now.device:
+        raise StateError(
+            f"input '{name}' is {now.dtype} {tuple(now.shape)} on {now.device} at this step and "
+            f"was {before.dtype} {tuple(before.shape)} on {before.device} before; call reset() "
+            "before another sequence"
+        )
+    if coded:
+        return before + wide
+    if not torch.equal(before, now):
+        raise StateError(
+            f"held input '{name}' changed between steps; held inputs are the same at every step. "
+            "Call reset() before another sequence"
+        )
+    return now
+
+
+def difference(cumulative: Any) -> Any:
+    """Return the increments ``[T, ...]`` of cumulative values; truth values have none."""
+    if not isinstance(cumulative, Tensor) or cumulative.dtype is torch.bool:
+        return cumulative
+    if cumulative.dtype in _UNSIGNED:
+        cumulative = cumulative.to(torch.int64)
+    return increments_of(cumulative)
+
+
+def change(before: Any, now: Any) -> Any:
+    """Return the increment from one step to the next; None stands for no step before.
+
+    Raises:
+        StateError: the shape has changed.
+    """
+    if before is None or not isinstance(now, Tensor) or now.dtype is torch.bool:
+        return now
+    if before.shape != now.shape:
+        raise StateError(
+            f"an output has shape {tuple(now.shape)} at this step and had {tuple(before.shape)} "
+            "before; call reset() before a sequence with other shapes"
+        )
+    wide = now.to(torch.int64) if now.dtype in _UNSIGNED else now
+    return subtract(wide, before)

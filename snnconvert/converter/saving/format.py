@@ -1,0 +1,5 @@
+"""The members of a saved conversion, beside the exported program that it is."""
+
+FORMAT = 1
+MANIFEST, RULES = "snnconvert.json", "snnconvert.yaml"
+NEURONS, FOLDED = "snnconvert.neurons", "snnconvert.folded"  # safetensors, as base64

@@ -1,0 +1,76 @@
+"""Why a model cannot be traced, in words: which module and line, and what to do."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from snnconvert.errors import first_line
+
+_TORCH = str(Path(torch.__file__).parent)
+
+
+_STDLIB = str(Path(traceback.__file__).parent / "inspect.py")
+
+
+_HERE = str(Path(__file__).parent)
+
+
+def explain_failure(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException
+) -> str:
+    """Say why a model cannot be traced: it does not run on its inputs, or export refuses it."""
+    try:
+        # The model itself is run: some cannot be copied, and a run in eval mode changes nothing
+        # that the failed export did not.
+        with torch.no_grad():
+            model(*args, **kwargs)
+    except Exception as own:
+        return (
+            f"{_place(model, own)} does not run on the example inputs: {type(own).__name__}: "
+            f"{first_line(own)}. Pass inputs on which the model works"
+        )
+    if _packs(error):
+        return (
+            f"torch.export cannot trace {_place(model, error)}: it runs on a PackedSequence, whose "
+            "shape depends on the values of the lengths. Where all sequences are as long as the "
+            "input, leave out pack_padded_sequence; else convert the recurrent layer and what "
+            "follows it on padded inputs, and read each sequence's outputs before its padding "
+            "(a reverse direction would start in the padding: give it sequences of one length). "
+            "By hand, snnconvert.ops.TDLSTM, TDGRU and TDRNN take packed sequences"
+        )
+    return (
+        f"torch.export cannot trace {_place(model, error)}: {type(error).__name__}: "
+        f"{first_line(error)}. Where shapes or branches depend on the values of tensors, rewrite "
+        "that line or convert the submodules around it; inputs and outputs must be tensors, "
+        "numbers, tuples, lists, dicts, or classes that PyTorch was told of: a dataclass by "
+        "torch.export.register_dataclass(YourClass)"
+    )
+
+
+def _packs(error: BaseException) -> bool:
+    """Tell whether an error came from packing, or from what runs on a packed sequence."""
+    return any(
+        frame.f_globals.get("__name__") == PackedSequence.__module__
+        or any(isinstance(value, PackedSequence) for value in frame.f_locals.values())
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
+
+
+def _place(model: nn.Module, error: BaseException) -> str:
+    """Name the innermost module and line of the user's code that an error came through."""
+    paths = {id(m): name or "the model itself" for name, m in model.named_modules()}
+    where, module = "", "the model"
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        owner = frame.f_locals.get("self")
+        if id(owner) in paths:
+            module = f"module '{paths[id(owner)]}' ({type(owner).__name__})"
+        filename = frame.f_code.co_filename
+        if not filename.startswith((_TORCH, "<", _STDLIB, _HERE)):
+            where = f" at {filename}:{line}"
+    return module + where

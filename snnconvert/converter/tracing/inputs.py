@@ -1,0 +1,162 @@
+"""Binding: a call's arguments to the inputs that were traced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor
+
+from snnconvert.converter.tracing.traced import TracedInput, TracedModel
+from snnconvert.errors import InputError
+
+
+def bind_inputs(
+    traced: TracedModel, args: Sequence[Any], kwargs: Mapping[str, Any], *, timed: bool
+) -> tuple[list[Any], int | None]:
+    """Return the leaves of a call in the graph's order, and the time steps of its coded inputs.
+
+    Args:
+        traced: says which inputs there are.
+        args: positional inputs.
+        kwargs: keyword inputs; constants of the trace may be left out.
+        timed: whether coded inputs have time in front, ``[T, B, ...]``.
+
+    Raises:
+        InputError: an input is missing, is not known, or has the wrong shape or time length.
+    """
+    leaves = _leaves(traced, tuple(args), dict(kwargs))
+    steps: int | None = None
+    for given, leaf in zip(traced.inputs, leaves, strict=True):
+        if given.role == "constant":
+            _check_constant(given, leaf)
+            continue
+        _check_tensor(given, leaf, timed=timed and given.role == "coded")
+        if timed and given.role == "coded":
+            if steps is not None and leaf.shape[0] != steps:
+                raise InputError(
+                    f"coded inputs must have one time length; '{given.name}' has "
+                    f"{leaf.shape[0]} steps, an earlier input {steps}"
+                )
+            steps = leaf.shape[0]
+    if steps == 0:
+        raise InputError("the time dimension (dimension 0) of the coded inputs is empty")
+    return leaves, steps
+
+
+def checked_time_steps(steps: Any) -> int:
+    """Return a number of time steps.
+
+    Raises:
+        InputError: it is not a whole number of at least 1.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise InputError(f"time_steps must be a whole number >= 1, received {steps!r}")
+    return steps
+
+
+def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Flatten a call as the trace was flattened; constants that were left out are filled in."""
+    defaults = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
+    default_args, default_kwargs = defaults
+    unknown = sorted(set(kwargs) - set(default_kwargs))
+    missing = [
+        name for name, value in default_kwargs.items() if name not in kwargs and _has_tensor(value)
+    ]
+    too_many = len(args) > len(default_args)
+    too_few = any(map(_has_tensor, default_args[len(args) :]))
+    if unknown or missing or too_many or too_few:
+        raise InputError(
+            f"the model was traced with {_signature(traced)}; received {len(args)} positional "
+            f"inputs and keywords {sorted(kwargs) or 'none'}"
+            + (f"; unknown: {', '.join(unknown)}" if unknown else "")
+            + (f"; missing: {', '.join(missing)}" if missing else "")
+            + ". Pass the same inputs, or convert with other example_inputs"
+        )
+    full = (
+        (*args, *default_args[len(args) :]),
+        {name: kwargs.get(name, value) for name, value in default_kwargs.items()},
+    )
+    leaves, spec = pytree.tree_flatten(full)
+    if spec != traced.in_spec:
+        raise InputError(
+            f"the inputs are nested otherwise than when the model was traced: expected "
+            f"{traced.in_spec}, received {spec}"
+        )
+    return leaves
+
+
+def refuse_names(traced: TracedModel, names: Sequence[str], method: str) -> None:
+    """Raise InputError where a keyword input has the name of an argument of a method's own."""
+    examples = [given.example for given in traced.inputs]
+    _, keywords = pytree.tree_unflatten(examples, traced.in_spec)
+    for name in names:
+        if _has_tensor(keywords.get(name)):
+            raise InputError(
+                f"the model's input '{name}' has the name of an argument of {method}(), which "
+                "would take it for its own; convert with this input by position "
+                "(example_inputs=(...)), or call the module itself on increments"
+            )
+
+
+def _has_tensor(value: Any) -> bool:
+    return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))
+
+
+def _signature(traced: TracedModel) -> str:
+    return ", ".join(
+        f"{given.name} ({given.role}"
+        + (f" {tuple(given.example.shape)})" if isinstance(given.example, Tensor) else ")")
+        for given in traced.inputs
+    )
+
+
+def _check_constant(given: TracedInput, leaf: Any) -> None:
+    if isinstance(leaf, Tensor) or leaf != given.example:
+        received = "a tensor" if isinstance(leaf, Tensor) else repr(leaf)
+        raise InputError(
+            f"'{given.name}' was {given.example!r} when the model was traced and is a constant of "
+            f"the conversion; received {received}. Convert again with the value that you want"
+        )
+
+
+def check_placed(
+    given: TracedInput, leaf: Tensor, dtype: torch.dtype, device: torch.device
+) -> None:
+    """Raise InputError unless a coded input has the dtype and device of the module."""
+    if leaf.dtype != dtype or leaf.device.type != device.type:
+        raise InputError(
+            f"'{given.name}' is {leaf.dtype} on {leaf.device}, the module {dtype} on {device}; "
+            "cast or move one of them with .to()"
+        )
+
+
+def _check_tensor(given: TracedInput, leaf: Any, *, timed: bool) -> None:
+    expected: list[Any] = ["B" if size is None else size for size in given.shape]
+    if timed:
+        expected = ["T", *expected]
+    form = f"[{', '.join(map(str, expected))}]"
+    if not isinstance(leaf, Tensor):
+        raise InputError(
+            f"'{given.name}' must be a tensor of shape {form}, received {type(leaf).__name__}"
+        )
+    fits = len(leaf.shape) == len(expected) and all(
+        isinstance(e, str) or e == n for e, n in zip(expected, leaf.shape, strict=True)
+    )
+    if not fits:
+        hint = ""
+        if timed and len(leaf.shape) == len(given.shape):
+            hint = "; forward takes increments over time: use simulate(x) for one input"
+        raise InputError(
+            f"'{given.name}' must have shape {form} "
+            f"({'increments, time first' if timed else given.role}), received "
+            f"{list(leaf.shape)}{hint}"
+        )
+    kinds_differ = leaf.is_floating_point() != given.example.is_floating_point()
+    if kinds_differ and not leaf.is_complex():
+        raise InputError(
+            f"'{given.name}' was {given.example.dtype} when the model was traced "
+            f"({given.role}), received {leaf.dtype}"
+        )

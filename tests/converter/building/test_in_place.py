@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.converter.building.in_place import overwrite
+from tests.converter.conftest import TinyCNN
+
+
+class Net(nn.Module):
+    """A linear map and a ReLU, joined as a test says."""
+
+    def __init__(self, joined):
+        super().__init__()
+        self.map, self.act, self.joined = nn.Linear(4, 4), nn.ReLU(), joined
+
+    def forward(self, x):
+        return self.joined(x, self.map, self.act)
+
+
+def in_place(snn):
+    return [n.name for n in overwrite(snn.graph, snn.tree).nodes if n.target == "cumulative_"]
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda x, f, relu: relu(f(x)),
+        lambda x, f, relu: relu(f(x) + x) * 2,
+        lambda x, f, relu: relu(relu(f(x))) + x,  # the outer one reads a ReLU
+    ],
+)
+def test_a_relu_overwrites_what_nothing_else_reads(joined):
+    model, x = Net(joined).eval(), torch.randn(3, 4)
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed
+    assert len(in_place(snn)) == 1
+    kept = x.clone()
+    torch.testing.assert_close(snn.simulate(x, time_steps=2)[-1], model(x))
+    snn.step(x)
+    assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda x, f, relu: f(relu(x)),  # an input
+        lambda x, f, relu: (lambda y: relu(y) - y)(f(x)),  # read again
+        lambda x, f, relu: (lambda y: (relu(y), y))(f(x)),  # an output
+        lambda x, f, relu: (lambda y: relu(y) + y.t().sum())(f(x)),  # read through a view
+        lambda x, f, relu: relu(f(x).t()),  # a view itself
+        lambda x, f, relu: relu(f(x).exp()),  # the backward pass of exp needs its result
+        lambda x, f, relu: f(x) + relu(f.weight)[0],  # a parameter
+    ],
+)
+def test_a_relu_overwrites_nothing_else(joined):
+    model, x = Net(joined).eval(), torch.randn(3, 4)
+    weight = model.map.weight.clone()
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed
+    assert not in_place(snn)
+    assert torch.equal(model.map.weight, weight)
+
+
+def test_gradients_are_those_of_the_source():
+    model = TinyCNN().eval()
+    twin, x = copy.deepcopy(model), torch.randn(2, 1, 8, 8)
+    snn = snnconvert.convert(model, (x,), verify=False)
+    assert in_place(snn)
+    snn.simulate(x, time_steps=1)[0].square().sum().backward()
+    twin(x).square().sum().backward()
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import snnconvert
+from snnconvert.errors import ConversionError, RuleError
+from snnconvert.ops import TDLinear, TDOperator
+
+
+class CappedRoll(TDOperator):
+    """A user's operator for an ATen operator that has no kind of its own."""
+
+    def __init__(self, shifts, dims):
+        super().__init__()
+        self.shifts, self.dims = shifts, dims
+
+    def cumulative(self, x):
+        return torch.roll(x, self.shifts, self.dims)
+
+    @classmethod
+    def from_call(cls, *, shifts, dims):
+        return cls(shifts, dims)
+
+
+class OffByOne(TDLinear):
+    """A user's operator that is wrong."""
+
+    def cumulative(self, x):
+        return super().cumulative(x) + 1e-3
+
+
+class NoOperator:
+    pass
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.out = nn.Linear(4, 4)
+        self.out.weight = self.fc.weight
+        self.scale = nn.Parameter(torch.randn(4, 4))
+
+    def forward(self, x):
+        x = torch.roll(self.fc(x), 1, 1)
+        x = F.gelu(F.linear(x, self.scale))  # a parameter that is no module's own weight
+        x = F.gelu(x)
+        return self.out(x)
+
+
+INPUT = (torch.randn(2, 4),)
+
+
+def rules(tmp_path, match, action):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "version: 1\nextends: default\nrules:\n"
+        f"  - {{name: mine, match: {match}, action: {action}}}\n"
+    )
+    return snnconvert.load_rules(path, allow=["tests"])
+
+
+HERE = "tests.converter.building.test_place"
+
+
+def test_functional_calls_get_names_beside_their_modules_children():
+    snn = snnconvert.convert(Net().eval(), INPUT)
+    names = {path: type(m).__name__ for path, m in snn.named_modules() if path}
+    assert names == {"fc": "TDLinear", "out": "TDLinear", "gelu": "TDGELU", "gelu_1": "TDGELU"}
+    assert snn.report.passed
+
+
+def test_tied_weights_stay_tied():
+    model = Net().eval()
+    snn = snnconvert.convert(model, INPUT, verify=False)
+    assert snn.fc.weight is snn.out.weight is model.fc.weight
+
+
+def test_a_class_of_the_users_takes_a_node(tmp_path):
+    mine = rules(tmp_path, "{op: roll}", f"{HERE}.CappedRoll")
+    snn = snnconvert.convert(Net().eval(), INPUT, mine)
+    assert isinstance(snn.roll, CappedRoll)
+    assert snn.report.passed
+    assert any(row.action == f"{HERE}.CappedRoll" for row in snn.report.kinds)
+
+
+def test_mutation_a_wrong_class_of_the_users_fails(tmp_path):
+    mine = rules(tmp_path, "{op: linear, path: fc}", f"{HERE}.OffByOne")
+    with pytest.warns(snnconvert.NotEquivalentWarning):
+        snn = snnconvert.convert(Net().eval(), INPUT, mine)
+    assert snn.report.first_failure == "linear"
+    assert snn.state_dict().keys() == Net().state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("match", "action", "words"),
+    [
+        ("{op: linear, path: fc}", "NoOperator", "not a class that derives from"),
+        ("{op: linear, path: fc}", "Missing", "cannot be imported"),
+        ("{op: linear, path: ''}", "OffByOne", "not parameters of its own module"),
+        ("{op: gelu}", "CappedRoll", "unexpected keyword|approximate"),
+    ],
+)
+def test_a_class_that_cannot_stand_for_a_node_is_told(tmp_path, match, action, words):
+    text = match.replace(", path: ''", ", where: {out_features: 4, in_features: 4}")
+    mine = rules(tmp_path, text, f"{HERE}.{action}")
+    with pytest.raises(ConversionError, match=words) as error:
+        snnconvert.convert(Net().eval(), INPUT, mine)
+    assert "rule 'mine'" in str(error.value)
+
+
+def test_a_class_of_a_package_that_is_not_allowed_is_refused(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("version: 1\nrules:\n  - {name: a, match: {op: roll}, action: os.path.join}\n")
+    with pytest.raises(RuleError, match="allow"):
+        snnconvert.convert(Net().eval(), INPUT, path)

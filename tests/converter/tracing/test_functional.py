@@ -1,0 +1,165 @@
+"""Graphs that write to tensors become functional, with and without a second trace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.export import Dim, export
+
+from snnconvert.converter.tracing.functional import make_functional
+from snnconvert.ops.kinds import operator_name
+
+
+class InPlace(nn.Module):
+    def forward(self, x):
+        return (x * 2).relu_().add_(1).mul_(3)
+
+
+class ThroughView(nn.Module):
+    def forward(self, x):
+        y = x * 2
+        y[:, :1] = 0
+        y[:, 1:].add_(1)
+        return y
+
+
+class WrittenAfterView(nn.Module):
+    def forward(self, x):
+        y = x * 2
+        before = y.view(-1)
+        y.add_(1)
+        return before + y.reshape(-1)
+
+
+class WrittenView(nn.Module):
+    def forward(self, x):
+        y = (x * 2).t()
+        y.relu_()
+        return y + 1
+
+
+class WritesInput(nn.Module):
+    def forward(self, x):
+        x.add_(1)
+        return x * 2
+
+
+class WritesBuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1))
+
+    def forward(self, x):
+        self.count.add_(1)
+        return x + self.count
+
+
+class Regions(nn.Module):
+    def forward(self, x):
+        with torch.no_grad():
+            y = x * 2
+        with torch.autocast("cpu", enabled=False):
+            y = y + 1
+        return nn.functional.dropout(y, 0.5, False).detach()
+
+
+class DeadDraw(nn.Module):
+    def forward(self, x):
+        torch.empty(3).uniform_()
+        return x + 1
+
+
+class Vmapped(nn.Module):
+    def forward(self, x):
+        mask = torch.vmap(lambda i: torch.vmap(lambda j: i >= j)(torch.arange(3)))(torch.arange(3))
+        return torch.vmap(lambda row: row.softmax(0) * row.sum())(x) @ mask.to(x.dtype)
+
+
+class DropsInPlace(nn.Module):
+    def forward(self, x):
+        return nn.functional.dropout(x * 2, 0.5, False, inplace=True)
+
+
+MODELS = [
+    InPlace,
+    ThroughView,
+    WrittenAfterView,
+    WrittenView,
+    WritesInput,
+    WritesBuffer,
+    Regions,
+    DeadDraw,
+    Vmapped,
+    DropsInPlace,
+]
+
+
+def traced(model, x):
+    with torch.no_grad():
+        return export(model, (x.clone(),), dynamic_shapes=({0: Dim.AUTO},), strict=False)
+
+
+@pytest.mark.parametrize("build", MODELS)
+def test_the_result_is_the_source_and_writes_nothing(build):
+    model, x = build().eval(), torch.randn(4, 3)
+    graph_module, _, _ = make_functional(traced(model, x))
+    for node in graph_module.graph.nodes:
+        if isinstance(node.target, torch._ops.OpOverload):
+            assert not node.target._schema.is_mutable, node
+    expected = build().eval()(x.clone())
+    graph_module.recompile()
+    before = x.clone()
+    torch.testing.assert_close(graph_module(x), expected)
+    if build is not WritesInput:
+        assert torch.equal(x, before)
+
+
+def names(graph_module):
+    return [operator_name(n.target) for n in graph_module.graph.nodes if n.op == "call_function"]
+
+
+def test_no_second_trace_where_it_is_not_needed():
+    program = traced(InPlace().eval(), torch.randn(4, 3))
+    _, after, _ = make_functional(program)
+    assert after is program
+    _, after, _ = make_functional(program_of := traced(ThroughView().eval(), torch.randn(4, 3)))
+    assert after is not program_of
+
+
+def test_regions_and_checks_leave_no_trace():
+    graph_module, _, _ = make_functional(traced(Regions().eval(), torch.randn(4, 3)))
+    assert names(graph_module) == ["mul", "add"]
+
+
+def test_no_node_is_left_under_vmap():
+    graph_module, _, _ = make_functional(traced(Vmapped().eval(), torch.randn(4, 3)))
+    functions = [n.target for n in graph_module.graph.nodes if n.op == "call_function"]
+    assert all(isinstance(target, torch._ops.OpOverload) for target in functions), functions
+
+
+def test_dropout_in_place_is_dropped_too():
+    graph_module, _, _ = make_functional(traced(DropsInPlace().eval(), torch.randn(4, 3)))
+    assert names(graph_module) == ["mul"]
+
+
+def test_draws_that_nobody_reads_are_dropped():
+    graph_module, _, _ = make_functional(traced(DeadDraw().eval(), torch.randn(4, 3)))
+    assert names(graph_module) == ["add"]
+
+
+def test_a_buffer_is_not_written_and_it_is_said():
+    model = WritesBuffer().eval()
+    graph_module, _, notes = make_functional(traced(model, torch.randn(4, 3)))
+    count = model.count.clone()
+    graph_module.recompile()
+    graph_module(torch.randn(4, 3))
+    assert torch.equal(model.count, count)
+    assert any("count" in note for note in notes)
+
+
+def test_batch_norm_has_one_spelling_after_a_second_trace():
+    model = nn.Sequential(nn.BatchNorm1d(3), ThroughView()).eval()
+    graph_module, _, _ = make_functional(traced(model, torch.randn(4, 3)))
+    assert "batch_norm" in names(graph_module)
+    assert "_native_batch_norm_legit_no_training" not in names(graph_module)
