@@ -53,7 +53,7 @@ def run_ratio(name: str, rules: str, rounds: int, fold: bool = False) -> str:
     model = timm.create_model(name).eval()
     size = model.pretrained_cfg["input_size"]
     chosen = snnconvert.load_rules(rules)
-    chosen = replace(chosen, fold_batch_norm=fold or chosen.fold_batch_norm)
+    chosen = replace(chosen, absorb_batch_norm=fold or chosen.absorb_batch_norm)
     x = torch.randn(BATCH, *size)
     calibration = None if rules == "default" else [(x,)]
     snn = snnconvert.convert(model, (x,), chosen, calibration=calibration, verify=False)

@@ -160,17 +160,16 @@ def convert_traced(
         )
     if strict and decided.plan.unused:
         raise RuleError(list(decided.plan.explain_unused()))
-    decided = put_neurons(decided)
-    tree = build_tree(decided.traced)
-    calibrated = calibrate(
-        decided, tree, calibration, time_steps=rules.time_steps, progress=progress
-    )
-    replacements = place(tree, decided.decisions, decided.encoded)
-    neurons = place_neurons(tree, decided.sites, calibrated.fitted)
-    graph = telescope(rewrite(decided.traced, decided.streams, replacements, neurons))
-    reason = decided.streams.unfoldable or why_step_by_step(graph, tree, traced.inputs)
+    sited = put_neurons(decided)
+    tree = build_tree(sited.traced)
+    calibrated = calibrate(sited, tree, calibration, time_steps=rules.time_steps, progress=progress)
+    replacements = place(tree, sited.decisions, sited.encoded)
+    neurons = place_neurons(tree, sited.sites, calibrated.fitted)
+    graph = telescope(rewrite(sited, replacements, neurons))
+    reason = sited.streams.unfoldable or why_step_by_step(graph, tree, traced.inputs)
     notes = (
         *filter(None, [note]),
+        *rules.notes,
         *traced.notes,
         *decided.plan.explain_unused(),
         *calibrated.notes,
@@ -180,6 +179,7 @@ def convert_traced(
         source=traced,
         rules=rules,
         decided=decided,
+        sited=sited,
         calibration=calibrated,
         replacements=replacements,
         neurons=neurons,

@@ -15,7 +15,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor
 
-from snnconvert.ops.encoding import Direct, Encoding
+from snnconvert.ops.encoding import AtOnce, Encoding
 from snnconvert.ops.sequence import subtract
 
 
@@ -34,7 +34,7 @@ class Clock:
     steps: int
     start: int = 0
     total: int = 1
-    encoding: Encoding = field(default_factory=Direct)
+    encoding: Encoding = field(default_factory=AtOnce)
     state: dict[str, Tensor] = field(default_factory=dict)
 
 

@@ -8,7 +8,8 @@ over the run is ``x`` itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -41,14 +42,14 @@ class Encoding(ABC):
         return increments_of(cumulative)
 
 
-class Direct(Encoding):
+class AtOnce(Encoding):
     """All of the value at the first step: ``X_t = x``."""
 
     def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
         return x.unsqueeze(0).expand(steps, *x.shape)
 
 
-class Uniform(Encoding):
+class Constant(Encoding):
     """An equal share at each step: ``X_t = x (t + 1) / T``."""
 
     def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
@@ -57,14 +58,19 @@ class Uniform(Encoding):
         return x.unsqueeze(0) * share.reshape(steps, *[1] * x.dim())
 
 
-_ENCODINGS: dict[str, Callable[[], Encoding]] = {"direct": Direct, "uniform": Uniform}
+_ENCODINGS: dict[str, Callable[[], Encoding]] = {"at_once": AtOnce, "constant": Constant}
 ENCODINGS: tuple[str, ...] = tuple(_ENCODINGS)
+FORMER_NAMES: Mapping[str, str] = MappingProxyType({"direct": "at_once", "uniform": "constant"})
+"""What encodings were called in the first release, and are called now. (In the field, *direct*
+means the same current at every step.)"""
 
 
 def encoding_named(name: str | Encoding) -> Encoding:
-    """Return the encoding of that name; an :class:`Encoding` is returned as it is."""
+    """Return the encoding of that name, or former name; an :class:`Encoding` is returned as it
+    is."""
     if isinstance(name, Encoding):
         return name
+    name = FORMER_NAMES.get(name, name)
     if name not in _ENCODINGS:
         raise InputError(f"unknown encoding {name!r}; allowed are {', '.join(ENCODINGS)}")
     return _ENCODINGS[name]()

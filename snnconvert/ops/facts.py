@@ -54,7 +54,7 @@ def fact_names(kinds: Iterable[str]) -> frozenset[str] | None:
 
 @cache
 def _facts_of(kind: str) -> frozenset[str] | None:
-    operators = tuple(KINDS[kind].targets) if kind in KINDS else (kind,)
+    operators = tuple(KINDS[kind].operators) if kind in KINDS else (kind,)
     names = {SHAPE}
     for operator in operators:
         packet = getattr(torch.ops.aten, operator, None)

@@ -16,7 +16,7 @@ from snnconvert.ops.kinds import KINDS
 
 IsStream = Callable[[Any], bool]
 
-MOVES = frozenset(KINDS["reshape"].targets) | frozenset(
+MOVES = frozenset(KINDS["reshape"].operators) | frozenset(
     "roll flip index_select narrow repeat pixel_shuffle pixel_unshuffle channel_shuffle "
     "getitem".split()
 )

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
+from snnconvert.errors import InputError
 from snnconvert.ops.activation import TDGELU, TDReLU, TDSiLU, TDSoftmax
 from snnconvert.ops.attention import TDScaledDotProductAttention
 from snnconvert.ops.embedding import TDEmbedding
@@ -21,10 +22,8 @@ from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
 from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
+from snnconvert.ops.targets import NO_LIMITS, Limits, Target, clip
 from snnconvert.ops.temporal_difference import TDOperator
-
-Limits: TypeAlias = tuple[float | None, float | None]
-"""Lower and upper limit, in the unit of the activation; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +32,43 @@ class Kind:
 
     Attributes:
         name: what rule files call it.
-        targets: the ATen operators of this kind, each with its TD operator (None: the general
+        operators: the ATen operators of this kind, each with its TD operator (None: the general
             temporal difference of the ATen operator itself).
         inputs: the schema arguments that are handed over at every call; all others are
             parameters and literals, which the operator holds.
         regions: qualified class names of modules; every operator inside one is of this kind too.
         operands: the schema arguments that spikes may drive: those of a linear map or product.
-        clip: for a function that only clips its input, the limits that its arguments say; a
-            neuron within these limits can stand in its place.
+        target: for a 1-D function that a neuron can stand in the place of, what that neuron
+            follows, by the call's arguments; None where these make it no such function.
+        values: limits of its results, where they follow from what it computes.
         settings: for ATen operators whose name says what their arguments do not, the arguments
             that make the TD operator the same.
     """
 
     name: str
-    targets: Mapping[str, type[TDOperator] | None] = field(default_factory=dict)
+    operators: Mapping[str, type[TDOperator] | None] = field(default_factory=dict)
     inputs: tuple[str, ...] = ("input",)
     regions: tuple[str, ...] = ()
     operands: tuple[str, ...] = ()
-    clip: Callable[[Mapping[str, Any]], Limits] | None = None
+    target: Callable[[Mapping[str, Any]], Target | None] | None = None
+    values: Limits = NO_LIMITS
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def _limits(arguments: Mapping[str, Any]) -> Limits:
+def _relu(arguments: Mapping[str, Any]) -> Target:
+    return clip(0.0, None, "relu")
+
+
+def _clip(arguments: Mapping[str, Any]) -> Target | None:
     low, high = (arguments.get(f"{end}_val", arguments.get(end)) for end in ("min", "max"))
-    return (low, high) if arguments.keys() - {"self"} else (0.0, 6.0)
+    if not arguments.keys() - {"self"}:
+        low, high = 0.0, 6.0
+    if not all(x is None or isinstance(x, int | float) for x in (low, high)):
+        return None  # limits that are computed
+    try:
+        return clip(low, high)
+    except InputError:  # the lower one above the upper: a constant
+        return None
 
 
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
@@ -74,9 +86,15 @@ _TABLE = (
     Kind("group_norm", {"group_norm": TDGroupNorm, "native_group_norm": None}),
     Kind("gelu", {"gelu": TDGELU}, inputs=("self",)),
     Kind("silu", {"silu": TDSiLU}, inputs=("self",)),
-    Kind("relu", {"relu": TDReLU}, inputs=("self",), clip=lambda _: (0.0, None)),
-    Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min".split()), clip=_limits),
-    Kind("softmax", {"softmax": TDSoftmax, "_softmax": None}, inputs=("self",)),
+    Kind("relu", {"relu": TDReLU}, inputs=("self",), target=_relu),
+    Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min".split()), target=_clip),
+    Kind(
+        "softmax",
+        {"softmax": TDSoftmax, "_softmax": None, "_safe_softmax": None},
+        inputs=("self",),
+        values=(0.0, 1.0),
+    ),
+    Kind("sigmoid", {"sigmoid": None}, inputs=("self",), values=(0.0, 1.0)),
     Kind("log_softmax", {"log_softmax": None, "_log_softmax": None}, inputs=("self",)),
     Kind(
         "matmul",
@@ -126,7 +144,7 @@ _TABLE = (
 )
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
-_BY_TARGET = {target: kind for kind in _TABLE for target in kind.targets}
+_BY_OPERATOR = {name: kind for kind in _TABLE for name in kind.operators}
 _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 
@@ -140,7 +158,7 @@ def operator_name(target: Any) -> str:
 def kind_of(target: Any) -> Kind:
     """Return the kind of a graph node's target."""
     name = operator_name(target)
-    return _BY_TARGET.get(name) or Kind(name)
+    return _BY_OPERATOR.get(name) or Kind(name)
 
 
 def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:
@@ -157,3 +175,9 @@ def region_kinds(within: tuple[str, ...]) -> tuple[str, ...]:
 def is_kind(name: str) -> bool:
     """Tell whether a rule may name this kind: a row of the table, or any ATen operator."""
     return name in KINDS or (name.isidentifier() and hasattr(torch.ops.aten, name))
+
+
+def values_of(kind: Kind, arguments: Mapping[str, Any]) -> Limits:
+    """Return the limits of a call's results that follow from what it computes."""
+    target = kind.target(arguments) if kind.target else None
+    return kind.values if target is None else target.limits

@@ -2,7 +2,7 @@
 
 from snnconvert.rules.files import bundled_rules, read_bundled
 from snnconvert.rules.load import load_rules, parse_rules
-from snnconvert.rules.match import UNMATCHED_ACTION, Decision, Operation, Plan, match
+from snnconvert.rules.match import UNMATCHED_ACTION, Decision, Operation, Plan, match, plan_of
 from snnconvert.rules.neuron import NeuronSettings, NeuronSpec, ThresholdSpec
 from snnconvert.rules.rule_set import Rule, RuleSet
 from snnconvert.rules.schema import ACTIONS, SPIKING_ACTIONS, Match, rule_schema
@@ -24,6 +24,7 @@ __all__ = [
     "load_rules",
     "match",
     "parse_rules",
+    "plan_of",
     "read_bundled",
     "rule_schema",
 ]

@@ -6,6 +6,7 @@ the whole chain of files is told at once. Nothing that a file names is imported 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from pydantic_core import ErrorDetails
 from snnconvert.errors import RuleError
 from snnconvert.rules.document import Document, Problem, read_document, received
 from snnconvert.rules.files import RuleText, Unreadable, extended, named
+from snnconvert.rules.former import former_names, with_present_names
 from snnconvert.rules.neuron import LEFT_OPEN
 from snnconvert.rules.problems import describe
 from snnconvert.rules.rule_set import Rule, RuleSet
@@ -132,7 +134,7 @@ def _not_seen(text: RuleText, layers: list[_Layer]) -> RuleText:
 def _check(text: RuleText, context: Context) -> _Layer:
     document = read_document(text.content)
     try:
-        file = RuleFile.model_validate(document.data, context=context)
+        file = RuleFile.model_validate(with_present_names(document.data), context=context)
     except ValidationError as error:
         return _Layer(text, document, None, tuple(error.errors(include_url=False)))
     return _Layer(text, document, file, ())
@@ -182,5 +184,12 @@ def _merge(files: list[tuple[_Layer, RuleFile]]) -> RuleSet:
         for layer, file in files
         for index, spec in enumerate(file.rules)
     )
+    notes = [former_names(layer.document, layer.origin) for layer, _ in files]
     layer, nearest = files[0]
-    return RuleSet(rules, **settings, description=nearest.description, origin=layer.origin)
+    return RuleSet(
+        rules,
+        **settings,
+        description=nearest.description,
+        origin=layer.origin,
+        notes=tuple(itertools.chain(*notes)),
+    )

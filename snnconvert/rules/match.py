@@ -10,7 +10,7 @@ from snnconvert.rules.criteria import Criterion, Operation, classes, facts, path
 from snnconvert.rules.globs import compile_globs
 from snnconvert.rules.rule_set import Rule, RuleSet
 
-__all__ = ["UNMATCHED_ACTION", "Decision", "Operation", "Plan", "match"]
+__all__ = ["UNMATCHED_ACTION", "Decision", "Operation", "Plan", "match", "plan_of"]
 
 UNMATCHED_ACTION = "td"
 """What becomes of an operation that no rule takes: TD, exact, as everything by default."""
@@ -93,6 +93,11 @@ def match(rules: RuleSet, operations: Sequence[Operation]) -> Plan:
             of_place[place] = _at_path(of_classes[key], operation.path)
         taker = next((c.rule for c in of_place[place] if _meets(c.facts, operation)), None)
         decisions.append(Decision(operation, taker, rules))
+    return plan_of(rules, decisions)
+
+
+def plan_of(rules: RuleSet, decisions: Sequence[Decision]) -> Plan:
+    """The plan that has these decisions, perhaps some of another's, and no others."""
     used = {decision.rule.name for decision in decisions if decision.rule}
     unused = (rule for rule in rules.rules if rule.name not in used and not rule.bundled)
     return Plan(tuple(decisions), tuple(unused))

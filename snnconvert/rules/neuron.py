@@ -1,102 +1,23 @@
 """What a rule file says about neurons: their type, its options, and how thresholds are found.
 
 Every key may be left out: a rule's keys stand before those of its file, a file's before those of
-the file that it extends, and :data:`DEFAULTS` behind them all.
+the file that it extends, and the defaults of the neuron's type behind them all. Which types there
+are, and which options they have, is what :data:`~snnconvert.ops.neurons.NEURONS` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import reduce
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from snnconvert.ops.neurons.spike import PER_OCTAVE
+from snnconvert.ops.neurons import NEURONS
+from snnconvert.ops.neurons.options import AUTO, Allowed, NeuronOptions, number, one_of
 
-AUTO = "auto"
-MAX_LEVELS = 65_536
-
-OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "multi_threshold": ("levels", "per_octave", "gain"),
-        "st_bif": ("levels",),
-        "integrate_and_fire": ("reset", "start"),
-        "sigma_delta": ("levels",),
-        "lif": ("reset", "tau"),
-    }
-)
-"""Neuron types, each with the options that it has besides its threshold."""
-
-
-@dataclass(frozen=True)
-class _Allowed:
-    """Marks an optional value that meets a condition; the message says what was expected."""
-
-    expected: str
-    holds: Callable[[Any], bool]
-    schema: Mapping[str, Any]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        return core_schema.no_info_plain_validator_function(self._check)
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return dict(self.schema)
-
-    def _check(self, value: Any) -> Any:
-        if value is None or not self.holds(value):
-            raise PydanticCustomError("not_allowed", "", {"expected": self.expected})
-        return value
-
-
-def _one_of(*words: str) -> _Allowed:
-    return _Allowed(
-        f"one of {', '.join(words)}",
-        lambda value: isinstance(value, str) and value in words,
-        {"enum": list(words)},
-    )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-_LEVELS = _Allowed(
-    f"a whole number from 1 to {MAX_LEVELS}, or auto",
-    lambda value: value == AUTO or (_is_whole(value) and 1 <= value <= MAX_LEVELS),
-    {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_LEVELS}, {"const": AUTO}]},
-)
-_PER_OCTAVE = _Allowed(
-    f"one of {', '.join(map(str, PER_OCTAVE))}",
-    lambda value: _is_whole(value) and value in PER_OCTAVE,
-    {"enum": list(PER_OCTAVE)},
-)
-_PERCENTILE = _Allowed(
-    "a number above 50 and up to 100",
-    lambda value: _is_number(value) and 50 < value <= 100,
-    {"type": "number", "exclusiveMinimum": 50, "maximum": 100},
-)
-_RATE = _Allowed(
-    "a number above 0 and up to 1",
-    lambda value: _is_number(value) and 0 < value <= 1,
-    {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-)
-_TAU = _Allowed(
-    "a number from 1 to 1000000",
-    lambda value: _is_number(value) and 1 <= value <= 1e6,
-    {"type": "number", "minimum": 1, "maximum": 1e6},
-)
-_ABOVE_ZERO = _Allowed(
-    "a number above 0 and up to 1000000",
-    lambda value: _is_number(value) and 0 < value <= 1e6,
-    {"type": "number", "exclusiveMinimum": 0, "maximum": 1e6},
-)
+DEFAULT_TYPE = "multi_threshold"
 
 
 class _Partial(BaseModel):
@@ -106,61 +27,63 @@ class _Partial(BaseModel):
 class ThresholdSpec(_Partial):
     """How thresholds are found from what was seen in calibration."""
 
-    statistic: Annotated[str | None, _one_of(AUTO, "max", "percentile", "mse")] = Field(
+    statistic: Annotated[str | None, one_of(AUTO, "max", "percentile", "mse")] = Field(
         default=None,
         description="max: the largest absolute value; percentile; mse: least squared error of the "
         "simulated neuron; auto: least cost of the simulated neuron.",
         examples=["mse"],
     )
-    percentile: Annotated[float | None, _PERCENTILE] = Field(
+    percentile: Annotated[float | None, number(50, 100)] = Field(
         default=None, description="Of absolute values.", examples=[99.9]
     )
-    margin: Annotated[float | None, _ABOVE_ZERO] = Field(
+    margin: Annotated[float | None, number(0, 1e6)] = Field(
         default=None,
         description="Factor on the threshold that the statistic gives.",
         examples=[1.0],
     )
-    rest: Annotated[str | None, _one_of(AUTO, "zero", "mean")] = Field(
+    rest: Annotated[str | None, one_of(AUTO, "zero", "mean")] = Field(
         default=None,
         description="Where a neuron starts: at zero, or at the mean of each feature, a constant "
         "that needs no spikes.",
         examples=["mean"],
     )
-    per: Annotated[str | None, _one_of(AUTO, "tensor", "channel")] = Field(
+    per: Annotated[str | None, one_of(AUTO, "tensor", "channel")] = Field(
         default=None, description="One threshold for all, or one per feature.", examples=["tensor"]
     )
 
 
-class NeuronSpec(_Partial):
-    """A neuron's type, its options, and its threshold."""
+def _option(name: str) -> tuple[Any, Any]:
+    """Return the annotation and the field of an option, as all types that have it say."""
+    fields = {
+        type_: neuron.Options.model_fields[name]
+        for type_, neuron in NEURONS.items()
+        if name in neuron.Options.model_fields
+    }
+    marks = [mark for f in fields.values() for mark in f.metadata if isinstance(mark, Allowed)]
+    types: dict[str, list[str]] = {}  # that share a description
+    for type_, field in fields.items():
+        types.setdefault(str(field.description), []).append(type_)
+    said = "; ".join(f"{', '.join(of)}: {text}" for text, of in types.items())
+    first = next(iter(fields.values()))
+    annotation = Annotated[Any, reduce(Allowed.__or__, marks)]
+    return annotation, Field(default=None, description=f"{said}.", examples=first.examples)
 
-    type: Annotated[str | None, _one_of(*OPTIONS)] = Field(
-        default=None, description="The neuron.", examples=["multi_threshold"]
+
+class _Typed(_Partial):
+    type: Annotated[str | None, one_of(*NEURONS)] = Field(
+        default=None, description="The neuron.", examples=[DEFAULT_TYPE]
     )
-    levels: Annotated[int | str | None, _LEVELS] = Field(
-        default=None,
-        description="multi_threshold: number of powers of two; st_bif, sigma_delta: quantisation "
-        "steps of the range.",
-        examples=[8],
-    )
-    per_octave: Annotated[int | None, _PER_OCTAVE] = Field(
-        default=None,
-        description="multi_threshold: levels from one power of two to the next.",
-        examples=[2],
-    )
-    gain: Annotated[str | None, _one_of(AUTO, "constant", "inverse_time", "halving")] = Field(
-        default=None, description="How the threshold changes over time.", examples=["constant"]
-    )
-    reset: Annotated[str | None, _one_of("soft", "hard")] = Field(
-        default=None, description="Whether a spike subtracts its size or all.", examples=["soft"]
-    )
-    start: Annotated[str | None, _one_of("zero", "half")] = Field(
-        default=None, description="Potential at the start, in thresholds.", examples=["half"]
-    )
-    tau: Annotated[float | None, _TAU] = Field(
-        default=None, description="Time constant in steps.", examples=[2.0]
-    )
-    rate: Annotated[float | None, _RATE] = Field(
+
+
+_NAMES = dict.fromkeys(n for neuron in NEURONS.values() for n in neuron.Options.model_fields)
+_OPTIONS: Any = {name: _option(name) for name in _NAMES}
+_WithOptions: Any = create_model("_WithOptions", __base__=_Typed, **_OPTIONS)
+
+
+class NeuronSpec(_WithOptions):  # type: ignore[misc]
+    """A neuron's type, its options (those that the types of ``NEURONS`` have), its threshold."""
+
+    rate: Annotated[float | None, number(0, 1)] = Field(
         default=None,
         description="Spikes per neuron and step that all neurons with this allowance may have "
         "together; what is auto is chosen for least errors within it.",
@@ -194,14 +117,14 @@ class NeuronSettings:
     """A neuron with nothing left open (fields as those of the rule file).
 
     Attributes:
-        type: a key of :data:`OPTIONS`.
-        options: those that the type has.
+        type: a key of ``NEURONS``.
+        options: those that the type has; some may be ``auto``.
         rate: spikes per value and step that it may have, on average with others.
         statistic, percentile, margin, rest, per: how its threshold is found.
     """
 
     type: str
-    options: Mapping[str, Any]
+    options: NeuronOptions
     rate: float
     statistic: str
     percentile: float
@@ -210,17 +133,8 @@ class NeuronSettings:
     per: str
 
 
-DEFAULTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "multi_threshold": {"levels": 8, "per_octave": 1, "gain": "constant"},
-        "st_bif": {"levels": 32},
-        "integrate_and_fire": {"reset": "soft", "start": "half"},
-        "sigma_delta": {"levels": 256},
-        "lif": {"reset": "soft", "tau": 2.0},
-    }
-)
 _RATE_ALLOWED = 0.3
-_THRESHOLD = {
+_THRESHOLD: Mapping[str, Any] = {
     "statistic": "mse",
     "percentile": 99.9,
     "margin": 1.0,
@@ -229,18 +143,28 @@ _THRESHOLD = {
 }
 
 
+def options_of(type_: str | None) -> tuple[str, ...]:
+    """Name the options of a neuron type (None: the default's)."""
+    return tuple(NEURONS[type_ or DEFAULT_TYPE].Options.model_fields)
+
+
 def foreign_options(spec: NeuronSpec) -> tuple[str, ...]:
     """Name the options that are given and that the neuron's type does not have."""
-    type_ = spec.type or "multi_threshold"
-    given = spec.model_dump(exclude_none=True).keys() - {"type", "threshold", "rate"}
-    return tuple(sorted(given - set(OPTIONS[type_])))
+    return tuple(sorted(_given_options(spec).keys() - set(options_of(spec.type))))
 
 
 def settings_of(spec: NeuronSpec) -> NeuronSettings:
     """Return a specification with defaults for what it leaves open."""
-    type_ = spec.type or "multi_threshold"
+    type_ = spec.type or DEFAULT_TYPE
+    threshold = {**_THRESHOLD, **spec.threshold.model_dump(exclude_none=True)}
+    return NeuronSettings(
+        type=type_,
+        options=NEURONS[type_].Options.model_validate(_given_options(spec)),
+        rate=_RATE_ALLOWED if spec.rate is None else spec.rate,
+        **threshold,
+    )
+
+
+def _given_options(spec: NeuronSpec) -> Mapping[str, Any]:
     given = spec.model_dump(exclude_none=True)
-    threshold = _THRESHOLD | given.pop("threshold")
-    given.pop("type", None)
-    rate = given.pop("rate", _RATE_ALLOWED)
-    return NeuronSettings(type_, {**DEFAULTS[type_], **given}, rate, **threshold)
+    return {name: value for name, value in given.items() if name in _NAMES}

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from snnconvert.ops.encoding import ENCODINGS
 from snnconvert.rules.document import Document, Location, received
-from snnconvert.rules.neuron import OPTIONS
+from snnconvert.rules.neuron import options_of
 from snnconvert.rules.schema import (
     ACTIONS,
     MAX_NAME,
@@ -187,7 +187,7 @@ def _foreign_option(error: ErrorDetails) -> str:
     type_, foreign = error["ctx"]["type"], error["ctx"]["foreign"]
     return (
         f"a {type_} neuron has no {_listed(foreign)}; its options are "
-        f"{_listed((*OPTIONS[type_], 'threshold'))}"
+        f"{_listed((*options_of(type_), 'threshold'))}"
     )
 
 

@@ -15,6 +15,7 @@ from snnconvert.rules.neuron import (
     NeuronSettings,
     NeuronSpec,
     foreign_options,
+    options_of,
     settings_of,
 )
 from snnconvert.rules.schema import VERSION, Match, RuleSpec, Settings
@@ -53,19 +54,21 @@ class RuleSet:
         rules: a file's own rules, then those of the file that it extends.
         time_steps: number of SNN time steps ``T``.
         encoding: name of the encoding of coded inputs.
-        fold_batch_norm: whether BatchNorm is folded into the linear map before it.
+        absorb_batch_norm: whether the linear map before a BatchNorm absorbs it.
         neuron: of rules that place neurons.
         description: that of the file itself; it is not inherited.
         origin: the file's name; of no account when rule sets are compared.
+        notes: what a reader should know of the file, such as names that are others now; likewise.
     """
 
     rules: tuple[Rule, ...]
     time_steps: int = Settings.model_fields["time_steps"].default
     encoding: str = Settings.model_fields["encoding"].default
-    fold_batch_norm: bool = Settings.model_fields["fold_batch_norm"].default
+    absorb_batch_norm: bool = Settings.model_fields["absorb_batch_norm"].default
     neuron: NeuronSpec = LEFT_OPEN
     description: str | None = None
     origin: str = field(default="", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def neuron_of(self, rule: Rule) -> NeuronSettings:
         """Return the neuron that a rule places, with nothing left open.
@@ -79,7 +82,7 @@ class RuleSet:
             raise RuleError(
                 [
                     f"{rule}: a {settings.type} neuron has no {', '.join(foreign)}; its options "
-                    f"are {', '.join(settings.options)} and threshold"
+                    f"are {', '.join(options_of(spec.type))} and threshold"
                 ]
             )
         return settings

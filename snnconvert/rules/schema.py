@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from snnconvert.ops.encoding import ENCODINGS
+from snnconvert.ops.encoding import ENCODINGS, FORMER_NAMES
 from snnconvert.ops.facts import fact_names
 from snnconvert.ops.kinds import KINDS, is_kind
 from snnconvert.rules.conditions import ConditionError, Scalar, parse_condition
@@ -81,6 +81,7 @@ def _check_name(name: str) -> str:
 
 
 def _check_encoding(encoding: str) -> str:
+    encoding = FORMER_NAMES.get(encoding, encoding)
     if encoding in ENCODINGS:
         return encoding
     raise PydanticCustomError("unknown_encoding", "")
@@ -229,14 +230,14 @@ class Settings(_Strict):
         8, description="Number of SNN time steps.", examples=[8]
     )
     encoding: Annotated[str, AfterValidator(_check_encoding)] = Field(
-        "direct",
+        "at_once",
         description="How coded inputs become increments.",
-        examples=["direct"],
+        examples=["at_once"],
         json_schema_extra={"enum": list(ENCODINGS)},
     )
-    fold_batch_norm: bool = Field(
+    absorb_batch_norm: bool = Field(
         False,
-        description="Whether a BatchNorm is folded into the linear map before it.",
+        description="Whether the linear map before a BatchNorm absorbs it.",
         examples=[False],
     )
     neuron: Neuron = Field(

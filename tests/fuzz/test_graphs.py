@@ -31,7 +31,7 @@ def degenerate(drawn: Drawn) -> bool:
 def test_a_network_is_its_conversion(drawn: Drawn, folded: bool) -> None:
     assume(not degenerate(drawn))
     before = {name: x.clone() for name, x in drawn.network.state_dict().items()}
-    rules = replace(load_rules("default"), fold_batch_norm=folded)
+    rules = replace(load_rules("default"), absorb_batch_norm=folded)
     snn = snnconvert.convert(drawn.network, drawn.inputs, rules, verify=False)
     report = snnconvert.verify(
         drawn.network, snn, dtype=torch.float64, tolerance=TOLERANCE, time_steps=STEPS

@@ -40,8 +40,8 @@ documents = st.fixed_dictionaries(
     optional={
         "extends": st.just("default"),
         "time_steps": st.integers(1, 9),
-        "encoding": st.sampled_from(["direct", "uniform"]),
-        "fold_batch_norm": st.booleans(),
+        "encoding": st.sampled_from(["at_once", "constant"]),
+        "absorb_batch_norm": st.booleans(),
         "neuron": st.fixed_dictionaries(
             {},
             optional={"levels": st.integers(1, 9), "gain": st.sampled_from(["constant", "auto"])},

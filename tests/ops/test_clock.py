@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snnconvert.ops.clock import Clock, accumulate, difference, encode, hold
-from snnconvert.ops.encoding import Uniform
+from snnconvert.ops.encoding import Constant
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
@@ -56,7 +56,7 @@ def test_hold_repeats_step_by_step(dim):
 
 def test_encode_follows_the_run():
     x = torch.randn(2, 3)
-    whole = encode(x, Clock(4, total=4, encoding=Uniform()), "e", (0,)).unflatten(0, (4, 2))
-    later = encode(x, Clock(1, start=2, total=4, encoding=Uniform()), "e", (0,))
+    whole = encode(x, Clock(4, total=4, encoding=Constant()), "e", (0,)).unflatten(0, (4, 2))
+    later = encode(x, Clock(1, start=2, total=4, encoding=Constant()), "e", (0,))
     torch.testing.assert_close(later, whole[2])
     torch.testing.assert_close(whole[3], x)

@@ -23,7 +23,7 @@ def test_any_fact_may_occur_where_any_operator_may():
 
 def test_every_kind_with_operators_has_facts():
     for kind in KINDS.values():
-        assert bool(fact_names([kind.name])) is bool(kind.targets)
+        assert bool(fact_names([kind.name])) is bool(kind.operators)
 
 
 def test_sizes_that_a_weight_says():

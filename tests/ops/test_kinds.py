@@ -10,14 +10,14 @@ aten = torch.ops.aten
 
 def test_every_row_names_operators_that_exist():
     for kind in KINDS.values():
-        for target, operator in kind.targets.items():
+        for target, operator in kind.operators.items():
             assert hasattr(aten, target), target
             assert operator is None or issubclass(operator, TDOperator)
 
 
 def test_the_inputs_of_a_row_are_arguments_of_its_operators():
     for kind in KINDS.values():
-        for target, operator in kind.targets.items():
+        for target, operator in kind.operators.items():
             if operator is None:
                 continue
             packet = getattr(aten, target)
@@ -28,7 +28,7 @@ def test_the_inputs_of_a_row_are_arguments_of_its_operators():
 
 
 def test_no_operator_is_in_two_rows():
-    targets = [target for kind in KINDS.values() for target in kind.targets]
+    targets = [target for kind in KINDS.values() for target in kind.operators]
     assert len(targets) == len(set(targets))
 
 

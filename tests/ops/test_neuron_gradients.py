@@ -14,20 +14,21 @@ from snnconvert.ops.neurons import (
 )
 from snnconvert.ops.neurons.spike import Ladder, LadderSpike, Rounding
 from snnconvert.ops.surrogate import SURROGATES, surrogate_named
+from snnconvert.ops.targets import DRIVE, clip
 
 Q = torch.tensor([0.2, 0.5, 1.0], dtype=torch.float64)
 MADE = {
     "multi": lambda: MultiThreshold(1.3, levels=6),
     "multi inverse": lambda: MultiThreshold(Q, levels=4, gain="inverse_time", axis=1),
-    "multi bounds": lambda: MultiThreshold(0.9, levels=6, bounds=(0.0, 1.0)),
+    "multi bounds": lambda: MultiThreshold(0.9, levels=6, target=clip(0.0, 1.0)),
     "multi rest": lambda: MultiThreshold(1.3, levels=6, rest=Q - 0.4, axis=1),
     "if": lambda: IntegrateAndFire(0.4),
     "if half": lambda: IntegrateAndFire(Q, start="half", axis=1),
-    "if hard": lambda: IntegrateAndFire(0.4, reset="hard", bounds=(None, 1.0)),
+    "if hard": lambda: IntegrateAndFire(0.4, reset="hard", target=clip(None, 1.0)),
     "st-bif": lambda: STBIF(0.25, low=-4, high=3),
     "st-bif channel": lambda: STBIF(Q, low=0, high=7, axis=1, surrogate="triangle"),
     "sigma-delta": lambda: SigmaDelta(0.05),
-    "sigma-delta bounds": lambda: SigmaDelta(Q, bounds=(0.0, 1.0), axis=1),
+    "sigma-delta bounds": lambda: SigmaDelta(Q, target=clip(0.0, 1.0), axis=1),
     "lif": lambda: LIF(0.4, tau=3.0),
     "lif hard": lambda: LIF(Q, tau=2.0, reset="hard", axis=1),
 }
@@ -148,7 +149,7 @@ def test_a_spike_that_is_cut_has_no_gradient():
 @pytest.mark.parametrize("make", [MultiThreshold, SigmaDelta, IntegrateAndFire])
 def test_a_sum_that_rests_at_a_bound_learns(make):
     x = torch.full((1, 1, 1), 0.001, dtype=torch.float64, requires_grad=True)
-    neuron, free = (make(1.0, bounds=bounds).double() for bounds in ((0.0, 1.0), (None, None)))
+    neuron, free = (make(1.0, target=target).double() for target in (clip(0.0, 1.0), DRIVE))
     assert neuron(x).item() == 0
     (found,), (expected,) = (torch.autograd.grad(n(x).sum(), x) for n in (neuron, free))
     assert found.item() > 0 and torch.equal(found, expected)

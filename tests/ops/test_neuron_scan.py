@@ -14,22 +14,23 @@ from snnconvert.ops.neurons import (
     SigmaDelta,
     Tracker,
 )
+from snnconvert.ops.targets import clip
 
 MADE = {
     "multi": lambda: MultiThreshold(0.3, levels=5),
     "multi channel": lambda: MultiThreshold(torch.tensor([0.3, 0.7, 0.1]), levels=5, axis=-1),
     "multi four": lambda: MultiThreshold(0.3, levels=5, per_octave=4),
     "multi eight between": lambda: MultiThreshold(
-        torch.tensor([0.3, 0.7, 0.1]), levels=4, per_octave=8, axis=-1, bounds=(-0.25, 1.0)
+        torch.tensor([0.3, 0.7, 0.1]), levels=4, per_octave=8, axis=-1, target=clip(-0.25, 1.0)
     ),
-    "multi two above": lambda: MultiThreshold(0.3, levels=5, per_octave=2, bounds=(0.0, None)),
+    "multi two above": lambda: MultiThreshold(0.3, levels=5, per_octave=2, target=clip(0.0, None)),
     "multi inverse": lambda: MultiThreshold(0.3, levels=4, gain="inverse_time"),
-    "multi above": lambda: MultiThreshold(0.3, levels=5, bounds=(0.0, None)),
-    "multi below": lambda: MultiThreshold(0.3, levels=5, bounds=(None, 0.4)),
-    "multi between": lambda: MultiThreshold(0.3, levels=5, bounds=(-0.25, 1.0)),
-    "multi rest": lambda: MultiThreshold(0.3, levels=5, rest=0.4, bounds=(0.0, 1.0)),
-    "tracker": lambda: Tracker(0.3, bounds=(-0.7, 0.7)),
-    "if": lambda: IntegrateAndFire(0.3, bounds=(0.0, 1.0)),
+    "multi above": lambda: MultiThreshold(0.3, levels=5, target=clip(0.0, None)),
+    "multi below": lambda: MultiThreshold(0.3, levels=5, target=clip(None, 0.4)),
+    "multi between": lambda: MultiThreshold(0.3, levels=5, target=clip(-0.25, 1.0)),
+    "multi rest": lambda: MultiThreshold(0.3, levels=5, rest=0.4, target=clip(0.0, 1.0)),
+    "tracker": lambda: Tracker(0.3, target=clip(-0.7, 0.7)),
+    "if": lambda: IntegrateAndFire(0.3, target=clip(0.0, 1.0)),
     "if hard": lambda: IntegrateAndFire(0.3, reset="hard", start="half"),
     "st-bif": lambda: STBIF(0.3, low=-3, high=4),
     "sigma-delta": lambda: SigmaDelta(0.3),
@@ -83,7 +84,7 @@ def test_bounds_hold_for_sums_that_are_rounded():
         neuron = MADE[made]()
         drive = 5 * torch.randn(300, 64, generator=torch.Generator().manual_seed(2))
         followed = neuron.cumulative(drive)
-        low, high = neuron.bounds
+        low, high = neuron.target.limits
         assert low is None or followed.min() >= low, made
         assert high is None or followed.max() <= high, made
 
@@ -113,7 +114,7 @@ def test_a_site_within_a_site_has_a_state_of_its_own():
 
 
 def test_what_is_not_a_number_does_not_vanish(neuron):
-    if neuron.ladder.levels > 1 and neuron.bounds != (None, None):
+    if neuron.ladder.levels > 1 and neuron.target.limits != (None, None):
         pytest.skip("the bounds hide what is beyond them")
     drive = torch.zeros(4, 2, 3)
     drive[1:, 0, 0] = float("nan")

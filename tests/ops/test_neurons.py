@@ -18,20 +18,20 @@ from snnconvert.ops.neurons import (
     MultiThreshold,
     SigmaDelta,
     Tracker,
-    tracker,
 )
+from snnconvert.ops.targets import clip
 
 Q = torch.tensor([0.2, 0.5, 1.0, 0.7, 0.3], dtype=torch.float64)
 MADE = {
     "multi": lambda: MultiThreshold(1.3, levels=6),
     "multi four": lambda: MultiThreshold(1.3, levels=6, per_octave=4),
     "multi eight bounds": lambda: MultiThreshold(
-        Q, levels=5, per_octave=8, axis=-1, bounds=(-0.1, 1.0)
+        Q, levels=5, per_octave=8, axis=-1, target=clip(-0.1, 1.0)
     ),
     "multi inverse": lambda: MultiThreshold(1.3, levels=4, gain="inverse_time"),
     "multi halving": lambda: MultiThreshold(1.3, levels=3, gain="halving"),
     "multi channel": lambda: MultiThreshold(Q, levels=6, axis=-1),
-    "multi bounds": lambda: MultiThreshold(0.9, levels=6, bounds=(0.0, 1.0)),
+    "multi bounds": lambda: MultiThreshold(0.9, levels=6, target=clip(0.0, 1.0)),
     "multi rest": lambda: MultiThreshold(1.3, levels=6, rest=Q - 0.4, axis=2),
     "if": lambda: IntegrateAndFire(0.4),
     "if half": lambda: IntegrateAndFire(Q, start="half", axis=2),
@@ -39,7 +39,7 @@ MADE = {
     "st-bif": lambda: STBIF(0.25, low=-4, high=3),
     "st-bif channel": lambda: STBIF(Q, low=0, high=7, axis=2),
     "sigma-delta": lambda: SigmaDelta(0.05),
-    "sigma-delta bounds": lambda: SigmaDelta(0.3, bounds=(0.0, 1.0)),
+    "sigma-delta bounds": lambda: SigmaDelta(0.3, target=clip(0.0, 1.0)),
     "lif": lambda: LIF(0.4, tau=3.0),
     "lif hard": lambda: LIF(Q, tau=2.0, reset="hard", axis=2),
 }
@@ -126,7 +126,7 @@ def test_sums_stay_in_their_bounds(made):
     neuron = MADE[made]().double()
     drive = 4 * torch.randn(40, 7, 3, 5, dtype=torch.float64)
     followed = neuron.cumulative(drive)
-    low, high = neuron.bounds
+    low, high = neuron.target.limits
     if made.startswith("st-bif"):
         low, high = neuron.low * neuron.v_threshold, neuron.high * neuron.v_threshold
     assert bool((followed >= low).all()) and bool((followed <= high).all())
@@ -254,9 +254,9 @@ def test_half_types_are_followed_in_float32(dtype):
         (lambda: MultiThreshold(torch.ones(3), axis=0), "batch"),
         (lambda: MultiThreshold(levels=0), "levels"),
         (lambda: MultiThreshold(gain="linear"), "constant, inverse_time, halving"),
-        (lambda: MultiThreshold(bounds=(0.5, 1.0)), "bounds"),
+        (lambda: MultiThreshold(target=clip(1.0, 0.5)), "low < high"),
         (lambda: MultiThreshold(rest=torch.ones(3)), "rest"),
-        (lambda: MultiThreshold(rest=-0.1, bounds=(0.0, 1.0)), "rest must lie within"),
+        (lambda: MultiThreshold(rest=-0.1, target=clip(0.0, 1.0)), "rest must lie within"),
         (lambda: STBIF(low=1), "low"),
         (lambda: LIF(tau=0.0), "tau"),
         (lambda: LIF(reset="none"), "soft, hard"),
@@ -306,7 +306,7 @@ def test_a_tracker_is_its_equation(signed, levels, fire_at, per_octave):
 
 def test_values_do_not_depend_on_how_the_batch_is_cut(neuron, x_seq, monkeypatch):
     whole = neuron.cumulative(x_seq)
-    monkeypatch.setattr(tracker, "_BLOCK", 7)
+    monkeypatch.setattr("snnconvert.ops.neurons.neuron._BLOCK", 7)
     clock = Clock(5, total=9)
     parts = [neuron.track(x_seq[:5].flatten(0, 1), clock, "site", 0).unflatten(0, (5, -1))]
     clock.steps, clock.start = 4, 5
@@ -343,10 +343,10 @@ def test_half_a_step_is_answered_once():
 
 @pytest.mark.parametrize("reset", ["soft", "hard"])
 def test_integrate_and_fire_stops_at_its_bound(reset):
-    neuron = IntegrateAndFire(0.4, reset=reset, bounds=(None, 1.0)).double()
+    neuron = IntegrateAndFire(0.4, reset=reset, target=clip(None, 1.0)).double()
     followed = neuron.cumulative(torch.linspace(0, 9, 20).double().reshape(-1, 1, 1)).flatten()
     assert followed.max().item() == pytest.approx(0.8) == followed[-1].item()
-    assert "bounds" in repr(neuron)
+    assert "limits" in repr(neuron)
 
 
 def test_hard_reset_loses_what_was_above_the_threshold():
@@ -391,8 +391,8 @@ def test_a_copy_of_a_state_with_history_has_none(neuron, x_seq):
         (lambda: MultiThreshold(float("inf")), "v_threshold must be finite"),
         (lambda: MultiThreshold(torch.tensor([1.0, 0.0]), axis=1), "v_threshold"),
         (lambda: MultiThreshold(levels=2.0), "levels must be a whole number >= 1"),
-        (lambda: MultiThreshold(bounds=(float("nan"), 1.0)), "bounds"),
-        (lambda: SigmaDelta(bounds=(0.0, 0.0)), "bounds"),
+        (lambda: MultiThreshold(target=clip(float("nan"), 1.0)), "low < high"),
+        (lambda: SigmaDelta(target=clip(0.0, 0.0)), "low < high"),
         (lambda: STBIF(low=-1.5), "low and high must be whole numbers"),
         (lambda: STBIF(low=0, high=0), "low <= 0 <= high, apart"),
         (lambda: LIF(tau=float("nan")), "tau must be a finite number above 0"),
@@ -413,7 +413,7 @@ def test_spikes_are_cut_to_a_level_at_a_bound(per_octave):
     """Drives that jump against bounds between the levels."""
     generator = torch.Generator().manual_seed(4)
     drive = 2 * torch.randn(12, 1, 4000, generator=generator, dtype=torch.float64)
-    neuron = MultiThreshold(1.0, levels=5, per_octave=per_octave, bounds=(-0.8, 1.3)).double()
+    neuron = MultiThreshold(1.0, levels=5, per_octave=per_octave, target=clip(-0.8, 1.3)).double()
     spikes = torch.diff(neuron.cumulative(drive), dim=0, prepend=torch.zeros_like(drive[:1]))
     allowed = torch.tensor([0.0, *neuron.ladder.shares()], dtype=torch.float64)
     assert (spikes.abs().unsqueeze(-1) - allowed).abs().amin(-1).max() < 1e-12
@@ -432,7 +432,7 @@ def test_rounding_leaves_no_bound_and_adds_no_spikes(make):
         neuron = STBIF(q, low=-11, high=13, axis=-1)
         low, high = -11 * q, 13 * q
     else:
-        neuron = MultiThreshold(q, levels=3, axis=-1, bounds=(-0.7, 0.9))
+        neuron = MultiThreshold(q, levels=3, axis=-1, target=clip(-0.7, 0.9))
         low, high = torch.tensor(-0.7), torch.tensor(0.9)
     followed = neuron.cumulative(drive)
     assert bool((followed >= low).all()) and bool((followed <= high).all())
@@ -443,7 +443,7 @@ def test_rounding_leaves_no_bound_and_adds_no_spikes(make):
 
 
 def test_sigma_delta_comes_back_by_as_few_steps_as_it_can():
-    neuron = SigmaDelta(0.3, bounds=(-0.5, 1.0)).double()
+    neuron = SigmaDelta(0.3, target=clip(-0.5, 1.0)).double()
     drive = torch.tensor([2.0, 0.96, -2.0, -0.46, 0.31]).double().reshape(-1, 1, 1)
     assert neuron.cumulative(drive).flatten().tolist() == pytest.approx([0.9, 0.9, -0.3, -0.3, 0.3])
 
@@ -452,12 +452,15 @@ def test_sigma_delta_comes_back_by_as_few_steps_as_it_can():
 def test_a_sum_reaches_a_bound_in_spite_of_rounding(make):
     q = torch.rand(500, generator=torch.Generator().manual_seed(6)) + 0.05
     neuron = make(
-        q, axis=-1, bounds=(0.0, None), **({"levels": 3} if make is MultiThreshold else {})
+        q, axis=-1, target=clip(0.0, None), **({"levels": 3} if make is MultiThreshold else {})
     )
     there = 6 * torch.rand(20, 1, 500, generator=torch.Generator().manual_seed(7)) * q
     followed = neuron.cumulative(torch.cat([there, torch.zeros(40, 1, 500)]))
     assert followed[19].mean() > 0.1
     assert followed[-1].max() < 1e-6
-    end = MultiThreshold(0.3, levels=1, bounds=(0.0, 0.9)), SigmaDelta(0.3, bounds=(0.0, 0.9))
+    end = (
+        MultiThreshold(0.3, levels=1, target=clip(0.0, 0.9)),
+        SigmaDelta(0.3, target=clip(0.0, 0.9)),
+    )
     for neuron in end:
         assert neuron.cumulative(torch.full((9, 1, 1), 5.0))[-1].item() == pytest.approx(0.9)

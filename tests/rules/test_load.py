@@ -36,8 +36,8 @@ def test_a_good_file() -> None:
         "version: 1\n"
         "description: Mine\n"
         "time_steps: 4\n"
-        "encoding: uniform\n"
-        "fold_batch_norm: true\n"
+        "encoding: constant\n"
+        "absorb_batch_norm: true\n"
         "rules:\n"
         "  - name: first\n"
         "    match: {op: [linear, conv], path: 'blocks.[01].*', where: {in_features: '>= 64'}}\n"
@@ -48,8 +48,8 @@ def test_a_good_file() -> None:
         "mine.yaml",
     )
     assert rule_set.time_steps == 4
-    assert rule_set.encoding == "uniform"
-    assert rule_set.fold_batch_norm is True
+    assert rule_set.encoding == "constant"
+    assert rule_set.absorb_batch_norm is True
     assert rule_set.description == "Mine"
     assert rule_set.origin == "mine.yaml"
     first, second = rule_set.rules
@@ -61,8 +61,8 @@ def test_a_good_file() -> None:
 
 def test_what_a_file_leaves_out() -> None:
     rule_set = parse_rules(GOOD)
-    settings = (rule_set.time_steps, rule_set.encoding, rule_set.fold_batch_norm)
-    assert settings == (8, "direct", False)
+    settings = (rule_set.time_steps, rule_set.encoding, rule_set.absorb_batch_norm)
+    assert settings == (8, "at_once", False)
     assert rule_set.description is None
 
 
@@ -74,7 +74,7 @@ def test_a_rule_set_is_itself() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("5", 1, "the file must be a mapping of time_steps, encoding, fold_batch_norm"),
+        ("5", 1, "the file must be a mapping of time_steps, encoding, absorb_batch_norm"),
         ("- a", 1, "the file must be a mapping of .*; received a list"),
         ("~", 1, "the file must be a mapping of .*; received nothing"),
         (f"rules:\n{RULE}", 1, "'version' is missing; add it, as in version: 1"),
@@ -97,10 +97,14 @@ def test_a_rule_set_is_itself() -> None:
         (GOOD + "time_steps: true", 4, "'time_steps' must be a whole number, received true"),
         (GOOD + "time_steps: 0", 4, "'time_steps' must be .* from 1 to 1000000, received 0"),
         (GOOD + "time_steps: 1000001", 4, "'time_steps' must be .*, received 1000001"),
-        (GOOD + "encoding: poisson", 4, "'encoding' must be one of direct, uniform, received 'p"),
+        (GOOD + "encoding: poisson", 4, "'encoding' must be one of at_once, constant, received 'p"),
         (GOOD + "encoding: [direct]", 4, "'encoding' must be text, received a list"),
-        (GOOD + "fold_batch_norm: yes", 4, "'fold_batch_norm' must be true or false, received 'y"),
-        (GOOD + "fold_batch_norm: 1", 4, "'fold_batch_norm' must be true or false, received 1"),
+        (
+            GOOD + "absorb_batch_norm: yes",
+            4,
+            "must be true or false, received 'y",
+        ),
+        (GOOD + "absorb_batch_norm: 1", 4, "'absorb_batch_norm' must be true or false, received 1"),
         (GOOD + "description: 1", 4, "'description' must be text, received 1"),
         (GOOD + "extends: 1", 4, "'extends' must be text, received 1"),
         (GOOD + "extends: dflt", 4, "cannot extend 'dflt': no bundled rule .* there are: default"),
@@ -283,17 +287,17 @@ def test_duplicate_names_are_refused_over_files() -> None:
 
 def test_own_rules_and_settings_stand_before_those_extended(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(
-        GOOD + "description: base\ntime_steps: 3\nencoding: uniform\nfold_batch_norm: true\n"
+        GOOD + "description: base\ntime_steps: 3\nencoding: constant\nabsorb_batch_norm: true\n"
     )
     (tmp_path / "middle.yaml").write_text(
         GOOD.replace("name: a", "name: b") + "extends: base.yaml\ntime_steps: 5\n"
     )
     top = tmp_path / "top.yaml"
-    top.write_text(GOOD.replace("name: a", "name: c") + "extends: middle.yaml\nencoding: direct\n")
+    top.write_text(GOOD.replace("name: a", "name: c") + "extends: middle.yaml\nencoding: at_once\n")
     rule_set = load_rules(top)
     assert [rule.name for rule in rule_set.rules] == ["c", "b", "a"]
-    assert (rule_set.time_steps, rule_set.encoding) == (5, "direct")  # said, if as by default
-    assert rule_set.fold_batch_norm is True
+    assert (rule_set.time_steps, rule_set.encoding) == (5, "at_once")  # said, if as by default
+    assert rule_set.absorb_batch_norm is True
     assert rule_set.description is None  # a description is of its own file
     assert rule_set.origin == str(top)
 
@@ -363,7 +367,7 @@ def test_text_that_is_no_text() -> None:
 
 KEYS = (
     "version rules name match action op path module within where extends time_steps encoding "
-    "fold_batch_norm description x"
+    "absorb_batch_norm description x"
 )
 names = st.sampled_from(KEYS.split())
 scalars = (

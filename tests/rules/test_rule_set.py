@@ -54,7 +54,7 @@ rule_sets = st.builds(
     st.lists(rules, min_size=1, max_size=4, unique_by=lambda rule: rule.name).map(tuple),
     time_steps=st.integers(1, 10**6),
     encoding=st.sampled_from(ENCODINGS),
-    fold_batch_norm=st.booleans(),
+    absorb_batch_norm=st.booleans(),
     description=st.none() | names | tricky | st.just("two\nlines  \n"),
 )
 
@@ -82,8 +82,8 @@ def test_yaml_is_for_people() -> None:
     assert parse_rules(text).to_yaml() == (
         "version: 1\n"
         "time_steps: 8\n"
-        "encoding: direct\n"
-        "fold_batch_norm: false\n"
+        "encoding: at_once\n"
+        "absorb_batch_norm: false\n"
         "rules:\n"
         "- name: a\n"
         "  match:\n"

@@ -10,6 +10,7 @@ from torch import fx
 from snnconvert.converter.building.rewrite import Replacement
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.deciding.decide import Decided
+from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.rules import RuleSet
 
@@ -21,8 +22,9 @@ class Conversion:
     Attributes:
         source: the source's graph.
         rules: the resolved rule set.
-        decided: the graph that was rewritten (the source's, but where BatchNorm was folded), and
-            what the rules made of it.
+        decided: the source's graph (where BatchNorm was absorbed, without it), and what the rules
+            say of it.
+        sited: the graph that was rewritten: the decided one with its neurons.
         calibration: the neurons of its sites.
         replacements: what was put in the place of each node of that graph.
         neurons: path of the neuron module of each neuron node of that graph.
@@ -33,6 +35,7 @@ class Conversion:
     source: TracedModel
     rules: RuleSet
     decided: Decided
+    sited: Sited
     calibration: Calibration
     replacements: Mapping[fx.Node, Replacement]
     neurons: Mapping[fx.Node, str]
@@ -40,7 +43,7 @@ class Conversion:
     notes: tuple[str, ...] = ()
 
     @property
-    def folded(self) -> list[str]:
-        """Names of the tensors that folding a BatchNorm changed or added."""
+    def absorbed(self) -> list[str]:
+        """Names of the tensors that absorbing a BatchNorm changed or added."""
         known = self.source.tensors
         return [n for n, x in self.decided.traced.tensors.items() if x is not known.get(n)]

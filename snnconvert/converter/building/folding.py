@@ -25,7 +25,7 @@ from snnconvert.converter.graph.meta import CLOCK, TIME_DIMS
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.errors import first_line
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.encoding import Uniform
+from snnconvert.ops.encoding import Constant
 
 Layout = tuple[int, int]
 """The dimension that holds the folded time, and how many values of other dimensions enclose it."""
@@ -52,7 +52,7 @@ class _Trial(fx.Interpreter):
     def __init__(self, graph: fx.Graph, tree: nn.Module, inputs: Sequence[TracedInput]) -> None:
         super().__init__(tree, graph=graph)
         self.generator = torch.Generator().manual_seed(0)
-        encoding = Uniform()
+        encoding = Constant()
         self.inputs = iter(inputs)
         self.batch = _batch(inputs)
         self.folded_clock = Clock(_STEPS, total=_STEPS, encoding=encoding)

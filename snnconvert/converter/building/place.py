@@ -16,13 +16,14 @@ from torch import Tensor, fx, nn
 from snnconvert.converter.building.rewrite import Replacement
 from snnconvert.converter.building.tree import (
     Container,
+    device_of,
     free_name,
     has_attribute,
     has_module,
     resolve,
     set_module,
 )
-from snnconvert.converter.calibration.thresholds import Fitted
+from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import module_stack
 from snnconvert.converter.spikes.site import Site
@@ -57,10 +58,11 @@ def place_neurons(
 ) -> dict[fx.Node, str]:
     """Put a neuron at every site of the tree; return where each neuron node finds its own."""
     placed: dict[str, str] = {}
+    device = device_of(tree)
     for name in dict.fromkeys(site.name for site in sites.values()):
         taken = has_module(tree, name) or has_attribute(tree, name)
         placed[name] = free_name(tree, name) if taken else name
-        set_module(tree, placed[name], fitted[name].neuron())
+        set_module(tree, placed[name], fitted[name].neuron().to(device))
     return {node: placed[site.name] for node, site in sites.items()}
 
 
@@ -77,7 +79,7 @@ def _replacement(
     if action == "keep":
         return Replacement(None, (), action)
     if action in ACTIONS:
-        operator = kind.targets.get(operator_name(node.target))
+        operator = kind.operators.get(operator_name(node.target))
         if operator is None:
             return Replacement(None, (), action)
         try:
@@ -86,7 +88,7 @@ def _replacement(
             # Parameters that are not the module's own: the node's own function stays.
             return Replacement(None, (), action)
         return Replacement(path, inputs, action)
-    inputs = inputs if kind.targets else _computed(node)
+    inputs = inputs if kind.operators else _computed(node)
     try:
         path = _place_one(tree, node, operator_class(decision.action), inputs, placed)
     except (ConversionError, TypeError) as error:  # TypeError: from_call takes other arguments

@@ -13,22 +13,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.deciding.streams import Domain, Streams
+from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import (
     CLOCK,
     HOMOGENEOUS,
     ON_INCREMENTS,
+    SITED,
     SOURCE,
     TIME_DIMS,
     source_name,
     tensors_in,
 )
-from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.converter.spikes.site import Sited
 from snnconvert.errors import ConversionError
 from snnconvert.ops.clock import accumulate, difference, encode, hold
 from snnconvert.ops.homogeneity import is_homogeneous
@@ -52,20 +52,16 @@ class Replacement:
 
 
 def rewrite(
-    traced: TracedModel,
-    streams: Streams,
-    replacements: Mapping[fx.Node, Replacement],
-    neurons: Mapping[fx.Node, str],
+    sited: Sited, replacements: Mapping[fx.Node, Replacement], neurons: Mapping[fx.Node, str]
 ) -> fx.Graph:
     """Return the plain graph: cumulative inputs, increments inside, cumulative outputs.
 
     Args:
-        traced: the source's graph, with neurons as nodes.
-        streams: what depends on what.
+        sited: the source's graph, with neurons as nodes.
         replacements: what stands for a node.
         neurons: path of the neuron module of each neuron node.
     """
-    return _Rewriter(traced, streams, replacements, neurons).run()
+    return _Rewriter(sited, replacements, neurons).run()
 
 
 class _Rewriter:
@@ -78,13 +74,12 @@ class _Rewriter:
 
     def __init__(
         self,
-        traced: TracedModel,
-        streams: Streams,
+        sited: Sited,
         replacements: Mapping[fx.Node, Replacement],
         neurons: Mapping[fx.Node, str],
     ) -> None:
-        self.traced, self.streams, self.replacements = traced, streams, replacements
-        self.neurons = neurons
+        self.traced, self.streams = sited.traced, sited.streams
+        self.replacements, self.neurons = replacements, neurons
         self.graph = fx.Graph()
         self.clock = self.graph.placeholder(CLOCK)
         self.once: dict[fx.Node, fx.Node] = {}  # constant in time, one step's batch
@@ -174,7 +169,7 @@ class _Rewriter:
         new = self.graph.call_function(encode, operands)
         self._keep_meta(new, node)
         # The value is held: the stream, and time with it, starts at the encoding.
-        for key in (SOURCE, TIME_DIMS):
+        for key in (SOURCE, SITED, TIME_DIMS):
             value.meta.pop(key, None)
         self.cumulative[node] = new
 
@@ -190,6 +185,7 @@ class _Rewriter:
             operands.pop()
         mapped = fx.map_arg(operands, argument)
         new = self.graph.call_method("cumulative", (operator, *mapped))
+        new.meta[SITED] = node.name
         if isinstance(node.meta.get("val"), tuple | list):
             # An ATen call returns its tensors side by side, an LSTM of torch.nn a nested pair.
             new = self.graph.call_function(_side_by_side, (new,))
@@ -198,9 +194,6 @@ class _Rewriter:
 
     def _copy(self, node: fx.Node, argument: Callable[[fx.Node], fx.Node]) -> fx.Node:
         new = self.graph.node_copy(node, argument)
-        if new.target is torch.ops.aten.view.default:
-            # A view relies on the strides that its producer had in the source.
-            new.target = torch.ops.aten.reshape.default
         self._keep_meta(new, node)
         return new
 
@@ -282,6 +275,7 @@ class _Rewriter:
         new.meta = dict(node.meta)
         if self._domain(node) is Domain.STREAM:
             new.meta[SOURCE] = source_name(node)
+            new.meta[SITED] = node.name
             new.meta[TIME_DIMS] = self._time_dims(node)
 
 

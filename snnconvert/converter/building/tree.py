@@ -5,9 +5,11 @@ So ``state_dict()`` has the source's keys, and ``print`` reads like the source.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from snnconvert.converter.graph.meta import module_stack
@@ -103,3 +105,9 @@ def resolve(root: nn.Module, target: str) -> Any:
     for name in target.split("."):
         value = getattr(value, name)
     return value
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return the device of a module's first tensor; the CPU where it has none."""
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))

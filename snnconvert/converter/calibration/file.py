@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from snnconvert.converter.calibration.calibrate import Calibration
-from snnconvert.converter.calibration.thresholds import Fitted
+from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.errors import CalibrationError
 from snnconvert.files import write_atomically
 from snnconvert.ops.neurons import NEURONS
+from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target, clip
 
-FORMAT = 1
+FORMAT = 2  # 1: limits among the arguments, as bounds
 _KEY = "snnconvert_calibration"
 _REST = ".rest"
 _FACTS = ("type", "axis", "arguments", "statistic", "error", "saturated", "rate", "dead")
@@ -46,7 +48,7 @@ def load_calibration(path: str | os.PathLike[str]) -> Calibration:
 def dump_calibration(calibration: Calibration) -> bytes:
     """Return a calibration as the content of a file."""
     sites = {
-        name: {fact: getattr(fitted, fact) for fact in _FACTS}
+        name: {fact: getattr(fitted, fact) for fact in _FACTS} | {"target": asdict(fitted.target)}
         for name, fitted in calibration.fitted.items()
     }
     facts = {"format": FORMAT, "sites": sites, "notes": calibration.notes}
@@ -87,11 +89,15 @@ def _metadata(data: bytes) -> dict[str, Any]:
 def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) -> Fitted:
     """Return the neuron of a site after making it once, so that a damaged one is told here."""
     arguments = dict(site["arguments"])
-    if "bounds" in arguments:
-        low, high = arguments["bounds"]
-        arguments["bounds"] = (low, high)
+    if "target" in site:
+        target = Target(**site["target"])
+    else:
+        low, high = arguments.pop("bounds", NO_LIMITS)
+        target = clip(low, high, DRIVE.name)
     if site["type"] not in NEURONS or not bool(torch.isfinite(threshold).all()):
         raise ValueError(f"{where} is no neuron")
-    fitted = Fitted(**{**site, "arguments": arguments}, v_threshold=threshold, rest=rest)
+    fitted = Fitted(
+        **{**site, "arguments": arguments, "target": target}, v_threshold=threshold, rest=rest
+    )
     fitted.neuron()
     return fitted

@@ -45,14 +45,20 @@ class Part:
     _keys: dict[int, Tensor] = field(default_factory=dict)
 
     def see(self, x: Tensor, axes: tuple[int, ...], generator: torch.Generator) -> None:
-        """Add one batch of a drive, ``[B, ...]``."""
+        """Add one batch of what is followed, ``[B, ...]``; one without values counts as zeros.
+
+        What is kept is kept on the CPU, in float32 at least.
+        """
+        if not x.numel():
+            x = x.new_zeros([max(1, n) for n in x.shape])
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
         low, high = torch.aminmax(x)
         self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
         self.count += x.numel()
         for axis in axes or (-1,):
             rows = x.movedim(axis, -1).flatten(0, -2) if axes else x.reshape(-1, 1)
             if axes:
-                low_now, high_now = torch.aminmax(rows, dim=0)
+                low_now, high_now = (end.cpu() for end in torch.aminmax(rows, dim=0))
                 before, after = self.ends.get(axis, (low_now, high_now))
                 self.ends[axis] = torch.minimum(before, low_now), torch.maximum(after, high_now)
             self._sample(axis, rows, generator)
@@ -63,11 +69,12 @@ class Part:
         if len(keys) > size:
             keys, chosen = keys.topk(size, largest=False)
             rows = rows[chosen.to(rows.device)]
+        rows = rows.cpu()
         if axis in self.rows:
             keys = torch.cat([self._keys[axis], keys])
             rows = torch.cat([self.rows[axis], rows])
             keys, chosen = keys.topk(min(size, len(keys)), largest=False)
-            rows = rows[chosen.to(rows.device)]
+            rows = rows[chosen]
         self._keys[axis], self.rows[axis] = keys, rows.clone()
 
     @property

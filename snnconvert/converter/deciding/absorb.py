@@ -1,4 +1,4 @@
-"""BatchNorm folding: a convolution or linear map and the BatchNorm after it become one map.
+"""BatchNorm absorbed: a convolution or linear map and the BatchNorm after it become one map.
 
 ``gamma (W x + b - mean) / sqrt(var + eps) + beta = W' x + b'`` with
 ``W' = W gamma / sqrt(var + eps)`` and ``b' = (b - mean) gamma / sqrt(var + eps) + beta``.
@@ -20,27 +20,34 @@ from snnconvert.ops.kinds import operator_name
 _MAPS = ("conv1d", "conv2d", "conv3d", "linear")
 
 
-def fold_batch_norm(traced: TracedModel) -> TracedModel:
-    """Return the traced model with every BatchNorm that follows a map folded into it.
+def absorb_batch_norm(traced: TracedModel, dtype: torch.dtype | None = None) -> TracedModel:
+    """Return the traced model in which every map absorbs the BatchNorm that follows it.
 
-    The folded weights are new Parameters under the map's names; the source's are not changed.
+    The absorbed weights are new Parameters under the map's names; the source's are not changed.
     A BatchNorm stays where the map's output or weight is used elsewhere too.
+
+    Args:
+        traced: the model; it is not changed.
+        dtype: of absorbed weights; None: that of the weights.
     """
     graph = fx.Graph()
     graph.output(graph.graph_copy(traced.graph, {}))
     tensors = dict(traced.tensors)
     for norm in list(graph.nodes):
         if norm.op == "call_function" and operator_name(norm.target) == "batch_norm":
-            _fold_one(graph, norm, tensors)
+            _absorb_one(graph, norm, tensors, dtype)
     graph.eliminate_dead_code()
+    _drop_unused(graph, traced.graph, tensors)
     return replace(traced, graph=graph, tensors=tensors)
 
 
-def _fold_one(graph: fx.Graph, norm: fx.Node, tensors: dict[str, Tensor]) -> None:
+def _absorb_one(
+    graph: fx.Graph, norm: fx.Node, tensors: dict[str, Tensor], dtype: torch.dtype | None
+) -> None:
     arguments = arguments_of(norm)
     mapped = arguments["input"]
     held = [arguments[k] for k in ("weight", "bias", "running_mean", "running_var")]
-    if not _may_fold(mapped, norm, tensors) or not all(_is_known(h, tensors) for h in held):
+    if not _may_absorb(mapped, norm, tensors) or not all(_is_known(h, tensors) for h in held):
         return
     given = arguments_of(mapped)
     weight_name = given["weight"].target
@@ -53,8 +60,8 @@ def _fold_one(graph: fx.Graph, norm: fx.Node, tensors: dict[str, Tensor]) -> Non
     shift = ((bias.double() if bias is not None else 0.0) - mean) * scale
     shift = shift + (0.0 if beta is None else beta)
     column = scale.reshape(-1, *[1] * (weight.dim() - 1))
-    tensors[weight_name] = nn.Parameter((weight.double() * column).to(weight.dtype))
-    tensors[f"{prefix}bias"] = nn.Parameter(shift.to(weight.dtype))
+    tensors[weight_name] = nn.Parameter((weight.double() * column).to(dtype or weight.dtype))
+    tensors[f"{prefix}bias"] = nn.Parameter(shift.to(dtype or weight.dtype))
     with graph.inserting_before(mapped):
         bias_node = graph.get_attr(f"{prefix}bias")
     rest = {k: v for k, v in given.items() if k not in ("input", "weight", "bias")}
@@ -63,20 +70,31 @@ def _fold_one(graph: fx.Graph, norm: fx.Node, tensors: dict[str, Tensor]) -> Non
     mapped.meta[STANDS_FOR] = norm.name
     norm.replace_all_uses_with(mapped)
     graph.erase_node(norm)
-    for node in held:
-        if node is not None:
-            tensors.pop(node.target, None)
-    tensors.pop(held[2].target.removesuffix("running_mean") + "num_batches_tracked", None)
 
 
-def _may_fold(mapped: Any, norm: fx.Node, tensors: dict[str, Tensor]) -> bool:
+def _drop_unused(graph: fx.Graph, before: fx.Graph, tensors: dict[str, Tensor]) -> None:
+    """Drop the tensors of BatchNorms that are gone; one that stands elsewhere too keeps them."""
+    used = {node.target for node in graph.nodes if node.op == "get_attr"}
+    for name in {str(n.target) for n in before.nodes if n.op == "get_attr"} - used:
+        tensors.pop(name, None)
+        if name.endswith("running_mean"):
+            tensors.pop(name.removesuffix("running_mean") + "num_batches_tracked", None)
+
+
+def _may_absorb(mapped: Any, norm: fx.Node, tensors: dict[str, Tensor]) -> bool:
     if not isinstance(mapped, fx.Node) or operator_name(mapped.target) not in _MAPS:
         return False
     given = arguments_of(mapped)
     features_first = mapped.meta["val"].dim() == 2 or operator_name(mapped.target) != "linear"
-    used_once = len(mapped.users) == 1 and len(given["weight"].users) == 1
+    used_once = len(mapped.users) == 1 and _users(given["weight"]) == 1
     known = _is_known(given["weight"], tensors) and _is_known(given["bias"], tensors)
     return features_first and used_once and known and not arguments_of(norm)["training"]
+
+
+def _users(weight: fx.Node) -> int:
+    """Return how many nodes use a tensor, by whatever node it is read."""
+    reads = (n for n in weight.graph.nodes if n.op == "get_attr" and n.target == weight.target)
+    return sum(len(n.users) for n in reads)
 
 
 def _is_known(node: Any, tensors: dict[str, Tensor]) -> bool:

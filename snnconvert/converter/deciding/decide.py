@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import fx
 
-from snnconvert.converter.deciding.absorb import fold_batch_norm
+from snnconvert.converter.deciding.absorb import absorb_batch_norm
 from snnconvert.converter.deciding.operations import operations
 from snnconvert.converter.deciding.streams import Domain, Streams, find_streams
-from snnconvert.converter.spikes.site import Site
 from snnconvert.converter.tracing.traced import TracedModel
-from snnconvert.rules import Decision, Operation, Plan, RuleSet, match
+from snnconvert.rules import Decision, Operation, Plan, RuleSet, match, plan_of
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,13 @@ class Decided:
     """What becomes of a trace under a rule set.
 
     Attributes:
-        traced: what was decided on: the trace, with BatchNorms folded where the rules ask for it.
+        traced: what was decided on: the trace, where the rules ask for it without BatchNorms
+            that a map absorbs.
         operations: every node that computes a tensor, as rules see it.
         encoded: nodes where a stream starts inside the graph.
         streams: what depends on what.
         decisions: the decision on each node that is a stream; no other needs one.
         plan: the same decisions, and the rules that take nothing.
-        sites: the neurons of the graph, once they are put into it.
     """
 
     traced: TracedModel
@@ -35,24 +34,18 @@ class Decided:
     streams: Streams
     decisions: Mapping[fx.Node, Decision]
     plan: Plan
-    sites: Mapping[fx.Node, Site] = field(default_factory=dict)
 
 
 def decide(traced: TracedModel, rules: RuleSet) -> Decided:
     """Match a trace against rules; the trace is not changed."""
-    if rules.fold_batch_norm:
-        traced = fold_batch_norm(traced)
+    if rules.absorb_batch_norm:
+        traced = absorb_batch_norm(traced)
     seen = operations(traced)
-    everything = match(rules, list(seen.values()))
-    encoded = frozenset(
-        node
-        for node, decision in zip(seen, everything.decisions, strict=True)
-        if _starts_stream(decision)
-    )
+    everything = dict(zip(seen, match(rules, list(seen.values())).decisions, strict=True))
+    encoded = frozenset(node for node, d in everything.items() if _starts_stream(d))
     streams = find_streams(traced, encoded)
-    carried = [node for node in seen if streams.domains[node] is Domain.STREAM]
-    plan = match(rules, [seen[node] for node in carried])
-    decisions = dict(zip(carried, plan.decisions, strict=True))
+    decisions = {n: d for n, d in everything.items() if streams.domains[n] is Domain.STREAM}
+    plan = plan_of(rules, list(decisions.values()))
     return Decided(traced, seen, encoded, streams, decisions, plan)
 
 

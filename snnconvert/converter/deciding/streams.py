@@ -57,71 +57,104 @@ def find_streams(traced: TracedModel, encoded: frozenset[fx.Node]) -> Streams:
         traced: the graph.
         encoded: nodes with held inputs whose outputs are coded: streams that start inside.
     """
-    domains: dict[fx.Node, Domain] = {}
-    time_dims: dict[fx.Node, tuple[int, ...]] = {}
-    unfoldable = "" if traced.batch else "the batch size is fixed"
+    finder = StreamFinder(traced.batch)
     roles = iter(traced.inputs)
     for node in traced.graph.nodes:
         if node.op == "placeholder":
-            domains[node] = _INPUT_DOMAIN[next(roles).role]
-        elif node.op == "output":
-            domains[node] = Domain.STATIC
+            finder.begin(node, _INPUT_DOMAIN[next(roles).role])
+        elif node in encoded:
+            finder.begin(node, Domain.STREAM)
         else:
-            domains[node] = _domain(node, domains, traced.batch)
-        if node in encoded:
-            domains[node] = Domain.STREAM
-        dims = _batch_dims(node, traced.batch)
-        if domains[node] is Domain.STREAM or domains[node] is Domain.SIZED:
-            if None not in dims:
-                time_dims[node] = tuple(d for d in dims if d is not None)
-            elif domains[node] is Domain.STREAM and not unfoldable:
-                unfoldable = (
-                    f"'{node.name}' has a shape in which the batch has no dimension of its own: "
-                    f"{_shapes(node)}"
-                )
-            elif _is_symbolic(node) and not unfoldable:
-                unfoldable = f"'{node.name}' is not proportional to the batch size"
-    return Streams(domains, time_dims, unfoldable)
+            finder.visit(node)
+    return finder.streams
+
+
+class StreamFinder:
+    """Finds the domains and time dimensions of nodes, one node after the other.
+
+    Args:
+        batch: symbols of the batch size; empty where it is fixed.
+        known: of nodes that were found before.
+
+    Attributes:
+        domains: of the nodes so far.
+    """
+
+    def __init__(self, batch: frozenset[Any], known: Streams | None = None) -> None:
+        self.batch = batch
+        self.domains = {} if known is None else dict(known.domains)
+        self._time_dims = {} if known is None else dict(known.time_dims)
+        fixed = "" if batch else "the batch size is fixed"
+        self._unfoldable = fixed if known is None else known.unfoldable
+        self._proportional: dict[Any, bool] = {}
+
+    def begin(self, node: fx.Node, domain: Domain) -> None:
+        """Add a node whose domain does not follow from its arguments."""
+        self._add(node, domain)
+
+    def visit(self, node: fx.Node) -> None:
+        """Add a node; those that it takes for arguments were added before."""
+        self._add(node, Domain.STATIC if node.op == "output" else self._domain(node))
+
+    @property
+    def streams(self) -> Streams:
+        """What was found."""
+        return Streams(self.domains, self._time_dims, self._unfoldable)
+
+    def _domain(self, node: fx.Node) -> Domain:
+        value: Any = node.meta.get("val")
+        if _is_symbolic(value) and value.node.expr.free_symbols <= self.batch:
+            return Domain.SIZED
+        found = (self.domains[argument] for argument in node.all_input_nodes)
+        return max(found, default=Domain.STATIC)
+
+    def _add(self, node: fx.Node, domain: Domain) -> None:
+        self.domains[node] = domain
+        if domain not in (Domain.STREAM, Domain.SIZED):
+            return
+        dims = self._batch_dims(node)
+        if None not in dims:
+            self._time_dims[node] = tuple(d for d in dims if d is not None)
+        elif self._unfoldable:
+            return
+        elif domain is Domain.STREAM:
+            self._unfoldable = (
+                f"'{node.name}' has a shape in which the batch has no dimension of its own: "
+                f"{_shapes(node)}"
+            )
+        elif _is_symbolic(node.meta.get("val")):
+            self._unfoldable = f"'{node.name}' is not proportional to the batch size"
+
+    def _batch_dims(self, node: fx.Node) -> list[int | None]:
+        """Return for each tensor (or symbolic size) of a node where the batch is, None: nowhere."""
+        dims: list[int | None] = []
+        for value in pytree.tree_leaves(node.meta.get("val")):
+            if isinstance(value, Tensor):
+                found = [d for d, n in enumerate(value.shape) if _depends(n, self.batch)]
+                fits = len(found) == 1 and self._grows(value.shape[found[0]])
+                dims.append(found[0] if fits else None)
+            elif isinstance(value, torch.SymInt):
+                dims.append(0 if self._grows(value) else None)
+        return dims
+
+    def _grows(self, size: Any) -> bool:
+        """Tell whether a size grows as the batch does: ``size(2 b) = 2 size(b)``."""
+        expression = size.node.expr
+        if expression not in self._proportional:
+            doubled = expression.subs({symbol: 2 * symbol for symbol in self.batch})
+            self._proportional[expression] = bool(sympy.expand(doubled - 2 * expression) == 0)
+        return self._proportional[expression]
 
 
 _INPUT_DOMAIN = {"coded": Domain.STREAM, "held": Domain.HELD, "constant": Domain.STATIC}
 
 
-def _domain(node: fx.Node, domains: dict[fx.Node, Domain], batch: frozenset[Any]) -> Domain:
-    value = node.meta.get("val")
-    if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
-        symbols = value.node.expr.free_symbols
-        if symbols <= batch:
-            return Domain.SIZED
-    return max((domains[argument] for argument in node.all_input_nodes), default=Domain.STATIC)
-
-
-def _is_symbolic(node: fx.Node) -> bool:
-    return isinstance(node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool)
-
-
-def _batch_dims(node: fx.Node, batch: frozenset[Any]) -> list[int | None]:
-    """Return for each tensor (or symbolic size) of a node where the batch is, None if nowhere."""
-    dims: list[int | None] = []
-    for value in pytree.tree_leaves(node.meta.get("val")):
-        if isinstance(value, Tensor):
-            found = [d for d, n in enumerate(value.shape) if _depends(n, batch)]
-            fits = len(found) == 1 and _proportional(value.shape[found[0]], batch)
-            dims.append(found[0] if fits else None)
-        elif isinstance(value, torch.SymInt):
-            dims.append(0 if _proportional(value, batch) else None)
-    return dims
+def _is_symbolic(value: Any) -> bool:
+    return isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool)
 
 
 def _depends(size: Any, batch: frozenset[Any]) -> bool:
     return not isinstance(size, int) and bool(size.node.expr.free_symbols & batch)
-
-
-def _proportional(size: Any, batch: frozenset[Any]) -> bool:
-    """Tell whether ``size`` grows as the batch does: ``size(2 b) = 2 size(b)``."""
-    expression = size.node.expr
-    doubled = expression.subs({symbol: 2 * symbol for symbol in batch})
-    return bool(sympy.expand(doubled - 2 * expression) == 0)
 
 
 def _shapes(node: fx.Node) -> str:

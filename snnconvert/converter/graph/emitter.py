@@ -1,46 +1,70 @@
-"""Emitting nodes: what stands for one node of a traced graph, with shapes and module paths."""
+"""Emitting nodes: what stands for nodes of a traced graph, with shapes and module paths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import STANDS_FOR
+from snnconvert.converter.graph.meta import STANDS_FOR, source_name
 
 
 class Emitter:
-    """Adds nodes to a graph, with their shapes, in the place of one node.
+    """Adds nodes to one graph, with their shapes.
 
-    Attributes:
-        emitted: the nodes, in their order.
+    The shapes of what was emitted once are kept for the whole graph: a recurrence repeats the
+    same at every position, a network at every layer, and fake operators are slow.
+
+    Args:
+        graph: what nodes are added to.
+        seen: called with every new node, in their order.
     """
 
-    def __init__(self, graph: fx.Graph, node: fx.Node) -> None:
-        self.graph, self.node = graph, node
-        self.emitted: list[fx.Node] = []
+    def __init__(self, graph: fx.Graph, seen: Callable[[fx.Node], None]) -> None:
+        self.graph, self.seen = graph, seen
+        self._place: fx.Node | None = None
         self._values: dict[str, Any] = {}
 
+    @contextmanager
+    def at(self, node: fx.Node) -> Iterator[None]:
+        """Put what is emitted before a node, and into its module."""
+        before = self._place
+        self._place = node
+        try:
+            with self.graph.inserting_before(node):
+                yield
+        finally:
+            self._place = before
+
     def __call__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
+        """Emit a call; its arguments may be nodes, and lists of them."""
+        assert self._place is not None
         new = self.graph.call_function(target, args, kwargs)
         values = fx.map_arg((args, kwargs), lambda n: n.meta["val"])
-        # A recurrence repeats the same shapes at every position, and fake operators are slow.
         key = repr((target, pytree.tree_map_only(Tensor, _described, values)))
         if key not in self._values:
             self._values[key] = self._fake(target, *values[0], **values[1])
         new.meta = {
             "val": self._values[key],
-            "nn_module_stack": self.node.meta.get("nn_module_stack"),
+            "nn_module_stack": self._place.meta.get("nn_module_stack"),
             STANDS_FOR: "",
         }
-        self.emitted.append(new)
+        self.seen(new)
         return new
+
+    def replace(self, node: fx.Node, new: fx.Node) -> None:
+        """Let one emitted node compute what a node of the graph did, which is removed."""
+        new.meta[STANDS_FOR] = source_name(node)
+        node.replace_all_uses_with(new)
+        self.graph.erase_node(node)
 
     def _fake(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what an operator gives, without its numbers."""
-        fakes = [x for x in pytree.tree_leaves(self.node.meta["val"]) if isinstance(x, Tensor)]
+        assert self._place is not None
+        fakes = [x for x in pytree.tree_leaves(self._place.meta["val"]) if isinstance(x, Tensor)]
         with fakes[0].fake_mode:  # type: ignore[attr-defined]
             return target(*args, **kwargs)
 

@@ -24,6 +24,8 @@ TIME_DIMS = "time_dims"  # meta of streams: the dimension of each of their tenso
 
 SOURCE = "source"  # meta of streams: the node of the traced graph that they stand for
 
+SITED = "sited"  # meta of streams: the node of the sited graph that they were emitted for
+
 STANDS_FOR = "stands_for"  # meta: the node of the source whose value a changed node computes
 
 

@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from snnconvert.costs.operations import AC_PJ, INT8_AC_PJ, INT8_MAC_PJ, MAC_PJ, Work
+
 Rows: TypeAlias = list[tuple[str, ...]]
 Table: TypeAlias = tuple[tuple[str, ...], Rows]
 """A header, and rows of text."""
 
-MAC_PJ, AC_PJ = 4.6, 0.9
-"""Energy of a float32 multiply-accumulate and of an addition at 45 nm, in pJ (Horowitz, ISSCC
-2014: multiplication 3.7, addition 0.9)."""
-INT8_MAC_PJ, INT8_AC_PJ = 0.23, 0.03
-"""The same of 8-bit integers (multiplication 0.2, addition 0.03)."""
 DIVERGED = 0.1
 """Relative error of a layer from which on it is said to diverge."""
 ALIKE = 0.99
@@ -87,41 +84,6 @@ class LayerCloseness:
 
 
 @dataclass(frozen=True)
-class Work:
-    """Operations of linear maps and products, per sample.
-
-    Attributes:
-        source_macs: multiply-accumulates of the source.
-        spiking_macs: those of them whose operands are all spikes in the conversion.
-        synaptic_operations: additions that spikes caused, over all steps; counted from the events,
-            with those that join the sums of several levels per octave.
-        graded_operations: the same of graded spikes, each a multiplication.
-        analog_macs: multiply-accumulates that changes of values that are not spikes caused.
-    """
-
-    source_macs: float
-    spiking_macs: float
-    synaptic_operations: float
-    graded_operations: float
-    analog_macs: float
-
-    @property
-    def spiking_share(self) -> float:
-        """Share of the source's work whose operands are spikes."""
-        return self.spiking_macs / self.source_macs if self.source_macs else 0.0
-
-    def energy(self) -> Mapping[str, float]:
-        """Return energies per sample in microjoules, without memory traffic."""
-        sums, products = self.synaptic_operations, self.graded_operations + self.analog_macs
-        return {
-            "source fp32": self.source_macs * MAC_PJ * 1e-6,
-            "spiking fp32": (sums * AC_PJ + products * MAC_PJ) * 1e-6,
-            "source int8": self.source_macs * INT8_MAC_PJ * 1e-6,
-            "spiking int8": (sums * INT8_AC_PJ + products * INT8_MAC_PJ) * 1e-6,
-        }
-
-
-@dataclass(frozen=True)
 class SpikingReport:
     """How a spiking network ran on some data.
 
@@ -182,7 +144,7 @@ class SpikingReport:
                 "steps": tuple(StepCloseness(**s) for s in data["steps"]),
                 "sites": tuple(SiteActivity(**s) for s in data["sites"]),
                 "layers": tuple(LayerCloseness(**x) for x in data["layers"]),
-                "work": Work(**data["work"]),
+                "work": Work.from_dict(data["work"]),
             }
         )
 

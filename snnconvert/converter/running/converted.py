@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.in_place import overwrite
-from snnconvert.converter.building.tree import Container
+from snnconvert.converter.building.tree import Container, device_of
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.code import compile_graph
 from snnconvert.converter.graph.dtypes import literal_dtypes
@@ -78,7 +77,7 @@ class ConvertedModule(nn.Module):
         self.conversion = conversion
         self.graph = graph
         self.report = None
-        self.placed = Placed(floating_dtype(conversion.source), _device(tree))
+        self.placed = Placed(floating_dtype(conversion.source), device_of(tree))
         self._function: Callable[..., Any] | None = None
         self._online: Online | None = None
 
@@ -181,7 +180,7 @@ class ConvertedModule(nn.Module):
         Args:
             *args, **kwargs: inputs as the source takes them, ``[B, ...]``.
             time_steps: ``T``; None: that of the rule file.
-            encoding: ``direct`` (all at the first step), ``uniform`` (1/T at each step) or an
+            encoding: ``at_once`` (all at the first step), ``constant`` (1/T at each step) or an
                 :class:`~snnconvert.ops.encoding.Encoding`; None: that of the rule file.
 
         Returns:
@@ -283,8 +282,8 @@ class ConvertedModule(nn.Module):
     @property
     def _time_dims(self) -> list[int | None]:
         """The dimension of each output leaf that holds the folded time; None where none does."""
-        graph = self.conversion.decided.traced.graph
-        streams = self.conversion.decided.streams
+        graph = self.conversion.sited.traced.graph
+        streams = self.conversion.sited.streams
         leaves = pytree.tree_leaves(next(n for n in graph.nodes if n.op == "output").args[0])
         # What depends on the batch size alone is not folded: it leaves the graph once.
         return [
@@ -346,8 +345,3 @@ def _unfold(y: Any, dim: int | None, steps: int) -> Any:
     if dim is None:  # depends on no stream: the same at every step
         return y.unsqueeze(0).expand(steps, *y.shape)
     return y.unflatten(dim, (steps, y.shape[dim] // steps)).movedim(dim, 0)
-
-
-def _device(module: nn.Module) -> torch.device:
-    tensors = itertools.chain(module.parameters(), module.buffers())
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))

@@ -66,14 +66,14 @@ def dump_conversion(
         RULES: conversion.rules.to_yaml(),
     }
     program = copy.copy(conversion.source.program)
-    folded = conversion.folded
+    absorbed = conversion.absorbed
     # A copy of a conversion has tensors of its own.
     program._state_dict = {
-        name: tensor if name in folded or name not in current else current[name]
+        name: tensor if name in absorbed or name not in current else current[name]
         for name, tensor in program.state_dict.items()
     }
-    if folded:
-        tensors = {name: current[name].detach().contiguous() for name in folded}
+    if absorbed:
+        tensors = {name: current[name].detach().contiguous() for name in absorbed}
         extra[FOLDED] = _as_text(save_tensors(tensors))
     if conversion.neurons:
         extra[NEURONS] = _as_text(dump_calibration(_calibration_now(conversion, current)))
@@ -100,7 +100,7 @@ def _calibration_now(conversion: Conversion, current: Mapping[str, Tensor]) -> C
     """Return the calibration with the thresholds that the neurons have now."""
     fitted = dict(conversion.calibration.fitted)
     for node, path in conversion.neurons.items():
-        name = conversion.decided.sites[node].name
+        name = conversion.sited.sites[node].name
         threshold = current[f"{path}.v_threshold"].detach().cpu()
         fitted[name] = replace(fitted[name], v_threshold=threshold)
     return replace(conversion.calibration, fitted=fitted)

@@ -1,11 +1,16 @@
-"""A site: where one neuron stands, and what the rules say of it."""
+"""Sites: where neurons stand, and a graph with its sites."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from snnconvert.ops.kinds import Limits
-from snnconvert.rules import NeuronSettings
+from torch import fx
+
+from snnconvert.converter.deciding.streams import Streams
+from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.ops.targets import Target
+from snnconvert.rules import Decision, NeuronSettings
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,7 @@ class Site:
         name: path of the neuron in the module tree; sites of one name share their neuron's
             thresholds, each with a state of its own.
         settings: what the rules say of it.
-        limits: of its target, known from the operator before it.
+        target: what it follows.
         axes: dimensions of one step's drive along which thresholds may differ.
         drive: name of the node that drives it.
         consumer: op kind, and module path, of what its spikes drive.
@@ -25,8 +30,27 @@ class Site:
 
     name: str
     settings: NeuronSettings
-    limits: Limits
+    target: Target
     axes: tuple[int, ...]
     drive: str
     consumer: str
     rule: str
+
+
+@dataclass(frozen=True)
+class Sited:
+    """A decided graph with a neuron wherever a rule asks for one; all nodes are of its own graph.
+
+    Attributes:
+        traced: the graph; a neuron is a node that gives its target, exactly.
+        streams: what depends on what.
+        encoded: nodes where a stream starts inside the graph.
+        decisions: on each node that a rule decided on and that is still there.
+        sites: of each neuron node.
+    """
+
+    traced: TracedModel
+    streams: Streams
+    encoded: frozenset[fx.Node]
+    decisions: Mapping[fx.Node, Decision]
+    sites: Mapping[fx.Node, Site]

@@ -37,6 +37,7 @@ def make_functional(
         graph_module = _unlifted(program)
         notes += _drop_buffer_writes(graph_module.graph)
     _spell_batch_norm(graph_module.graph)
+    _spell_views(graph_module.graph)
     # Nothing is written any more, so what nobody reads may go, random draws included.
     graph_module.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     return graph_module, program, notes
@@ -203,3 +204,11 @@ def _spell_batch_norm(graph: fx.Graph) -> None:
             call.meta = dict(user.meta)
             user.replace_all_uses_with(call)
             graph.erase_node(user)
+
+
+def _spell_views(graph: fx.Graph) -> None:
+    """Spell views as reshapes: a view relies on the strides that its producer had in the source,
+    which need not be those of what will stand in the producer's place."""
+    for node in graph.nodes:
+        if node.target is _aten.view.default:
+            node.target = _aten.reshape.default

@@ -7,7 +7,6 @@ itself as well. In float64 "exact" means a relative error of 1e-9 at most.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +17,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.deciding.streams import random_nodes
-from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
-from snnconvert.converter.graph.dtypes import cast, cast_module, default_dtype, literal_dtypes
+from snnconvert.converter.graph.dtypes import cast, default_dtype, literal_dtypes
 from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
     LeafError,
@@ -27,18 +25,23 @@ from snnconvert.converter.reports.equivalence import (
     kind_rows,
 )
 from snnconvert.converter.running.converted import ConvertedModule, stacked
-from snnconvert.converter.spikes.put_neurons import target
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.verification.increments import RandomIncrements
+from snnconvert.converter.verification.leaves import (
+    constant_outputs,
+    leaf_errors,
+    refuse_degenerate,
+    worst_at_last,
+)
 from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.verification.not_finite import where_finite_numbers_end
 from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.encoding import Encoding
-from snnconvert.ops.kinds import Limits
 
 TOLERANCES = {
     torch.float64: 1e-9,
@@ -51,39 +54,6 @@ TOLERANCES = {
 
 SPIKING_TOLERANCE = 0.1
 """Relative error at the last step up to which a spiking network counts as close to its source."""
-
-
-class RandomIncrements(Encoding):
-    """Signed random increments that end at the value: ``X_t = (t + 1)/T x + noise``, ``X_T-1 = x``.
-
-    With ``keep_sign`` the noise is a factor in (0, 1], for inputs whose sign matters.
-    """
-
-    def __init__(self, seed: int = 0, keep_sign: bool = False) -> None:
-        self.seed, self.keep_sign = seed, keep_sign
-
-    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
-        return torch.stack([self._at(x, t, total, site) for t in range(start, start + steps)])
-
-    def _at(self, x: Tensor, t: int, total: int, site: str) -> Tensor:
-        if t >= total - 1 or not x.numel():
-            return x
-        finite = torch.isfinite(x)
-        if not bool(finite.all()):  # a mask of minus infinities is there from the first step
-            return torch.where(finite, self._at(x.masked_fill(~finite, 0.0), t, total, site), x)
-        seed = hash_of(f"{self.seed} {site} {t}")
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
-        noise = noise.to(x.device, x.dtype if not x.is_complex() else None)
-        if self.keep_sign:
-            return x * noise.abs().clamp(0.05, 2.0) / 2.0
-        scale = x.detach().abs().std() if x.numel() > 1 else x.detach().abs().max()
-        return x * ((t + 1) / total) + noise * torch.where(scale > 0, scale, 1.0)
-
-
-def hash_of(text: str) -> int:
-    """Return a seed that is the same in every process."""
-    return int.from_bytes(text.encode(), "little") % (2**61 - 1)
 
 
 @dataclass(frozen=True)
@@ -111,16 +81,18 @@ def verify(
 ) -> EquivalenceReport:
     """Compare a converted module with its source.
 
+    A network with neurons is compared twice: exactly, with every neuron replaced by what it
+    follows; and as it is, on data, for the conversion's own number of steps.
+
     Args:
         model: the source, run once, on the inputs; None: the traced source alone is compared.
         snn: the conversion. Neither it nor the model is changed; copies of both are checked.
         inputs: a tuple of positional or a dict of keyword inputs ``[B, ...]``; None: those that
             the model was traced with.
         time_steps: number of steps of random increments, at least 2.
-        dtype: in which both sides are computed; None: float64, or the source's own where
-            BatchNorm was folded, whose weights are rounded to it. What the source pins to its own
+        dtype: in which both sides are computed; None: float64. What the source pins to its own
             dtype (norms and rotary embeddings are often pinned to float32) is computed in this
-            one too.
+            one too, and so is what a map absorbed.
         tolerance: largest relative error that passes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
         data: batches of held-out inputs to run a spiking network on, as `calibration` of
@@ -128,52 +100,17 @@ def verify(
         labels: right answers of all samples of the data, in order; -1 where none is known.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
 
-    A network with neurons is compared twice: exactly, with every neuron replaced by what it
-    follows; and as it is, on data, for the conversion's own number of steps.
-
     Raises:
         VerificationError: nothing can be concluded: the source draws random numbers, or its
             outputs are degenerate or not finite.
     """
-    if dtype is None:
-        folded = snn.conversion.folded
-        dtype = floating_dtype(snn.conversion.source) if folded else torch.float64
-    if dtype not in TOLERANCES:
-        raise InputError(
-            f"dtype must be one of {', '.join(map(str, TOLERANCES))}, received {dtype}"
-        )
-    if time_steps < 2:
-        raise InputError(f"time_steps must be at least 2 to see a change, received {time_steps}")
-    tolerance = TOLERANCES[dtype] if tolerance is None else tolerance
-    traced = snn.conversion.source
-    if drawn := random_nodes(traced.graph):
-        raise VerificationError(
-            f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "
-            "runs can be compared; pass what it draws as an input, or set verify=False"
-        )
-    literals = literal_dtypes(floating_dtype(traced), dtype)
-    with torch.no_grad(), default_dtype(literals):
-        twin = cast_module(without_neurons(copy.deepcopy(snn)), dtype)
-        reference = Reference(snn.conversion, dtype)
-        given = _input_leaves(snn, inputs, dtype)
-        try:
-            run, nodes, expected = _compared(twin, reference, given, time_steps, seed)
-        except (RuntimeError, IndexError, ValueError) as error:
-            raise VerificationError(
-                f"the source does not run in {dtype} on random increments of its inputs "
-                f"({first_line(error)}), so nothing can be compared. Pass inputs that stand for "
-                "numbers, not for positions or ids, as integers; or set verify=False"
-            ) from error
-        _refuse_degenerate(snn, expected)
-        actual = _converted_outputs(twin, run)
-        leaves = _leaf_errors(snn, expected, actual)
-        at_source, note = _beside_source(model, traced, run, actual, dtype)
-        notes = [note, _said_of_infinities(reference, run, expected)]
-    report = _report(snn, leaves, nodes, at_source, tolerance, dtype, time_steps)
-    report = replace(report, notes=(*report.notes, *filter(None, notes)))
+    wanted = torch.float64 if dtype is None else dtype
+    _check_arguments(snn, wanted, time_steps)
+    allowed = TOLERANCES[wanted] if tolerance is None else tolerance
+    report = _compare_exactly(model, snn, inputs, _How(wanted, allowed, time_steps, seed))
     if not snn.conversion.neurons:
         return report
-    batches = [_as_batch(inputs, traced)] if data is None else data
+    batches = [_as_batch(inputs, snn.conversion.source)] if data is None else data
     spiking = measure_spiking(snn, batches, labels=labels)
     return replace(
         report,
@@ -181,6 +118,60 @@ def verify(
         spiking=spiking,
         spiking_tolerance=spiking_tolerance,
     )
+
+
+@dataclass(frozen=True)
+class _How:
+    """How two networks are compared (fields as the arguments of `verify`)."""
+
+    dtype: torch.dtype
+    tolerance: float
+    time_steps: int
+    seed: int
+
+
+def _check_arguments(snn: ConvertedModule, dtype: torch.dtype, time_steps: int) -> None:
+    if dtype not in TOLERANCES:
+        raise InputError(
+            f"dtype must be one of {', '.join(map(str, TOLERANCES))}, received {dtype}"
+        )
+    if time_steps < 2:
+        raise InputError(f"time_steps must be at least 2 to see a change, received {time_steps}")
+    if drawn := random_nodes(snn.conversion.source.graph):
+        raise VerificationError(
+            f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "
+            "runs can be compared; pass what it draws as an input, or set verify=False"
+        )
+
+
+def _compare_exactly(
+    model: nn.Module | ExportedProgram | None,
+    snn: ConvertedModule,
+    inputs: Sequence[Any] | Mapping[str, Any] | None,
+    how: _How,
+) -> EquivalenceReport:
+    """Compare a conversion without its neurons with the source, at every step."""
+    traced = snn.conversion.source
+    literals = literal_dtypes(floating_dtype(traced), how.dtype)
+    with torch.no_grad(), default_dtype(literals):
+        twin = exact_twin(snn, how.dtype)
+        reference = Reference(snn.conversion, how.dtype)
+        given = _input_leaves(snn, inputs, how.dtype)
+        try:
+            run, nodes, expected = _compared(twin, reference, given, how.time_steps, how.seed)
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise VerificationError(
+                f"the source does not run in {how.dtype} on random increments of its inputs "
+                f"({first_line(error)}), so nothing can be compared. Pass inputs that stand for "
+                "numbers, not for positions or ids, as integers; or set verify=False"
+            ) from error
+        refuse_degenerate(snn, expected)
+        actual = _converted_outputs(twin, run)
+        leaves = leaf_errors(snn, expected, actual)
+        at_source, note = _beside_source(model, traced, run, actual, how.dtype)
+        notes = [note, _said_of_infinities(reference, run, expected)]
+    report = _report(snn, leaves, nodes, at_source, how.tolerance, how.dtype, how.time_steps)
+    return replace(report, notes=(*report.notes, *filter(None, notes)))
 
 
 def _said_of_infinities(reference: Reference, run: _Run, expected: list[Any]) -> str:
@@ -205,7 +196,7 @@ def _beside_source(
         final = source_outputs(model, traced, run.leaves, dtype)
     except Exception as error:  # a model may raise anything
         return None, f"the source model was not run beside its trace: {first_line(error)}"
-    return _worst_at_last(actual, final), ""
+    return worst_at_last(actual, final), ""
 
 
 def _as_batch(inputs: Sequence[Any] | Mapping[str, Any] | None, traced: TracedModel) -> Any:
@@ -213,26 +204,6 @@ def _as_batch(inputs: Sequence[Any] | Mapping[str, Any] | None, traced: TracedMo
         return inputs
     args, kwargs = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
     return kwargs or args
-
-
-class _Followed(nn.Module):
-    """Stands for a neuron and gives what it follows."""
-
-    def __init__(self, limits: Limits) -> None:
-        super().__init__()
-        self.limits = limits
-
-    def track(self, x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
-        return target(x, *self.limits)
-
-
-def without_neurons(snn: ConvertedModule) -> ConvertedModule:
-    """Replace every neuron of a conversion by what it follows; return the conversion."""
-    for node, path in snn.conversion.neurons.items():
-        parent, _, name = path.rpartition(".")
-        site = snn.conversion.decided.sites[node]
-        snn.tree.get_submodule(parent)._modules[name] = _Followed(site.limits)
-    return snn
 
 
 def _compared(
@@ -294,67 +265,6 @@ def _accumulated(y: Any) -> Any:
     return y.cumsum(0) if isinstance(y, Tensor) and y.dtype is not torch.bool else y
 
 
-def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:
-    spec = snn.conversion.source.out_spec
-    paths = pytree.tree_leaves_with_path(pytree.tree_unflatten([0] * count, spec))
-    return [pytree.keystr(path).strip("[]'.") or "output" for path, _ in paths]
-
-
-def _refuse_degenerate(snn: ConvertedModule, expected: list[Any]) -> None:
-    names = _leaf_names(snn, len(expected))
-    compared = {n: y for n, y in zip(names, expected, strict=True) if isinstance(y, Tensor)}
-    flat = [name for name, y in compared.items() if not has_spread(y)]
-    if not compared or len(flat) == len(compared):
-        raise VerificationError(
-            "the source's outputs are degenerate ("
-            + (f"all equal: {', '.join(flat[:5])}" if flat else "there is no tensor among them")
-            + "), so that any conversion would pass. Untrained models often have zero-initialised "
-            "weights: load trained ones, or, for a check, call "
-            "snnconvert.randomize_constant_weights(model) first"
-        )
-
-
-def _leaf_errors(
-    snn: ConvertedModule, expected: list[Any], actual: list[Any]
-) -> tuple[LeafError, ...]:
-    names = _leaf_names(snn, len(expected))
-    return tuple(
-        LeafError(
-            name,
-            _relative_errors(y, z),
-            max(relative_error(a, b)[0] for a, b in zip(y, z, strict=True)),
-            not has_spread(z),
-        )
-        for name, y, z in zip(names, actual, expected, strict=True)
-        if isinstance(z, Tensor)
-    )
-
-
-def _relative_errors(actual: Tensor, expected: Tensor) -> tuple[float, ...]:
-    """Return the error of each step, relative to the largest value up to that step."""
-    errors, scale = [], 0.0
-    for a, b in zip(actual, expected, strict=True):
-        scale = max(scale, magnitude(b))
-        errors.append(relative_error(a, b, scale)[1])
-    return tuple(errors)
-
-
-def _worst_at_last(actual: list[Any], expected: list[Any]) -> float:
-    """Return the error of the last step against the source model's outputs."""
-    worst = 0.0
-    for y, final in zip(actual, expected, strict=True):
-        if isinstance(final, Tensor):
-            worst = max(worst, relative_error(y[-1], final, magnitude(y))[1])
-    return worst
-
-
-def _constant_outputs(leaves: tuple[LeafError, ...]) -> list[str]:
-    flat = [leaf.name for leaf in leaves if leaf.degenerate]
-    if not flat:
-        return []
-    return [f"outputs whose values are all equal prove nothing: {', '.join(flat)}"]
-
-
 def _report(
     snn: ConvertedModule,
     leaves: tuple[LeafError, ...],
@@ -380,7 +290,7 @@ def _report(
         kinds=kind_rows(decisions, nodes.relative),
         first_failure=first,
         first_failure_at=None if first is None else describe_node(decisions, first),
-        notes=(*snn.conversion.notes, *_constant_outputs(leaves)),
+        notes=(*snn.conversion.notes, *constant_outputs(leaves)),
         to_be_trained=_to_be_trained(snn),
     )
 

@@ -6,11 +6,12 @@ from types import MappingProxyType
 from snnconvert.ops.neurons.integrate_and_fire import IntegrateAndFire
 from snnconvert.ops.neurons.lif import LIF
 from snnconvert.ops.neurons.multi_threshold import MultiThreshold
+from snnconvert.ops.neurons.neuron import Neuron
 from snnconvert.ops.neurons.sigma_delta import SigmaDelta
 from snnconvert.ops.neurons.st_bif import STBIF
 from snnconvert.ops.neurons.tracker import Tracker
 
-NEURONS: Mapping[str, type[Tracker]] = MappingProxyType(
+NEURONS: Mapping[str, type[Neuron]] = MappingProxyType(
     {
         "multi_threshold": MultiThreshold,
         "st_bif": STBIF,
@@ -27,6 +28,7 @@ __all__ = [
     "STBIF",
     "IntegrateAndFire",
     "MultiThreshold",
+    "Neuron",
     "SigmaDelta",
     "Tracker",
 ]

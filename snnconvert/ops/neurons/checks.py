@@ -9,8 +9,7 @@ from torch import Tensor
 
 from snnconvert.errors import InputError
 from snnconvert.ops.neurons.spike import PER_OCTAVE, Ladder
-
-Bounds = tuple[float | None, float | None]
+from snnconvert.ops.targets import Limits
 
 
 def checked_ladder(
@@ -28,16 +27,6 @@ def checked_ladder(
         # Below a half, a spike leaves a larger residual than it found.
         raise InputError(f"{where}: fire_at must be from 0.5 to 1, received {fire_at!r}")
     return Ladder(levels, per_octave, fire_at, signed)
-
-
-def checked_bounds(where: str, bounds: Bounds) -> Bounds:
-    """Return lowest and highest reconstruction, or raise InputError."""
-    low, high = bounds
-    if not (low is None or low <= 0) or not (high is None or high >= 0) or low == high == 0:
-        raise InputError(
-            f"{where}: bounds must have 0, where a neuron starts, between them, received {bounds}"
-        )
-    return bounds
 
 
 def checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None) -> Tensor:
@@ -67,7 +56,7 @@ def checked_rest(
     rest: float | Tensor,
     axis: int | None,
     v_threshold: Tensor,
-    bounds: Bounds,
+    limits: Limits,
 ) -> Tensor:
     """Return where a neuron rests as a tensor like its threshold's, or raise InputError."""
     found = torch.as_tensor(rest, dtype=v_threshold.dtype)
@@ -77,12 +66,14 @@ def checked_rest(
             f"{where}: rest must be finite, a number or, with axis, [C] as v_threshold; received "
             f"shape {list(found.shape)} beside {list(v_threshold.shape)}, axis={axis}"
         )
-    low, high = bounds
+    low, high = limits
     outside = (low is not None and bool((found < low).any())) or (
         high is not None and bool((found > high).any())
     )
     if outside:
-        raise InputError(f"{where}: rest must lie within bounds={bounds}, received {shown(found)}")
+        raise InputError(
+            f"{where}: rest must lie within the limits {limits}, received {shown(found)}"
+        )
     return found.detach().clone()
 
 
@@ -99,3 +90,10 @@ def checked_positive(where: str, name: str, value: float) -> float:
     if not math.isfinite(value) or value <= 0:
         raise InputError(f"{where}: {name} must be a finite number above 0, received {value!r}")
     return float(value)
+
+
+def checked_choice(where: str, name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Return a word that is allowed, or raise InputError."""
+    if value not in allowed:
+        raise InputError(f"{where}: {name} must be one of {', '.join(allowed)}, received {value!r}")
+    return value

@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from snnconvert.errors import InputError
-from snnconvert.ops.neurons.tracker import State, Tracker
+from snnconvert.ops.neurons.checks import checked_choice
+from snnconvert.ops.neurons.neuron import Neuron, State
+from snnconvert.ops.neurons.options import NeuronOptions, Reset, Start
+from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
+from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
 
 RESETS = ("soft", "hard")
 STARTS = ("zero", "half")
 
 
+class IntegrateAndFireOptions(NeuronOptions):
+    """Options of :class:`IntegrateAndFire` in rule files."""
+
+    reset: Reset = Field(
+        "soft", description="whether a spike subtracts its size or all", examples=["soft"]
+    )
+    start: Start = Field("half", description="potential at the start, in thresholds")
+
+
 class IntegrateAndFire(Tracker):
     """A binary neuron: ``s_t = v_threshold`` where ``v_t >= v_threshold``, else 0.
 
-    ``v_t = v_{t-1} + x_t - s_{t-1}`` with a soft reset, so that the spikes add up to the drive
-    rounded down (``start="half"``: to the nearest) and a constant current is coded by its rate;
-    a hard reset takes ``v`` back to where it started and loses what was above the threshold.
+    ``v_t = v_{t-1} + a_t - s_{t-1}`` with a soft reset, where ``a_t`` is the increment of the
+    target, so that the spikes add up to it rounded down (``start="half"``: to the nearest) and a
+    constant current is coded by its rate; a hard reset takes ``v`` back to where it started and
+    loses what was above the threshold.
 
     Args:
         v_threshold: size of a spike, in the unit of the activation: a number, or ``[C]``.
         reset: ``soft`` or ``hard``.
         start: ``zero``: ``v_{-1} = 0``; ``half``: half a threshold (Bu et al., ICLR 2022).
-        bounds: lowest and highest sum of spikes; spikes have one sign, so none is below 0.
-        axis, surrogate: see :class:`Tracker`, also for shapes, state and errors.
+        target: what it follows; spikes have one sign, so their sum is never below ``rest``.
+        rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
 
     Source: Rueckauer et al., Frontiers in Neuroscience 2017 (reset by subtraction).
     """
 
+    Options = IntegrateAndFireOptions
+    signed = False
     state_names = ("R", "spent")
 
     def __init__(
@@ -38,55 +56,51 @@ class IntegrateAndFire(Tracker):
         *,
         reset: str = "soft",
         start: str = "zero",
-        bounds: tuple[float | None, float | None] = (None, None),
+        target: Target = DRIVE,
+        rest: float | Tensor | None = None,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
         super().__init__(
             v_threshold,
             signed=False,
-            bounds=bounds,
             fire_at=0.5 if start == "half" else 1.0,
+            target=target,
+            rest=rest,
             axis=axis,
             surrogate=surrogate,
         )
         self.reset_mode = checked_choice(type(self).__name__, "reset", reset, RESETS)
         self.start = checked_choice(type(self).__name__, "start", start, STARTS)
 
-    def target(self, drive: Tensor) -> Tensor:
-        # A current that exceeds the bounds goes on; R stays within them.
-        return drive
+    @classmethod
+    def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
+        return float(time_steps)  # a spike a step at most
 
     def _scan(
         self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
     ) -> None:
-        scan = super()._scan if self.reset_mode == "soft" else self._scan_by_steps
-        scan(steps, state, threshold, start, out)
+        if self.reset_mode == "soft":
+            super()._scan(steps, state, threshold, start, out)
+        else:
+            Neuron._scan(self, steps, state, threshold, start, out)
 
     def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
         if self.reset_mode == "soft":
             return super()._emit(drive, state, threshold, t)
         # What a spike discards, besides its own size, is taken from all later drives.
-        before, spent = state.get("R"), state.get("spent")
-        residual = drive if spent is None else drive - spent
-        spike = self.spike(residual, threshold)
-        if self.bounds != (None, None):
+        before = state.get("R")
+        wanted = self.target(drive)
+        spent = state.get("spent", torch.zeros_like(wanted) if before is None else before)
+        spike = self.spike(wanted - spent, threshold)
+        if self.target.limits != NO_LIMITS:
             spike = self._within(spike, before, threshold)
         after = spike if before is None else before + spike
-        if self.bounds != (None, None):
+        if self.target.limits != NO_LIMITS:
             after = self._inside(after, threshold)
-        spent = torch.zeros_like(drive) if spent is None else spent
-        state["spent"] = torch.where(spike > 0, drive, spent)
+        state["spent"] = torch.where(spike > 0, wanted, spent)
         state["R"] = after
         return after
 
     def _shown_options(self) -> list[str]:
-        shown = [f"reset={self.reset_mode}", f"start={self.start}"]
-        return shown + ([f"bounds={self.bounds}"] if self.bounds != (None, None) else [])
-
-
-def checked_choice(where: str, name: str, value: str, allowed: tuple[str, ...]) -> str:
-    """Return a word that is allowed, or raise InputError."""
-    if value not in allowed:
-        raise InputError(f"{where}: {name} must be one of {', '.join(allowed)}, received {value!r}")
-    return value
+        return [f"reset={self.reset_mode}", f"start={self.start}"]

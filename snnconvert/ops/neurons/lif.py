@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.neurons.checks import checked_positive
-from snnconvert.ops.neurons.integrate_and_fire import RESETS, checked_choice
-from snnconvert.ops.neurons.tracker import State, Tracker
+from snnconvert.ops.neurons.checks import checked_choice, checked_positive
+from snnconvert.ops.neurons.integrate_and_fire import RESETS
+from snnconvert.ops.neurons.neuron import Neuron, State
+from snnconvert.ops.neurons.options import NeuronOptions, Reset, Tau
+from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
+from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
+
+
+class LIFOptions(NeuronOptions):
+    """Options of :class:`LIF` in rule files."""
+
+    reset: Reset = Field(
+        "soft", description="whether a spike subtracts its size or all", examples=["soft"]
+    )
+    tau: Tau = Field(2.0, description="time constant in steps", examples=[2.0])
 
 
 class LIF(Tracker):
     """A leaky binary neuron, for training: what it forgets, its spikes never add up to.
 
-    ``v_t = v_{t-1} (1 - 1/tau) + x_t``; ``s_t = v_threshold`` where ``v_t >= v_threshold``; then
-    ``v_t`` loses ``s_t`` (soft reset) or all (hard reset).
+    ``v_t = v_{t-1} (1 - 1/tau) + a_t``, where ``a_t`` is the increment of the target; ``s_t =
+    v_threshold`` where ``v_t >= v_threshold``; then ``v_t`` loses ``s_t`` (soft reset) or all
+    (hard reset). A spike that would carry their sum out of the target's limits is left out.
 
     Args:
         v_threshold: threshold and size of a spike, in the unit of the activation: a number or
             ``[C]``.
         tau: time constant, in steps, at least 1 (which forgets everything at each step).
         reset: ``soft`` or ``hard``.
-        axis, surrogate: see :class:`Tracker`, also for shapes, state and errors.
+        target, rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
 
     Source: Gerstner et al., Neuronal Dynamics, 2014, chapter 1.3, in discrete time.
     """
 
-    state_names = ("R", "X", "v")
-    _scan = Tracker._scan_by_steps
+    Options = LIFOptions
+    signed = False
+    state_names = ("R", "A", "v")
+    _scan = Neuron._scan
 
     def __init__(
         self,
@@ -37,22 +55,40 @@ class LIF(Tracker):
         *,
         tau: float = 2.0,
         reset: str = "soft",
+        target: Target = DRIVE,
+        rest: float | Tensor | None = None,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
-        super().__init__(v_threshold, signed=False, fire_at=1.0, axis=axis, surrogate=surrogate)
+        super().__init__(
+            v_threshold,
+            signed=False,
+            fire_at=1.0,
+            target=target,
+            rest=rest,
+            axis=axis,
+            surrogate=surrogate,
+        )
         if checked_positive("LIF", "tau", tau) < 1:
             raise InputError(f"LIF: tau is at least 1 step, which forgets all, received {tau!r}")
         self.tau = float(tau)
         self.reset_mode = checked_choice("LIF", "reset", reset, RESETS)
 
+    @classmethod
+    def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
+        return float(time_steps)  # a spike a step at most
+
     def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
-        increment = drive if "X" not in state else drive - state["X"]
+        before, wanted = state.get("R"), self.target(drive)
+        last = state.get("A", before)
+        increment = wanted if last is None else wanted - last
         potential = increment if "v" not in state else state["v"] * (1 - 1 / self.tau) + increment
         spike = self.spike(potential, threshold)
+        if self.target.limits != NO_LIMITS:
+            spike = self._within(spike, before, threshold)
         kept = torch.zeros_like(potential) if self.reset_mode == "hard" else potential - threshold
-        state["X"], state["v"] = drive, torch.where(spike > 0, kept, potential)
-        state["R"] = spike if "R" not in state else state["R"] + spike
+        state["A"], state["v"] = wanted, torch.where(spike > 0, kept, potential)
+        state["R"] = spike if before is None else before + spike
         return state["R"]
 
     def _shown_options(self) -> list[str]:

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
 from torch import Tensor
 
+from snnconvert.ops.neurons.options import Gain, Levels, NeuronOptions, PerOctave
 from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
+from snnconvert.ops.targets import DRIVE, Target
+
+
+class MultiThresholdOptions(NeuronOptions):
+    """Options of :class:`MultiThreshold` in rule files."""
+
+    levels: Levels = Field(8, description="number of powers of two", examples=[8])
+    per_octave: PerOctave = Field(
+        1, description="levels from one power of two to the next", examples=[2]
+    )
+    gain: Gain = Field(
+        "constant", description="how the threshold changes over time", examples=["constant"]
+    )
 
 
 class MultiThreshold(Tracker):
@@ -23,6 +41,14 @@ class MultiThreshold(Tracker):
     (ECMT), ACM MM 2024; Differential Coding for Training-Free ANN-to-SNN Conversion, ICML 2025.
     """
 
+    Options = MultiThresholdOptions
+    # Not halving: it settles by 1/2 a step, and all neurons behind it wait.
+    candidates: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "levels": (3, 4, 5, 6, 7, 8, 9, 10, 12, 14),
+        "gain": ("constant", "inverse_time"),
+    }
+    can_rest = True
+
     def __init__(
         self,
         v_threshold: float | Tensor = 1.0,
@@ -30,9 +56,9 @@ class MultiThreshold(Tracker):
         levels: int = 8,
         per_octave: int = 1,
         gain: str = "constant",
-        bounds: tuple[float | None, float | None] = (None, None),
+        target: Target = DRIVE,
+        rest: float | Tensor | None = None,
         axis: int | None = None,
-        rest: float | Tensor = 0.0,
         surrogate: str | Surrogate = "atan",
     ) -> None:
         super().__init__(
@@ -40,10 +66,14 @@ class MultiThreshold(Tracker):
             levels=levels,
             per_octave=per_octave,
             gain=gain,
-            bounds=bounds,
             # Between a level and the next below: 3/4, or 1 - 1/2p of powers of two and more above.
             fire_at=0.75 if per_octave == 1 else 1 - 1 / (3 * per_octave),
-            axis=axis,
+            target=target,
             rest=rest,
+            axis=axis,
             surrogate=surrogate,
         )
+
+    @classmethod
+    def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
+        return 1.0

@@ -57,24 +57,31 @@ def ladder_scan_(
 
 
 def counter_scan_(
-    steps: Tensor, before: Tensor | None, q: Tensor, low: int, high: int, out: Tensor
+    steps: Tensor,
+    before: Tensor | None,
+    q: Tensor,
+    low: Tensor,
+    high: Tensor,
+    rest: Tensor,
+    out: Tensor,
 ) -> Tensor:
-    """Write ``R = q N`` of every step of an ST-BIF neuron to ``out``; return the last.
+    """Write ``R = rest + q N`` of every step of an ST-BIF neuron to ``out``; return the last.
 
-    ``N`` goes by one step at most towards ``clip(floor(X / q + 1/2), low, high)``. It is a
-    whole number, so no sum is rounded.
+    ``N`` goes by one step at most towards ``clip(floor((X - rest) / q + 1/2), low, high)``. It is
+    a whole number, so no sum is rounded.
 
     Args:
         steps: ``X_t``, ``[T, ...]``, float32 or float64.
-        before: ``R`` of the step before; None: 0.
+        before: ``R`` of the step before; None: ``rest``.
         q: size of a spike; broadcasts to one step.
-        low, high: bounds of ``N``.
+        low, high: bounds of ``N``; broadcast to one step.
+        rest: ``R`` before any spike; broadcasts to one step.
         out: ``[T, ...]``, of the dtype of ``steps``.
     """
-    count = torch.zeros_like(out[0]) if before is None else (before / q).round_()
+    count = torch.zeros_like(out[0]) if before is None else ((before - rest) / q).round_()
     work = torch.empty_like(count)
     for x, now in zip(steps.unbind(0), out.unbind(0), strict=True):
-        aim = torch.div(x, q, out=work).add_(0.5).floor_().clamp_(low, high)
+        aim = torch.sub(x, rest, out=work).div_(q).add_(0.5).floor_().clamp_(low, high)
         count.add_(aim.sub_(count).clamp_(-1, 1))
-        torch.mul(count, q, out=now)
+        torch.mul(count, q, out=now).add_(rest)
     return out[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, NamedTuple
 
 import torch
@@ -84,9 +83,12 @@ def fire_ladder_(x: Tensor, ladder: Ladder) -> Tensor:
 class LadderSpike(torch.autograd.Function):
     """`ladder_spike` with a surrogate gradient.
 
-    With levels ``l_0 > l_1 > ...``, and 0 below them, a spike is a sum of Heaviside steps,
-    ``s = sign(r) sum_k (l_k - l_{k+1}) H((|r| - fire_at l_k) / l_k)``. Backward, ``H`` is the
-    surrogate's primitive. The threshold's gradient is that of a spike's size, ``ds/dtop = s/top``.
+    With one level the slope is that of its Heaviside step, the surrogate's derivative. A ladder
+    of several levels is a quantiser: its slope is 1 where it can answer the residual, ``|r| <=
+    top``, and falls from there as the surrogate does. So the gradient of a sum of spikes is that
+    of what they follow, after any number of steps; the derivative of each Heaviside step would
+    add up to slopes above 2, whose products grow with every step. The threshold's gradient is
+    that of a spike's size, ``ds/dtop = s/top``.
     """
 
     @staticmethod
@@ -105,12 +107,16 @@ class LadderSpike(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         residual, top, spike = ctx.saved_tensors
-        ladder = ctx.ladder
-        size = residual.abs() if ladder.signed else residual
-        slope = torch.zeros_like(residual)
-        for share, below in itertools.pairwise([*ladder.shares(), 0.0]):
-            past = size / (top * share) - ladder.fire_at
-            slope += (share - below) / share * ctx.surrogate.derivative(past)
+        size = residual / top
+        if ctx.ladder.signed:
+            size = size.abs()
+        if ctx.ladder.levels == 1:
+            slope = ctx.surrogate.derivative(size - ctx.ladder.fire_at)
+        else:
+            outside = torch.maximum(size - 1, -size).clamp_min(0)
+            slope = ctx.surrogate.derivative(outside) / ctx.surrogate.derivative(
+                torch.zeros_like(top)
+            )
         grad_top = (grad * spike / top).sum_to_size(top.shape) if ctx.needs_input_grad[1] else None
         return grad * slope, grad_top, None, None
 

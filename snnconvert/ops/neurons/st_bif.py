@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.neurons.scan import counter_scan_
+from snnconvert.ops.neurons.neuron import State
+from snnconvert.ops.neurons.options import Levels, NeuronOptions
+from snnconvert.ops.neurons.scan import DUST, counter_scan_
 from snnconvert.ops.neurons.spike import Straight
-from snnconvert.ops.neurons.tracker import State, Tracker
+from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
+from snnconvert.ops.targets import DRIVE, Target
+
+
+class STBIFOptions(NeuronOptions):
+    """Options of :class:`STBIF` in rule files."""
+
+    levels: Levels = Field(32, description="quantisation steps of the range", examples=[32])
+
+
+def ends_of(levels: int, target: Target) -> tuple[int, int]:
+    """Return lowest and highest number of steps, of so many levels, on the sides of rest that
+    values occur on."""
+    return (-(levels // 2), (levels - 1) // 2) if target.signed else (0, levels - 1)
+
+
+def steps_of_range(levels: int, target: Target) -> float:
+    """Return how many quantisation steps make up the largest value."""
+    return float(max(1, *map(abs, ends_of(levels, target))))
 
 
 class STBIF(Tracker):
     """A ternary neuron with a tracer: ``s_t`` in ``{-q, 0, +q}``, and the sum in bounds.
 
-    Its tracer, the sum of its spikes, goes one step at a time to the nearest multiple and stays
-    within ``[low q, high q]``. At equilibrium it is the quantiser
-    ``R = q clip(round(A / q), low, high)``.
+    Its tracer ``N``, the sum of its spikes, goes one step at a time to the nearest multiple and
+    stays within ``[low, high]`` and the limits of the target. At equilibrium it is the quantiser
+    ``R = rest + q clip(round((A - rest) / q), low, high)``.
 
     Args:
         v_threshold: ``q``, in the unit of the activation: a number, or ``[C]``.
         low: lowest sum of spikes, in steps of ``q``, not above 0.
         high: highest sum of spikes, in steps of ``q``, not below 0.
-        axis, surrogate: see :class:`Tracker`, also for shapes, state and errors.
+        target, rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
 
     Source: You et al., SpikeZIP-TF, arXiv 2406.03470.
     """
+
+    Options = STBIFOptions
 
     def __init__(
         self,
@@ -34,6 +59,8 @@ class STBIF(Tracker):
         *,
         low: int = -16,
         high: int = 15,
+        target: Target = DRIVE,
+        rest: float | Tensor | None = None,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
@@ -43,29 +70,51 @@ class STBIF(Tracker):
                 "STBIF: low and high must be whole numbers with low <= 0 <= high, apart, "
                 f"received {low!r} and {high!r}"
             )
-        super().__init__(v_threshold, axis=axis, surrogate=surrogate, bounds=(low, high))
+        super().__init__(v_threshold, target=target, rest=rest, axis=axis, surrogate=surrogate)
         self.low, self.high = low, high
 
-    def target(self, drive: Tensor) -> Tensor:
-        return drive
+    @classmethod
+    def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
+        return steps_of_range(options.levels, target)
+
+    @classmethod
+    def arguments_of(cls, options: Any, target: Target) -> dict[str, Any]:
+        low, high = ends_of(options.levels, target)
+        return {"low": low, "high": high}
+
+    def _ends(self, rest: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+        """Return lowest and highest ``N`` within its own bounds and the target's limits."""
+        low, high = (torch.full_like(q, float(n)) for n in (self.low, self.high))
+        if self.target.low is not None:
+            low = torch.maximum(low, torch.ceil((self.target.low - rest) / q - DUST))
+        if self.target.high is not None:
+            high = torch.minimum(high, torch.floor((self.target.high - rest) / q + DUST))
+        return low, high
 
     def _scan(
         self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
     ) -> None:
-        wide = steps.to(threshold.dtype)
+        wide = self.target.unclipped(steps.to(threshold.dtype))
         into = out if out.dtype is wide.dtype else torch.empty_like(wide)
-        state["R"] = counter_scan_(wide, state.get("R"), threshold, self.low, self.high, into)
+        rest = self.rest.to(threshold.dtype).reshape(-1, 1)
+        low, high = self._ends(rest, threshold)
+        state["R"] = counter_scan_(wide, state.get("R"), threshold, low, high, rest, into)
         if into is not out:
             out.copy_(into)
 
     def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
         before = state.get("R")
-        spike = self.spike(drive if before is None else drive - before, threshold)
+        wanted = self.target.unclipped(drive)
+        spike = self.spike(wanted if before is None else wanted - before, threshold)
         after = spike if before is None else before + spike
         with torch.no_grad():
             value = torch.empty_like(after)
-            counter_scan_(
-                drive.unsqueeze(0), before, threshold, self.low, self.high, value.unsqueeze(0)
+            self._scan(
+                drive.detach().unsqueeze(0),
+                {} if before is None else {"R": before.detach()},
+                threshold,
+                t,
+                value.unsqueeze(0),
             )
             # What the bounds hold back has no gradient.
             fired = ((value - after).abs() < threshold / 2).to(value.dtype)

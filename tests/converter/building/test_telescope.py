@@ -21,9 +21,9 @@ def increments_of(snn, steps: int = 3):
 
 
 def run(snn, leaves, steps: int = 3, step_by_step: bool = False):
-    from snnconvert.ops.encoding import Uniform
+    from snnconvert.ops.encoding import Constant
 
-    clock = Clock(steps, total=steps, encoding=Uniform())
+    clock = Clock(steps, total=steps, encoding=Constant())
     summed = [
         x.cumsum(0) if given.role == "coded" else x
         for x, given in zip(leaves, snn.conversion.source.inputs, strict=True)
@@ -93,6 +93,6 @@ def test_masks_stay_constant_in_time_and_embeddings_are_coded():
     snn = snnconvert.convert(TinyLM().eval(), inputs, verify=False)
     names = {node.name for node in snn.conversion.decided.encoded}
     assert len(names) == 1  # the token embedding; the positions' is derived from the mask
-    out = snn.simulate(**inputs, time_steps=4, encoding="uniform")["logits"]
+    out = snn.simulate(**inputs, time_steps=4, encoding="constant")["logits"]
     assert not torch.allclose(out[0], out[-1])
     torch.testing.assert_close(out[-1], snn.simulate(**inputs, time_steps=1)["logits"][0])

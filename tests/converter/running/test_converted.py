@@ -170,7 +170,7 @@ def test_simulate_of_td_is_the_source_to_the_bit(cnn):
     x = torch.randn(2, 1, 8, 8)
     direct = cnn.simulate(x, time_steps=3)
     torch.testing.assert_close(direct[0], direct[2], rtol=0, atol=0)
-    uniform = cnn.simulate(x, time_steps=4, encoding="uniform")
+    uniform = cnn.simulate(x, time_steps=4, encoding="constant")
     assert not torch.allclose(uniform[0], uniform[3])
     torch.testing.assert_close(uniform[3], direct[0])
 
@@ -243,7 +243,7 @@ def test_time_steps_are_checked(cnn, steps):
 
 
 def test_an_unknown_encoding_is_told(cnn):
-    with pytest.raises(InputError, match="allowed are direct, uniform"):
+    with pytest.raises(InputError, match="allowed are at_once, constant"):
         cnn.simulate(torch.randn(2, 1, 8, 8), encoding="poisson")
 
 

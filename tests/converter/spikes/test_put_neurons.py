@@ -10,8 +10,8 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
-from snnconvert.converter.verification.equivalence import without_neurons
-from snnconvert.converter.verification.measure import measure_spiking, plain_operators
+from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.neuronless import without_neurons
 from snnconvert.demos.digits_vit import load_digits, load_model
 from snnconvert.errors import CalibrationError, ConversionError, InputError
 from snnconvert.ops.clock import Clock
@@ -68,7 +68,7 @@ def test_predictions_are_the_sources(digits):
     assert report.steps[0].rel_error > 4 * report.rel_error
     assert report.source_accuracy == (wanted.argmax(-1) == digits.labels).float().mean()
     assert report.work.spiking_share == 1.0
-    assert set(report.analog) == {"gelu", "layer_norm", "_safe_softmax"}
+    assert set(report.analog) == {"gelu", "layer_norm", "softmax"}
     assert len(neurons(snn)) == len(report.sites) == 1 + 4 * 8 + 1
 
 
@@ -80,8 +80,7 @@ def test_every_form_is_the_same(digits, neuron):
     online = torch.stack([snn.step(x) for x in x_seq])
     assert (folded - online).abs().max() <= 1e-9 * folded.abs().max()
     snn.reset()
-    graph = plain_operators(snn.conversion)
-    assert sum(n.target == "track" for n in graph.nodes) == len(neurons(snn))
+    assert sum(n.target == "track" for n in snn.graph.nodes) == len(neurons(snn))
     assert folded.std() > 0
 
 
@@ -90,7 +89,7 @@ def test_without_its_neurons_it_is_the_source(digits):
     exact = without_neurons(copy.deepcopy(snn)).double()
     x = digits.images[:4].double()
     with torch.no_grad():
-        y = exact.simulate(x, time_steps=3, encoding="uniform")
+        y = exact.simulate(x, time_steps=3, encoding="constant")
         assert (y[-1] - source(x)).abs().max() <= 1e-12
         assert (y[0] - source(x / 3)).abs().max() <= 1e-12
         assert (snn.double().simulate(x)[-1] - source(x)).abs().max() > 1e-6
@@ -109,9 +108,9 @@ def test_verification_says_both(digits):
 
 def test_a_network_without_batch_norm_is_exact_in_float64_though_its_rules_fold_it(digits):
     snn = converted(digits, verify=False)
-    assert replace(snn.conversion.rules, fold_batch_norm=True) != snn.conversion.rules
+    assert replace(snn.conversion.rules, absorb_batch_norm=True) != snn.conversion.rules
     snn.conversion = replace(
-        snn.conversion, rules=replace(snn.conversion.rules, fold_batch_norm=True)
+        snn.conversion, rules=replace(snn.conversion.rules, absorb_batch_norm=True)
     )
     report = snnconvert.verify(load_model(), snn, data=[digits.images[:8]])
     assert report.dtype == "float64" and report.tolerance == 1e-9

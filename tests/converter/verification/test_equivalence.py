@@ -6,7 +6,7 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.graph.comparison import has_spread, relative_error
-from snnconvert.converter.verification.equivalence import RandomIncrements
+from snnconvert.converter.verification.increments import RandomIncrements
 from snnconvert.errors import InputError, VerificationError
 from tests.converter.conftest import TinyCNN, TinyLM
 

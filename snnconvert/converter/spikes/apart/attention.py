@@ -13,22 +13,24 @@ from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
-from snnconvert.converter.graph.meta import STANDS_FOR, fixed_size, source_name
+from snnconvert.converter.graph.meta import fixed_size
+from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.errors import ConversionError
 
 _aten = torch.ops.aten
 
 
-def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
-    """Replace ``aten.scaled_dot_product_attention`` in a graph.
+def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
+    """Replace ``aten.scaled_dot_product_attention``.
 
-    Returns:
-        The products: scores ``q k^T`` and the output ``p v``; both are ``aten.matmul``.
+    Its products are the scores ``q k^T`` and the output ``p v``; both are ``aten.matmul``.
+
+    Raises:
+        ConversionError: it is causal over a number of tokens that is not fixed.
     """
     given = arguments_of(node)
     query, key, value, mask = (given[n] for n in ("query", "key", "value", "attn_mask"))
-    with graph.inserting_before(node):
-        emit = Emitter(graph, node)
+    with emit.at(node):
         if given["enable_gqa"]:
             key, value = (_repeated(emit, x, query) for x in (key, value))
         scale = given["scale"]
@@ -38,7 +40,7 @@ def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
         products = emit(_aten.matmul.default, scaled, transposed)
         scores = products
         if given["is_causal"]:
-            scores = _masked(emit, scores, _causal(emit, scores))
+            scores = _masked(emit, scores, _causal(emit, scores, node))
         elif mask is not None and mask.meta["val"].dtype is torch.bool:
             scores = _masked(emit, scores, mask)
         elif mask is not None:
@@ -46,10 +48,13 @@ def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
         # As attention does, it gives zeros, not NaN, to a query that may look at nothing.
         probabilities = emit(_aten._safe_softmax.default, scores, -1)
         output = emit(_aten.matmul.default, probabilities, value)
-    output.meta[STANDS_FOR] = source_name(node)
-    node.replace_all_uses_with(output)
-    graph.erase_node(node)
-    return products, output
+    emit.replace(node, output)
+    return Apart(
+        products=(
+            Part(products, {"self": "query", "other": "key"}),
+            Part(output, {"self": "probability", "other": "value"}),
+        )
+    )
 
 
 def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:
@@ -57,11 +62,11 @@ def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:
     return emit(_aten.masked_fill.Scalar, scores, closed, float("-inf"))
 
 
-def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
+def _causal(emit: Emitter, scores: fx.Node, node: fx.Node) -> fx.Node:
     rows, columns = map(fixed_size, scores.meta["val"].shape[-2:])
     if rows is None or columns is None:
         raise ConversionError(
-            f"'{emit.node.name}' is causal attention over a number of tokens that is not "
+            f"'{node.name}' is causal attention over a number of tokens that is not "
             "fixed; pass its mask, or leave it to TD with an earlier rule"
         )
     device = scores.meta["val"].device

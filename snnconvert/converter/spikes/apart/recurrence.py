@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,58 +19,40 @@ from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
-from snnconvert.converter.graph.meta import STANDS_FOR, fixed_size, source_name
+from snnconvert.converter.graph.meta import fixed_size
+from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.recurrent.weights import Weights
 
-RECURRENCES = ("lstm", "gru", "rnn")
-"""The op kinds that can be taken apart."""
-
 _aten = torch.ops.aten
 
 
-@dataclass(frozen=True)
-class Apart:
-    """What became of a recurrence.
-
-    Attributes:
-        maps: its linear maps, each with what its operand is called.
-        nodes: all new nodes, in their order.
-    """
-
-    maps: tuple[tuple[fx.Node, str], ...]
-    nodes: tuple[fx.Node, ...]
-
-
-def take_apart_recurrence(graph: fx.Graph, node: fx.Node) -> Apart:
-    """Replace a recurrent layer or cell in a graph.
+def take_recurrence_apart(emit: Emitter, node: fx.Node) -> Apart:
+    """Replace a recurrent layer or cell.
 
     Raises:
         ConversionError: the number of positions is not fixed.
     """
-    with graph.inserting_before(node):
-        emit = Emitter(graph, node)
+    with emit.at(node):
         layer = _Recurrence(emit, node)
         is_cell = operator_name(node.target).endswith("_cell")
         values = layer.cell() if is_cell else layer.layers()
         several = isinstance(node.meta["val"], tuple | list)
         result = emit(tuple, values) if several else values[0]
-    result.meta[STANDS_FOR] = source_name(node)
-    node.replace_all_uses_with(result)
-    graph.erase_node(node)
-    return Apart(tuple(layer.maps), tuple(emit.emitted))
+    emit.replace(node, result)
+    return Apart(maps=tuple(layer.maps))
 
 
 class _Recurrence:
     """Emits the operators of one node."""
 
     def __init__(self, emit: Emitter, node: fx.Node) -> None:
-        self.emit, self.given = emit, arguments_of(node)
+        self.emit, self.node, self.given = emit, node, arguments_of(node)
         name = operator_name(node.target)
         self.kind = name.partition("_")[0]
         self.activation = _aten.relu.default if "relu" in name else _aten.tanh.default
-        self.maps: list[tuple[fx.Node, str]] = []
+        self.maps: list[Part] = []
 
     def cell(self) -> list[fx.Node]:
         """Emit one position of one layer; return its states."""
@@ -114,7 +95,7 @@ class _Recurrence:
         length = fixed_size(x.meta["val"].shape[dim])
         if length is None:
             raise ConversionError(
-                f"'{self.emit.node.name}' runs over a number of positions that is not fixed; "
+                f"'{self.node.name}' runs over a number of positions that is not fixed; "
                 "leave it to TD with an earlier rule"
             )
         gates = self._map(x, weights.w_ih, weights.b_ih, f"input_{label}")
@@ -167,7 +148,8 @@ class _Recurrence:
 
     def _map(self, x: fx.Node, weight: Any, bias: Any, label: str) -> fx.Node:
         new = self.emit(_aten.linear.default, x, weight, bias)
-        self.maps.append((new, label))
+        # The positions of a layer share their neurons: those of one weight.
+        self.maps.append(Part(new, {"input": label}, shared=(weight,)))
         return new
 
     def _split(self, x: fx.Node, parts: int) -> list[fx.Node]:

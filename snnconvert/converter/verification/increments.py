@@ -1,0 +1,41 @@
+"""Random increments, on which both sides of a comparison are run."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snnconvert.ops.encoding import Encoding
+
+
+class RandomIncrements(Encoding):
+    """Signed random increments that end at the value: ``X_t = (t + 1)/T x + noise``, ``X_T-1 = x``.
+
+    With ``keep_sign`` the noise is a factor in (0, 1], for inputs whose sign matters.
+    """
+
+    def __init__(self, seed: int = 0, keep_sign: bool = False) -> None:
+        self.seed, self.keep_sign = seed, keep_sign
+
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+        return torch.stack([self._at(x, t, total, site) for t in range(start, start + steps)])
+
+    def _at(self, x: Tensor, t: int, total: int, site: str) -> Tensor:
+        if t >= total - 1 or not x.numel():
+            return x
+        finite = torch.isfinite(x)
+        if not bool(finite.all()):  # a mask of minus infinities is there from the first step
+            return torch.where(finite, self._at(x.masked_fill(~finite, 0.0), t, total, site), x)
+        seed = hash_of(f"{self.seed} {site} {t}")
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
+        noise = noise.to(x.device, x.dtype if not x.is_complex() else None)
+        if self.keep_sign:
+            return x * noise.abs().clamp(0.05, 2.0) / 2.0
+        scale = x.detach().abs().std() if x.numel() > 1 else x.detach().abs().max()
+        return x * ((t + 1) / total) + noise * torch.where(scale > 0, scale, 1.0)
+
+
+def hash_of(text: str) -> int:
+    """Return a seed that is the same in every process."""
+    return int.from_bytes(text.encode(), "little") % (2**61 - 1)

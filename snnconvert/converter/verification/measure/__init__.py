@@ -1,0 +1,5 @@
+"""Measuring a spiking network on data: how close it comes, and what it costs."""
+
+from snnconvert.converter.verification.measure.measurement import measure_spiking
+
+__all__ = ["measure_spiking"]

@@ -1,0 +1,127 @@
+"""What neurons and layers did in a run: sums over samples and steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from snnconvert.converter.reports.spiking import SiteActivity
+from snnconvert.converter.spikes.site import Site
+from snnconvert.ops.neurons import Neuron
+
+_MOST_SIZES = 4096  # of distinct spikes, per site
+
+
+@dataclass
+class Activity:
+    """Sums for one site, which several nodes may share.
+
+    Attributes:
+        site: the site.
+        neuron: its neuron.
+        spikes: number of spikes of each step.
+        seen: number of neurons, of all samples.
+        spoken: which features ever had a spike.
+        saturated: which features ended away from what they follow.
+        sizes: distinct spikes.
+        residual, followed: squares of the error in the end, and of what was followed.
+    """
+
+    site: Site
+    neuron: Neuron
+    spikes: list[float]
+    seen: int = 0
+    spoken: Tensor | None = None
+    saturated: Tensor | None = None
+    sizes: Tensor | None = None
+    residual: float = 0.0
+    followed: float = 0.0
+
+    def see(self, step: int, change: Tensor) -> None:
+        """Add one step of a batch: by what the reconstruction changed."""
+        if step == 0:
+            self.seen += change.numel()
+        fired = change != 0
+        self.spikes[step] += float(fired.sum(dtype=torch.float64))
+        self.spoken = _either(self.spoken, self._features(change)(fired))
+        if self.sizes is None or len(self.sizes) < _MOST_SIZES:
+            # Differences of sums of spikes are rounded; spikes are not.
+            found = _rounded(change[fired]).unique()
+            known = found if self.sizes is None else torch.cat([self.sizes, found]).unique()
+            self.sizes = known[:_MOST_SIZES]
+
+    def end(self, drive: Tensor, reached: Tensor) -> None:
+        """Add the end of a batch: what drove the neuron, and what it came to."""
+        wanted = self.neuron.target(drive)
+        away = (wanted - reached).abs()
+        far = away > self.neuron.v_threshold.max() / 2
+        self.saturated = _either(self.saturated, self._features(away)(far))
+        self.residual += float(away.double().square().sum())
+        self.followed += float(wanted.double().square().sum())
+
+    def _features(self, value: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return what tells for each feature whether any of its values has a property."""
+        if value.dim() < 2:
+            return lambda x: x.any().reshape(1)
+        axis = self.neuron.axis
+        if axis is None:
+            axis = 1 if value.dim() == 4 else value.dim() - 1
+        axis %= value.dim()
+        return lambda x: x.movedim(axis, -1).flatten(0, -2).any(0)
+
+    def summary(self, path: str, samples: int) -> SiteActivity:
+        """Return what a report says of the site."""
+        seen = max(self.seen, 1)
+        return SiteActivity(
+            name=path,
+            rule=self.site.rule,
+            neuron=f"{type(self.neuron).__name__}({self.neuron.extra_repr()})",
+            values=self.seen // samples,
+            rate=sum(self.spikes) / seen / len(self.spikes),
+            most=max(self.spikes) / seen,
+            silent=1 - _share(self.spoken),
+            saturated=_share(self.saturated),
+            distinct=0 if self.sizes is None else len(self.sizes),
+            residual=math.sqrt(self.residual / self.followed) if self.followed else 0.0,
+        )
+
+
+@dataclass
+class Layer:
+    """Moments of a layer's values and the source's."""
+
+    count: float = 0.0
+    sums: Tensor = field(default_factory=lambda: torch.zeros(5, dtype=torch.float64))
+    error: float = 0.0
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        """Add the values of one batch, and the source's."""
+        a, b = x.double().flatten(), y.double().flatten()
+        self.count += a.numel()
+        self.sums += torch.stack([a.sum(), b.sum(), a @ a, b @ b, a @ b]).cpu()
+        self.error += float((a - b).square().sum())
+
+    def closeness(self) -> tuple[float, float]:
+        """Return correlation and relative error."""
+        a, b, aa, bb, ab = (self.sums / max(self.count, 1.0)).tolist()
+        spread = (aa - a * a) * (bb - b * b)
+        correlation = (ab - a * b) / math.sqrt(spread) if spread > 0 else float("nan")
+        norm = float(self.sums[3])
+        return correlation, math.sqrt(self.error / norm) if norm else 0.0
+
+
+def _either(before: Tensor | None, now: Tensor) -> Tensor:
+    return now if before is None else before | now
+
+
+def _share(features: Tensor | None) -> float:
+    return 0.0 if features is None or not features.numel() else float(features.float().mean())
+
+
+def _rounded(x: Tensor) -> Tensor:
+    mantissa, exponent = torch.frexp(x.float())
+    return torch.ldexp((mantissa * 64).round() / 64, exponent)

@@ -1,0 +1,70 @@
+"""What the nodes of a converted graph call: the operator behind each, with all its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch.utils._pytree as pytree
+from torch import fx
+
+from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import SITED
+from snnconvert.rules import ACTIONS
+
+
+@dataclass(frozen=True)
+class Call:
+    """An ATen call in a converted graph, as the node itself or within a TD operator.
+
+    Attributes:
+        operator: the ATen operator.
+        arguments: by schema name: nodes of the converted graph, `Held` tensors, and literals.
+    """
+
+    operator: Callable[..., Any]
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A tensor that an operator holds, by its path in the module tree."""
+
+    path: str
+
+
+def calls_of(graph: fx.Graph, conversion: Conversion) -> dict[fx.Node, Call]:
+    """Return the call of each node of a converted graph that stands for an ATen call.
+
+    What is the same at every step, neurons, what keeps time, and a rule's own classes, which cannot
+    be looked into, have none.
+    """
+    sited = {node.name: node for node in conversion.sited.traced.graph.nodes}
+    calls = {}
+    for node in graph.nodes:
+        if SITED not in node.meta:
+            continue  # the same at every step
+        if node.op == "call_function" and hasattr(node.target, "_schema"):
+            calls[node] = Call(node.target, arguments_of(node))
+        elif node.op == "call_method" and node.target == "cumulative":
+            source = sited[node.meta[SITED]]
+            replacement = conversion.replacements[source]
+            if replacement.action in ACTIONS:
+                target: Any = source.target
+                calls[node] = Call(target, _arguments(node, source, replacement.inputs))
+    return calls
+
+
+def _arguments(node: fx.Node, source: fx.Node, inputs: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arguments of the source's call, with those that the node hands over."""
+    values = arguments_of(source)
+    given = [name for name in inputs if name in values]
+    held = {
+        name: pytree.tree_map_only(fx.Node, lambda n: Held(str(n.target)), value)
+        for name, value in values.items()
+        if name not in given
+    }
+    handed = dict(zip(given, node.args[1:], strict=False))  # what is None at the end is left out
+    return {name: handed.get(name) if name in given else held[name] for name in values}

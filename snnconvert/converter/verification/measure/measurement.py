@@ -1,0 +1,182 @@
+"""Measure a spiking network on data: step by step, beside the source on the same inputs."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
+from snnconvert.converter.graph.spike_coded import is_spike_coded
+from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.verification.measure.activity import Activity, Layer
+from snnconvert.converter.verification.measure.calls import calls_of
+from snnconvert.converter.verification.measure.closeness import Closeness
+from snnconvert.converter.verification.measure.source_work import source_macs
+from snnconvert.converter.verification.measure.step import Batch, Step, Watched
+from snnconvert.converter.verification.measure.synapses import is_map, operands
+from snnconvert.converter.verification.reference import Reference
+from snnconvert.costs.operations import OPERATIONS, Work
+from snnconvert.errors import InputError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import AtOnce, encoding_named
+from snnconvert.ops.homogeneity import is_homogeneous
+from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.rules import SPIKING_ACTIONS
+
+
+def measure_spiking(
+    snn: ConvertedModule,
+    data: Iterable[Any],
+    *,
+    labels: Tensor | None = None,
+    time_steps: int | None = None,
+) -> SpikingReport:
+    """Run a spiking network on data and compare it with its source at every step.
+
+    What is measured is the graph that runs, one step at a time.
+
+    Args:
+        snn: the conversion; it is not changed.
+        data: batches of inputs, as for calibration.
+        labels: right answers of all samples, in order, ``[N]`` (or ``[N, L]``: one for each
+            position); compared with the largest of the last dimension of the first output.
+        time_steps: ``T``; None: the conversion's.
+
+    Raises:
+        InputError: there are no batches, or labels are not as many as samples.
+    """
+    run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
+    done = 0
+    with torch.no_grad():
+        for index, batch in enumerate(data):
+            leaves = leaves_of(snn.conversion.source, batch, index)
+            count = _samples(leaves)
+            own = None if labels is None else labels[done : done + count]
+            if own is not None and len(own) < count:
+                raise InputError(
+                    f"there are labels for {done + len(own)} samples, and more samples; give one "
+                    "label for each, -1 where none is known"
+                )
+            run.add(leaves, own)
+            done += count
+    if not done:
+        raise InputError("the data to measure on holds no batches")
+    return run.report(done)
+
+
+class _Measurement:
+    """What is gathered over batches."""
+
+    def __init__(self, snn: ConvertedModule, steps: int) -> None:
+        self.snn, self.steps = snn, steps
+        conversion = snn.conversion
+        self.reference = Reference(conversion, snn.placed.dtype)
+        self.calls = calls_of(snn.graph, conversion)
+        self.sites: dict[str, Activity] = {}
+        for node, path in conversion.neurons.items():
+            neuron: Any = snn.tree.get_submodule(path)
+            self.sites[path] = Activity(conversion.sited.sites[node], neuron, [0.0] * steps)
+        taken = [
+            d.operation
+            for d in conversion.decided.plan.decisions
+            if d.action in SPIKING_ACTIONS and d.operation.kind != "mul"
+        ]
+        self.places = {o.name: f"{o.kind} at {o.place}" for o in taken}
+        there = (node.meta.get(SOURCE) for node in snn.graph.nodes)
+        self.layers = {name: Layer() for name in there if name in self.places}
+        self.closeness = Closeness(steps)
+        self.counts: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
+        self.source_macs = 0.0
+        self.encoding = encoding_named(conversion.rules.encoding)
+
+    def add(self, leaves: list[Any], labels: Tensor | None) -> None:
+        """Run one batch."""
+        self.source_macs += source_macs(self.reference, leaves)
+        wanted = frozenset(self.layers)
+        expected = self.reference.run(leaves, AtOnce(), 0, 1, wanted)
+        clock = Clock(1, total=self.steps, encoding=self.encoding)
+        watched = Watched(
+            self.snn.tree, self.snn.graph, self.calls, self.sites, self.layers, self._count
+        )
+        batch, answers = Batch(), []
+        for t in range(self.steps):
+            clock.start = t
+            now = [
+                self.encoding.cumulative(x, t, 1, self.steps, i.name)[0] if i.role == "coded" else x
+                for x, i in zip(leaves, self.snn.conversion.source.inputs, strict=True)
+            ]
+            last = expected if t == self.steps - 1 else None
+            outputs = Step(watched, batch, clock, last).run(clock, *now)
+            answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
+        wanted_outputs = [y for y in expected.finish() if isinstance(y, Tensor)]
+        self.closeness.add(answers, wanted_outputs, labels)
+
+    def _count(self, step: int, kind: str, number: float) -> None:
+        self.counts[kind][step] += number
+
+    def report(self, samples: int) -> SpikingReport:
+        """Return what was gathered."""
+        spikes = torch.tensor([a.spikes for a in self.sites.values()], dtype=torch.float64)
+        seen = sum(a.seen for a in self.sites.values())
+        rates = [0.0] * self.steps
+        if seen:
+            steps = torch.arange(1, self.steps + 1)
+            rates = (spikes.sum(0).cumsum(0) / steps / seen).tolist()
+        work = [self._work(t + 1, samples) for t in range(self.steps)]
+        return SpikingReport(
+            samples=samples,
+            steps=self.closeness.steps(rates, [w.energy()["spiking fp32"] for w in work]),
+            source_accuracy=self.closeness.source_accuracy(),
+            sites=tuple(a.summary(path, samples) for path, a in self.sites.items()),
+            layers=tuple(
+                LayerCloseness(name, self.places[name], *layer.closeness())
+                for name, layer in self.layers.items()
+            ),
+            analog=dict(sorted(self._analog().items())),
+            work=work[-1],
+        )
+
+    def _work(self, steps: int, samples: int) -> Work:
+        """Return what a sample has cost by the end of some steps."""
+        done = {kind: sum(counts[:steps]) / samples for kind, counts in self.counts.items()}
+        return Work(
+            source_macs=self.source_macs / samples,
+            spiking_macs=done.get("spiking", 0.0),
+            operations={kind: done.get(kind, 0.0) for kind in OPERATIONS},
+        )
+
+    def _analog(self) -> Counter[str]:
+        """Count the operators that compute in floats: neither maps nor linear without a constant,
+        and maps that have an operand without spikes. A rule's own class is not looked into."""
+        kinds = Counter[str]()
+        for node in self.snn.graph.nodes:
+            call = self.calls.get(node)
+            if call is None:
+                if node.op == "call_method" and node.target == "cumulative" and SITED in node.meta:
+                    own = self.snn.tree.get_submodule(str(node.args[0].target))
+                    kinds[f"{type(own).__name__} (its work is not counted)"] += 1
+                continue
+            name = operator_name(call.operator)
+            if is_map(call):
+                if not all(map(is_spike_coded, operands(call))):
+                    kinds[kind_of(call.operator).name] += 1
+            elif name not in ("add", "sub", "cat", "stack") and not is_homogeneous(
+                name, call.arguments, _is_stream
+            ):
+                kinds[kind_of(call.operator).name] += 1
+        return kinds
+
+
+def _is_stream(x: Any) -> bool:
+    return isinstance(x, fx.Node) and TIME_DIMS in x.meta
+
+
+def _samples(leaves: list[Any]) -> int:
+    return next((x.shape[0] for x in leaves if isinstance(x, Tensor) and x.dim()), 1)

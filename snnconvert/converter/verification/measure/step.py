@@ -1,0 +1,188 @@
+"""One time step of a conversion, looked at: spikes of neurons, events of maps, values of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.building.tree import Container, resolve
+from snnconvert.converter.graph.meta import SOURCE, TIME_DIMS
+from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
+from snnconvert.converter.verification.measure.activity import Activity, Layer
+from snnconvert.converter.verification.measure.calls import Call, Held
+from snnconvert.converter.verification.measure.synapses import (
+    is_elementwise,
+    is_map,
+    is_whole,
+    operands,
+    reached,
+    whole_work,
+)
+from snnconvert.converter.verification.reference import ReferenceRun
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.neurons import Neuron
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is looked at, and where its sums go.
+
+    Attributes:
+        tree, graph: the conversion that runs.
+        calls: what its nodes call.
+        sites: by path of the neuron.
+        layers: by name of the source's node.
+        count: called with the step, the kind of operation, and how many there were.
+    """
+
+    tree: Container
+    graph: fx.Graph
+    calls: Mapping[fx.Node, Call]
+    sites: Mapping[str, Activity]
+    layers: Mapping[str, Layer]
+    count: Callable[[int, str, float], None]
+
+    def neuron_of(self, node: fx.Node) -> Neuron:
+        """Return the neuron of a neuron node."""
+        neuron: Any = self.tree.get_submodule(path_of(node))
+        return neuron
+
+    def spike_sources(self, node: fx.Node) -> list[Neuron]:
+        """Return the neurons whose spikes a value is made of."""
+        if is_neuron(node):
+            return [self.neuron_of(node)]
+        if not is_spike_coded(node):
+            return []
+        return [neuron for x in node.all_input_nodes for neuron in self.spike_sources(x)]
+
+
+def path_of(node: fx.Node) -> str:
+    """Return the path of the neuron of a neuron node."""
+    neuron: Any = node.args[0]
+    return str(neuron.target)
+
+
+@dataclass
+class Batch:
+    """Values of one batch that the next step sees as those before."""
+
+    before: dict[fx.Node, Tensor] = field(default_factory=dict)
+
+
+class Step(fx.Interpreter):
+    """Runs one time step of a batch.
+
+    Args:
+        watched: what is looked at.
+        batch: what the steps before left; this one's is left there.
+        clock: the run.
+        expected: the source's values, at the last step; None before.
+    """
+
+    def __init__(
+        self, watched: Watched, batch: Batch, clock: Clock, expected: ReferenceRun | None
+    ) -> None:
+        super().__init__(watched.tree, graph=watched.graph)
+        self.watched, self.batch, self.clock, self.expected = watched, batch, clock, expected
+        self.now: dict[fx.Node, Tensor] = {}
+        self.resting: dict[fx.Node, Tensor] = {}  # of spikes, where it is not zero
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        result = super().run(*args, **kwargs)
+        self.batch.before.update(self.now)
+        return result
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        call = self.watched.calls.get(n)
+        if self.clock.start == 0 and is_spike_coded(n):
+            self._rest(n, value)
+        if is_neuron(n):
+            self._neuron(n, value)
+        elif call is not None and is_map(call):
+            self._map(call, value)
+        elif call is not None and is_whole(call):
+            self._whole(call)
+        layer = self.watched.layers.get(n.meta.get(SOURCE, ""))
+        if layer is not None and self.expected is not None:
+            expected = pytree.tree_leaves(self.expected.value_of(n.meta[SOURCE]))
+            for own, wanted in zip(pytree.tree_leaves(value), expected, strict=True):
+                layer.add(own, wanted)
+        return value
+
+    def _value_of(self, argument: Any) -> Any:
+        if isinstance(argument, Held):
+            return resolve(self.watched.tree, argument.path)
+        return self.env[argument]
+
+    def _before(self, node: fx.Node) -> Tensor | None:
+        """Return an operand's value before this step; None where it was zero."""
+        return self.batch.before[node] if self.clock.start else self.resting.get(node)
+
+    def _rest(self, node: fx.Node, value: Tensor) -> None:
+        """Remember the value of spikes before any was fired: where a neuron rests is a constant."""
+        if is_neuron(node):
+            found = self.watched.neuron_of(node).resting(value)
+            if found is not None:
+                self.resting[node] = found.expand_as(value)
+        elif any(x in self.resting for x in node.all_input_nodes):
+            operator: Any = node.target
+            args, kwargs = fx.map_arg((node.args, node.kwargs), self._at_rest)
+            self.resting[node] = operator(*args, **kwargs)
+
+    def _at_rest(self, x: fx.Node) -> Any:
+        if x in self.resting:
+            return self.resting[x]
+        return torch.zeros_like(self.env[x]) if is_spike_coded(x) else self.env[x]
+
+    def _events(self, node: fx.Node) -> Tensor:
+        """Return where an operand changes in this step."""
+        value, before = self.env[node], self._before(node)
+        return value != 0 if before is None else value != before
+
+    def _map(self, call: Call, result: Tensor) -> None:
+        own = list(dict.fromkeys(operands(call)))
+        first = self.clock.start == 0
+        if first and not is_elementwise(call) and all(map(is_spike_coded, own)):
+            self._count("spiking", reached(call, self._value_of, {}))
+        # a_t b_t - a_{t-1} b_{t-1} = (a_t - a_{t-1}) b_{t-1} + a_t (b_t - b_{t-1}): what is new
+        # in the first operand meets nothing at the first step.
+        for operand in own[-1:] if first else own:
+            neurons = self.watched.spike_sources(operand)
+            kind = "products of spikes" if len(own) > 1 else "accumulations"
+            if not neurons:
+                kind = "MACs in floats"
+            elif any(neuron.graded for neuron in neurons):
+                kind = "graded products"
+            events = self._events(operand)
+            self._count(kind, reached(call, self._value_of, {operand: events}))
+            if neurons and bool(events.any()):
+                joins = max(neuron.joins for neuron in neurons)
+                self._count("joins", float(joins * result.numel()))
+        self.now.update({operand: self.env[operand] for operand in own})
+
+    def _whole(self, call: Call) -> None:
+        """Count attention or a recurrence in floats: all of it in each step that changes it."""
+        arguments = pytree.tree_leaves(list(call.arguments.values()))
+        own = [x for x in arguments if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
+        if any(bool(self._events(x).any()) for x in own):
+            self._count("MACs in floats", whole_work(call, self._value_of))
+        self.now.update({x: self.env[x] for x in own})
+
+    def _neuron(self, node: fx.Node, reached_now: Tensor) -> None:
+        activity = self.watched.sites[path_of(node)]
+        before = self._before(node)
+        change = reached_now if before is None else reached_now - before
+        self.now[node] = reached_now
+        activity.see(self.clock.start, change)
+        if self.clock.start == self.clock.total - 1:
+            drive: Any = node.args[1]
+            activity.end(self.env[drive], reached_now)
+
+    def _count(self, kind: str, number: float) -> None:
+        self.watched.count(self.clock.start, kind, number)

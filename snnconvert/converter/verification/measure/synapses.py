@@ -1,0 +1,124 @@
+"""Synapses: how many operations a linear map or product makes, counted from its operands' events.
+
+With ones in the place of weights, and events in the place of values, a map's output counts for
+each of its elements how many events reach it; the sum is the number of synaptic operations,
+whatever the stride, padding and groups. An event is a change of the operand from step to step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, fx
+
+from snnconvert.converter.graph.meta import TIME_DIMS
+from snnconvert.converter.spikes.apart.table import APART
+from snnconvert.converter.verification.measure.calls import Call, Held
+from snnconvert.ops.kinds import kind_of, operands_of
+
+Values = Callable[[Any], Any]
+"""Returns the value of a node of the graph, or of a tensor that an operator holds."""
+
+_RECURRENT = ("lstm", "gru", "rnn")
+
+
+def is_whole(call: Call) -> bool:
+    """Tell whether a call is of an operator that was not taken apart: maps and products with
+    functions between them, which are computed as a whole."""
+    return kind_of(call.operator).name in APART
+
+
+def whole_work(call: Call, value_of: Values) -> float:
+    """Return the multiply-accumulates of attention or of a recurrence."""
+    given = resolved(call, value_of)
+    if kind_of(call.operator).name in _RECURRENT:
+        x = given["input"] if "input" in given else given["data"]
+        weights = given["params"] if "params" in given else [given["w_ih"], given["w_hh"]]
+        positions = x.numel() // x.shape[-1]
+        return float(positions * sum(w.numel() for w in weights if w.dim() == 2))
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    scores = query.numel() // query.shape[-1] * key.shape[-2]
+    return float(scores * (query.shape[-1] + value.shape[-1]))
+
+
+def is_elementwise(call: Call) -> bool:
+    """Tell whether a call is a product of two streams, element by element."""
+    return kind_of(call.operator).name == "mul"
+
+
+def is_map(call: Call) -> bool:
+    """Tell whether a call is a linear map of a stream, or a product of two."""
+    if is_whole(call):
+        return False
+    return len(operands(call)) > is_elementwise(call)  # by a constant, it is a scale
+
+
+def operands(call: Call) -> list[fx.Node]:
+    """Return the operands of a map or product that are streams."""
+    found = [call.arguments[name] for name in _operand_names(call)]
+    return [x for x in pytree.tree_leaves(found) if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
+
+
+def resolved(call: Call, value_of: Values) -> dict[str, Any]:
+    """Return the values of a call's arguments by name."""
+    return {
+        name: pytree.tree_map_only((fx.Node, Held), value_of, value)
+        for name, value in call.arguments.items()
+    }
+
+
+def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> float:
+    """Return how many multiplications or additions the events of some operands cause.
+
+    Args:
+        call: a map or product.
+        value_of: of nodes and held tensors.
+        events: 1 where an operand has an event, else 0; operands that are not named count as
+            ones.
+    """
+
+    def counted(argument: Any) -> Any:
+        value = events[argument] if argument in events else value_of(argument)
+        # Counts are exact in float32, whatever the dtype of the values.
+        if argument in events:
+            return value.to(torch.float32)
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return torch.ones_like(value, dtype=torch.float32)
+        return value
+
+    arguments = {
+        name: None if name == "bias" else pytree.tree_map_only((fx.Node, Held), counted, value)
+        for name, value in call.arguments.items()
+    }
+    for summand in {"self", "bias"} & arguments.keys() - set(_operand_names(call)):
+        value = arguments[summand]
+        if isinstance(value, Tensor):
+            arguments[summand] = torch.zeros_like(value)
+    alike = _one_for_all(call, arguments)
+    operator: Any = call.operator
+    schema = operator._schema.arguments
+    positional = [arguments[a.name] for a in schema if not a.kwarg_only]
+    keywords = {a.name: arguments[a.name] for a in schema if a.kwarg_only}
+    return alike * float(operator(*positional, **keywords).sum(dtype=torch.float64))
+
+
+def _one_for_all(call: Call, arguments: dict[str, Any]) -> int:
+    """Leave one output of those that receive the same events; return how many there are.
+
+    The outputs of a linear map, and the output channels of one group of a convolution, do.
+    """
+    weight = arguments.get("weight")
+    if kind_of(call.operator).name not in ("linear", "conv") or not isinstance(weight, Tensor):
+        return 1
+    if call.arguments["weight"] in operands(call) or arguments.get("transposed"):
+        return 1
+    groups = arguments.get("groups", 1)
+    arguments["weight"] = weight[:groups]
+    return len(weight) // groups
+
+
+def _operand_names(call: Call) -> tuple[str, ...]:
+    return operands_of(kind_of(call.operator), call.arguments)

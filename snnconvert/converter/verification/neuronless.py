@@ -1,0 +1,53 @@
+"""A conversion with every neuron replaced by what it follows: the exact network behind it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from snnconvert.converter.deciding.absorb import absorb_batch_norm
+from snnconvert.converter.graph.dtypes import cast_module
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.targets import Target
+
+
+class _Followed(nn.Module):
+    """Stands for a neuron and gives what it follows."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self.target = target
+
+    def track(self, x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
+        return self.target(x)
+
+
+def without_neurons(snn: ConvertedModule) -> ConvertedModule:
+    """Replace every neuron of a conversion by what it follows; return the conversion."""
+    for node, path in snn.conversion.neurons.items():
+        parent, _, name = path.rpartition(".")
+        site = snn.conversion.sited.sites[node]
+        snn.tree.get_submodule(parent)._modules[name] = _Followed(site.target)
+    return snn
+
+
+def exact_twin(snn: ConvertedModule, dtype: torch.dtype) -> ConvertedModule:
+    """Return a copy of a conversion in another dtype, without its neurons.
+
+    What a map absorbed is absorbed again in that dtype, unless it was changed since: rounded to
+    the conversion's own, it would be off by more than a check allows.
+    """
+    twin = cast_module(without_neurons(copy.deepcopy(snn)), dtype)
+    absorbed = snn.conversion.absorbed
+    if not absorbed:
+        return twin
+    now, own = snn.state_dict(keep_vars=True), twin.state_dict(keep_vars=True)
+    wide = absorb_batch_norm(snn.conversion.source, torch.float64).tensors
+    for name in absorbed:
+        exact = wide[name].detach().to(now[name].device)
+        if torch.equal(exact.to(now[name].dtype), now[name]):
+            own[name].data.copy_(exact)
+    return twin

@@ -1,0 +1,121 @@
+"""Kinds of operations, and the work of a network as how many there are of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+MAC_PJ, AC_PJ = 4.6, 0.9
+"""Energy of a float32 multiply-accumulate and of an addition at 45 nm, in pJ (Horowitz, ISSCC
+2014: multiplication 3.7, addition 0.9)."""
+INT8_MAC_PJ, INT8_AC_PJ = 0.23, 0.03
+"""The same of 8-bit integers (multiplication 0.2, addition 0.03)."""
+
+
+@dataclass(frozen=True)
+class OperationKind:
+    """One kind of operation of a network on spikes.
+
+    Attributes:
+        meaning: what is counted, for a person to read.
+        fp32_pj, int8_pj: energy of one, in pJ.
+        by_spikes: whether a spike causes it, so that it is a synaptic operation.
+    """
+
+    meaning: str
+    fp32_pj: float
+    int8_pj: float
+    by_spikes: bool
+
+
+OPERATIONS: Mapping[str, OperationKind] = MappingProxyType(
+    {
+        "accumulations": OperationKind(
+            "additions of a weight, shifted by a spike's size", AC_PJ, INT8_AC_PJ, True
+        ),
+        "products of spikes": OperationKind(
+            "additions of one stream's value, shifted by a spike of another",
+            AC_PJ,
+            INT8_AC_PJ,
+            True,
+        ),
+        "joins": OperationKind(
+            "additions that join the sums of several levels per octave", AC_PJ, INT8_AC_PJ, True
+        ),
+        "graded products": OperationKind(
+            "multiplications by a spike of any size", MAC_PJ, INT8_MAC_PJ, False
+        ),
+        "MACs in floats": OperationKind(
+            "multiply-accumulates by changes of values that are not spikes",
+            MAC_PJ,
+            INT8_MAC_PJ,
+            False,
+        ),
+    }
+)
+"""Every kind that is counted, by name."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Operations of linear maps and products, per sample.
+
+    Attributes:
+        source_macs: multiply-accumulates of the source.
+        spiking_macs: those of them whose operands are all spikes in the conversion.
+        operations: of the conversion over all steps, by a name of :data:`OPERATIONS`; counted from
+            the events.
+    """
+
+    source_macs: float
+    spiking_macs: float
+    operations: Mapping[str, float] = field(hash=False)
+
+    @property
+    def spiking_share(self) -> float:
+        """Share of the source's work whose operands are spikes."""
+        return self.spiking_macs / self.source_macs if self.source_macs else 0.0
+
+    @property
+    def synaptic_operations(self) -> float:
+        """Additions that spikes caused."""
+        return sum(n for kind, n in self.operations.items() if OPERATIONS[kind].by_spikes)
+
+    @property
+    def graded_operations(self) -> float:
+        """Multiplications that graded spikes caused."""
+        return self.operations.get("graded products", 0.0)
+
+    @property
+    def analog_macs(self) -> float:
+        """Multiply-accumulates by changes of values that are not spikes."""
+        return self.operations.get("MACs in floats", 0.0)
+
+    def energy(self) -> Mapping[str, float]:
+        """Return energies per sample in microjoules, without memory traffic."""
+        fp32 = sum(n * OPERATIONS[kind].fp32_pj for kind, n in self.operations.items())
+        int8 = sum(n * OPERATIONS[kind].int8_pj for kind, n in self.operations.items())
+        return {
+            "source fp32": self.source_macs * MAC_PJ * 1e-6,
+            "spiking fp32": fp32 * 1e-6,
+            "source int8": self.source_macs * INT8_MAC_PJ * 1e-6,
+            "spiking int8": int8 * 1e-6,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Work:
+        """Return the work that ``dataclasses.asdict`` made plain data of."""
+        if "operations" in data:
+            unknown = sorted(data["operations"].keys() - OPERATIONS.keys())
+            if unknown:
+                raise ValueError(f"unknown kinds of operations: {', '.join(unknown)}")
+            return cls(**data)
+        # The first release had a field for each, with joins among the additions.
+        operations = {
+            "accumulations": data["synaptic_operations"],
+            "graded products": data["graded_operations"],
+            "MACs in floats": data["analog_macs"],
+        }
+        return cls(data["source_macs"], data["spiking_macs"], operations)

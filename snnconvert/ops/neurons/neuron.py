@@ -1,0 +1,326 @@
+"""A neuron in all its forms: on sequences, step by step, on cumulative drives, inside a graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from snnconvert.errors import InputError, StateError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.neurons.checks import checked_rest, checked_threshold, shown
+from snnconvert.ops.neurons.options import NeuronOptions
+from snnconvert.ops.neurons.spike import Straight
+from snnconvert.ops.sequence import (
+    accumulate,
+    accumulation_dtype,
+    check_increments,
+    check_time,
+    subtract,
+)
+from snnconvert.ops.state import StepState
+from snnconvert.ops.surrogate import Surrogate, surrogate_named
+from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_BLOCK = 2**19  # values that are taken through all steps at once: as measured, 2^18 to 2^20
+
+State = dict[str, Tensor]
+"""What a neuron carries between steps, by name; empty at rest."""
+
+
+class Neuron(nn.Module):
+    """A neuron that follows a target: the base of all neurons.
+
+    With the cumulative drive ``X_t`` and its target ``A_t``, the neuron's spikes add up to the
+    reconstruction ``R_t``, from ``R_{-1} = rest`` on. A subclass gives its equation: `_scan` and
+    `_emit` take steps, `_nearest` says which spike a change of ``R`` was.
+
+    Args:
+        v_threshold: in the unit of the activation: a number, or ``[C]``; a Parameter is shared and
+            can be trained.
+        target: what it follows; its limits hold for ``R`` too, at every step.
+        rest: ``R_{-1}``, in the unit of the activation, a number or ``[C]``: what the drive is
+            without news. It is a constant, which enters the operator behind the neuron once.
+            None: the value nearest to 0 within the limits.
+        axis: dimension of one step's drive ``[B, ...]`` that ``[C]`` lies along.
+        surrogate: of the gradient, see :mod:`snnconvert.ops.surrogate`.
+
+    Shapes: `forward` and `cumulative` ``[T, B, ...]`` to ``[T, B, ...]``, `step` ``[B, ...]`` to
+    ``[B, ...]``. `forward` and `step` take increments of the drive and return spikes;
+    `cumulative` takes ``X_t`` and returns ``R_t``.
+
+    State: `step` keeps ``X`` and ``R`` until `reset`. The state follows ``.to()`` and is not in
+    the ``state_dict``; ``v_threshold`` and ``rest`` are. `forward` and `cumulative` start from
+    rest.
+
+    What a type says of itself, for rule files, calibration and reports:
+
+    Attributes:
+        Options: its options in rule files, with their defaults.
+        candidates: by option, the values that ``auto`` chooses from.
+        signed: whether it has negative spikes.
+        graded: whether its spikes have any size, so that each costs a multiplication.
+        can_rest: whether it may rest at the mean of its drive.
+
+    Raises:
+        InputError: a threshold is not positive, or an increment does not fit.
+        StateError: shape, dtype or device of a step differ from those of earlier steps.
+    """
+
+    Options: ClassVar[type[NeuronOptions]] = NeuronOptions
+    candidates: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    signed: ClassVar[bool] = True
+    graded: ClassVar[bool] = False
+    can_rest: ClassVar[bool] = False
+    state_names: ClassVar[tuple[str, ...]] = ("R",)
+
+    v_threshold: Tensor
+    rest: Tensor
+
+    def __init__(
+        self,
+        v_threshold: float | Tensor = 1.0,
+        *,
+        target: Target = DRIVE,
+        rest: float | Tensor | None = None,
+        axis: int | None = None,
+        surrogate: str | Surrogate = "atan",
+    ) -> None:
+        super().__init__()
+        where = type(self).__name__
+        self.target, self.axis = target, axis
+        threshold = checked_threshold(where, v_threshold, axis)
+        if isinstance(v_threshold, nn.Parameter):
+            self.v_threshold = v_threshold
+        else:
+            self.register_buffer("v_threshold", threshold)
+        rest = target.at_rest if rest is None else rest
+        found = checked_rest(where, rest, axis, self.v_threshold, target.limits)
+        self.register_buffer("rest", found)
+        self.surrogate = surrogate_named(surrogate)
+        self._state, self._steps = StepState(), 0
+
+    @classmethod
+    def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
+        """Return how many thresholds make up the largest value that a neuron is made for.
+
+        Args:
+            options: of the type's `Options`.
+            target: what it follows.
+            time_steps: ``T`` of the run.
+        """
+        raise NotImplementedError(f"{cls.__name__} must define thresholds_of_range()")
+
+    @classmethod
+    def arguments_of(cls, options: Any, target: Target) -> dict[str, Any]:
+        """Return the arguments of the constructor that follow from options (as above), besides
+        threshold, target, rest and axis."""
+        return dict(options)
+
+    @property
+    def per_octave(self) -> int:
+        """Number of levels from one power of two to the next."""
+        return 1
+
+    @property
+    def joins(self) -> int:
+        """Additions for each output and step by which an operator behind it joins its sums."""
+        return 2 * (self.per_octave - 1)
+
+    def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
+        """Return ``R`` of steps ``start, start + 1, ...``.
+
+        Args:
+            drive: ``X_t`` of these steps, ``[T, B, ...]``.
+            state: of the step before; replaced by that of the last step.
+            start: index of the first step in the run.
+
+        Raises:
+            InputError: the drive is not ``[T, B, ...]`` in floating point, or does not fit.
+            StateError: the state is of other shape, dtype or device.
+        """
+        check_increments(type(self).__name__, [drive])
+        check_time(type(self).__name__, [drive])
+        time_steps, *shape = drive.shape
+        dtype = accumulation_dtype(drive.dtype)
+        self._check_state(state, drive[0], dtype)
+        # All dimensions but the threshold's are one: rows before it, and what is behind it.
+        before, features, behind = self._folded(shape)
+        steps = drive.reshape(time_steps, before, features, behind)
+        threshold = self.v_threshold.to(dtype).reshape(-1, 1)
+        carried = {name: x.reshape(steps.shape[1:]) for name, x in state.items()}
+        if "R" not in carried and bool(self.rest.any()):
+            rest = self.rest.to(dtype).reshape(-1, 1)
+            carried["R"] = rest.expand(steps.shape[1:])
+        if self._needs_gradient(drive, *carried.values()):
+            emitted = [
+                self._emit(x.to(dtype), carried, threshold, start + t)
+                for t, x in enumerate(steps.unbind(0))
+            ]
+            followed = torch.stack(emitted).to(drive.dtype)
+        else:
+            # All steps of one block before the next: what a step leaves is still in the cache.
+            followed = torch.empty(steps.shape, dtype=drive.dtype, device=drive.device)
+            size = max(1, _BLOCK // max(1, features * behind))
+            ends: list[State] = []
+            for first in range(0, max(1, before), size):
+                rows = slice(first, first + size)
+                end = {name: x[rows] for name, x in carried.items()}
+                self._scan(steps[:, rows], end, threshold, start, followed[:, rows])
+                ends.append(end)
+            carried = {name: torch.cat([end[name] for end in ends]) for name in ends[0]}
+        state.update({name: x.reshape(shape) for name, x in carried.items()})
+        return followed.reshape(drive.shape)
+
+    def _scan(
+        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
+    ) -> None:
+        """Take all steps of a block without gradient: write ``R`` to ``out``, replace the state."""
+        for t, x in enumerate(steps.unbind(0)):
+            out[t] = self._emit(x.to(threshold.dtype), state, threshold, start + t)
+
+    def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
+        """Take one step: replace the state, return ``R_t``."""
+        raise NotImplementedError(f"{type(self).__name__} must define _emit()")
+
+    def _nearest(self, change: Tensor, threshold: Tensor, t: int) -> Tensor:
+        """Return the spike of step ``t`` that changed ``R``: a difference of sums is rounded."""
+        raise NotImplementedError(f"{type(self).__name__} must define _nearest()")
+
+    def _check_state(self, state: State, step: Tensor, dtype: torch.dtype) -> None:
+        for name, x in state.items():
+            if (x.shape, x.dtype, x.device) != (step.shape, dtype, step.device):
+                raise StateError(
+                    f"{type(self).__name__}: '{name}' of earlier steps is {list(x.shape)} "
+                    f"{x.dtype} on {x.device}, this drive needs {list(step.shape)} {dtype} on "
+                    f"{step.device}; start a new run from an empty state"
+                )
+
+    def resting(self, drive: Tensor) -> Tensor | None:
+        """Return ``R_{-1}`` in a shape that broadcasts to one step's drive; None where it is 0."""
+        if not bool(self.rest.any()):
+            return None
+        return self._along(self.rest, drive)
+
+    def _along(self, values: Tensor, drive: Tensor) -> Tensor:
+        values = values.to(drive.dtype)
+        if self.axis is None or values.dim() == 0:
+            return values
+        axis = self.axis % drive.dim()
+        return values.reshape([-1 if d == axis else 1 for d in range(drive.dim())])
+
+    def forward(self, x_seq: Tensor) -> Tensor:
+        """Return the spikes of a sequence of increments, ``[T, B, ...]``, from rest."""
+        where = type(self).__name__
+        check_increments(where, [x_seq])
+        check_time(where, [x_seq])
+        drive = accumulate(x_seq).to(accumulation_dtype(x_seq.dtype))
+        followed = self.advance(drive, {}, 0)
+        resting = self.resting(drive[0])
+        first = followed[:1] if resting is None else subtract(followed[:1], resting)
+        changes = torch.cat([first, subtract(followed[1:], followed[:-1])])
+        spikes = [self._spike_of(x, t) for t, x in enumerate(changes.unbind(0))]
+        return torch.stack(spikes).to(x_seq.dtype)
+
+    def _spike_of(self, change: Tensor, t: int) -> Tensor:
+        threshold = self._along(self.v_threshold.detach(), change)
+        exact = self._nearest(change.detach(), threshold, t)
+        spike: Tensor = Straight.apply(change, exact)
+        return spike
+
+    def cumulative(self, x_seq: Tensor) -> Tensor:
+        """Return ``R_t`` of cumulative drives ``X_t``, ``[T, B, ...]``, from rest."""
+        return self.advance(x_seq, {}, 0)
+
+    def step(self, x_t: Tensor) -> Tensor:
+        """Take one increment of the drive, ``[B, ...]``, and return the spikes."""
+        where = type(self).__name__
+        check_increments(where, [x_t])
+        totals = self._state.add([x_t], where)
+        drive = totals[0].to(x_t.dtype).to(totals[0].dtype)
+        kept = self._state.output or {}
+        state: State = {name: x.to(totals[0].dtype) for name, x in kept.items()}
+        before = state["R"] if "R" in state else self.resting(drive)
+        followed = self.advance(drive.unsqueeze(0), state, self._steps)[0]
+        self._state = StepState(totals, (x_t.dtype,), state)
+        spike = self._spike_of(
+            followed if before is None else subtract(followed, before), self._steps
+        )
+        self._steps += 1
+        return spike.to(x_t.dtype)
+
+    def reset(self) -> None:
+        """Forget all earlier steps: the next `step` is a first step."""
+        self._state, self._steps = StepState(), 0
+
+    def track(self, x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
+        """Return ``R`` inside a converted graph.
+
+        Args:
+            x: the cumulative drive; its dimension ``dim`` holds ``T * B``, step by step.
+            clock: the run; its state holds the neuron's, under ``site``.
+            site: name of the neuron.
+            dim: the dimension with the folded time.
+        """
+        prefix = f"{site}."
+        state = {
+            name: clock.state[prefix + name]
+            for name in self.state_names
+            if prefix + name in clock.state
+        }
+        if clock.steps == 1:
+            # A scalar is a batch of one sample.
+            followed = self.advance(x.reshape(1, *(x.shape or (1,))), state, clock.start)
+            followed = followed.reshape(x.shape)
+        else:
+            steps = x.unflatten(dim, (clock.steps, x.shape[dim] // clock.steps)).movedim(dim, 0)
+            followed = self.advance(steps, state, clock.start).movedim(0, dim)
+            followed = followed.flatten(dim, dim + 1)
+        clock.state.update({prefix + key: value for key, value in state.items()})
+        return followed
+
+    def extra_repr(self) -> str:
+        options = [f"v_threshold={shown(self.v_threshold)}", *self._shown_options()]
+        if bool(self.rest.any()):
+            options.append(f"rest={shown(self.rest)}")
+        if self.target.limits != NO_LIMITS:
+            options.append(f"limits={self.target.limits}")
+        if self.axis is not None:
+            options.append(f"axis={self.axis}")
+        return ", ".join(options)
+
+    def _shown_options(self) -> list[str]:
+        return []
+
+    def _folded(self, shape: Sequence[int]) -> tuple[int, int, int]:
+        """Return the sizes before, along and behind the axis of one step's drive."""
+        features = max(self.v_threshold.numel(), self.rest.numel())
+        if self.axis is None or features == 1:
+            return math.prod(shape), 1, 1
+        axis = self.axis + len(shape) if self.axis < 0 else self.axis
+        if not 0 < axis < len(shape) or shape[axis] != features:
+            raise InputError(
+                f"{type(self).__name__}: a drive of shape {list(shape)} (one step) needs "
+                f"{features} features, one for each v_threshold, along axis={self.axis}, which is "
+                "not the batch"
+            )
+        return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+    def _needs_gradient(self, *tensors: Tensor) -> bool:
+        return torch.is_grad_enabled() and any(
+            x.requires_grad for x in (*tensors, self.v_threshold)
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self._state = self._state.moved(fn)
+        return self
+
+    def __getstate__(self) -> Mapping[str, Any]:
+        return {**self.__dict__, "_state": self._state.detached()}
