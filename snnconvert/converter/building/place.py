@@ -10,7 +10,6 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.rewrite import Replacement
@@ -30,6 +29,7 @@ from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.rules import ACTIONS, Decision
+from snnconvert.torch_private import pytree
 
 
 def place(

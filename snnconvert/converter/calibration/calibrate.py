@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from tqdm import tqdm
 
@@ -19,6 +18,7 @@ from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.ops.kinds import kind_of
+from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import STANDS_FOR
+from snnconvert.torch_private import pytree
 
 
 class Emitter:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import fx
 
 from snnconvert.converter.graph.wide import WIDE
+from snnconvert.torch_private import pytree
 
 
 def with_literals(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.conversion import Conversion
@@ -36,6 +35,7 @@ from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
 from snnconvert.ops.sequence import accumulate
 from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.torch_private import pytree
 
 if TYPE_CHECKING:
     from typing_extensions import Self

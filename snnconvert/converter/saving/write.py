@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-import torch.utils._pytree as pytree
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.traced import floating_dtype
 from snnconvert.errors import SavedFileError
 from snnconvert.sources.program_text import tree_problem
+from snnconvert.torch_private import pytree
 from snnconvert.version import __version__
 
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.decide import Decided
@@ -31,6 +30,7 @@ from snnconvert.errors import ConversionError
 from snnconvert.ops.homogeneity import MOVES
 from snnconvert.ops.kinds import Limits, kind_of, operands_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS, Decision
+from snnconvert.torch_private import pytree
 
 _NO_LIMITS: Limits = (None, None)
 _FRACTIONS = frozenset({"softmax", "_softmax", "_safe_softmax", "sigmoid"})

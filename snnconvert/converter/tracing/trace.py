@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
@@ -24,6 +23,7 @@ from snnconvert.converter.tracing.failures import explain_failure
 from snnconvert.converter.tracing.functional import make_functional
 from snnconvert.converter.tracing.traced import Role, TracedInput, TracedModel
 from snnconvert.errors import TraceError, first_line
+from snnconvert.torch_private import pytree
 
 
 @exclusive

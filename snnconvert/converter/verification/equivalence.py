@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -39,6 +38,7 @@ from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
 from snnconvert.ops.kinds import Limits
+from snnconvert.torch_private import pytree
 
 TOLERANCES = {
     torch.float64: 1e-9,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.building.conversion import Conversion
@@ -45,6 +44,7 @@ from snnconvert.ops.homogeneity import is_homogeneous
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.neurons import SigmaDelta, Tracker
 from snnconvert.rules import ACTIONS, SPIKING_ACTIONS
+from snnconvert.torch_private import pytree
 
 _MOST_SIZES = 4096  # of distinct spikes, per site
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -18,6 +17,7 @@ from snnconvert.converter.graph.literals import makes_default_dtype, with_litera
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.ops.encoding import Encoding
+from snnconvert.torch_private import pytree
 
 
 class Reference:

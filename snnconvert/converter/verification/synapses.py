@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.ops.kinds import kind_of, operands_of
+from snnconvert.torch_private import pytree
 
 
 def is_whole(node: fx.Node) -> bool:
