@@ -22,6 +22,7 @@ from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, 
 from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.torch_private import OpOverload
 
 Limits: TypeAlias = tuple[float | None, float | None]
 """Lower and upper limit, in the unit of the activation; None: there is none."""
@@ -132,7 +133,7 @@ _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 def operator_name(target: Any) -> str:
     """Return the bare name of an ATen overload, higher-order operator or Python function."""
-    if isinstance(target, torch._ops.OpOverload):
+    if isinstance(target, OpOverload):
         return target.overloadpacket.__name__
     return str(getattr(target, "__name__", target))
 

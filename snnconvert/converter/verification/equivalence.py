@@ -38,7 +38,7 @@ from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
 from snnconvert.ops.kinds import Limits
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import children_of, pytree
 
 TOLERANCES = {
     torch.float64: 1e-9,
@@ -231,7 +231,7 @@ def without_neurons(snn: ConvertedModule) -> ConvertedModule:
     for node, path in snn.conversion.neurons.items():
         parent, _, name = path.rpartition(".")
         site = snn.conversion.decided.sites[node]
-        snn.tree.get_submodule(parent)._modules[name] = _Followed(site.limits)
+        children_of(snn.tree.get_submodule(parent))[name] = _Followed(site.limits)
     return snn
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.tree import build_tree
@@ -17,7 +16,7 @@ from snnconvert.converter.graph.literals import makes_default_dtype, with_litera
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.ops.encoding import Encoding
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import TorchDispatchMode, pytree
 
 
 class Reference:

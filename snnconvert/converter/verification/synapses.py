@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.ops.kinds import kind_of, operands_of
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import OpOverload, pytree, schema_of
 
 
 def is_whole(node: fx.Node) -> bool:
@@ -95,7 +95,7 @@ def reached(
             arguments[summand] = torch.zeros_like(value)
     alike = _one_for_all(node, arguments)
     target: Any = node.target
-    schema = target._schema.arguments
+    schema = schema_of(target).arguments
     positional = [arguments[a.name] for a in schema if not a.kwarg_only]
     keywords = {a.name: arguments[a.name] for a in schema if a.kwarg_only}
     return alike * float(target(*positional, **keywords).sum(dtype=torch.float64))
@@ -117,6 +117,6 @@ def _one_for_all(node: fx.Node, arguments: dict[str, Any]) -> int:
 
 
 def _operand_names(node: fx.Node) -> tuple[str, ...]:
-    if not isinstance(node.target, torch._ops.OpOverload):
+    if not isinstance(node.target, OpOverload):
         return ()
     return operands_of(kind_of(node.target), arguments_of(node))

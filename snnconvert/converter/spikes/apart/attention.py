@@ -15,6 +15,7 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import STANDS_FOR, fixed_size, source_name
 from snnconvert.errors import ConversionError
+from snnconvert.torch_private import SAFE_SOFTMAX
 
 _aten = torch.ops.aten
 
@@ -44,7 +45,7 @@ def take_apart(graph: fx.Graph, node: fx.Node) -> tuple[fx.Node, fx.Node]:
         elif mask is not None:
             scores = emit(_aten.add.Tensor, scores, mask)
         # As attention does, it gives zeros, not NaN, to a query that may look at nothing.
-        probabilities = emit(_aten._safe_softmax.default, scores, -1)
+        probabilities = emit(SAFE_SOFTMAX, scores, -1)
         output = emit(_aten.matmul.default, probabilities, value)
     output.meta[STANDS_FOR] = source_name(node)
     node.replace_all_uses_with(output)
