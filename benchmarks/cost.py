@@ -1,7 +1,7 @@
 """What a TD conversion costs: its run against the source on the same samples, and making it.
 
 Usage: MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_MMAP_THRESHOLD_=8589934592 \\
-    python benchmarks/cost.py [--rounds N] [--threads N] [--out benchmarks/COST.md]
+    python -m benchmarks.cost [--rounds N] [--threads N] [--out benchmarks/COST.md]
 
 The two variables keep glibc from handing memory back to the system between calls: whether it does
 is chance, differs from process to process, and costs either side up to a fifth.
@@ -12,13 +12,10 @@ drifts slows both. Needs the extra `timm`; SpikingJelly's recipe is timed where 
 
 from __future__ import annotations
 
-import argparse
 import copy
 import importlib.util
 import itertools
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,23 +26,11 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import snnconvert
+from benchmarks.options import add_out, add_threads, parser, started
+from benchmarks.tables import table
+from benchmarks.timing import ratio
 
 TIME_STEPS, BATCH = 8, 4
-
-
-def ratio(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> str:
-    """Return the ratio of the median times, and the quartiles of the pairwise ratios."""
-    pairs = []
-    ours(), theirs()
-    for _ in range(rounds):
-        start = time.perf_counter()
-        ours()
-        middle = time.perf_counter()
-        theirs()
-        pairs.append((middle - start, time.perf_counter() - middle))
-    a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
-    low, _, high = statistics.quantiles([x / y for x, y in pairs], n=4)
-    return f"{a / b:.3f} ({low:.3f} to {high:.3f})"
 
 
 def run_ratio(name: str, rules: str, rounds: int, fold: bool = False) -> str:
@@ -114,12 +99,11 @@ def peer_ratios(rounds: int) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "COST.md")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    of = parser("benchmarks.cost", __doc__)
+    of.add_argument("--rounds", type=int, default=15)
+    add_threads(of, 2)
+    add_out(of, Path(__file__).parent / "COST.md")
+    options = started(of)
     torch.manual_seed(0)
     rows = []
     with torch.no_grad():
@@ -142,14 +126,14 @@ def main() -> None:
         for label, measured in peer_ratios(options.rounds):
             rows.append((label, measured, "-"))
             print(rows[-1], flush=True)
-    table = "\n".join(f"| {a} | {b} | {c} |" for a, b, c in rows)
     options.out.write_text(
         "# Cost\n\n"
         "Made by `MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_MMAP_THRESHOLD_=8589934592 "
-        f"python benchmarks/cost.py --rounds {options.rounds} --threads "
+        f"python -m benchmarks.cost --rounds {options.rounds} --threads "
         f"{options.threads}`: T={TIME_STEPS}, B={BATCH}, float32, torch {torch.__version__}, "
         f"timm {timm.__version__}. Ratio of medians (quartiles of the pairwise ratios).\n\n"
-        "| | ratio | bar |\n|---|---|---|\n" + table + "\n"
+        + table(("", "ratio", "bar"), rows)
+        + "\n"
     )
 
 

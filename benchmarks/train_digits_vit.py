@@ -1,6 +1,6 @@
 """Trains the demo model ``demo:digits-vit`` on scikit-learn's digits and writes what ships.
 
-Run ``python benchmarks/train_digits_vit.py`` (needs scikit-learn; about two minutes on one core).
+Run ``python -m benchmarks.train_digits_vit`` (needs scikit-learn; about two minutes on one core).
 The 1,797 images are split with a fixed seed into 1,437 for training and 360 held out; training is
 deterministic on one thread. It writes ``digits_vit.safetensors`` (the weights, with the held-out
 accuracy in its metadata) and ``digits.safetensors`` (64 held-out digits with labels, 256 training
@@ -9,15 +9,14 @@ digits for calibration) into ``snnconvert/demos``.
 
 from __future__ import annotations
 
-import argparse
 import math
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save
-from sklearn.datasets import load_digits
 from torch import Tensor
 
+from benchmarks.options import parser, started
 from snnconvert.demos.digits_vit import DIGITS, WEIGHTS, DigitsViT, normalise
 
 EPOCHS, BATCH, WARMUP = 80, 64, 100
@@ -64,9 +63,11 @@ def accuracy(model: DigitsViT, images: Tensor, labels: Tensor) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    epochs = parser.parse_args().epochs
+    of = parser("benchmarks.train_digits_vit", __doc__)
+    of.add_argument("--epochs", type=int, default=EPOCHS)
+    epochs = started(of).epochs
+    from sklearn.datasets import load_digits
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     data = load_digits()

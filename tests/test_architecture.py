@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -10,33 +11,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "snnconvert"
-ROOMS = (
-    "version",
-    "errors",
-    "files",
-    "ops",
-    "rules",
-    "demos",
-    "sources",
-    "costs",
-    "converter.graph",
-    "converter.tracing",
-    "converter.deciding",
-    "converter.spikes",
-    "converter.calibration",
-    "converter.building",
-    "converter.reports",
-    "converter.saving",
-    "converter.running",
-    "converter.verification",
-    "converter.convert",
-    "converter.loading",
-    "converter.checks",
-    "",  # the public names
-    "cli",
-    "__main__",
-)
-"""From the top down: a room imports only those above it, and itself."""
+
+
+def _rooms() -> tuple[str, ...]:
+    """Return the rooms as the table of CONTRIBUTING.md has them, from the top down."""
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("| room |") : text.index("## Adding")]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    found = re.findall("`([^`]+)`", " ".join(cells))
+    return tuple(name.removesuffix(".py").strip("/").replace("/", ".") for name in found)
+
+
+ROOMS = (*_rooms()[:-1], "", _rooms()[-1], "__main__")
+"""A room imports only those above it, and itself; the public names stand above the command line."""
 
 
 def _modules() -> dict[str, Path]:
@@ -71,7 +58,7 @@ def room_of(module: str) -> int:
         for i, room in enumerate(ROOMS)
         if module == room or (room and module.startswith(room + "."))
     ]
-    assert found, f"'{module}' stands in no room: add it to ROOMS"
+    assert found, f"'{module}' stands in no room: add it to the table of CONTRIBUTING.md"
     return max(found, key=lambda i: len(ROOMS[i]))
 
 

@@ -8,22 +8,21 @@ two hold a model, the later one counts, so that what was mended and run again co
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.options import add_out, parser, started
+from benchmarks.tables import table, versions
 from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
 
 HERE = Path(__file__).parent
 LISTS = {"timm.yaml": "timm families", "hf.yaml": "Hugging Face model types"}
 BARS = {"timm.yaml": "every family", "hf.yaml": "at least 250 types"}
-PACKAGES = ("torch", "timm", "transformers")
 STATUSES = ("passed", "failed", "error", "skipped", "not run")
 
 
@@ -47,11 +46,11 @@ class Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("reports", type=Path, nargs="+", metavar="REPORT.json")
-    parser.add_argument("--commit", required=True, help="that the reports were made on")
-    parser.add_argument("--out", type=Path, default=HERE / "COVERAGE.md")
-    options = parser.parse_args()
+    of = parser("benchmarks.check.coverage", __doc__)
+    of.add_argument("reports", type=Path, nargs="+", metavar="REPORT.json")
+    of.add_argument("--commit", required=True, help="that the reports were made on")
+    add_out(of, HERE / "COVERAGE.md")
+    options = started(of)
     found = read_reports(options.reports)
     tables = {name: rows_of(read_check_list(HERE / name), found) for name in LISTS}
     options.out.write_text(page(tables, made_on(options.commit)), encoding="utf-8")
@@ -95,7 +94,7 @@ def made_on(commit: str) -> str:
         text=True,
         check=True,
     ).stdout.strip()
-    return f"commit {described}; " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"commit {described}; {versions()}"
 
 
 def page(tables: Mapping[str, Sequence[Row]], made: str) -> str:
@@ -107,21 +106,21 @@ def page(tables: Mapping[str, Sequence[Row]], made: str) -> str:
         f"{made}. Random weights, T=4, random signed increments, every output at every step, in "
         "float64 at a relative tolerance of 1e-9.",
         "",
-        f"| | bar | entries | {' | '.join(STATUSES)} | worst error of those that pass |",
-        "|---|---|---|" + "---|" * len(STATUSES) + "---|",
-        *(_total(name, rows) for name, rows in tables.items()),
+        table(
+            ("", "bar", "entries", *STATUSES, "worst error of those that pass"),
+            [_total(name, rows) for name, rows in tables.items()],
+        ),
     ]
     for name, rows in tables.items():
         parts += ["", *_section(name, rows)]
     return "\n".join(parts) + "\n"
 
 
-def _total(name: str, rows: Sequence[Row]) -> str:
+def _total(name: str, rows: Sequence[Row]) -> tuple[object, ...]:
     count = Counter(row.status for row in rows)
     errors = [row.error for row in rows if row.status == "passed" and row.error is not None]
     worst = f"{max(errors):.1e}" if errors else "-"
-    cells = [LISTS[name], BARS[name], len(rows), *(count[status] for status in STATUSES), worst]
-    return f"| {' | '.join(map(str, cells))} |"
+    return LISTS[name], BARS[name], len(rows), *(count[status] for status in STATUSES), worst
 
 
 def _section(name: str, rows: Sequence[Row]) -> list[str]:
@@ -134,8 +133,8 @@ def _section(name: str, rows: Sequence[Row]) -> list[str]:
         f"{len(passing)} distinct {LISTS[name]} pass." + ("" if open_ else " None is left out."),
     ]
     if open_:
-        lines += ["", "| not passing | | reason |", "|---|---|---|"]
-        lines += [f"| {row.name} | {row.status} | {_cell(row.reason)} |" for row in open_]
+        failing = [(row.name, row.status, _cell(row.reason)) for row in open_]
+        lines += ["", table(("not passing", "", "reason"), failing)]
     if again:
         lines += ["", f"Run more than once, the last run counts: {', '.join(again)}."]
     return lines

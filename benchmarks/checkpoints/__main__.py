@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from benchmarks.checkpoints.measure import TIME_STEPS, Measured, measure
-from benchmarks.checkpoints.shipped import NotInstalledError, check_installed
+from benchmarks.checkpoints.measure import RUNS, TIME_STEPS, Measured, measure
 from benchmarks.checkpoints.tasks import CHECKPOINTS, Checkpoint
+from benchmarks.options import add_out, add_threads, parser, started
+from benchmarks.shipped import NotInstalledError, check_installed
+from benchmarks.tables import table, versions
 
 _INTRODUCTION = """\
 # Real checkpoints
@@ -42,8 +41,8 @@ returns is added up; they have both signs and add up to the input without roundi
 x). Bars: all predictions identical, errors at most 1e-5.
 """
 _HEADER = (
-    "| checkpoint | data | source right | identical predictions | direct | uniform | increments | "
-    "float64 | seconds of the call | time steps |\n|---|---|---|---|---|---|---|---|---|---|"
+    *("checkpoint", "data", "source right", "identical predictions", *RUNS),
+    *("float64", "seconds of the call", "time steps"),
 )
 _REMARKS = """\
 "Source right" is the source's own accuracy: classes of ImageNet and MNIST; for MiniLM the class
@@ -89,14 +88,14 @@ def run_command(name: str, checkpoint: Checkpoint) -> Ran:
     return Ran(typed, done.returncode, verdict, time.perf_counter() - start)
 
 
-def table_row(checkpoint: Checkpoint, measured: Measured) -> str:
+def table_row(checkpoint: Checkpoint, measured: Measured) -> tuple[str, ...]:
     """One line of the table."""
     total = len(measured.task.labels)
     errors = [
         f"{measured.runs[name].max_rel_error:.1e}" if name in measured.runs else "-"
-        for name in ("direct", "uniform", "increments")
+        for name in RUNS
     ]
-    cells = (
+    return (
         checkpoint.title,
         measured.task.data,
         f"{measured.correct}/{total} ({measured.correct / total:.1%})",
@@ -106,45 +105,37 @@ def table_row(checkpoint: Checkpoint, measured: Measured) -> str:
         f"{measured.seconds:.1f}",
         "one by one" if measured.step_by_step else "one batch",
     )
-    return f"| {' | '.join(cells)} |"
 
 
-def page(rows: Sequence[str], commands: Sequence[Ran]) -> str:
+def page(rows: Sequence[Sequence[str]], commands: Sequence[Ran]) -> str:
     """The whole page."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS)
     introduction = _INTRODUCTION.format(
-        versions=versions, threads=torch.get_num_threads(), steps=TIME_STEPS
+        versions=versions(), threads=torch.get_num_threads(), steps=TIME_STEPS
     )
     ran = "\n".join(
         f"```bash\n{run.typed}\n```\n\nexit code {run.code}, {run.seconds:.0f} s: {run.verdict}\n"
         for run in commands
     )
-    return "\n".join([introduction, _HEADER, *rows, "", _REMARKS, ran])
-
-
-_VERSIONS = ("torch", "timm", "transformers")
+    return "\n".join([introduction, table(_HEADER, rows), "", _REMARKS, ran])
 
 
 def main() -> int:
     """Return 0 if all bars are met, 1 if not, 2 if something is not installed."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.checkpoints", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/CHECKPOINTS.md"))
-    parser.add_argument("--only", nargs="+", choices=CHECKPOINTS, default=list(CHECKPOINTS))
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--path", choices=CHECKPOINTS, help="print where its weights are")
-    parser.add_argument("--packages", action="store_true", help="print what has to be installed")
-    options = parser.parse_args()
-    if options.packages:
+    options = parser("benchmarks.checkpoints", __doc__)
+    add_out(options, Path("benchmarks/CHECKPOINTS.md"))
+    add_threads(options, 1)
+    options.add_argument("--only", nargs="+", choices=CHECKPOINTS, default=list(CHECKPOINTS))
+    options.add_argument("--path", choices=CHECKPOINTS, help="print where its weights are")
+    options.add_argument("--packages", action="store_true", help="print what has to be installed")
+    chosen = started(options)
+    if chosen.packages:
         print(*_requirements(CHECKPOINTS))
         return 0
-    torch.set_num_threads(options.threads)
     try:
-        if options.path:
-            print(CHECKPOINTS[options.path].weights.path)
+        if chosen.path:
+            print(CHECKPOINTS[chosen.path].weights.path)
             return 0
-        return compare(options.only, options.out)
+        return compare(chosen.only, chosen.out)
     except NotInstalledError as error:
         print(error, file=sys.stderr)
         return 2
@@ -159,7 +150,7 @@ def compare(names: Sequence[str], out: Path) -> int:
         measured = measure(checkpoint.task(checkpoint.count))
         rows.append(table_row(checkpoint, measured))
         commands.append(run_command(name, checkpoint))
-        print(rows[-1], commands[-1], sep="\n", flush=True)
+        print(" | ".join(rows[-1]), commands[-1], sep="\n", flush=True)
         shortfalls += [f"{name}: {what}" for what in measured.shortfalls()]
         if commands[-1].code != 0:
             shortfalls.append(f"{name}: {commands[-1].typed} failed")
@@ -173,5 +164,4 @@ def _requirements(names: Iterable[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     sys.exit(main())

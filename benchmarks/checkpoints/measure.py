@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor
 
 import snnconvert
-from benchmarks.checkpoints.tasks import Call, Outputs, Task
+from benchmarks.checkpoints.tasks import Outputs, Task
+from benchmarks.runs import Call, at_last_step
 from snnconvert import ConvertedModule
+from snnconvert.torch_private import pytree
 
 TIME_STEPS = 4
 SHARES = (-0.5, 1.0, -0.5, 1.0)  # of the input, step by step
@@ -66,19 +67,6 @@ class Measured:
         return missed
 
 
-def simulated(encoding: str) -> Callable[[ConvertedModule], Call]:
-    """The cumulative output at the last step of a simulation."""
-
-    def of(snn: ConvertedModule) -> Call:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            y = snn.simulate(*args, time_steps=TIME_STEPS, encoding=encoding, **kwargs)
-            return pytree.tree_map(lambda leaf: leaf[-1], y)
-
-        return call
-
-    return of
-
-
 def on_increments(snn: ConvertedModule) -> Call:
     """The sum of the output's increments, for increments of both signs that add up to the input.
 
@@ -94,8 +82,8 @@ def on_increments(snn: ConvertedModule) -> Call:
 
 
 RUNS: Mapping[str, Callable[[ConvertedModule], Call]] = {
-    "direct": simulated("direct"),
-    "uniform": simulated("uniform"),
+    "direct": lambda snn: at_last_step(snn, TIME_STEPS, "direct"),
+    "uniform": lambda snn: at_last_step(snn, TIME_STEPS, "uniform"),
     "increments": on_increments,
 }
 

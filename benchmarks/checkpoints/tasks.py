@@ -9,11 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.checkpoints import data, models
-from benchmarks.checkpoints.shipped import Shipped
-from benchmarks.checkpoints.texts import PARAGRAPHS
+from benchmarks import models
+from benchmarks.data import images, speech
+from benchmarks.data.batches import batches
+from benchmarks.data.documents import REUTERS, Documents, classes_of, labels_of, reuters
+from benchmarks.data.sentences import PARAGRAPHS
+from benchmarks.models.efficientnet import transform_of
+from benchmarks.models.language import MINILM_TOKENS, encoded, mean_of_tokens
+from benchmarks.models.silero import SPEECH, streamed
+from benchmarks.runs import Call
+from benchmarks.shipped import Shipped
 
-Call = Callable[..., Any]
 Outputs = Mapping[str, Tensor]
 
 
@@ -67,16 +73,14 @@ class Checkpoint:
 
 
 def efficientnet_lite0(count: int) -> Task:
-    from timm.data import create_transform, resolve_model_data_config
-
     model = models.efficientnet_lite0()
-    images, labels = data.imagenet(create_transform(**resolve_model_data_config(model)), count)
-    return _classifier(model, images, labels, f"{len(images)} ImageNet images", batch=4)
+    x, labels = images.imagenet(transform_of(model), count)
+    return _classifier(model, x, labels, f"{len(x)} ImageNet images", batch=4)
 
 
 def mnist_cnn(count: int) -> Task:
-    images, labels = data.mnist(count)
-    return _classifier(models.mnist_cnn(), images, labels, f"{len(images)} MNIST digits", batch=100)
+    x, labels = images.mnist(count)
+    return _classifier(models.mnist_cnn(), x, labels, f"{len(x)} MNIST digits", batch=100)
 
 
 def _classifier(model: nn.Module, x: Tensor, labels: Tensor, what: str, batch: int) -> Task:
@@ -86,31 +90,29 @@ def _classifier(model: nn.Module, x: Tensor, labels: Tensor, what: str, batch: i
     return Task(model, (x[:2],), what, run, lambda y: y["logits"].argmax(-1), labels, coded=True)
 
 
-MINILM_TOKENS, CENTROID_DOCUMENTS = 64, 256
+CENTROID_DOCUMENTS = 256
 
 
 def minilm(count: int) -> Task:
     """Documents are given the class whose mean embedding, over training documents, is nearest."""
     model = models.hugging_face(models.MINILM)
     tokenize = models.tokenizer(models.MINILM.path)
-    training, test = data.reuters("train")[:CENTROID_DOCUMENTS], data.reuters("test")[:count]
-    classes = sorted({name for _, name in training})
+    training, test = reuters("train")[:CENTROID_DOCUMENTS], reuters("test")[:count]
+    classes = classes_of(training)
 
-    def inputs(documents: list[tuple[str, str]]) -> dict[str, Tensor]:
-        form = {"padding": "max_length", "truncation": True, "max_length": MINILM_TOKENS}
-        return dict(tokenize([text for text, _ in documents], return_tensors="pt", **form))
+    def inputs(documents: Documents) -> dict[str, Tensor]:
+        return encoded(tokenize, [text for text, _ in documents])
 
     def batched(call: Call, given: dict[str, Tensor]) -> Outputs:
-        parts = [call(**part) for part in _split(given, 20)]
+        parts = [call(**part) for part in batches(given, 20)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def embedded(y: Outputs, mask: Tensor) -> Tensor:
-        pooled = (y["last_hidden_state"] * mask.unsqueeze(-1)).sum(1)
-        return nn.functional.normalize(pooled, dim=-1)  # the mean, but for its length
+        return nn.functional.normalize(mean_of_tokens(y["last_hidden_state"], mask), dim=-1)
 
     known, given = inputs(training), inputs(test)
     embeddings = embedded(batched(model, known), known["attention_mask"])
-    own = torch.tensor([classes.index(name) for _, name in training])
+    own = labels_of(training, classes)
     centroids = torch.stack([embeddings[own == n].mean(0) for n in range(len(classes))])
     centroids = nn.functional.normalize(centroids, dim=-1)
     padded = (given["attention_mask"] == 0).any(1).sum().item()
@@ -120,7 +122,7 @@ def minilm(count: int) -> Task:
         f"{len(test)} Reuters R8 documents, {MINILM_TOKENS} tokens ({padded} with padding)",
         lambda call: batched(call, given),
         lambda y: (embedded(y, given["attention_mask"]) @ centroids.T).argmax(-1),
-        torch.tensor([classes.index(name) for _, name in test]),
+        labels_of(test, classes),
         coded=False,
     )
 
@@ -134,7 +136,7 @@ def smollm2(count: int) -> Task:
     real = given["attention_mask"][:, 1:].bool()  # positions that have a next token
 
     def run(call: Call) -> Outputs:
-        parts = [call(**part, use_cache=False)["logits"] for part in _split(given, 2)]
+        parts = [call(**part, use_cache=False)["logits"] for part in batches(given, 2)]
         return {"logits": torch.cat(parts)}
 
     return Task(
@@ -148,9 +150,6 @@ def smollm2(count: int) -> Task:
     )
 
 
-SPEECH_THRESHOLD = 0.5
-
-
 def silero_vad(seconds: int) -> Task:
     """Two streams of audio; each chunk is one call, and its state goes into the next call.
 
@@ -158,18 +157,12 @@ def silero_vad(seconds: int) -> Task:
     ``(x, h, c)`` as inputs; what it has answered at its last step is carried on.
     """
     model, example = models.silero_vad()
-    audio, truth, voice = data.speech(seconds)
-    stream = data.chunks(audio)
-    spoken = truth[: len(stream) * data.CHUNK].reshape(len(stream), -1).mean(1) > 0.5
+    audio, truth, voice = speech.speech(seconds)
+    stream = speech.chunks(audio)
+    spoken = truth[: len(stream) * speech.CHUNK].reshape(len(stream), -1).mean(1) > 0.5
 
     def run(call: Call) -> Outputs:
-        h, c = torch.zeros(2, 2, 128)
-        answers = []
-        for x in stream:
-            probability, h, c = call(x, h, c)
-            answers.append((probability, h, c))
-        outputs = map(torch.stack, zip(*answers, strict=True))
-        return dict(zip(("probability", "h", "c"), outputs, strict=True))
+        return dict(zip(("probability", "h", "c"), streamed(call, stream), strict=True))
 
     return Task(
         model,
@@ -177,18 +170,10 @@ def silero_vad(seconds: int) -> Task:
         f"{stream.shape[0] * stream.shape[1]} chunks: 2 streams of {seconds} s, {voice}, "
         "state carried",
         run,
-        lambda y: (y["probability"] > SPEECH_THRESHOLD).flatten(),
+        lambda y: (y["probability"] > SPEECH).flatten(),
         spoken.unsqueeze(1).expand(-1, 2).flatten(),
         coded=True,
     )
-
-
-def _split(given: Mapping[str, Tensor], batch: int) -> list[dict[str, Tensor]]:
-    size = len(next(iter(given.values())))
-    return [
-        {name: value[start : start + batch] for name, value in given.items()}
-        for start in range(0, size, batch)
-    ]
 
 
 def _most_padded(given: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
@@ -196,8 +181,7 @@ def _most_padded(given: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
     return {name: value[rows] for name, value in given.items()}
 
 
-_MODELS = "python:benchmarks.checkpoints.models"
-_GGUF = ("gguf==0.19.0", "accelerate==1.15.0", "psutil")  # transformers reads GGUF with these
+_MODELS = "python:benchmarks.models"
 CHECKPOINTS: Mapping[str, Checkpoint] = {
     "efficientnet-lite0": Checkpoint(
         "EfficientNet-Lite0 (timm)",
@@ -205,7 +189,7 @@ CHECKPOINTS: Mapping[str, Checkpoint] = {
         efficientnet_lite0,
         20,
         (f"{_MODELS}:efficientnet_lite0",),
-        (data.IMAGENET.requirement,),
+        (images.IMAGENET.requirement,),
     ),
     "minilm": Checkpoint(
         "MiniLM (BERT, 6 layers)",
@@ -213,7 +197,7 @@ CHECKPOINTS: Mapping[str, Checkpoint] = {
         minilm,
         300,
         ("hf:{path}",),
-        (data.REUTERS.requirement,),
+        (REUTERS.requirement,),
     ),
     "mnist-cnn": Checkpoint(
         "MNIST CNN",
@@ -221,10 +205,10 @@ CHECKPOINTS: Mapping[str, Checkpoint] = {
         mnist_cnn,
         5000,
         ("{path}", "--arch", f"{_MODELS}:MnistCNN", "--input", "2,1,28,28"),
-        (data.MNIST.requirement,),
+        (images.MNIST.requirement,),
     ),
     "smollm2": Checkpoint(
-        "SmolLM2-135M-Instruct (Llama)", models.SMOLLM2, smollm2, 8, ("hf:{path}",), _GGUF
+        "SmolLM2-135M-Instruct (Llama)", models.SMOLLM2, smollm2, 8, ("hf:{path}",), models.GGUF
     ),
     "silero-vad": Checkpoint(
         "Silero VAD (conv, LSTM cell)",

@@ -8,20 +8,23 @@ program espeak-ng. Takes about a quarter of an hour on one core.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import itertools
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 import snnconvert
-from benchmarks.checkpoints import models
-from benchmarks.cost import ratio
-from benchmarks.recurrent import japanese_vowels, silero
+from benchmarks import models
+from benchmarks.data.vowels import japanese_vowels
+from benchmarks.models import vowels as classifier
+from benchmarks.options import add_out, parser, started
+from benchmarks.recurrent import silero
+from benchmarks.runs import at_last_step
+from benchmarks.tables import table
+from benchmarks.timing import ratio
 from snnconvert.ops import TDLSTM
 
 TIME_STEPS = 8
@@ -31,9 +34,9 @@ Rows = list[tuple[str, ...]]
 
 def vowels(epochs: int) -> tuple[Rows, Rows]:
     """Return the rows of the training-free conversions, and of the cells that are trained."""
-    model = japanese_vowels.trained()
-    training, test = japanese_vowels.data("TRAIN"), japanese_vowels.data("TEST")
-    expected = japanese_vowels.predictions(model, test)
+    model = classifier.trained()
+    training, test = japanese_vowels("TRAIN"), japanese_vowels("TEST")
+    expected = classifier.predictions(model, test)
     source = _share(expected == test[2])
     inputs = (training[0][:2], training[1][:2])
     calibration = list(zip(*(part.split(45) for part in training[:2]), strict=True))
@@ -47,20 +50,20 @@ def vowels(epochs: int) -> tuple[Rows, Rows]:
         ("spikes", spiking, (1, 2, 4, TIME_STEPS)),
     ):
         for count in steps:
-            found = japanese_vowels.predictions(_at_last_step(snn, count), test)
+            found = classifier.predictions(at_last_step(snn, count), test)
             free.append((name, str(count), _share(found == expected), _share(found == test[2])))
             print(*free[-1], flush=True)
     cells: Rows = [("source", source)]
-    fresh = japanese_vowels.VowelClassifier().eval()
+    fresh = classifier.VowelClassifier().eval()
     for name, start in (("converted", copy.deepcopy(model)), ("weights drawn anew", fresh)):
         torch.manual_seed(0)
         snn = _spiking_cells(start, inputs)
-        logits = _at_last_step(snn, 1)
+        logits = at_last_step(snn, 1)
         if name == "converted":
-            before = japanese_vowels.predictions(logits, test)
+            before = classifier.predictions(logits, test)
             cells.append((f"{name}, not trained", _share(before == test[2])))
-        japanese_vowels.train(snn, logits, training, epochs, RATE, noise=0.4, teacher=model)
-        after = japanese_vowels.predictions(logits, test)
+        classifier.train(snn, logits, training, epochs, RATE, noise=0.4, teacher=model)
+        after = classifier.predictions(logits, test)
         cells.append((f"{name}, {epochs} epochs", _share(after == test[2])))
         print(*cells[-1], flush=True)
     return free, cells
@@ -70,16 +73,6 @@ def _spiking_cells(model: nn.Module, inputs: tuple[Tensor, Tensor]) -> snnconver
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", snnconvert.NotEquivalentWarning)  # it says: to be trained
         return snnconvert.convert(model, inputs, "spiking_cells")
-
-
-def _at_last_step(
-    snn: snnconvert.ConvertedModule, time_steps: int
-) -> Callable[[Tensor, Tensor], Tensor]:
-    def logits(frames: Tensor, there: Tensor) -> Tensor:
-        answered: Tensor = snn.simulate(frames, there, time_steps=time_steps)
-        return answered[-1]
-
-    return logits
 
 
 def voice(seconds: int) -> Rows:
@@ -95,7 +88,7 @@ def voice(seconds: int) -> Rows:
             calibration=None if name == "TD" else calibration,
             time_steps=TIME_STEPS,
         )
-        found = silero.compare(silero.at_last_step(snn, TIME_STEPS), seconds)
+        found = silero.compare(at_last_step(snn, TIME_STEPS), seconds)
         rows.append(
             (
                 f"{name} (`{rules}`)",
@@ -138,17 +131,12 @@ def _share(right: Tensor) -> str:
     return f"{right.float().mean():.2%}"
 
 
-def _table(header: tuple[str, ...], rows: Rows) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=60, help="of speech")
-    parser.add_argument("--epochs", type=int, default=60, help="of fine-tuning")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "RESULTS.md")
-    options = parser.parse_args()
+    of = parser("benchmarks.recurrent", __doc__)
+    of.add_argument("--seconds", type=int, default=60, help="of speech")
+    of.add_argument("--epochs", type=int, default=60, help="of fine-tuning")
+    add_out(of, Path(__file__).parent / "RESULTS.md")
+    options = started(of)
     spent = cost(rounds=41)
     free, cells = vowels(options.epochs)
     streamed = voice(options.seconds)
@@ -159,14 +147,14 @@ def main() -> None:
         "## Japanese Vowels: two bidirectional LSTM layers\n\n"
         "370 test sequences; thresholds from the 270 training sequences, nothing retrained. "
         "Agreement is with the source's predictions.\n\n"
-        + _table(("conversion", "T", "agreement", "accuracy"), free)
+        + table(("conversion", "T", "agreement", "accuracy"), free)
         + '\n\nThe same with `SpikingLSTM` in the place of the LSTM (`rules="spiking_cells"`), '
         "trained with surrogate gradients and the source for a teacher:\n\n"
-        + _table(("SpikingLSTM", "accuracy"), cells)
+        + table(("SpikingLSTM", "accuracy"), cells)
         + "\n\n## Silero VAD: an LSTM cell, streamed\n\n"
         f"Two streams of {options.seconds} s of espeak-ng speech with pauses, the second in noise; "
         "the state that a chunk ends in goes into the next one. Thresholds from what follows.\n\n"
-        + _table(
+        + table(
             (
                 "conversion",
                 "T",
@@ -177,7 +165,7 @@ def main() -> None:
             streamed,
         )
         + "\n\n## Cost of TD\n\nAgainst `nn.LSTM` on T * B samples, T=8, B=16, float32: ratio of "
-        "medians (quartiles of the pairwise ratios).\n\n" + _table(("run", "ratio"), spent) + "\n"
+        "medians (quartiles of the pairwise ratios).\n\n" + table(("run", "ratio"), spent) + "\n"
     )
 
 

@@ -7,128 +7,37 @@ was, and ``--only`` measures some of it. ``--again`` forgets what was kept.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import torch
-
+from benchmarks.options import add_threads, parser, started
 from benchmarks.spiking.bars import bars_table
-from benchmarks.spiking.curves import Curve, Point, curve, shown
-from benchmarks.spiking.tasks import TASKS
-from snnconvert.rules import load_rules
+from benchmarks.spiking.curves import Curve, shown
+from benchmarks.spiking.measured import RUNS, kept, measured
+from benchmarks.spiking.plot import plot
+from benchmarks.tables import table, versions
 
 HERE = Path(__file__).parent.parent
-CACHE = HERE / "cache" / "spiking"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A conversion to measure.
-
-    Attributes:
-        task: a key of `TASKS`.
-        rules: a bundled rule file.
-        time_steps: ``T``.
-        limit: number of held-out samples; None: all.
-        counted: number of batches on which spikes and operations are counted.
-    """
-
-    task: str
-    rules: str
-    time_steps: int
-    limit: int | None = None
-    counted: int = 1
-
-
-RUNS = (
-    Run("mnist-cnn", "spiking", 8),
-    Run("mnist-cnn", "sparse", 4),
-    Run("mnist-cnn", "graded", 4),
-    Run("mnist-cnn", "rate_if", 32),
-    Run("mnist-cnn", "st_bif", 32, 1000),
-    Run("fashion-resnet", "spiking", 8),
-    Run("fashion-resnet", "sparse", 4),
-    Run("fashion-resnet", "graded", 4, 2000),
-    Run("fashion-resnet", "rate_if", 32, 1000),
-    Run("fashion-resnet", "st_bif", 32, 1000),
-    Run("fashion-vit", "spiking", 8),
-    Run("fashion-vit", "sparse", 4),
-    Run("fashion-vit", "graded", 4, 2000),
-    Run("fashion-vit", "st_bif", 32, 500),
-    Run("efficientnet-lite0", "spiking", 8),
-    Run("efficientnet-lite0", "sparse", 8, 40),
-    Run("efficientnet-lite0", "graded", 4, 40),
-    Run("efficientnet-lite0", "st_bif", 32, 20),
-    Run("minilm", "spiking", 4),
-    Run("minilm", "sparse", 4),
-    Run("minilm", "graded", 4, 192),
-    Run("minilm", "st_bif", 32, 64),
-    Run("smollm2", "spiking", 16, 16),
-    Run("smollm2", "sparse", 8, 2),
-    Run("smollm2", "graded", 4, 2),
-    Run("smollm2", "st_bif", 32, 2),
-)
-"""What the page shows; where the bars are, all held-out data is judged."""
-
-
-def measured(run: Run) -> Curve:
-    """Measure a run and keep its curve."""
-    rules = load_rules(run.rules)
-    found = curve(
-        TASKS[run.task](run.limit), run.task, run.rules, rules, run.time_steps, run.counted
-    )
-    CACHE.mkdir(parents=True, exist_ok=True)
-    partial = _file(run).with_suffix(".partial")
-    partial.write_text(json.dumps({"of": _identity(run), "curve": asdict(found)}))
-    partial.replace(_file(run))
-    return found
-
-
-def kept(run: Run) -> Curve | None:
-    """Return the curve that was kept of this very run, with the rules as they are now."""
-    if not _file(run).exists():
-        return None
-    facts = json.loads(_file(run).read_text())
-    if facts["of"] != _identity(run):
-        return None
-    points = tuple(Point(**point) for point in facts["curve"].pop("points"))
-    return Curve(**facts["curve"], points=points)
-
-
-def _file(run: Run) -> Path:
-    return CACHE / f"{run.task}.{run.rules}.json"
-
-
-def _identity(run: Run) -> dict[str, Any]:
-    rules = load_rules(run.rules)
-    return {"run": asdict(run), "rules": rules.to_yaml()}
 
 
 def page(curves: Mapping[tuple[str, str], Curve]) -> str:
     """Return the page."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in _VERSIONS)
-    lines = [_INTRODUCTION.format(versions=versions), "## Bars", "", *bars_table(curves), ""]
+    lines = [_INTRODUCTION.format(versions=versions()), "## Bars", "", bars_table(curves), ""]
     lines += [(HERE / "spiking" / "remarks.md").read_text().strip(), "", "## All runs", ""]
     for task in dict.fromkeys(name for name, _ in curves):
         own = [c for (name, _), c in curves.items() if name == task]
-        lines += [f"### {task}", "", *_table(own), ""]
+        lines += [f"### {task}", "", _table(own), ""]
     return "\n".join(lines)
 
 
-def _table(curves: list[Curve]) -> list[str]:
+def _table(curves: list[Curve]) -> str:
     score = "perplexity" if curves[0].language else "accuracy"
-    lines = [
-        f"| rules | data | T | agreement | rel. error | {score} (source) | rate | energy uJ "
-        "(source) | MACs on spikes |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    header = (
+        *("rules", "data", "T", "agreement", "rel. error", f"{score} (source)"),
+        *("rate", "energy uJ (source)", "MACs on spikes"),
+    )
+    rows = []
     for c in curves:
         form = "{:.2f}" if c.language else "{:.2%}"
         for at in shown(c.points):
@@ -144,47 +53,10 @@ def _table(curves: list[Curve]) -> list[str]:
                 f"{at.energy:.4g} ({c.source_energy:.4g})",
                 f"{c.spiking_share:.1%}",
             )
-            lines.append(f"| {' | '.join(cells)} |")
-    return lines
+            rows.append(cells)
+    return table(header, rows)
 
 
-def plot(curves: Mapping[tuple[str, str], Curve], path: Path) -> None:
-    """Draw agreement against T, and against spikes per neuron, for each task."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "results"
-    from matplotlib import pyplot
-
-    names = list(dict.fromkeys(name for name, _ in curves))
-    colors = {rules: f"C{i}" for i, rules in enumerate(dict.fromkeys(r.rules for r in RUNS))}
-    figure, axes = pyplot.subplots(
-        2, len(names), figsize=(3.2 * len(names), 6), sharey=True, squeeze=False
-    )
-    for column, name in enumerate(names):
-        for (task, rules), c in curves.items():
-            if task != name:
-                continue
-            agreement = [100 * at.agreement for at in c.points]
-            spikes = [at.rate * at.step for at in c.points]
-            steps = [at.step for at in c.points]
-            axes[0][column].plot(steps, agreement, marker=".", color=colors[rules], label=rules)
-            axes[1][column].plot(spikes, agreement, marker=".", color=colors[rules], label=rules)
-        axes[0][column].set(title=name, xlabel="time steps")
-        axes[1][column].set(xlabel="spikes per neuron")
-    for row in axes:
-        row[0].set(ylabel="agreement with the source, %")
-    found = {
-        label: line
-        for a in axes[0]
-        for line, label in zip(*a.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(found.values(), found.keys(), loc="lower center", ncols=len(found))
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
-    figure.savefig(path, metadata={"Date": None})
-
-
-_VERSIONS = ("torch", "timm", "transformers")
 _INTRODUCTION = """\
 # Spiking conversions of real checkpoints
 
@@ -208,15 +80,12 @@ is not counted. Rates and energies were counted on the first batch of the data.
 
 def main() -> int:
     """Measure, and write the page of all that is there."""
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.spiking", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument("--only", nargs="+", default=[], metavar="TASK[:RULES]")
-    parser.add_argument("--again", action="store_true", help="measure anew what was kept")
-    parser.add_argument("--kept", action="store_true", help="measure nothing; write the page")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    of = parser("benchmarks.spiking", __doc__)
+    of.add_argument("--only", nargs="+", default=[], metavar="TASK[:RULES]")
+    of.add_argument("--again", action="store_true", help="measure anew what was kept")
+    of.add_argument("--kept", action="store_true", help="measure nothing; write the page")
+    add_threads(of, 1)
+    options = started(of)
     curves = {}
     for run in RUNS:
         named = not options.only or {run.task, f"{run.task}:{run.rules}"} & set(options.only)
@@ -237,5 +106,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     sys.exit(main())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.spiking.curves import Curve, Point
+from benchmarks.tables import table
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,15 @@ BARS = (
 )
 
 
-def bars_table(curves: Mapping[tuple[str, str], Curve]) -> list[str]:
-    """Return the lines of a table of all bars that were measured."""
-    lines = ["| task | rules | T | bar | measured | |", "|---|---|---|---|---|---|"]
+def bars_table(curves: Mapping[tuple[str, str], Curve]) -> str:
+    """Return a table of all bars, and which are met."""
+    rows: list[tuple[object, ...]] = []
     for bar in BARS:
         curve = curves.get((bar.task, bar.rules))
         if curve is None or len(curve.points) < bar.step:
-            lines.append(f"| {bar.task} | {bar.rules} | {bar.step} | - | not measured | |")
+            rows.append((bar.task, bar.rules, bar.step, "-", "not measured", ""))
             continue
         for text, measured, met in bar.judged(curve):
             verdict = "met" if met else "**missed**"
-            lines.append(
-                f"| {bar.task} | {bar.rules} | {bar.step} | {text} | {measured} | {verdict} |"
-            )
-    return lines
+            rows.append((bar.task, bar.rules, bar.step, text, measured, verdict))
+    return table(("task", "rules", "T", "bar", "measured", ""), rows)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor
 
 from snnconvert.ops.encoding import AtOnce, Encoding
 from snnconvert.ops.sequence import subtract
+from snnconvert.torch_private import pytree
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from snnconvert.ops.kinds import KINDS
+from snnconvert.torch_private import schema_of
 
 SHAPE = "shape"
 """Name of the fact that holds the sizes of an operation's result."""
@@ -61,7 +62,7 @@ def _facts_of(kind: str) -> frozenset[str] | None:
         if packet is None:
             return None
         for overload in packet.overloads():
-            schema = getattr(packet, overload)._schema
+            schema = schema_of(getattr(packet, overload))
             arguments = {a.name for a in schema.arguments if not a.is_out}
             names |= arguments
             if "weight" in arguments:

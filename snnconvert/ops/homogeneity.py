@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch.utils._pytree as pytree
-
 from snnconvert.ops.kinds import KINDS
+from snnconvert.torch_private import pytree
 
 IsStream = Callable[[Any], bool]
 

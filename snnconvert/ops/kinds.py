@@ -24,6 +24,7 @@ from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 from snnconvert.ops.targets import NO_LIMITS, Limits, Target, clip
 from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.torch_private import OpOverload
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 def operator_name(target: Any) -> str:
     """Return the bare name of an ATen overload, higher-order operator or Python function."""
-    if isinstance(target, torch._ops.OpOverload):
+    if isinstance(target, OpOverload):
         return target.overloadpacket.__name__
     return str(getattr(target, "__name__", target))
 

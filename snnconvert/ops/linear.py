@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from snnconvert.errors import ConversionError, InputError
 from snnconvert.ops.sharing import put
 from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.torch_private import ConvNd
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -57,7 +58,7 @@ class TDLinear(TDOperator, nn.Linear):
         return operator
 
 
-class _TDConv(TDOperator, nn.modules.conv._ConvNd):
+class _TDConv(TDOperator, ConvNd):
     """What the TD convolutions have in common: time is folded into the batch."""
 
     spatial: int

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from snnconvert.errors import ConversionError, InputError
 from snnconvert.ops.sharing import put
 from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.torch_private import BatchNorm
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -113,7 +114,7 @@ class _TDChannelNorm(TDOperator):
             )
 
 
-class TDBatchNorm(_TDChannelNorm, nn.modules.batchnorm._BatchNorm):
+class TDBatchNorm(_TDChannelNorm, BatchNorm):
     """TD batch norm of ``[T, B, C]`` or ``[T, B, C, ...]`` with running statistics, always.
 
     ``y_t = BN(X_t) - BN(X_{t-1})``: a scale per channel, and its shift once, at the first step.

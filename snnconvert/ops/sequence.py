@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor
 
 from snnconvert.errors import InputError
+from snnconvert.torch_private import pytree
 
 _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32}
 _CONSTANTS = (type(None), bool, int, float, str)

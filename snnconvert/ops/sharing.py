@@ -8,11 +8,16 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from snnconvert.errors import ConversionError, InputError
+from snnconvert.torch_private import (
+    COMPUTES,
+    buffers_of,
+    children_of,
+    has_forward_hooks,
+    parameters_of,
+    unsaved_buffers_of,
+)
 
 M = TypeVar("M", bound=nn.Module)
-
-_REGISTRIES = ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set")
-_COMPUTES = ("forward", "_conv_forward")
 
 
 def check_counterpart(
@@ -30,7 +35,7 @@ def check_counterpart(
         raise InputError(f"{operator.__name__}.from_ann takes a {names}, received a {received}")
     if _differs(module, counterparts):
         reason = "overrides what its torch.nn class computes"
-    elif module._forward_hooks or module._forward_pre_hooks:
+    elif has_forward_hooks(module):
         reason = "has forward hooks, which may change what it computes"
     elif is_parametrized(module):
         reason = "has parametrizations, so that its weights are not Parameters of its own"
@@ -45,7 +50,7 @@ def check_counterpart(
 def _differs(module: nn.Module, counterparts: tuple[type[nn.Module], ...]) -> bool:
     mro = type(module).__mro__
     own = mro[: next(i for i, c in enumerate(mro) if c in counterparts)]
-    return any(name in vars(place) for place in (module, *own) for name in _COMPUTES)
+    return any(name in vars(place) for place in (module, *own) for name in COMPUTES)
 
 
 def share(cls: type[M], module: nn.Module) -> M:
@@ -54,18 +59,19 @@ def share(cls: type[M], module: nn.Module) -> M:
     nn.Module.__init__(shared)
     fresh = set(vars(shared))
     vars(shared).update({name: value for name, value in vars(module).items() if name not in fresh})
-    for registry in _REGISTRIES:
-        getattr(shared, registry).update(getattr(module, registry))
-    for name, child in module._modules.items():
-        shared._modules[name] = None if child is None else share(type(child), child)
+    parameters_of(shared).update(parameters_of(module))
+    buffers_of(shared).update(buffers_of(module))
+    unsaved_buffers_of(shared).update(unsaved_buffers_of(module))
+    for name, child in children_of(module).items():
+        children_of(shared)[name] = None if child is None else share(type(child), child)
     shared.training = module.training
     return shared
 
 
 def put(module: nn.Module, name: str, value: Tensor | None) -> None:
     """Make ``value`` the module's tensor of that name: Parameter, or buffer if it is not one."""
-    module._parameters.pop(name, None)
-    module._buffers.pop(name, None)
+    parameters_of(module).pop(name, None)
+    buffers_of(module).pop(name, None)
     if value is None or isinstance(value, nn.Parameter):
         module.register_parameter(name, value)
     elif isinstance(value, Tensor):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor
 
 from snnconvert.errors import StateError
 from snnconvert.ops.sequence import accumulation_dtype
+from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)

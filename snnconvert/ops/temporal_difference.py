@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, nn
 
 from snnconvert.errors import ConversionError
@@ -21,6 +20,7 @@ from snnconvert.ops.sequence import (
 )
 from snnconvert.ops.sharing import check_counterpart, share
 from snnconvert.ops.state import StepState
+from snnconvert.torch_private import pytree
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,10 +11,9 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from snnconvert.errors import SourceError
 from snnconvert.sources.wording import listed, shown
+from snnconvert.torch_private import PyTorchFileReader
 
 EXPANSION = 100  # how many times its own size an archive, or its tensors, may take in memory
 SLACK = 1 << 20
@@ -58,7 +57,7 @@ def open_archive(data: bytes, where: str) -> Archive:
             )
         _check_sums(archive, where)
     try:
-        reader = torch._C.PyTorchFileReader(io.BytesIO(data))
+        reader = PyTorchFileReader(io.BytesIO(data))
         records = frozenset(reader.get_all_records())
     # torch's own message holds bytes of the file, which need not be text.
     except (RuntimeError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ import torch
 from snnconvert.sources.importing import import_named
 from snnconvert.sources.pickle_policy import holds_networks
 from snnconvert.sources.wording import shown
+from snnconvert.torch_private import OpOverload, schema_of
 
 
 def _named(names: str, prefix: str = "") -> frozenset[str]:
@@ -116,9 +117,9 @@ def _operator_problem(name: Any, libraries: Mapping[str, str]) -> str:
         operator = getattr(getattr(getattr(torch.ops, namespace), packet), overload or "default")
     except (ImportError, AttributeError, RuntimeError):
         return f"{shown(name)} is not registered by the package {libraries[namespace]}"
-    if not isinstance(operator, torch._ops.OpOverload):
+    if not isinstance(operator, OpOverload):
         return f"{shown(name)} is not an operator"
-    if any(argument.name == "filename" for argument in operator._schema.arguments):
+    if any(argument.name == "filename" for argument in schema_of(operator).arguments):
         return f"{shown(name)} reads or writes files"
     return ""
 

@@ -22,6 +22,7 @@ from snnconvert.sources.pickles import check_tensors_only
 from snnconvert.sources.program_text import problems_of
 from snnconvert.sources.trust import TRUST_MEANING, Trust
 from snnconvert.sources.wording import listed, shown
+from snnconvert.torch_private import forget_guards
 
 _MODEL = "models/model.json"
 _SAMPLE_INPUTS = "data/sample_inputs/model.pt"
@@ -50,7 +51,7 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
             f"{where}: cannot be loaded as an exported program "
             f"({type(error).__name__}: {shown(error, 300)})"
         ) from None
-    program._guards_code = []  # text that module(check_guards=True) would execute
+    forget_guards(program)
     tensors = [*program.state_dict.values(), *program.constants.values()]
     check_memory((t for t in tensors if isinstance(t, torch.Tensor)), len(data), where)
     return program

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, nn
 
 from snnconvert.errors import InputError
@@ -14,6 +13,7 @@ from snnconvert.sources.examples import NO_EXAMPLE
 from snnconvert.sources.inputs import parse_input
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
+from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.checkpoints.measure import Comparison, measure
-from benchmarks.checkpoints.shipped import NotInstalledError, check_installed
 from benchmarks.checkpoints.tasks import CHECKPOINTS, Checkpoint, Task
+from benchmarks.shipped import NotInstalledError, check_installed
 from snnconvert.cli.main import main
 
 pytestmark = pytest.mark.sweep

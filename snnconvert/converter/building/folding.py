@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.comparison import relative_error
@@ -26,6 +25,7 @@ from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.errors import first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Constant
+from snnconvert.torch_private import pytree
 
 Layout = tuple[int, int]
 """The dimension that holds the folded time, and how many values of other dimensions enclose it."""

@@ -10,7 +10,6 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.rewrite import Replacement
@@ -31,6 +30,13 @@ from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.rules import ACTIONS, Decision
+from snnconvert.torch_private import (
+    buffers_of,
+    children_of,
+    parameters_of,
+    pytree,
+    unsaved_buffers_of,
+)
 
 
 def place(
@@ -168,14 +174,15 @@ def _take_over(
     """Check that an operator holds just what stands at its path, and give it the other buffers."""
     container = tree.get_submodule(path) if path and has_module(tree, path) else None
     there = {}
-    if isinstance(container, Container) and not container._modules:
-        there = {**container._parameters, **container._buffers}
-    names = {id(x): name for name, x in [*module._parameters.items(), *module._buffers.items()]}
+    if isinstance(container, Container) and not children_of(container):
+        there = {**parameters_of(container), **buffers_of(container)}
+    own = [*parameters_of(module).items(), *buffers_of(module).items()]
+    names = {id(x): name for name, x in own}
     tensors = [x for several in held.values() for x in several]
     if container is None or any(there.get(names.get(id(x), "")) is not x for x in tensors):
         raise ConversionError(f"its {', '.join(held)} are not parameters of its own module")
-    module._buffers.update(container._buffers)
-    module._non_persistent_buffers_set.update(container._non_persistent_buffers_set)
+    buffers_of(module).update(buffers_of(container))
+    unsaved_buffers_of(module).update(unsaved_buffers_of(container))
     if module.state_dict().keys() != container.state_dict().keys():
         raise ConversionError("it would not keep the parameters of the module under their names")
 

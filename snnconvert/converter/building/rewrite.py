@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.streams import Domain
@@ -33,6 +32,7 @@ from snnconvert.errors import ConversionError
 from snnconvert.ops.clock import accumulate, difference, encode, hold
 from snnconvert.ops.homogeneity import is_homogeneous
 from snnconvert.ops.kinds import operator_name
+from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)

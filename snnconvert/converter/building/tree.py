@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from snnconvert.converter.graph.meta import module_stack
 from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.torch_private import buffers_of, children_of, parameters_of, unsaved_buffers_of
 
 
 class Container(nn.Module):
@@ -54,7 +55,7 @@ def free_name(tree: Container, base: str) -> str:
 
 def has_module(tree: nn.Module, path: str) -> bool:
     for name in path.split(".") if path else ():
-        child = tree._modules.get(name)
+        child = children_of(tree).get(name)
         if child is None:
             return False
         tree = child
@@ -68,16 +69,16 @@ def has_attribute(tree: nn.Module, path: str) -> bool:
 
 def set_module(tree: Container, path: str, module: nn.Module) -> None:
     parent, _, name = path.rpartition(".")
-    _container(tree, parent, {})._modules[name] = module
+    children_of(_container(tree, parent, {}))[name] = module
 
 
 def _container(root: nn.Module, path: str, names: Mapping[str, str]) -> nn.Module:
     module, walked = root, ""
     for name in path.split(".") if path else ():
         walked = f"{walked}.{name}" if walked else name
-        if name not in module._modules:
-            module._modules[name] = Container(names.get(walked, "Module"))
-        child = module._modules[name]
+        if name not in children_of(module):
+            children_of(module)[name] = Container(names.get(walked, "Module"))
+        child = children_of(module)[name]
         assert child is not None
         module = child
     return module
@@ -89,13 +90,13 @@ def _register(
     parent_path, _, leaf = name.rpartition(".")
     parent = _container(root, parent_path, names)
     if isinstance(value, nn.Parameter):
-        parent._parameters[leaf] = value
+        parameters_of(parent)[leaf] = value
     elif isinstance(value, Tensor):
-        parent._buffers[leaf] = value
+        buffers_of(parent)[leaf] = value
         if not persistent:
-            parent._non_persistent_buffers_set.add(leaf)
+            unsaved_buffers_of(parent).add(leaf)
     elif isinstance(value, nn.Module):
-        parent._modules[leaf] = value
+        children_of(parent)[leaf] = value
     else:
         setattr(parent, leaf, value)
 

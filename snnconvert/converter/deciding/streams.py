@@ -8,12 +8,12 @@ from typing import Any
 
 import sympy
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.ops.kinds import operator_name
+from snnconvert.torch_private import pytree
 
 _RANDOM = frozenset(
     "bernoulli rand randn randint randperm normal rand_like randn_like randint_like multinomial "

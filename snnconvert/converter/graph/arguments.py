@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import fx
+
+from snnconvert.torch_private import OpOverload, schema_of
 
 
 def arguments_of(node: fx.Node) -> dict[str, Any]:
@@ -13,11 +14,11 @@ def arguments_of(node: fx.Node) -> dict[str, Any]:
 
     The arguments of a node that calls no ATen operator are numbered.
     """
-    if not isinstance(node.target, torch._ops.OpOverload):
+    if not isinstance(node.target, OpOverload):
         return {str(i): a for i, a in enumerate(node.args)} | dict(node.kwargs)
     given = dict(node.kwargs)
     result: dict[str, Any] = {}
-    for position, argument in enumerate(node.target._schema.arguments):
+    for position, argument in enumerate(schema_of(node.target).arguments):
         if position < len(node.args):
             result[argument.name] = node.args[position]
         else:
@@ -27,8 +28,8 @@ def arguments_of(node: fx.Node) -> dict[str, Any]:
 
 def set_argument(node: fx.Node, name: str, value: Any) -> None:
     """Replace one argument of a node that calls an ATen operator."""
-    assert isinstance(node.target, torch._ops.OpOverload)
-    names = [argument.name for argument in node.target._schema.arguments]
+    assert isinstance(node.target, OpOverload)
+    names = [argument.name for argument in schema_of(node.target).arguments]
     position = names.index(name)
     if position < len(node.args):
         node.update_arg(position, value)

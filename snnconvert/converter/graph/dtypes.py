@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from snnconvert.torch_private import apply_to_tensors
+
 M = TypeVar("M", bound=nn.Module)
 
 _COMPLEX = {
@@ -56,7 +58,7 @@ def cast(value: Any, dtype: torch.dtype) -> Any:
 def cast_module(module: M, dtype: torch.dtype) -> M:
     """Cast all floating-point and complex tensors of a module in place (`nn.Module.to` would
     drop imaginary parts)."""
-    return module._apply(lambda tensor: cast(tensor, dtype))
+    return apply_to_tensors(module, lambda tensor: cast(tensor, dtype))
 
 
 def real_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import STANDS_FOR, source_name
+from snnconvert.torch_private import pytree
 
 
 class Emitter:

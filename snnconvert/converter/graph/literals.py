@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import fx
 
 from snnconvert.converter.graph.wide import WIDE
+from snnconvert.torch_private import OpOverload, pytree, schema_of
 
 
 def with_literals(
@@ -49,8 +49,8 @@ def _has_default_dtype(node: fx.Node) -> bool:
 
 def makes_default_dtype(target: Any, args: Any, kwargs: Mapping[str, Any]) -> bool:
     """Tell whether an ATen operator has neither a dtype nor tensors to take it from."""
-    if not isinstance(target, torch._ops.OpOverload) or kwargs.get("dtype") is not None:
+    if not isinstance(target, OpOverload) or kwargs.get("dtype") is not None:
         return False
-    takes_dtype = any(argument.name == "dtype" for argument in target._schema.arguments)
+    takes_dtype = any(argument.name == "dtype" for argument in schema_of(target).arguments)
     leaves = pytree.tree_leaves((args, dict(kwargs)))
     return takes_dtype and not any(isinstance(leaf, torch.Tensor) for leaf in leaves)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
+
+from snnconvert.torch_private import pytree
 
 CLOCK = "clock"
 """Name of the graph's first placeholder, the run's :class:`~snnconvert.ops.clock.Clock`."""

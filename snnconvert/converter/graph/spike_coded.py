@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import fx
 
 from snnconvert.ops.homogeneity import MOVES
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.targets import follow
+from snnconvert.torch_private import pytree
 
 # Spikes that are moved, repeated or padded with zeros are still spikes.
 KEEP_SPIKES = MOVES | {"repeat_interleave", "constant_pad_nd"}

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconvert.torch_private import GROUPED_MM
+
 
 def grouped_mm(
     self: Tensor,
@@ -37,5 +39,5 @@ def grouped_mm(
     return product if out_dtype is None else product.to(out_dtype)
 
 
-WIDE: dict[Any, Callable[..., Any]] = {torch.ops.aten._grouped_mm.default: grouped_mm}
+WIDE: dict[Any, Callable[..., Any]] = {GROUPED_MM: grouped_mm}
 """The ATen operator, and what computes the same in every dtype."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.conversion import Conversion
@@ -35,6 +34,7 @@ from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
 from snnconvert.ops.sequence import accumulate
 from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.torch_private import hold_registries_of, pytree
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -92,8 +92,7 @@ class ConvertedModule(nn.Module):
         # The graph runs on the tree, whose names cannot clash with this class's methods; both
         # see the same tensors and modules, so that `to` and `load_state_dict` reach the graph.
         self.tree = tree
-        for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
-            object.__setattr__(self, registry, getattr(tree, registry))
+        hold_registries_of(self, tree)
 
     @property
     def time_steps(self) -> int:

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-import torch.utils._pytree as pytree
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.traced import floating_dtype
 from snnconvert.errors import SavedFileError
 from snnconvert.sources.program_text import tree_problem
+from snnconvert.torch_private import pytree, set_state
 from snnconvert.version import __version__
 
 
@@ -68,10 +68,11 @@ def dump_conversion(
     program = copy.copy(conversion.source.program)
     absorbed = conversion.absorbed
     # A copy of a conversion has tensors of its own.
-    program._state_dict = {
+    state = {
         name: tensor if name in absorbed or name not in current else current[name]
         for name, tensor in program.state_dict.items()
     }
+    set_state(program, state)
     if absorbed:
         tensors = {name: current[name].detach().contiguous() for name in absorbed}
         extra[FOLDED] = _as_text(save_tensors(tensors))

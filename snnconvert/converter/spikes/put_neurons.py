@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.decide import Decided
@@ -32,6 +31,7 @@ from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name, values_of
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Limits, Target, clip, follow
 from snnconvert.rules import SPIKING_ACTIONS, Decision
+from snnconvert.torch_private import pytree
 
 
 def put_neurons(decided: Decided) -> Sited:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor
 
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
+from snnconvert.torch_private import pytree
 
 
 def _example(traced: TracedModel) -> tuple[tuple[Any, ...], dict[str, Any]]:

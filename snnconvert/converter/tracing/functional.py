@@ -18,11 +18,11 @@ from torch.export import ExportedProgram
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.errors import TraceError
 from snnconvert.ops.kinds import operator_name
+from snnconvert.torch_private import VMAP_MODULE, OpOverload, overload_name, schema_of
 
 _aten = torch.ops.aten
 _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
 _IDENTITIES = ("detach", "detach_", "alias", "lift_fresh")
-_VMAP = "torch._functorch.predispatch"
 _CHECKS = ("_assert", "sym_constrain_range", "_check_is_size")
 
 
@@ -102,14 +102,14 @@ def _has_vmap(graph: fx.Graph) -> bool:
     Its nodes enter and leave a mode, and mean nothing one by one. A second trace runs through them
     and records the operators on whole batches.
     """
-    return any(getattr(node.target, "__module__", None) == _VMAP for node in graph.nodes)
+    return any(getattr(node.target, "__module__", None) == VMAP_MODULE for node in graph.nodes)
 
 
 def _written(node: fx.Node) -> fx.Node | None:
     """Return the argument that a node writes to, if it writes to one."""
-    if not isinstance(node.target, torch._ops.OpOverload):
+    if not isinstance(node.target, OpOverload):
         return None
-    for argument in node.target._schema.arguments:
+    for argument in schema_of(node.target).arguments:
         if argument.alias_info is not None and argument.alias_info.is_write:
             written: Any = arguments_of(node).get(argument.name)
             return written
@@ -120,8 +120,8 @@ def _viewed(node: fx.Node) -> Iterator[fx.Node]:
     """Yield the arguments that the outputs of a node may share memory with."""
     if _name(node) == "getitem":
         yield node.args[0]  # type: ignore[misc]
-    elif isinstance(node.target, torch._ops.OpOverload):
-        for argument in node.target._schema.arguments:
+    elif isinstance(node.target, OpOverload):
+        for argument in schema_of(node.target).arguments:
             value = arguments_of(node).get(argument.name)
             if argument.alias_info is not None and isinstance(value, fx.Node):
                 yield value
@@ -153,7 +153,7 @@ def _write_one(
     order: dict[fx.Node, int],
 ) -> bool:
     functional = getattr(_aten, _name(node).removesuffix("_"), None)
-    overload = getattr(functional, getattr(node.target, "_overloadname", ""), None)
+    overload = getattr(functional, overload_name(node.target), None)
     read_elsewhere = any(
         order.get(user, len(order)) > order[node]
         for member in memory[written] - {written}

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor
 
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel
 from snnconvert.errors import InputError
+from snnconvert.torch_private import pytree
 
 
 def bind_inputs(

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
@@ -24,6 +23,7 @@ from snnconvert.converter.tracing.failures import explain_failure
 from snnconvert.converter.tracing.functional import make_functional
 from snnconvert.converter.tracing.traced import Role, TracedInput, TracedModel
 from snnconvert.errors import TraceError, first_line
+from snnconvert.torch_private import EXPORT_LOGGERS, pytree
 
 
 @exclusive
@@ -122,7 +122,7 @@ def _copied(x: Any) -> Any:
 @contextlib.contextmanager
 def _quiet_export() -> Iterator[None]:
     """Keep torch from printing the whole partial graph where an export fails."""
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._export")]
+    loggers = [logging.getLogger(name) for name in EXPORT_LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.graph.dtypes import real_dtype
+from snnconvert.torch_private import pytree
 
 Role = Literal["coded", "held", "constant"]
 

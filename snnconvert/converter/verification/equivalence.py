@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
@@ -42,6 +41,7 @@ from snnconvert.converter.verification.not_finite import where_finite_numbers_en
 from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
+from snnconvert.torch_private import pytree
 
 TOLERANCES = {
     torch.float64: 1e-9,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
 from snnconvert.converter.reports.equivalence import LeafError
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.errors import VerificationError
+from snnconvert.torch_private import pytree
 
 
 def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:

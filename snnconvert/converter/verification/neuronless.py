@@ -12,6 +12,7 @@ from snnconvert.converter.graph.dtypes import cast_module
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.targets import Target
+from snnconvert.torch_private import children_of
 
 
 class _Followed(nn.Module):
@@ -30,7 +31,7 @@ def without_neurons(snn: ConvertedModule) -> ConvertedModule:
     for node, path in snn.conversion.neurons.items():
         parent, _, name = path.rpartition(".")
         site = snn.conversion.sited.sites[node]
-        snn.tree.get_submodule(parent)._modules[name] = _Followed(site.target)
+        children_of(snn.tree.get_submodule(parent))[name] = _Followed(site.target)
     return snn
 
 

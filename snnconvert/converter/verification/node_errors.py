@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.comparison import relative_error
@@ -14,6 +13,7 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.reference import Reference, ReferenceRun
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
+from snnconvert.torch_private import pytree
 
 
 @dataclass

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import module_path
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.kinds import kind_of
+from snnconvert.torch_private import pytree
 
 
 def where_finite_numbers_end(reference: Reference, leaves: list[Any]) -> str:

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.tree import build_tree
@@ -18,6 +16,7 @@ from snnconvert.converter.graph.literals import makes_default_dtype, with_litera
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.ops.encoding import Encoding
+from snnconvert.torch_private import TorchDispatchMode, pytree
 
 
 class Reference:

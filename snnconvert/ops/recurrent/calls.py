@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from snnconvert.errors import ConversionError
 from snnconvert.ops.sharing import put
+from snnconvert.torch_private import relist_weights, weight_names
 
 L = TypeVar("L", bound=nn.RNNBase)
 C = TypeVar("C", bound=nn.RNNCellBase)
@@ -57,10 +58,10 @@ def layer_from_call(
         **({"proj_size": w_hh.shape[1]} if w_hh.shape[1] != hidden else {}),
         **settings,
     )
-    names = [name for weights in layer._all_weights for name in weights]
+    names = weight_names(layer)
     for name, tensor in zip(names, params, strict=True):
         put(layer, name, tensor)
-    layer._init_flat_weights()
+    relist_weights(layer)
     return layer
 
 

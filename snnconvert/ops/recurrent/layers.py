@@ -19,6 +19,7 @@ from snnconvert.ops.recurrent.checks import batch_dim, check_layer, zero_state
 from snnconvert.ops.recurrent.packing import Packing
 from snnconvert.ops.recurrent.states import held_state, joined, map_state, tensors_of
 from snnconvert.ops.temporal_difference import TDOperator
+from snnconvert.torch_private import relist_weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -152,7 +153,7 @@ class _TDRecurrent(TDOperator, nn.RNNBase):
     def from_ann(cls, module: nn.Module) -> Self:
         """Return the TD operator of a ``torch.nn`` layer, sharing its very Parameters."""
         operator = super().from_ann(module)
-        operator._init_flat_weights()  # torch.nn's own list of them, which is one module's
+        relist_weights(operator)  # torch.nn's own list of them, which is one module's
         return operator
 
     def __getstate__(self) -> dict[str, Any]:

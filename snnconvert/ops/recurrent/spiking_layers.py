@@ -20,6 +20,7 @@ from snnconvert.ops.recurrent.surrogates import SpikingGates
 from snnconvert.ops.recurrent.weights import Weights
 from snnconvert.ops.sharing import check_counterpart, share
 from snnconvert.ops.surrogate import Surrogate
+from snnconvert.torch_private import relist_weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -181,7 +182,7 @@ class SpikingRecurrent(SpikingGates, nn.RNNBase):
         layer = share(cls, module)
         layer.invariant_dropout_mask = invariant_dropout_mask
         layer._set_surrogates(surrogate_function1, surrogate_function2)
-        layer._init_flat_weights()  # torch.nn's own list of them, which is one module's
+        relist_weights(layer)  # torch.nn's own list of them, which is one module's
         return layer
 
     @classmethod

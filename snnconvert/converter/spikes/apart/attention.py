@@ -16,6 +16,7 @@ from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.errors import ConversionError
+from snnconvert.torch_private import SAFE_SOFTMAX
 
 _aten = torch.ops.aten
 
@@ -46,7 +47,7 @@ def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
         elif mask is not None:
             scores = emit(_aten.add.Tensor, scores, mask)
         # As attention does, it gives zeros, not NaN, to a query that may look at nothing.
-        probabilities = emit(_aten._safe_softmax.default, scores, -1)
+        probabilities = emit(SAFE_SOFTMAX, scores, -1)
         output = emit(_aten.matmul.default, probabilities, value)
     emit.replace(node, output)
     return Apart(

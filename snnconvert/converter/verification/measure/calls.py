@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch.utils._pytree as pytree
 from torch import fx
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import SITED
 from snnconvert.rules import ACTIONS
+from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
@@ -29,6 +28,7 @@ from snnconvert.ops.encoding import AtOnce, encoding_named
 from snnconvert.ops.homogeneity import is_homogeneous
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS
+from snnconvert.torch_private import pytree
 
 
 def measure_spiking(

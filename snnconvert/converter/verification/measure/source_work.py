@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
+from snnconvert.torch_private import CPU_ATTENTION
 
 
 def source_macs(reference: Reference, leaves: list[Any]) -> float:
@@ -50,5 +51,5 @@ def _attention_on_the_cpu(
 # What stands on the CPU for recurrent layers and attention, and is unknown to the counter.
 _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     torch.ops.aten.mkldnn_rnn_layer: _layer_of_a_library,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_on_the_cpu,
+    CPU_ATTENTION: _attention_on_the_cpu,
 }

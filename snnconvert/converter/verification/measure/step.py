@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.building.tree import Container, resolve
@@ -26,6 +25,7 @@ from snnconvert.converter.verification.measure.synapses import (
 from snnconvert.converter.verification.reference import ReferenceRun
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons import Neuron
+from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.verification.measure.calls import Call, Held
 from snnconvert.ops.kinds import kind_of, operands_of
+from snnconvert.torch_private import pytree, schema_of
 
 Values = Callable[[Any], Any]
 """Returns the value of a node of the graph, or of a tensor that an operator holds."""
@@ -99,7 +99,7 @@ def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> f
             arguments[summand] = torch.zeros_like(value)
     alike = _one_for_all(call, arguments)
     operator: Any = call.operator
-    schema = operator._schema.arguments
+    schema = schema_of(operator).arguments
     positional = [arguments[a.name] for a in schema if not a.kwarg_only]
     keywords = {a.name: arguments[a.name] for a in schema if a.kwarg_only}
     return alike * float(operator(*positional, **keywords).sum(dtype=torch.float64))

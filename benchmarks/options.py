@@ -1,0 +1,33 @@
+"""The options that benchmarks have in common."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+
+
+def parser(module: str, described: str) -> argparse.ArgumentParser:
+    """Return the parser of ``python -m MODULE``, whose help is a docstring's first line."""
+    return argparse.ArgumentParser(f"python -m {module}", description=described.splitlines()[0])
+
+
+def add_threads(to: argparse.ArgumentParser, default: int) -> None:
+    """Add the number of threads, which `started` sets."""
+    to.add_argument("--threads", type=int, default=default, help=f"of torch (default: {default})")
+
+
+def add_out(to: argparse.ArgumentParser, default: Path) -> None:
+    """Add the page to write."""
+    to.add_argument("--out", type=Path, default=default, help="the page to write")
+
+
+def started(of: argparse.ArgumentParser) -> argparse.Namespace:
+    """Read the options and prepare the process for a run without a network."""
+    options = of.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if "threads" in options:
+        torch.set_num_threads(options.threads)
+    return options

@@ -1,0 +1,96 @@
+"""The conversions that are measured, and their curves, which are kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kept import MEASURED
+from benchmarks.spiking.curves import Curve, Point, curve
+from benchmarks.spiking.tasks import TASKS
+from snnconvert.files import write_atomically
+from snnconvert.rules import load_rules
+
+
+@dataclass(frozen=True)
+class Run:
+    """A conversion to measure.
+
+    Attributes:
+        task: a key of `TASKS`.
+        rules: a bundled rule file.
+        time_steps: ``T``.
+        limit: number of held-out samples; None: all.
+        counted: number of batches on which spikes and operations are counted.
+    """
+
+    task: str
+    rules: str
+    time_steps: int
+    limit: int | None = None
+    counted: int = 1
+
+
+RUNS = (
+    Run("mnist-cnn", "spiking", 8),
+    Run("mnist-cnn", "sparse", 4),
+    Run("mnist-cnn", "graded", 4),
+    Run("mnist-cnn", "rate_if", 32),
+    Run("mnist-cnn", "st_bif", 32, 1000),
+    Run("fashion-resnet", "spiking", 8),
+    Run("fashion-resnet", "sparse", 4),
+    Run("fashion-resnet", "graded", 4, 2000),
+    Run("fashion-resnet", "rate_if", 32, 1000),
+    Run("fashion-resnet", "st_bif", 32, 1000),
+    Run("fashion-vit", "spiking", 8),
+    Run("fashion-vit", "sparse", 4),
+    Run("fashion-vit", "graded", 4, 2000),
+    Run("fashion-vit", "st_bif", 32, 500),
+    Run("efficientnet-lite0", "spiking", 8),
+    Run("efficientnet-lite0", "sparse", 8, 40),
+    Run("efficientnet-lite0", "graded", 4, 40),
+    Run("efficientnet-lite0", "st_bif", 32, 20),
+    Run("minilm", "spiking", 4),
+    Run("minilm", "sparse", 4),
+    Run("minilm", "graded", 4, 192),
+    Run("minilm", "st_bif", 32, 64),
+    Run("smollm2", "spiking", 16, 16),
+    Run("smollm2", "sparse", 8, 2),
+    Run("smollm2", "graded", 4, 2),
+    Run("smollm2", "st_bif", 32, 2),
+)
+"""What the page shows; where the bars are, all held-out data is judged."""
+
+
+def measured(run: Run) -> Curve:
+    """Measure a run and keep its curve."""
+    rules = load_rules(run.rules)
+    found = curve(
+        TASKS[run.task](run.limit), run.task, run.rules, rules, run.time_steps, run.counted
+    )
+    path = _file(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps({"of": _identity(run), "curve": asdict(found)}).encode())
+    return found
+
+
+def kept(run: Run) -> Curve | None:
+    """Return the curve that was kept of this very run, with the rules as they are now."""
+    if not _file(run).exists():
+        return None
+    facts = json.loads(_file(run).read_text())
+    if facts["of"] != _identity(run):
+        return None
+    points = tuple(Point(**point) for point in facts["curve"].pop("points"))
+    return Curve(**facts["curve"], points=points)
+
+
+def _file(run: Run) -> Path:
+    return MEASURED / "spiking" / f"{run.task}.{run.rules}.json"
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    rules = load_rules(run.rules)
+    return {"run": asdict(run), "rules": rules.to_yaml()}

@@ -1,0 +1,127 @@
+"""What the package uses of torch that torch does not promise to keep, and for what.
+
+Everything of torch whose name, or whose module's name, begins with an underscore stands here and
+nowhere else, so that a new release of torch is one file to read. Other modules import from here;
+``tests/test_torch_private.py`` says where one does not. Beside it stand the keys that export leaves
+in ``node.meta`` (``converter/graph/meta.py``) and the names that a file from a stranger may hold
+(``sources/``), which are data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+import torch.utils._pytree as pytree
+from torch import Tensor, nn
+from torch._C import PyTorchFileReader
+from torch._ops import OpOverload
+from torch.export import ExportedProgram
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+from torch.nn.modules.conv import _ConvNd as ConvNd
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = [
+    "BatchNorm",  # the base of all batch norms, for one TD operator of them
+    "ConvNd",  # the base of all convolutions, for their TD operators
+    "OpOverload",  # tells a node that calls an ATen operator, which has a schema, from others
+    "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
+    "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
+    "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare
+]
+
+M = TypeVar("M", bound=nn.Module)
+
+GROUPED_MM: OpOverload = torch.ops.aten._grouped_mm.default
+"""What ``F.grouped_mm`` is in a graph: it lacks a float64 kernel."""
+
+SAFE_SOFTMAX: OpOverload = torch.ops.aten._safe_softmax.default
+"""A softmax that gives zeros where every score is ``-inf``, as attention does."""
+
+CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+"""The kernel of attention on the CPU, which PyTorch's counter of operations does not know."""
+
+VMAP_MODULE = "torch._functorch.predispatch"
+"""Where the functions live that stand in a graph for entering and leaving ``torch.vmap``."""
+
+EXPORT_LOGGERS = ("torch.export", "torch.fx", "torch._export")
+"""What prints the whole partial graph where an export fails."""
+
+COMPUTES = ("forward", "_conv_forward")
+"""Methods that say what a module of ``torch.nn`` computes; one who overrides them changes it."""
+
+OVERRIDDEN = frozenset({"_apply", "_conv_forward", "_get_name"})
+"""Methods of `nn.Module` that classes of the package define, or call on themselves.
+
+``_apply`` is the one way that ``.to()``, ``.half()`` and ``.cuda()`` reach a state of one's own.
+"""
+
+
+def schema_of(operator: OpOverload) -> torch.FunctionSchema:
+    """Return the schema of an ATen operator: names, defaults and aliases of its arguments."""
+    return operator._schema
+
+
+def overload_name(target: Any) -> str:
+    """Return ``Tensor`` of ``aten.add.Tensor``; nothing of what is not an ATen operator."""
+    return getattr(target, "_overloadname", "")
+
+
+def parameters_of(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """Return the registry of a module's own parameters, to be read or written."""
+    return module._parameters
+
+
+def buffers_of(module: nn.Module) -> dict[str, Tensor | None]:
+    """Return the registry of a module's own buffers, to be read or written."""
+    return module._buffers
+
+
+def children_of(module: nn.Module) -> dict[str, nn.Module | None]:
+    """Return the registry of a module's children, to be read or written.
+
+    ``add_module`` refuses a name that the class has as an attribute, which sources may use.
+    """
+    return module._modules
+
+
+def unsaved_buffers_of(module: nn.Module) -> set[str]:
+    """Return the names of those buffers that ``state_dict()`` leaves out."""
+    return module._non_persistent_buffers_set
+
+
+def hold_registries_of(module: nn.Module, other: nn.Module) -> None:
+    """Make two modules hold the very same parameters, buffers and children, from now on."""
+    for registry in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+        object.__setattr__(module, registry, getattr(other, registry))
+
+
+def has_forward_hooks(module: nn.Module) -> bool:
+    """Tell whether hooks may change what a module receives or returns."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def apply_to_tensors(module: M, function: Callable[[Tensor], Tensor]) -> M:
+    """Replace every parameter and buffer of a module and its children, as ``.to()`` does."""
+    return module._apply(function)
+
+
+def weight_names(layer: nn.RNNBase) -> list[str]:
+    """Name the weights of a recurrent layer in the order in which its ATen operator takes them."""
+    return [name for names in layer._all_weights for name in names]
+
+
+def relist_weights(layer: nn.RNNBase) -> None:
+    """Make a recurrent layer list its weights anew, after they were replaced."""
+    layer._init_flat_weights()
+
+
+def set_state(program: ExportedProgram, state: dict[str, Any]) -> None:
+    """Give an exported program other tensors; what else holds its old ones keeps them."""
+    program._state_dict = state
+
+
+def forget_guards(program: ExportedProgram) -> None:
+    """Drop the text of a loaded program that ``module(check_guards=True)`` would execute."""
+    program._guards_code = []

@@ -1,0 +1,41 @@
+"""Every module of the benchmarks can be imported, and every command says what it does."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted((ROOT / "benchmarks").rglob("*.py"))
+]
+COMMANDS = [
+    "benchmarks.check.coverage",
+    "benchmarks.checkpoints.__main__",
+    "benchmarks.cost",
+    "benchmarks.recurrent.__main__",
+    "benchmarks.spiking.__main__",
+    "benchmarks.train_digits_vit",
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_can_be_imported(module: str) -> None:
+    pytest.importorskip("timm")
+    importlib.import_module(module)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_say_what_they_do(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module(command)
+    monkeypatch.setattr(sys, "argv", [command, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 0
+    assert f"python -m {command.removesuffix('.__main__')}" in capsys.readouterr().out

@@ -1,0 +1,70 @@
+"""Casting modules, inputs and literals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from snnconvert.converter.graph.dtypes import (
+    cast,
+    cast_module,
+    default_dtype,
+    literal_dtypes,
+    real_dtype,
+)
+
+
+def test_checks_widen_every_floating_literal() -> None:
+    found = literal_dtypes(torch.float32, torch.float64)
+    assert found[torch.float32] is found[torch.bfloat16] is found[torch.float16] is torch.float64
+    assert found[torch.complex64] is torch.complex128
+
+
+def test_a_cast_replaces_the_models_own_dtype_alone() -> None:
+    assert literal_dtypes(torch.float32, torch.bfloat16) == {torch.float32: torch.bfloat16}
+    assert literal_dtypes(torch.float32, torch.float32) == {}
+
+
+@pytest.mark.parametrize("value", [torch.tensor([1]), torch.tensor([True]), 3, "x", None])
+def test_what_is_not_floating_stays(value: object) -> None:
+    assert cast(value, torch.float64) is value
+
+
+def test_a_complex_tensor_keeps_its_imaginary_part() -> None:
+    x = torch.tensor([1 + 2j])
+    assert cast(x, torch.float64).dtype is torch.complex128
+    assert cast(x, torch.float64).imag.item() == 2.0
+    # There is no complex type of bfloat16.
+    assert cast(x, torch.bfloat16) is x
+
+
+def test_a_module_is_cast_with_its_complex_and_integer_buffers() -> None:
+    module = nn.BatchNorm1d(2)
+    module.register_buffer("phase", torch.tensor([1 + 2j]))
+    assert cast_module(module, torch.float64) is module
+    assert module.weight.dtype is torch.float64
+    assert module.num_batches_tracked is not None
+    assert module.num_batches_tracked.dtype is torch.int64
+    assert torch.equal(module.get_buffer("phase"), torch.tensor([1 + 2j], dtype=torch.complex128))
+
+
+def test_the_default_dtype_is_put_back_after_an_error() -> None:
+    own = torch.get_default_dtype()
+    with pytest.raises(RuntimeError), default_dtype({own: torch.float64}):
+        assert torch.get_default_dtype() is torch.float64
+        raise RuntimeError
+    assert torch.get_default_dtype() is own
+
+
+def test_a_default_that_has_no_other_stays() -> None:
+    with default_dtype({torch.float16: torch.float64}):
+        assert torch.get_default_dtype() is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("dtype", "real"),
+    [(torch.complex64, torch.float32), (torch.complex128, torch.float64), (torch.half, torch.half)],
+)
+def test_a_complex_dtype_has_parts(dtype: torch.dtype, real: torch.dtype) -> None:
+    assert real_dtype(dtype) is real

@@ -1,0 +1,101 @@
+"""The spiking report: what its numbers come to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from snnconvert.converter.reports.spiking import (
+    LayerCloseness,
+    SiteActivity,
+    SpikingReport,
+    StepCloseness,
+    Work,
+)
+
+WORK = Work(
+    source_macs=2e6,
+    spiking_macs=1e6,
+    synaptic_operations=4e6,
+    graded_operations=1e6,
+    analog_macs=1e6,
+)
+
+
+def step(t: int, top1: float | None) -> StepCloseness:
+    return StepCloseness(t, 0.1 / t, 0.99, top1, None, None, 0.5, 1.0 * t)
+
+
+def report(*top1: float | None) -> SpikingReport:
+    return SpikingReport(
+        samples=8,
+        steps=tuple(step(t, agreed) for t, agreed in enumerate(top1, start=1)),
+        source_accuracy=None,
+        sites=(SiteActivity("fc", "spikes", "st_bif", 4, 0.5, 1.0, 0.25, 0.0, 2, 0.01),),
+        layers=(LayerCloseness("a", "fc1", 1.0, 0.1), LayerCloseness("b", "fc2", 0.9, 0.11)),
+        analog={"gelu": 2},
+        work=WORK,
+    )
+
+
+def test_energies_are_additions_and_products() -> None:
+    energy = WORK.energy()
+    assert energy["source fp32"] == pytest.approx(9.2)
+    assert energy["spiking fp32"] == pytest.approx(4 * 0.9 + 2 * 4.6)
+    assert energy["source int8"] == pytest.approx(0.46)
+    assert energy["spiking int8"] == pytest.approx(4 * 0.03 + 2 * 0.23)
+
+
+def test_a_share_of_no_work_is_zero() -> None:
+    assert WORK.spiking_share == 0.5
+    assert replace(WORK, source_macs=0.0, spiking_macs=0.0).spiking_share == 0.0
+
+
+@pytest.mark.parametrize(
+    ("top1", "reached"),
+    [
+        ((0.5, 0.99, 1.0), 2),
+        ((1.0, 0.98, 0.99), 3),  # what is lost again was not reached
+        ((1.0, 1.0), 1),
+        ((1.0, 0.5), None),
+        ((None, None), None),
+    ],
+)
+def test_agreement_is_reached_where_it_stays(top1: tuple[float, ...], reached: int | None) -> None:
+    assert report(*top1).steps_to_agree == reached
+
+
+def test_the_first_layer_that_diverges_is_the_first_above_the_bound() -> None:
+    found = report(1.0).first_divergence
+    assert found is not None and found.name == "b"
+    assert replace(report(1.0), layers=()).first_divergence is None
+
+
+def test_round_trip_as_data() -> None:
+    whole = report(0.5, 1.0)
+    assert SpikingReport.from_dict(whole.to_dict()) == whole
+
+
+def test_sentences_say_what_was_measured_and_no_more() -> None:
+    said = "\n".join(report(0.5, 1.0).sentences())
+    assert "50.0% of the multiply-accumulate work" in said
+    assert "and 1e+06 graded ones" in said
+    assert "99% agreement with the source's predictions is reached at T=2" in said
+    assert "'b' (fc2): 0.11" in said
+    assert "local analog operators: 2 gelu" in said
+    assert "accuracy of the source" not in said
+    bare = replace(report(None), analog={}, layers=(), work=replace(WORK, graded_operations=0.0))
+    assert not any(
+        word in line for line in bare.sentences() for word in ("graded", "agreement", "local")
+    )
+
+
+def test_agreement_that_is_not_reached_is_said() -> None:
+    assert "predictions is not reached" in "\n".join(report(0.5).sentences())
+
+
+def test_tables_have_as_many_cells_as_their_header() -> None:
+    for header, rows in report(None, 1.0).tables():
+        assert rows and all(len(row) == len(header) for row in rows)
+    assert report(None).tables()[0][1][0][3] == "-"
