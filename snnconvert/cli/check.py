@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     """Check the models of one list."""
     report = check_report(options.report, options.force)
     journal = None if report is None else Journal(f"{report}.partial")
-    entries = read_check_list(options.file)
+    entries = read_check_list(options.file, allow=options.allow)
     running = check_models(
         entries,
         jobs=options.jobs,

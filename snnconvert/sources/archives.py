@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.wording import listed, shown
+from snnconvert.wording import listed, shown
 
 EXPANSION = 100  # how many times its own size an archive, or its tensors, may take in memory
 SLACK = 1 << 20

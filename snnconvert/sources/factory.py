@@ -12,7 +12,7 @@ from snnconvert.sources.examples import example_inputs
 from snnconvert.sources.importing import import_named
 from snnconvert.sources.modules import SWITCHED_TO_EVAL
 from snnconvert.sources.source import Source
-from snnconvert.sources.wording import close_to, shown
+from snnconvert.wording import shown, suggestion
 
 _REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 _RETURNS = (
@@ -56,7 +56,7 @@ def _call(name: str, module: str, attribute: str) -> Any:
     function = getattr(loaded, attribute, None)
     if not callable(function):
         raise SourceError(
-            f"{name}: {module} has no function {attribute}{close_to(attribute, vars(loaded))}"
+            f"{name}: {module} has no function {attribute}{suggestion(attribute, vars(loaded))}"
         )
     try:
         return function()

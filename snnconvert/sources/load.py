@@ -11,7 +11,7 @@ from snnconvert.errors import SourceError
 from snnconvert.sources.files import FileRequest, load_file
 from snnconvert.sources.source import Source
 from snnconvert.sources.trust import Trust
-from snnconvert.sources.wording import close_to, shown
+from snnconvert.wording import shown, suggestion
 
 Loader = Callable[[str], Source]
 
@@ -107,9 +107,9 @@ def load_source(
     if match:
         raise SourceError(
             f"{shown(reference)}: unknown kind of source {match[1]!r}"
-            f"{close_to(match[1], LOADERS)}; allowed are {ALLOWED}"
+            f"{suggestion(match[1], LOADERS, f'allowed are {ALLOWED}')}"
         )
-    raise SourceError(f"{shown(reference)}: no such file{_nearby(path)}; allowed are {ALLOWED}")
+    raise SourceError(f"{shown(reference)}: no such file{_nearby(path, f'allowed are {ALLOWED}')}")
 
 
 def _packages(allow: Sequence[str]) -> tuple[str, ...]:
@@ -130,11 +130,12 @@ def _architecture(reference: str) -> Callable[[], Source]:
     return lambda: loader(name)
 
 
-def _nearby(path: Path) -> str:
-    """Close matches among the names beside ``path``, and a hint where it looks like a name."""
+def _nearby(path: Path, then: str) -> str:
+    """The names beside ``path`` that are close to it, and a hint where it looks like a model's."""
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
-        return f" (there is no directory {shown(path.parent)})"
-    hint = "" if path.suffix or path.parent.name else f"; a timm model is timm:{shown(path.name)}"
-    return f"{close_to(path.name, names)}{hint}"
+        return f" (there is no directory {shown(path.parent)}); {then}"
+    bare = not path.suffix and not path.parent.name
+    hint = f"a timm model is timm:{shown(path.name)}; " if bare else ""
+    return suggestion(path.name, names, hint + then)

@@ -17,7 +17,7 @@ import torch
 
 from snnconvert.sources.importing import import_named
 from snnconvert.sources.pickle_policy import holds_networks
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 
 def _named(names: str, prefix: str = "") -> frozenset[str]:

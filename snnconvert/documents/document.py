@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from snnconvert.wording import received, shown
+
 Location: TypeAlias = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
@@ -36,7 +38,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a rule file, at a line and a place of its data."""
+    """One thing that is wrong in a file, at a line and a place of its data."""
 
     line: int
     text: str
@@ -94,8 +96,8 @@ class _BoundedLoader(yaml.SafeLoader):
         return int(self.peek_event().start_mark.line) + 1
 
 
-class RuleDumper(yaml.SafeDumper):
-    """Writes text that a rule file's reader takes for the very values that were written."""
+class DocumentDumper(yaml.SafeDumper):
+    """Writes text that `read_document` takes for the very values that were written."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -104,14 +106,14 @@ class RuleDumper(yaml.SafeDumper):
         return self.represent_data(data[0]) if len(data) == 1 else self.represent_list(data)
 
 
-RuleDumper.add_representer(tuple, RuleDumper.represent_one_or_more)
+DocumentDumper.add_representer(tuple, DocumentDumper.represent_one_or_more)
 
 # Replaced, not extended: the resolvers of YAML 1.1 read `no`, `1:30` and dates as other things.
 _BoundedLoader.yaml_implicit_resolvers = {}
-RuleDumper.yaml_implicit_resolvers = {}
+DocumentDumper.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in _RESOLVERS:
     _BoundedLoader.add_implicit_resolver(_tag, _pattern, _first)
-    RuleDumper.add_implicit_resolver(_tag, _pattern, _first)
+    DocumentDumper.add_implicit_resolver(_tag, _pattern, _first)
 
 
 def read_document(content: str | bytes) -> Document:
@@ -132,7 +134,7 @@ def read_document(content: str | bytes) -> Document:
 
 
 def plain_scalar(text: str) -> str | int | float | bool | None:
-    """The value that ``text`` has where it stands unquoted in a rule file."""
+    """The value that ``text`` has where it stands unquoted in a file."""
     for tag, pattern in _PATTERNS.items():
         if pattern.match(text):
             too_long = tag == _TAG + "int" and len(text) > MAX_DIGITS
@@ -141,23 +143,13 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
     return text
 
 
-def received(value: Any) -> str:
-    """A value in the words of a rule file, short and printable."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, tuple | list):
-        return "a list"
-    text = repr(value[:60] + "..." if isinstance(value, str) and len(value) > 60 else value)
-    return text if len(text) <= 200 else text[:200] + "..."
+def as_bytes(content: str | bytes) -> bytes:
+    """A text in UTF-8, whatever it holds."""
+    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
 
 
 def _text(content: str | bytes) -> str:
-    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    if len(data) > MAX_BYTES:
+    if len(as_bytes(content)) > MAX_BYTES:
         raise _Refused(1, f"the file is larger than {MAX_BYTES} bytes, the most allowed")
     if isinstance(content, str):
         return content
@@ -219,7 +211,8 @@ def _syntax(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     elif error.context == "while scanning an alias":
         hint = '; a value that starts with * stands in quotes, as in op: "*"'
     context = f" ({error.context})" if error.context else ""
-    return (1 if mark is None else mark.line + 1), f"not valid YAML: {problem}{context}{hint}"
+    line = 1 if mark is None else mark.line + 1
+    return line, f"not valid YAML: {shown(problem)}{context}{hint}"
 
 
 class _Builder:
