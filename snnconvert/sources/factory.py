@@ -53,6 +53,10 @@ def _call(name: str, module: str, attribute: str) -> Any:
             f"{name}: the module {module} cannot be imported ({shown(error, 300)}); it is looked "
             "for among the installed packages and in the working directory"
         ) from error
+    except Exception as error:  # of any kind: importing runs the module
+        raise SourceError(
+            f"{name}: importing {module} failed ({type(error).__name__}: {shown(error, 300)})"
+        ) from error
     function = getattr(loaded, attribute, None)
     if not callable(function):
         raise SourceError(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from snnconvert.errors import SourceError
+from snnconvert.sources.exits import never_exits
 from snnconvert.sources.files import FileRequest, load_file
 from snnconvert.sources.source import Source
 from snnconvert.sources.trust import Trust
@@ -69,6 +70,7 @@ ALLOWED = (
 )
 
 
+@never_exits
 def load_source(
     reference: str | os.PathLike[str],
     *,
@@ -96,7 +98,9 @@ def load_source(
     match = _PREFIX.fullmatch(os.fspath(reference))
     if match and match[1] in LOADERS:
         if arch is not None:
-            raise SourceError(f"{reference}: arch= (--arch) is for files that hold weights only")
+            raise SourceError(
+                f"{shown(reference)}: arch= (--arch) is for files that hold weights only"
+            )
         return LOADERS[match[1]](match[2])
     if path.is_dir():
         if arch is not None:

@@ -39,6 +39,7 @@ from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding
 from snnconvert.ops.kinds import Limits
+from snnconvert.sources.exits import never_exits
 
 TOLERANCES = {
     torch.float64: 1e-9,
@@ -96,6 +97,7 @@ class _Run:
 
 
 @exclusive
+@never_exits
 def verify(
     model: nn.Module | ExportedProgram | None,
     snn: ConvertedModule,

@@ -54,10 +54,13 @@ def test_paths_are_relative_to_the_list_and_names_are_no_paths(read, tmp_path):
     ("text", "problems"),
     [
         ("", ["1: the file is empty"]),
-        ("- a", [
+        (
+            "- a",
+            [
                 "1: the file must be a mapping of rules, calibration, data, tolerance, time_steps, "
                 "version, models; received a list"
-            ]),
+            ],
+        ),
         (
             "models: []\nrule: default",
             [
@@ -66,8 +69,14 @@ def test_paths_are_relative_to_the_list_and_names_are_no_paths(read, tmp_path):
                 "2: unknown key 'rule'; did you mean 'rules'?",
             ],
         ),
-        ("version: 2\nmodels: [a]", ["1: version 2 is not known, only version 1; it is for a newer"]),
-        ("version: true\nmodels: [a]", ["1: version true is not known, only version 1; write 'version: 1'"]),
+        (
+            "version: 2\nmodels: [a]",
+            ["1: version 2 is not known, only version 1; it is for a newer"],
+        ),
+        (
+            "version: true\nmodels: [a]",
+            ["1: version true is not known, only version 1; write 'version: 1'"],
+        ),
         ("version: 1\nmodels: timm:a", ["2: 'models' must be a list of models, received 'timm:a'"]),
         (
             "version: 1\nmodels:\n  - 3\n  - model: 4\n  - skip: x\n  - {model: a, rules: ''}",
@@ -149,7 +158,10 @@ def test_settings_are_the_lists_unless_an_entry_has_its_own(read, tmp_path, file
         ("tolerance: 1 e", "'tolerance' must be a number above 0, received '1 e'"),
         ("tolerance: true", "'tolerance' must be a number above 0, received true"),
         ("time_steps: 1", "'time_steps' must be a whole number from 2 to 1024, received 1"),
-        ("time_steps: 1000000", "'time_steps' must be a whole number from 2 to 1024, received 1000"),
+        (
+            "time_steps: 1000000",
+            "'time_steps' must be a whole number from 2 to 1024, received 1000",
+        ),
         ("time_steps: 2.0", "'time_steps' must be a whole number from 2 to 1024, received 2.0"),
         ("calibration: 5", "'calibration' must be text of at least one character, received 5"),
         ("calibration: gone.npy", "'calibration': {}/gone.npy is no file; paths are relative to "),
