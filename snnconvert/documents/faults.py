@@ -71,7 +71,7 @@ def faults_of(errors: Iterable[ErrorDetails], document: Document, root: Place) -
     kept: dict[Any, Fault] = {}
     for fault in faults:
         # A value that none of several types takes has an error for each, and for parts of it.
-        of_type = fault.type in _PYDANTICS_OWN and fault.type not in _WORDS
+        of_type = fault.type in _PYDANTICS_OWN and fault.type not in _OF_MORE_THAN_A_TYPE
         if not (of_type and fault.location in around):
             kept.setdefault((fault.location, "" if of_type else fault.type), fault)
     return tuple(kept.values())
@@ -118,11 +118,6 @@ def describe(fault: Fault, words: Words) -> str:
     return f"{fault.label}: {shown(fault.message, _MAX_SAID)}"
 
 
-def keys_of(fault: Fault) -> str:
-    """The keys that a mapping may have where the fault is."""
-    return listed(fault.place.keys, _MAX_LISTED)
-
-
 def _missing(fault: Fault) -> str:
     key = str(fault.location[-1])
     example = fault.place.example(key)
@@ -135,14 +130,14 @@ def _missing(fault: Fault) -> str:
 
 def _unknown_key(fault: Fault) -> str:
     key = str(fault.location[-1])
-    close = suggestion(key, fault.place.keys, f"allowed: {keys_of(fault)}")
+    close = suggestion(key, fault.place.keys, f"allowed: {listed(fault.place.keys, _MAX_LISTED)}")
     return f"unknown key {received(key)}{close}"
 
 
 def _not_a_mapping(fault: Fault) -> str:
     each = "each of " if _is_entry(fault) else ""
-    what = f"a mapping of {keys_of(fault)}"
-    return f"{each}{fault.label} must be {what}; received {received(fault.value)}"
+    got = received(fault.value)
+    return f"{each}{fault.label} must be {fault.place.expected}; received {got}"
 
 
 def _is_entry(fault: Fault) -> bool:
@@ -186,3 +181,4 @@ _WORDS: Words = {
     "value_error": _own_words,
     "assertion_error": _own_words,
 }
+_OF_MORE_THAN_A_TYPE = _WORDS.keys() - {"model_type"}

@@ -14,6 +14,8 @@ VERSION = 1
 class Described(BaseModel):
     """Base of the models: unknown keys are errors, no value is taken for another type's.
 
+    Lists are ``tuple[X, ...]``, as nothing of a model can be changed.
+
     A model whose ``title`` is a noun in lower case is called by it in messages, and by its
     ``name`` where it has one: ``rule 'exact head': ...``.
     """
