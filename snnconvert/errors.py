@@ -6,6 +6,8 @@ everything that a user can mend; anything else that escapes is a defect of the l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class SnnconvertError(Exception):
     """Base class of all errors that the user can mend."""
@@ -37,12 +39,27 @@ class TraceError(SnnconvertError):
     """``torch.export`` could not turn the model into a graph."""
 
 
-class RuleError(SnnconvertError):
-    """Problems of a rule file, each as ``file:line: what is wrong, what is allowed``."""
+class DocumentError(SnnconvertError):
+    """A YAML file cannot be read or says what it may not; all that is wrong is told at once.
 
-    def __init__(self, problems: list[str]) -> None:
+    Attributes:
+        problems: each as ``file:line: what is wrong, what is allowed``.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(problems))
+        super().__init__("\n".join(self.problems))
+
+    def __reduce__(self) -> tuple[type[DocumentError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
+
+
+class RuleError(DocumentError):
+    """Problems of a rule file, or of rules that do not fit the network."""
+
+
+class CheckListError(DocumentError):
+    """Problems of a list of models to check."""
 
 
 class ConversionError(SnnconvertError):

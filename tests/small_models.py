@@ -7,6 +7,7 @@ from __future__ import annotations
 
 SOURCE = '''
 import os
+import sys
 
 import torch
 from torch import nn
@@ -72,6 +73,32 @@ def bare():
 
 def broken():
     raise KeyError("what is this")
+
+
+class Leaving(nn.Module):
+    def forward(self, x):
+        sys.exit(0)
+
+
+class LeavingLater(nn.Module):
+    """Leaves when the verification runs it, with numbers in place of the trace's."""
+
+    def forward(self, x):
+        if not isinstance(x, torch._subclasses.FakeTensor) and x.dtype == torch.float64:
+            sys.exit(0)
+        return x.relu()
+
+
+def leaving():
+    sys.exit(0)
+
+
+def leaving_when_run():
+    return made(Leaving, 3)
+
+
+def leaving_when_verified():
+    return made(LeavingLater, 3)
 
 
 def dying():

@@ -50,6 +50,10 @@ the file:
     - model: weights.safetensors
       arch: timm:deit_tiny_patch16_224
       input: 2,3,224,224          # optional: example inputs
+      calibration: train.npy      # optional, for all models too: inputs for thresholds,
+      data: test.safetensors      # held-out inputs and their labels,
+      tolerance: 1.0e-8           # the largest relative error that passes,
+      time_steps: 8               # and the steps of random increments
     - model: hf-tiny:longformer
       skip: its shapes depend on data
 
@@ -95,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="T",
         type=whole_number(2, MAX_TIME_STEPS),
         default=4,
-        help="time steps of random increments (default: 4)",
+        help="time steps of random increments, where the file does not say (default: 4)",
     )
     made.add_argument("--report", metavar="F", help="write the results to F.json or F.md")
     made.add_argument("--force", action="store_true", help="overwrite the report if it exists")
@@ -111,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
     """Check the models of one list."""
     report = check_report(options.report, options.force)
     journal = None if report is None else Journal(f"{report}.partial")
-    entries = read_check_list(options.file)
+    entries = read_check_list(options.file, allow=options.allow)
     running = check_models(
         entries,
         jobs=options.jobs,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
 import traceback
@@ -12,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from snnconvert.cli import check, convert, explain, rules
 from snnconvert.cli.exits import BROKEN_PIPE, DEFECT, INTERRUPTED, MEND
 from snnconvert.errors import SnnconvertError
+from snnconvert.wording import quoted, suggestion
 
 COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
     "explain": explain.parser,
@@ -48,9 +48,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if first in COMMANDS:
         return COMMANDS[first]().parse_args(arguments[1:])
     parser = convert.parser()
-    close = difflib.get_close_matches(first, COMMANDS, n=1)
+    close = suggestion(first, COMMANDS)
     if close and len(arguments) > 1 and not os.path.exists(first):
-        parser.error(f"there is no command or file '{first}'; did you mean '{close[0]}'?")
+        parser.error(f"there is no command or file {quoted(first)}{close}")
     return parser.parse_args(arguments)
 
 

@@ -33,6 +33,7 @@ from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ConversionError, InputError, RuleError
 from snnconvert.rules import SPIKING_ACTIONS, RuleSet, load_rules
+from snnconvert.sources.exits import never_exits
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
 
@@ -132,6 +133,7 @@ def convert_source(
 
 
 @exclusive
+@never_exits
 def convert_traced(
     traced: TracedModel,
     rules: RuleSet,

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from snnconvert.rules.document import plain_scalar
+from snnconvert.documents import plain_scalar
+from snnconvert.wording import quoted
 
 Scalar: TypeAlias = "str | int | float | bool | None"
 
@@ -57,7 +58,7 @@ def parse_condition(written: Scalar) -> Condition:
         return Condition("==", written)
     relation, text = found.groups()
     if relation not in _RELATIONS:
-        raise ConditionError(f"{relation!r} is not a comparison; use {', '.join(_RELATIONS)}")
+        raise ConditionError(f"{quoted(relation)} is not a comparison; use {', '.join(_RELATIONS)}")
     if not text:
         raise ConditionError(f"{relation!r} compares with nothing; write as in '{relation} 64'")
     value = plain_scalar(text)

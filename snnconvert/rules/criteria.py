@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from heapq import nsmallest
 from typing import Any
 
 from snnconvert.ops.kinds import region_kinds
 from snnconvert.rules.conditions import Scalar, parse_condition
-from snnconvert.rules.document import received
 from snnconvert.rules.globs import compile_globs
-from snnconvert.rules.problems import suggestion
 from snnconvert.rules.schema import Match
-
-MAX_LISTED = 12
+from snnconvert.wording import either, listed, quoted, received, suggestion
 
 
 @dataclass(frozen=True)
@@ -89,21 +85,21 @@ def _kind_criterion(kinds: tuple[str, ...]) -> Criterion:
 
     def lacks(operations: Sequence[Operation]) -> str:
         there = {kind for op in operations for kind in (op.kind, *_regions(op.within))}
-        return f"no operation is of op kind {_either(kinds)}; there are {_listed(there)}"
+        return f"no operation is of op kind {either(kinds)}; there are {_sorted(there)}"
 
     if "*" in wanted:
         return Criterion(lambda operation: True, lambda operation: "", lambda operations: "")
-    return Criterion(holds, lambda op: f"op kind {op.kind!r} is not {_either(kinds)}", lacks)
+    return Criterion(holds, lambda op: f"op kind {op.kind!r} is not {either(kinds)}", lacks)
 
 
 def _path_criterion(globs: tuple[str, ...]) -> Criterion:
     matches = compile_globs(globs)
     return Criterion(
-        lambda operation: matches(operation.path) is not None,
-        lambda operation: f"path {operation.path!r} does not match {_either(globs)}",
+        lambda operation: matches(operation.path),
+        lambda operation: f"path {quoted(operation.path)} does not match {either(globs)}",
         lambda operations: (
-            f"no path matches {_either(globs)}; there are "
-            f"{_listed({operation.path for operation in operations}, repr)}"
+            f"no path matches {either(globs)}; there are "
+            f"{_sorted({quoted(operation.path) for operation in operations})}"
         ),
     )
 
@@ -112,10 +108,10 @@ def _module_criterion(globs: tuple[str, ...]) -> Criterion:
     matches = _any_class(globs)
     return Criterion(
         lambda operation: matches(operation.module),
-        lambda operation: f"module {operation.module} does not match {_either(globs)}",
+        lambda operation: f"module {operation.module} does not match {either(globs)}",
         lambda operations: (
-            f"no module matches {_either(globs)}; there are "
-            f"{_listed({operation.module for operation in operations})}"
+            f"no module matches {either(globs)}; there are "
+            f"{_sorted({operation.module for operation in operations})}"
         ),
     )
 
@@ -129,12 +125,12 @@ def _within_criterion(globs: tuple[str, ...]) -> Criterion:
 
     def lacks(operations: Sequence[Operation]) -> str:
         there = {name for operation in operations for name in operation.within}
-        return f"no enclosing module matches {_either(globs)}; there are {_listed(there)}"
+        return f"no enclosing module matches {either(globs)}; there are {_sorted(there)}"
 
     return Criterion(
         lambda operation: any_matches(operation.within),
         lambda operation: (
-            f"no enclosing module matches {_either(globs)} "
+            f"no enclosing module matches {either(globs)} "
             f"({' > '.join(operation.within) or 'none there'})"
         ),
         lacks,
@@ -143,7 +139,7 @@ def _within_criterion(globs: tuple[str, ...]) -> Criterion:
 
 def _fact_criterion(fact: str, wanted: tuple[Scalar, ...]) -> Criterion:
     conditions = [parse_condition(value) for value in wanted]
-    asked = " or ".join(received(value) for value in wanted)
+    asked = either(wanted)
 
     def holds(operation: Operation) -> bool:
         if fact not in operation.facts:
@@ -153,16 +149,16 @@ def _fact_criterion(fact: str, wanted: tuple[Scalar, ...]) -> Criterion:
 
     def lack(operation: Operation) -> str:
         if fact not in operation.facts:
-            return f"it has no fact {fact!r} (it has {_listed(operation.facts)})"
+            return f"it has no fact {quoted(fact)} (it has {_sorted(operation.facts)})"
         return f"{fact} is {_shown(operation.facts[fact])}, not {asked}"
 
     def lacks(operations: Sequence[Operation]) -> str:
         values = {_shown(op.facts[fact]) for op in operations if fact in op.facts}
         if values:
-            return f"none has {fact} {asked}; there are {_listed(values)}"
+            return f"none has {fact} {asked}; there are {_sorted(values)}"
         known = {name for operation in operations for name in operation.facts}
-        close = suggestion(fact, known)
-        return f"none has a fact {fact!r}{close or ';'} there are {_listed(known)}"
+        close = suggestion(fact, sorted(known), f"there are {_sorted(known)}")
+        return f"none has a fact {quoted(fact)}{close}"
 
     return Criterion(holds, lack, lacks)
 
@@ -182,14 +178,9 @@ def _any_class(globs: tuple[str, ...]) -> Callable[[str], bool]:
     return matches
 
 
+def _sorted(words: Iterable[str]) -> str:
+    return listed(sorted(words))
+
+
 def _shown(value: Any) -> str:
     return repr(list(value)) if isinstance(value, list | tuple) else received(value)
-
-
-def _either(words: Iterable[str]) -> str:
-    return " or ".join(repr(word) for word in words)
-
-
-def _listed(words: Collection[str], shown: Callable[[str], str] = str) -> str:
-    more = f" and {len(words) - MAX_LISTED} more" if len(words) > MAX_LISTED else ""
-    return (", ".join(map(shown, nsmallest(MAX_LISTED, words))) or "none") + more

@@ -3,14 +3,17 @@
 ``*`` stands for any run of characters (dots too, as in :mod:`fnmatch`), ``?`` for any one,
 ``[abc]`` and ``[a-c]`` for one of a set, ``[!abc]`` for one outside of it. All else, the dot
 included, stands for itself; upper and lower case differ; the whole text has to match.
+
+What stands between two stars is looked for from left to right, once: the first place where it
+fits is always right, so that no star is tried again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import count
 
 MAX_LENGTH = 256
 
@@ -19,44 +22,108 @@ class GlobError(ValueError):
     """A glob that cannot be read; the message says why."""
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """What stands between two stars: a run of a fixed number of characters.
+
+    Attributes:
+        literal: the run, where each character stands for itself; else None.
+        expression: of the run, as a regular expression.
+        width: number of characters.
+    """
+
+    literal: str | None
+    expression: str
+    width: int
+
+    def stands_at(self, text: str, start: int) -> bool:
+        """Whether the run stands at ``start``."""
+        if self.literal is not None:
+            return text.startswith(self.literal, start)
+        return _compiled(self.expression).match(text, start) is not None
+
+    def find(self, text: str, start: int, end: int) -> int:
+        """Where the run first stands between ``start`` and ``end``; -1: nowhere."""
+        if self.literal is not None:
+            return text.find(self.literal, start, end)
+        found = _compiled(self.expression).search(text, start, end)
+        return found.start() if found else -1
+
+
 @lru_cache(maxsize=4096)
-def compile_globs(globs: tuple[str, ...]) -> Callable[[str], object]:
+def compile_globs(globs: tuple[str, ...]) -> Callable[[str], bool]:
     """A predicate that tells whether a text matches any of ``globs``.
 
     Raises:
         GlobError: where one of them cannot be read.
     """
-    names = count()
-    expressions = [_expression(_pieces(_checked(glob)), names) for glob in globs]
-    return re.compile("|".join(expressions), re.DOTALL).fullmatch
+    patterns = [_pieces(glob) for glob in globs]
+    exact = {first.literal for first, *rest in patterns if not rest and first.literal is not None}
+    others = [pieces for pieces in patterns if len(pieces) > 1 or pieces[0].literal is None]
+    return lambda text: text in exact or any(_matches(pieces, text) for pieces in others)
 
 
-def _checked(glob: str) -> str:
+def check_glob(glob: str) -> None:
+    """Raise :class:`GlobError` where a glob cannot be read."""
+    _pieces(glob)
+
+
+def _matches(pieces: tuple[_Piece, ...], text: str) -> bool:
+    first, last = pieces[0], pieces[-1]
+    if len(pieces) == 1:
+        return len(text) == first.width and first.stands_at(text, 0)
+    start, end = first.width, len(text) - last.width
+    if start > end or not first.stands_at(text, 0) or not last.stands_at(text, end):
+        return False
+    for piece in pieces[1:-1]:
+        start = piece.find(text, start, end)
+        if start < 0:
+            return False
+        start += piece.width
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression, re.DOTALL)
+
+
+def _checked(glob: str) -> None:
     if not glob:
         raise GlobError('an empty glob matches nothing; use "*" for everything')
     if len(glob) > MAX_LENGTH:
         raise GlobError(
             f"a glob of {len(glob)} characters is too long; at most {MAX_LENGTH} are allowed"
         )
-    return glob
 
 
-def _pieces(glob: str) -> list[str]:
-    """The regular expressions of the runs between the stars of ``glob``, at least one."""
-    pieces = [""]
+def _pieces(glob: str) -> tuple[_Piece, ...]:
+    """The runs between the stars of ``glob``, those between two stars that are not empty."""
+    _checked(glob)
+    runs: list[list[tuple[str, str]]] = [[]]
     index = 0
     while index < len(glob):
         character = glob[index]
         if character == "[":
             index, expression = _set(glob, index)
-            pieces[-1] += expression
+            runs[-1].append(("", expression))
             continue
         index += 1
         if character == "*":
-            pieces.append("")
+            runs.append([])
         else:
-            pieces[-1] += "." if character == "?" else re.escape(character)
-    return pieces
+            one = ("", ".") if character == "?" else (character, re.escape(character))
+            runs[-1].append(one)
+    if len(runs) > 2:
+        runs[1:-1] = filter(None, runs[1:-1])
+    return tuple(_piece(run) for run in runs)
+
+
+def _piece(run: list[tuple[str, str]]) -> _Piece:
+    """A run from its characters, each with its expression; a set of them has no character."""
+    literal = "".join(character for character, _ in run)
+    expression = "".join(expression for _, expression in run)
+    return _Piece(literal if len(literal) == len(run) else None, expression, len(run))
 
 
 def _set(glob: str, start: int) -> tuple[int, str]:
@@ -77,18 +144,3 @@ def _set(glob: str, start: int) -> tuple[int, str]:
         members += f"{re.escape(low)}-{re.escape(high)}"
         index += 1
     return end + 1, f"[{'^' if first > start + 1 else ''}{members}]"
-
-
-def _expression(pieces: list[str], names: Iterator[int]) -> str:
-    """One expression in which every star takes the shortest run, once and for all.
-
-    Taking the first place where the next piece fits is always right, so a star never has to be
-    tried again. A lookahead is not reentered, which makes ``(?=(?P<n>.*?piece))(?P=n)`` exactly
-    that and the matching quadratic at worst, as in :func:`fnmatch.translate`.
-    """
-    first, *rest = pieces
-    if not rest:
-        return first
-    *middle, last = [*filter(None, rest[:-1]), rest[-1]]
-    runs = (f"(?=(?P<g{n}>.*?{piece}))(?P=g{n})" for n, piece in zip(names, middle, strict=False))
-    return f"{first}{''.join(runs)}.*{last}"

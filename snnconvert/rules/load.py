@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from snnconvert.errors import RuleError
-from snnconvert.rules.document import Document, Problem, read_document, received
-from snnconvert.rules.files import RuleText, Unreadable, extended, named
-from snnconvert.rules.former import former_names, with_present_names
+from snnconvert.documents import Document, Kind, Problem, Reading, Text
+from snnconvert.documents.document import MAX_BYTES
+from snnconvert.errors import DocumentError, RuleError
+from snnconvert.rules.files import extended, named
+from snnconvert.rules.former import FORMER_KEYS, former_names
 from snnconvert.rules.neuron import LEFT_OPEN
-from snnconvert.rules.problems import describe
 from snnconvert.rules.rule_set import Rule, RuleSet
 from snnconvert.rules.schema import Context, RuleFile, RuleSpec, Settings, known_kinds
+from snnconvert.rules.words import WORDS
+from snnconvert.wording import received
 
 MAX_FILES = 32
+# Over a whole chain of files. Each glob may be tried on each path of a network, so that both
+# bound how long matching takes: a few seconds on the largest networks.
+MAX_GLOBS = 5_000
+MAX_GLOB_CHARACTERS = 100_000
+
+RULES = Kind(RuleFile, WORDS, FORMER_KEYS)
+
+_Layer: TypeAlias = Reading[RuleFile]
 
 
 def load_rules(
@@ -49,8 +55,8 @@ def load_rules(
         return source
     try:
         text = named(source)
-    except Unreadable as error:
-        raise RuleError([str(error)]) from None
+    except DocumentError as error:
+        raise RuleError(error.problems) from None
     return _load(text, allow, allow_outside)
 
 
@@ -67,53 +73,30 @@ def parse_rules(text: str, origin: str = "<string>", *, allow: Sequence[str] = (
     """
     if not isinstance(text, str):
         raise RuleError([f"{origin}: the text of a rule file is a str, received {received(text)}"])
-    return _load(RuleText(origin, text), allow, allow_outside=False)
+    return _load(Text(origin, text), allow, allow_outside=False)
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """One file of the chain; ``file`` is None where something is wrong with its content."""
-
-    text: RuleText
-    document: Document
-    file: RuleFile | None
-    errors: tuple[ErrorDetails, ...]
-
-    @property
-    def origin(self) -> str:
-        return self.text.origin
-
-    def with_problems(self, problems: Iterable[Problem]) -> _Layer:
-        document = replace(self.document, problems=(*self.document.problems, *problems))
-        return replace(self, document=document)
-
-
-def _load(text: RuleText, allow: Sequence[str], allow_outside: bool) -> RuleSet:
+def _load(text: Text, allow: Sequence[str], allow_outside: bool) -> RuleSet:
     context = Context(known_kinds(), (allow,) if isinstance(allow, str) else tuple(allow))
-    layers = _names_checked(_chain(text, context, allow_outside))
-    problems = [
-        problem
-        for layer in layers
-        for problem in describe(layer.document, layer.errors, layer.origin)
-    ]
-    if problems:
+    layers = _globs_counted(_names_checked(_chain(text, context, allow_outside)))
+    if problems := [problem for layer in layers for problem in layer.told()]:
         raise RuleError(problems)
-    return _merge([(layer, layer.file) for layer in layers if layer.file is not None])
+    return _merge([(layer, layer.checked(RuleError)) for layer in layers])
 
 
-def _chain(text: RuleText, context: Context, allow_outside: bool) -> list[_Layer]:
+def _chain(text: Text, context: Context, allow_outside: bool) -> list[_Layer]:
     """The file and all that it extends, nearest first, each checked on its own."""
     fence = Path(os.path.realpath(text.path.parent)) if text.path and not allow_outside else None
-    layers = [_check(text, context)]
+    layers = [RULES.read(text, context)]
     while (name := _extends(layers[-1].document)) is not None:
         try:
-            text = _not_seen(extended(name, text, fence), layers)
-        except Unreadable as error:
+            text = _fits(extended(name, text, fence), layers)
+        except DocumentError as error:
             line = layers[-1].document.line(("extends",))
             problem = Problem(line, f"cannot extend {received(name)}: {error}")
             layers[-1] = layers[-1].with_problems([problem])
             break
-        layers.append(_check(text, context))
+        layers.append(RULES.read(text, context))
     return layers
 
 
@@ -122,22 +105,35 @@ def _extends(document: Document) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _not_seen(text: RuleText, layers: list[_Layer]) -> RuleText:
+def _fits(text: Text, layers: list[_Layer]) -> Text:
+    """The text, unless the chain of files would have no end, or be too long with it."""
     if any(text.identity == layer.text.identity for layer in layers):
         names = [*(layer.origin for layer in layers), text.origin]
-        raise Unreadable(f"the files extend each other in a circle: {' -> '.join(names)}")
+        raise RuleError([f"the files extend each other in a circle: {' -> '.join(names)}"])
     if len(layers) == MAX_FILES:
-        raise Unreadable(f"a chain of more than {MAX_FILES} files, the most allowed")
+        raise RuleError([f"a chain of more than {MAX_FILES} files, the most allowed"])
+    if sum(layer.text.size for layer in layers) + text.size > MAX_BYTES:
+        raise RuleError([f"the files together are larger than {MAX_BYTES} bytes, the most allowed"])
     return text
 
 
-def _check(text: RuleText, context: Context) -> _Layer:
-    document = read_document(text.content)
-    try:
-        file = RuleFile.model_validate(with_present_names(document.data), context=context)
-    except ValidationError as error:
-        return _Layer(text, document, None, tuple(error.errors(include_url=False)))
-    return _Layer(text, document, file, ())
+def _globs_counted(layers: list[_Layer]) -> list[_Layer]:
+    """The layers, with a problem at the rule with which they have more globs than are allowed."""
+    number = length = 0
+    for at, layer in enumerate(layers):
+        for index, rule in enumerate(layer.value.rules if layer.value else ()):
+            globs = (*rule.match.path, *rule.match.module, *rule.match.within)
+            number, length = number + len(globs), length + sum(map(len, globs))
+            if number > MAX_GLOBS or length > MAX_GLOB_CHARACTERS:
+                location = ("rules", index, "match")
+                text = (
+                    f"more than {MAX_GLOBS} globs, or {MAX_GLOB_CHARACTERS} characters of them, "
+                    "the most allowed over a file and those that it extends; write fewer that "
+                    "match more"
+                )
+                problem = Problem(layer.document.line(location), text, location)
+                return [*layers[:at], layer.with_problems([problem]), *layers[at + 1 :]]
+    return layers
 
 
 def _names_checked(layers: list[_Layer]) -> list[_Layer]:

@@ -64,7 +64,7 @@ class _Compiled:
 
     rule: Rule
     classes: tuple[Criterion, ...]
-    at: Callable[[str], object]
+    at: Callable[[str], bool]
     facts: tuple[Criterion, ...]
 
 

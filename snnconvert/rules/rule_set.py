@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from snnconvert.errors import RuleError
-from snnconvert.rules.document import RuleDumper
+from snnconvert.documents import DocumentDumper
+from snnconvert.documents.fields import VERSION
+from snnconvert.errors import InputError, RuleError
 from snnconvert.rules.neuron import (
     LEFT_OPEN,
     NeuronSettings,
@@ -18,7 +19,8 @@ from snnconvert.rules.neuron import (
     options_of,
     settings_of,
 )
-from snnconvert.rules.schema import VERSION, Match, RuleSpec, Settings
+from snnconvert.rules.schema import MAX_TIME_STEPS, Match, RuleSpec, Settings
+from snnconvert.wording import received
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class RuleSet:
     origin: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.time_steps <= MAX_TIME_STEPS:
+            raise InputError(
+                f"time_steps must be a whole number from 1 to {MAX_TIME_STEPS}, the most that rule "
+                f"files and saved conversions hold; received {received(self.time_steps)}"
+            )
+
     def neuron_of(self, rule: Rule) -> NeuronSettings:
         """Return the neuron that a rule places, with nothing left open.
 
@@ -100,13 +109,13 @@ class RuleSet:
             if holder["neuron"] == LEFT_OPEN:
                 del holder["neuron"]
         text = yaml.dump(
-            document, Dumper=RuleDumper, sort_keys=False, allow_unicode=True, width=float("inf")
+            document, Dumper=DocumentDumper, sort_keys=False, allow_unicode=True, width=float("inf")
         )
         return str(text)
 
 
-def _represent_model(dumper: RuleDumper, model: BaseModel) -> yaml.Node:
+def _represent_model(dumper: DocumentDumper, model: BaseModel) -> yaml.Node:
     return dumper.represent_data(model.model_dump(exclude_defaults=True))
 
 
-RuleDumper.add_multi_representer(BaseModel, _represent_model)
+DocumentDumper.add_multi_representer(BaseModel, _represent_model)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,24 +21,33 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from snnconvert.documents import Described, Version
+from snnconvert.documents.fields import VERSION
 from snnconvert.ops.encoding import ENCODINGS, FORMER_NAMES
 from snnconvert.ops.facts import fact_names
 from snnconvert.ops.kinds import KINDS, is_kind
 from snnconvert.rules.conditions import ConditionError, Scalar, parse_condition
-from snnconvert.rules.globs import MAX_LENGTH, GlobError, compile_globs
+from snnconvert.rules.globs import MAX_LENGTH, GlobError, check_glob
 from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec, foreign_options
 
-VERSION = 1
 ACTIONS = ("td", "encode", "keep", "spike_operands", "neuron", "spiking")
 SPIKING_ACTIONS = ("spike_operands", "neuron", "spiking")
-MAX_TIME_STEPS = 1_000_000
+# Time grows with T (a small ViT takes a minute at 1024, an ImageNet network hours), and a file may
+# be a stranger's. Rate-coded networks are published up to 1024 steps, graded ones up to 32.
+MAX_TIME_STEPS = 1024
 MAX_NAME = 200
 
 _ITS_OWN = "snnconvert"
 _KIND = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}")
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
+_OF_YOUR_OWN: JsonDict = {
+    "type": "string",
+    "pattern": f"^{_DOTTED}$",
+    "description": "the dotted name of a class of your own",
+}
 _T = TypeVar("_T")
 
 
@@ -66,12 +74,6 @@ def known_kinds() -> KindNames:
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
-
-
-def _check_version(value: Any) -> Any:
-    if type(value) is int and value == VERSION:
-        return value
-    raise PydanticCustomError("unknown_version", "")
 
 
 def _check_name(name: str) -> str:
@@ -103,7 +105,7 @@ def _check_fact(fact: str, info: ValidationInfo) -> str:
 
 def _check_glob(glob: str) -> str:
     try:
-        compile_globs((glob,))
+        check_glob(glob)
     except GlobError as error:
         raise PydanticCustomError("bad_glob", "{problem}", {"problem": str(error)}) from None
     return glob
@@ -148,11 +150,7 @@ Conditions: TypeAlias = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Match(_Strict):
+class Match(Described):
     """Which operations a rule takes: those that meet all the keys that are given."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -193,8 +191,10 @@ def _check_options(spec: NeuronSpec) -> NeuronSpec:
 Neuron: TypeAlias = Annotated[NeuronSpec, AfterValidator(_check_options)]
 
 
-class RuleSpec(_Strict):
+class RuleSpec(Described):
     """One rule: what it matches and what becomes of that."""
+
+    model_config = ConfigDict(title="rule")
 
     name: Annotated[str, AfterValidator(_check_name)] = Field(
         description="Unique name of the rule, as reports show it.", examples=["exact head"]
@@ -208,7 +208,7 @@ class RuleSpec(_Strict):
         "product; neuron: one on the output, or in the place of a ReLU; spiking: whichever of the "
         "two the operator has; encode, keep; or the dotted name of a class of your own.",
         examples=["td"],
-        json_schema_extra={"anyOf": [{"enum": list(ACTIONS)}, {"pattern": f"^{_DOTTED}$"}]},
+        json_schema_extra={"anyOf": [{"enum": list(ACTIONS)}, _OF_YOUR_OWN]},
     )
     neuron: Neuron = Field(
         LEFT_OPEN,
@@ -223,7 +223,7 @@ class RuleSpec(_Strict):
         return self
 
 
-class Settings(_Strict):
+class Settings(Described):
     """What a rule file sets for the whole conversion; inherited through ``extends``."""
 
     time_steps: Annotated[int, Field(ge=1, le=MAX_TIME_STEPS)] = Field(
@@ -250,9 +250,7 @@ class Settings(_Strict):
 class RuleFile(Settings):
     """A rule file of snnconvert: how the operations of a network become spiking ones."""
 
-    version: Annotated[Literal[1], BeforeValidator(_check_version)] = Field(
-        description="Version of the format.", examples=[VERSION]
-    )
+    version: Version = Field(description="Version of the format.", examples=[VERSION])
     description: str | None = Field(
         None, description="What the file is for, for its readers.", examples=["Everything TD"]
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.wording import listed, shown
 from snnconvert.torch_private import PyTorchFileReader
+from snnconvert.wording import listed, shown
 
 EXPANSION = 100  # how many times its own size an archive, or its tensors, may take in memory
 SLACK = 1 << 20

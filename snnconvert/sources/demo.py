@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.source import Source
-from snnconvert.sources.wording import close_to
+from snnconvert.wording import listed, suggestion
 
 
 def demo_model(name: str) -> Source:
     """The shipped model ``name`` with two of its own images as example inputs."""
     if name not in _DEMOS:
         raise SourceError(
-            f"demo:{name}: no such demo{close_to(name, _DEMOS)}; there are: {', '.join(_DEMOS)}"
+            f"demo:{name}: no such demo{suggestion(name, _DEMOS, f'there are: {listed(_DEMOS)}')}"
         )
     return _DEMOS[name](name)
 

@@ -12,7 +12,7 @@ from snnconvert.sources.examples import example_inputs
 from snnconvert.sources.importing import import_named
 from snnconvert.sources.modules import SWITCHED_TO_EVAL
 from snnconvert.sources.source import Source
-from snnconvert.sources.wording import close_to, shown
+from snnconvert.wording import shown, suggestion
 
 _REFERENCE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)", re.ASCII)
 _RETURNS = (
@@ -53,10 +53,14 @@ def _call(name: str, module: str, attribute: str) -> Any:
             f"{name}: the module {module} cannot be imported ({shown(error, 300)}); it is looked "
             "for among the installed packages and in the working directory"
         ) from error
+    except Exception as error:  # of any kind: importing runs the module
+        raise SourceError(
+            f"{name}: importing {module} failed ({type(error).__name__}: {shown(error, 300)})"
+        ) from error
     function = getattr(loaded, attribute, None)
     if not callable(function):
         raise SourceError(
-            f"{name}: {module} has no function {attribute}{close_to(attribute, vars(loaded))}"
+            f"{name}: {module} has no function {attribute}{suggestion(attribute, vars(loaded))}"
         )
     try:
         return function()

@@ -28,7 +28,7 @@ from snnconvert.sources.programs import load_program
 from snnconvert.sources.source import Source
 from snnconvert.sources.state_dicts import load_state, unwrap
 from snnconvert.sources.trust import Trust
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 Architecture = Callable[[], Source]
 

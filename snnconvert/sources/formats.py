@@ -10,7 +10,7 @@ from pathlib import Path
 from snnconvert.errors import SourceError
 from snnconvert.sources.archives import member_names
 from snnconvert.sources.pickles import LEGACY_MAGIC, ZIP_MAGIC
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 _HEAD = 4096
 _LARGEST_HEADER = 100_000_000

@@ -19,7 +19,7 @@ from snnconvert.errors import DependencyError, SourceError
 from snnconvert.sources.examples import hf_inputs
 from snnconvert.sources.formats import describe_directory
 from snnconvert.sources.source import Source
-from snnconvert.sources.wording import listed, shown
+from snnconvert.wording import listed, shown
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _CLASS = re.compile(r"[A-Z]\w*", re.ASCII)

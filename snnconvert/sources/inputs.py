@@ -15,7 +15,7 @@ from torch import Tensor
 
 from snnconvert.errors import DependencyError, InputError, SourceError
 from snnconvert.sources.pickles import load_tensors
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 LARGEST_ID = 100
 _MOST_NUMBERS = 1 << 30

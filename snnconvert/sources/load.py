@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from snnconvert.errors import SourceError
+from snnconvert.sources.exits import never_exits
 from snnconvert.sources.files import FileRequest, load_file
 from snnconvert.sources.source import Source
 from snnconvert.sources.trust import Trust
-from snnconvert.sources.wording import close_to, shown
+from snnconvert.wording import shown, suggestion
 
 Loader = Callable[[str], Source]
 
@@ -69,6 +70,7 @@ ALLOWED = (
 )
 
 
+@never_exits
 def load_source(
     reference: str | os.PathLike[str],
     *,
@@ -96,7 +98,9 @@ def load_source(
     match = _PREFIX.fullmatch(os.fspath(reference))
     if match and match[1] in LOADERS:
         if arch is not None:
-            raise SourceError(f"{reference}: arch= (--arch) is for files that hold weights only")
+            raise SourceError(
+                f"{shown(reference)}: arch= (--arch) is for files that hold weights only"
+            )
         return LOADERS[match[1]](match[2])
     if path.is_dir():
         if arch is not None:
@@ -107,9 +111,9 @@ def load_source(
     if match:
         raise SourceError(
             f"{shown(reference)}: unknown kind of source {match[1]!r}"
-            f"{close_to(match[1], LOADERS)}; allowed are {ALLOWED}"
+            f"{suggestion(match[1], LOADERS, f'allowed are {ALLOWED}')}"
         )
-    raise SourceError(f"{shown(reference)}: no such file{_nearby(path)}; allowed are {ALLOWED}")
+    raise SourceError(f"{shown(reference)}: no such file{_nearby(path, f'allowed are {ALLOWED}')}")
 
 
 def _packages(allow: Sequence[str]) -> tuple[str, ...]:
@@ -130,11 +134,12 @@ def _architecture(reference: str) -> Callable[[], Source]:
     return lambda: loader(name)
 
 
-def _nearby(path: Path) -> str:
-    """Close matches among the names beside ``path``, and a hint where it looks like a name."""
+def _nearby(path: Path, then: str) -> str:
+    """The names beside ``path`` that are close to it, and a hint where it looks like a model's."""
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
-        return f" (there is no directory {shown(path.parent)})"
-    hint = "" if path.suffix or path.parent.name else f"; a timm model is timm:{shown(path.name)}"
-    return f"{close_to(path.name, names)}{hint}"
+        return f" (there is no directory {shown(path.parent)}); {then}"
+    bare = not path.suffix and not path.parent.name
+    hint = f"a timm model is timm:{shown(path.name)}; " if bare else ""
+    return suggestion(path.name, names, hint + then)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.archives import allowed_bytes
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 _MOST_PATHS = 100_000
 _REGISTERS = {"_parameters": Tensor, "_buffers": Tensor, "_modules": nn.Module}

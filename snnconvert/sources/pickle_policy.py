@@ -21,7 +21,7 @@ from torch import nn
 from snnconvert.sources.importing import import_named
 from snnconvert.sources.pickle_scan import ENCODE, FROM_TYPE, ORDERED_DICT, Request
 from snnconvert.sources.trust import Trust
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 # Modules of the accepted packages that hold network classes; nothing outside them is imported.
 PACKAGES: Mapping[str, tuple[str, ...]] = {

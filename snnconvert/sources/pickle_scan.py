@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 _NAME = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_]\w*", re.ASCII)
 _PROTOCOL = 2

@@ -19,7 +19,7 @@ from snnconvert.sources.archives import open_archive
 from snnconvert.sources.pickle_policy import PACKAGES, Verdict, judge
 from snnconvert.sources.pickle_scan import Request, scan
 from snnconvert.sources.trust import TRUST_MEANING, Trust
-from snnconvert.sources.wording import shown
+from snnconvert.wording import shown
 
 ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

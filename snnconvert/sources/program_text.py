@@ -17,8 +17,8 @@ import torch
 
 from snnconvert.sources.importing import import_named
 from snnconvert.sources.pickle_policy import holds_networks
-from snnconvert.sources.wording import shown
 from snnconvert.torch_private import OpOverload, schema_of
+from snnconvert.wording import shown
 
 
 def _named(names: str, prefix: str = "") -> frozenset[str]:

@@ -21,8 +21,8 @@ from snnconvert.sources.modules import check_memory
 from snnconvert.sources.pickles import check_tensors_only
 from snnconvert.sources.program_text import problems_of
 from snnconvert.sources.trust import TRUST_MEANING, Trust
-from snnconvert.sources.wording import listed, shown
 from snnconvert.torch_private import forget_guards
+from snnconvert.wording import listed, shown
 
 _MODEL = "models/model.json"
 _SAMPLE_INPUTS = "data/sample_inputs/model.pt"

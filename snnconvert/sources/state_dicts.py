@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.wording import listed, shown
+from snnconvert.wording import listed, shown
 
 # Where training scripts keep the weights, in the order in which they are looked for.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "weights", "params")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 
 from snnconvert.errors import DependencyError, SourceError
 from snnconvert.sources.source import Source
+from snnconvert.wording import shown, suggestion
 
 _BATCH = 2
 
@@ -67,9 +67,8 @@ def _check_name(timm: Any, name: str) -> None:
     architecture = name.partition(".")[0]
     if timm.is_model(architecture):
         return
-    close = difflib.get_close_matches(architecture, timm.list_models(), n=3)
-    hint = f"; close matches: {', '.join(close)}" if close else ""
-    raise SourceError(f"timm:{name}: timm has no model of this name{hint}")
+    close = suggestion(architecture, timm.list_models())
+    raise SourceError(f"timm:{shown(name)}: timm has no model of this name{close}")
 
 
 def _import_timm() -> Any:

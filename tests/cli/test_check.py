@@ -7,6 +7,7 @@ import pytest
 from snnconvert.cli import check
 from snnconvert.converter.checks.result import CheckResult
 
+ALLOW = ("--allow", "small_networks")
 LIST = """\
 version: 1
 models:
@@ -44,7 +45,7 @@ def asked(monkeypatch):
 
 
 def test_one_line_for_each_model_as_it_is_done_and_a_summary(run, models, asked):
-    ran = run("check", models)
+    ran = run("check", models, *ALLOW)
     assert ran.code == 1
     name = "python:small_networks:shifted"
     assert [line.split() for line in ran.out.splitlines()] == [
@@ -55,29 +56,44 @@ def test_one_line_for_each_model_as_it_is_done_and_a_summary(run, models, asked)
     ]
 
 
+def test_code_that_is_not_allowed_is_told_before_the_work(run, models, asked):
+    ran = run("check", models)
+    assert (ran.code, ran.out, asked) == (2, "", [])
+    assert "models.yaml:3: 'model' 'python:small_networks:shifted' would run code of" in ran.err
+    assert "--allow small_networks" in ran.err
+
+
 def test_quiet_prints_only_what_does_not_pass(run, models, asked):
-    words = [line.split()[0] for line in run("check", models, "--quiet").out.splitlines()]
+    words = [line.split()[0] for line in run("check", models, "--quiet", *ALLOW).out.splitlines()]
     assert words == ["FAIL", "3"]
 
 
 def test_passed_and_skipped_models_exit_with_0(run, models, asked, monkeypatch):
     monkeypatch.setitem(RESULTS, [*RESULTS][1], ("passed", 0.0, "", ()))
-    assert run("check", models).code == 0
+    assert run("check", models, *ALLOW).code == 0
     monkeypatch.setitem(RESULTS, [*RESULTS][1], ("error", None, "it died", ()))
-    assert run("check", models).code == 1
+    assert run("check", models, *ALLOW).code == 1
 
 
 def test_options_reach_the_check(run, models, asked):
-    options = "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --allow a --allow b".split()
+    options = (
+        "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --allow a --allow small_networks".split()
+    )
     assert run("check", models, *options).out.startswith("PASS")
     assert asked == [
-        {"jobs": 2, "shard": (1, 3), "timeout": 2.5, "time_steps": 5, "allow": ["a", "b"]}
+        {
+            "jobs": 2,
+            "shard": (1, 3),
+            "timeout": 2.5,
+            "time_steps": 5,
+            "allow": ["a", "small_networks"],
+        }
         | {"journal": None}
     ]
 
 
 def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
-    run("check", models, "--report", "r.json")
+    run("check", models, "--report", "r.json", *ALLOW)
     rows = json.loads((workplace / "r.json").read_text())
     assert [row["name"] for row in rows] == [*RESULTS]
     assert rows[1] == {
@@ -88,7 +104,7 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
         "reason": "NOT equivalent",
         "notes": [],
     }
-    run("check", models, "--report", "r.md")
+    run("check", models, "--report", "r.md", *ALLOW)
     lines = (workplace / "r.md").read_text().splitlines()
     assert lines[2] == "3 models: 1 passed, 1 failed, 0 with errors, 1 skipped"
     assert lines[6] == "| passed | python:small_networks:shifted | 1.0e-16 | 1.2 | fine |"
@@ -132,7 +148,7 @@ def test_models_run_in_processes_that_may_die(run, workplace):
         lines.append(f"  - python:small_networks:{factory}")
     lines.insert(3, "  - {model: python:small_networks:shifted, rules: keep-adds.yaml}")
     (workplace / "models.yaml").write_text("\n".join(lines))
-    ran = run("check", "models.yaml", "--jobs", "2", "--timeout", "300")
+    ran = run("check", "models.yaml", "--jobs", "2", "--timeout", "300", *ALLOW)
     assert ran.code == 1
     words = {line.split()[1]: line for line in ran.out.splitlines() if "rules" not in line}
     assert words["python:small_networks:dying"].startswith("ERROR")

@@ -132,7 +132,7 @@ def test_all_problems_of_a_rule_file_are_told(run, no_work):
     ("arguments", "message"),
     [
         (("missing.pt",), "missing.pt: no such file"),
-        (("python:small_networks:shfited",), "close matches: shifted"),
+        (("python:small_networks:shfited",), "did you mean 'shifted'?"),
         (("python:small_networks:bare",), "--input 2,3,224,224"),
         (("python:small_networks:branching",), "cannot trace"),
         (("python:small_networks:flat",), "degenerate"),

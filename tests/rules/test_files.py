@@ -53,9 +53,9 @@ def test_a_bare_name_is_bundled_and_all_else_a_path(
 
 
 def test_an_unknown_bundled_name_lists_those_there_are() -> None:
-    expected = "no bundled rule file is called 'defalt'; there are: default"
+    expected = "no bundled rule file is called 'defalt'; did you mean 'default'? there are: default"
     assert refusal("defalt").startswith(expected)
-    with pytest.raises(RuleError, match=expected):
+    with pytest.raises(RuleError, match=re.escape(expected)):
         read_bundled("defalt")
     for name in ("", ".", "..", "~"):
         assert "no bundled rule file is called" in refusal(name)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from snnconvert.ops.encoding import ENCODINGS
 from snnconvert.rules import Match, Rule, RuleSet, load_rules, parse_rules
+from snnconvert.rules.schema import MAX_TIME_STEPS
 
 words = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=12)
 names = words.filter(lambda text: text.isprintable() and bool(text.strip()))
@@ -52,7 +53,7 @@ rules = st.builds(
 rule_sets = st.builds(
     RuleSet,
     st.lists(rules, min_size=1, max_size=4, unique_by=lambda rule: rule.name).map(tuple),
-    time_steps=st.integers(1, 10**6),
+    time_steps=st.integers(1, MAX_TIME_STEPS),
     encoding=st.sampled_from(ENCODINGS),
     absorb_batch_norm=st.booleans(),
     description=st.none() | names | tricky | st.just("two\nlines  \n"),

@@ -1,4 +1,4 @@
-"""References are dispatched by prefix or as paths; what is unknown gets close matches."""
+"""References are dispatched by prefix or as paths; what is unknown gets a suggestion."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_demo_is_found() -> None:
         ("tim:resnet18", ["unknown kind of source 'tim'", "timm", "demo:NAME"]),
         ("demo:digit-vit", ["no such demo", "digits-vit"]),
         ("http://example.org/model.pt", ["http"]),
-        ("modle.pt", ["no such file", "close matches: model.pt", "hf:DIRECTORY_OR_ID"]),
+        ("modle.pt", ["no such file", "did you mean 'model.pt'?", "hf:DIRECTORY_OR_ID"]),
         ("no/such/place/model.pt", ["there is no directory"]),
         ("resnet18", ["timm:resnet18"]),
         ("", ["is a directory", "config.json"]),

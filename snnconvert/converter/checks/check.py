@@ -24,11 +24,14 @@ from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.verification.equivalence import verify
 from snnconvert.converter.verification.randomize import randomize_constant_weights
 from snnconvert.errors import InputError, SnnconvertError
-from snnconvert.rules import load_rules
+from snnconvert.rules import SPIKING_ACTIONS, load_rules
+from snnconvert.sources.exits import never_exits
+from snnconvert.sources.inputs import batches_of
 from snnconvert.sources.request import ModelRequest
 from snnconvert.sources.source import Source
 
 TOLERANCE = 1e-9
+"""Largest relative error in float64 that passes where the list does not say otherwise."""
 
 
 def check_models(
@@ -51,7 +54,7 @@ def check_models(
         jobs: number of worker processes; with several, each computes on one thread.
         shard: ``(i, n)``: only every ``n``-th entry from the ``i``-th on, ``1 <= i <= n``.
         timeout: seconds that one model may take; None: any.
-        time_steps: number of steps of random increments, at least 2.
+        time_steps: number of steps of random increments, at least 2, of entries without their own.
         allow: packages whose code pickled models and rule files may run.
         journal: results are added to it; a model whose result it holds is not run.
 
@@ -63,7 +66,7 @@ def check_models(
     mine = entries_of_shard(entries, shard)
     rules = {name: load_rules(name, allow=allow) for name in {entry.rules for entry in mine}}
     tasks = [
-        CheckTask(entry, rules[entry.rules], tuple(allow), time_steps)
+        CheckTask(entry, rules[entry.rules], tuple(allow), entry.time_steps or time_steps)
         for entry in mine
         if not entry.skip
     ]
@@ -101,16 +104,35 @@ def check_model(task: CheckTask) -> CheckResult:
     )
 
 
+@never_exits
 def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
     entry = task.entry
     source = ModelRequest(entry.model, entry.arch, entry.input, task.allow).load()
-    notes = (*filter(None, [source.note]), *_enlivened(source))
-    snn = convert_traced(trace(source.model, source.args, source.kwargs), task.rules)
+    calibration = source.calibration
+    if entry.calibration is not None:
+        calibration, _ = batches_of(entry.calibration)
+    data, labels = (None, None) if entry.data is None else batches_of(entry.data)
+    notes = (*filter(None, [source.note]), *_enlivened(source), *_unused(task))
+    traced = trace(source.model, source.args, source.kwargs)
+    snn = convert_traced(traced, task.rules, calibration=calibration)
     module = source.model if isinstance(source.model, nn.Module) else None
     report = verify(
-        module, snn, dtype=torch.float64, tolerance=TOLERANCE, time_steps=task.time_steps
+        module,
+        snn,
+        dtype=torch.float64,
+        tolerance=TOLERANCE if entry.tolerance is None else entry.tolerance,
+        time_steps=task.time_steps,
+        data=data,
+        labels=labels,
     )
     return report, notes
+
+
+def _unused(task: CheckTask) -> Iterator[str]:
+    """Say of files that are given that nothing was done with them."""
+    given = [key for key in ("calibration", "data") if getattr(task.entry, key) is not None]
+    if given and not any(rule.action in SPIKING_ACTIONS for rule in task.rules.rules):
+        yield f"{' and '.join(given)} not used: no rule places a neuron"
 
 
 def _enlivened(source: Source) -> Iterator[str]:

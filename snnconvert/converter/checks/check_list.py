@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic_core import PydanticCustomError
 
-from snnconvert.errors import SnnconvertError
-from snnconvert.rules.document import Document, Problem, read_document, received
-from snnconvert.rules.files import Unreadable, named
-from snnconvert.rules.problems import suggestion
+from snnconvert.documents import Described, Document, Fault, Kind, Problem, Version, read_text
+from snnconvert.documents.fields import VERSION
+from snnconvert.errors import CheckListError, DocumentError
+from snnconvert.rules.schema import MAX_TIME_STEPS
+from snnconvert.wording import PATH_LENGTH, received, shown
 
-VERSION = 1
 _YAML = (".yaml", ".yml")
-
-
-class CheckListError(SnnconvertError):
-    """One or more problems of a list of models, each as ``file:line: what, what is allowed``."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problems))
+_CODE = "python:"
 
 
 @dataclass(frozen=True)
@@ -33,10 +26,14 @@ class CheckEntry:
     """One model of the list, its paths made relative to the working directory.
 
     Attributes:
-        name: as the file has it, with its own rules and architecture where it has any.
+        name: as the file has it, with what it has of its own.
         model, arch, input: as in :class:`~snnconvert.sources.request.ModelRequest`.
         rules: bundled name or path of the rule file.
         skip: why the model is not run; empty: it is.
+        calibration: file of inputs that thresholds are found from; None: the source's own inputs.
+        data: file of held-out inputs, and their labels, that a spiking network is run on.
+        tolerance: largest relative error in float64 that passes; None: that of the check.
+        time_steps: number of steps of random increments; None: that of the check.
     """
 
     name: str
@@ -45,82 +42,160 @@ class CheckEntry:
     arch: str | None = None
     input: str | None = None
     skip: str = ""
+    calibration: str | None = None
+    data: str | None = None
+    tolerance: float | None = None
+    time_steps: int | None = None
 
 
 def _written_short(entry: Any) -> Any:
     return {"model": entry} if isinstance(entry, str) else entry
 
 
-_Text = Annotated[str, Field(min_length=1)]
+def _check_reference(reference: str, info: ValidationInfo) -> str:
+    """Refuse code of a package that is not allowed: a list may be a stranger's."""
+    if not reference.startswith(_CODE):
+        return reference
+    module = reference.removeprefix(_CODE).partition(":")[0]
+    allow: Sequence[str] = info.context or ()
+    if any(f"{module}.".startswith(f"{package}.") for package in allow):
+        return reference
+    raise PydanticCustomError("code_not_allowed", "", {"package": module.partition(".")[0]})
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+_Text: TypeAlias = Annotated[str, Field(min_length=1)]
+_Reference: TypeAlias = Annotated[_Text, AfterValidator(_check_reference)]
 
 
-class _Entry(_Strict):
-    model: _Text
-    rules: _Text | None = None
-    arch: _Text | None = None
-    input: _Text | None = None
-    skip: _Text | None = None
+class _Settings(Described):
+    """What holds for one model, or for all of the list that do not say otherwise."""
+
+    rules: _Text | None = Field(
+        None,
+        description="A bundled rule file's name, or a path.",
+        examples=["default"],
+    )
+    calibration: _Text | None = Field(
+        None,
+        description="File of inputs that thresholds of neurons are found from, samples first.",
+        examples=["train.npy"],
+    )
+    data: _Text | None = Field(
+        None,
+        description="File of held-out inputs to run a spiking network on; a tensor named labels "
+        "holds the right answers.",
+        examples=["test.safetensors"],
+    )
+    tolerance: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Largest relative error in float64 that passes.", examples=[1e-9]
+    )
+    time_steps: Annotated[int, Field(ge=2, le=MAX_TIME_STEPS)] | None = Field(
+        None, description="Time steps of random increments.", examples=[4]
+    )
 
 
-class _CheckFile(_Strict):
-    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
-    rules: _Text = "default"
-    models: Annotated[
-        tuple[Annotated[_Entry, BeforeValidator(_written_short)], ...], Field(min_length=1)
-    ]
+class _Entry(_Settings):
+    """One model: a reference alone, or this."""
+
+    model_config = ConfigDict(title="model")
+
+    model: _Reference = Field(
+        description="A reference as on the command line, or a path.", examples=["timm:resnet18"]
+    )
+    arch: _Reference | None = Field(
+        None,
+        description="The model that a file of weights belongs to.",
+        examples=["timm:deit_tiny_patch16_224"],
+    )
+    input: _Text | None = Field(
+        None, description="Example inputs: shapes, or a file.", examples=["2,3,224,224"]
+    )
+    skip: _Text | None = Field(
+        None, description="Why the model is not run.", examples=["its shapes depend on data"]
+    )
+
+    _short = model_validator(mode="before")(_written_short)
 
 
-def read_check_list(path: str | os.PathLike[str]) -> tuple[CheckEntry, ...]:
+class _CheckFile(_Settings):
+    """A list of models to convert and verify."""
+
+    version: Version = Field(description="Version of the format.", examples=[VERSION])
+    models: Annotated[tuple[_Entry, ...], Field(min_length=1)] = Field(
+        description="The models.", examples=[["timm:resnet18"]]
+    )
+
+
+def _code_not_allowed(fault: Fault) -> str:
+    package = shown(fault.context["package"])
+    return (
+        f"{fault.label} {received(fault.value)} would run code of the package '{package}', which "
+        f"is not allowed; if you trust it, pass allow=['{package}'] or --allow {package}"
+    )
+
+
+def _not_a_mapping(fault: Fault) -> str:
+    each, what = ("each of 'models'", "a model, or ") if fault.location else ("the file", "")
+    got = received(fault.value)
+    return f"{each} must be {what}{fault.place.expected}; received {got}"
+
+
+CHECK_LISTS = Kind(
+    _CheckFile, {"code_not_allowed": _code_not_allowed, "model_type": _not_a_mapping}
+)
+
+
+def read_check_list(
+    path: str | os.PathLike[str], *, allow: Sequence[str] = ()
+) -> tuple[CheckEntry, ...]:
     """Return the models of a list file, in its order.
 
     Paths of models, rule files and inputs are relative to the file's own directory; names such
     as ``timm:resnet18`` mean what they mean on the command line.
 
+    Args:
+        path: the file.
+        allow: packages whose code a ``python:`` reference may name; nothing is imported here.
+
     Raises:
         CheckListError: with everything that is wrong, each as ``file:line: what``.
     """
     path = Path(path)
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "there is no such file"
-        raise CheckListError([f"{path}: {what}; give a list of models in YAML"])
     try:
-        text = named(path)
-    except Unreadable as error:
-        raise CheckListError([str(error)]) from None
-    document = read_document(text.content)
-    problems = list(document.problems)
-    entries: tuple[CheckEntry, ...] = ()
-    try:
-        file = _CheckFile.model_validate(document.data)
-    except ValidationError as error:
-        problems += _described(document, error.errors(include_url=False))
-    else:
-        entries = tuple(_entry(entry, file, path.parent) for entry in file.models)
-        problems += _twice(entries, document)
-    if problems:
-        problems.sort(key=lambda problem: problem.line)
-        raise CheckListError([f"{text.origin}:{p.line}: {p.text}" for p in problems])
+        text = read_text(path)
+    except DocumentError as error:
+        raise CheckListError([f"{error}; give a list of models in YAML"]) from None
+    reading = CHECK_LISTS.read(text, context=(allow,) if isinstance(allow, str) else tuple(allow))
+    if reading.value is None:
+        raise CheckListError(reading.told())
+    entries = tuple(_entry(entry, reading.value, path.parent) for entry in reading.value.models)
+    missing = _missing_files(entries, reading.value, reading.document)
+    reading.with_problems([*_twice(entries, reading.document), *missing]).checked(CheckListError)
     return entries
 
 
 def _entry(entry: _Entry, file: _CheckFile, directory: Path) -> CheckEntry:
-    keys = ("arch", "rules", "input")
-    own = [f"{key} {value}" for key in keys if (value := getattr(entry, key))]
+    keys = ("arch", *_Settings.model_fields, "input")
+    own = [f"{key} {value}" for key in keys if (value := getattr(entry, key)) is not None]
+    settings = {
+        key: getattr(entry if getattr(entry, key) is not None else file, key)
+        for key in _Settings.model_fields
+    }
     return CheckEntry(
         name=entry.model + (f" ({', '.join(own)})" if own else ""),
         model=_located(entry.model, directory, _is_path),
-        rules=_located(entry.rules or file.rules, directory, _is_rule_file),
+        rules=_located(settings["rules"] or "default", directory, _is_rule_file),
         arch=entry.arch,
         input=entry.input and _located(entry.input, directory, lambda text: "." in text),
         skip=entry.skip or "",
+        calibration=settings["calibration"] and _located(settings["calibration"], directory),
+        data=settings["data"] and _located(settings["data"], directory),
+        tolerance=settings["tolerance"],
+        time_steps=settings["time_steps"],
     )
 
 
-def _located(name: str, directory: Path, is_path: Callable[[str], bool]) -> str:
+def _located(name: str, directory: Path, is_path: Callable[[str], bool] = lambda name: True) -> str:
     return str(directory / Path(name).expanduser()) if is_path(name) else name
 
 
@@ -142,61 +217,18 @@ def _twice(entries: tuple[CheckEntry, ...], document: Document) -> Iterator[Prob
             yield Problem(line, f"{received(entry.name)} stands twice, first on line {before}")
 
 
-def _described(document: Document, errors: list[ErrorDetails]) -> Iterator[Problem]:
-    for error in errors:
-        place = error["loc"]
-        unknown = error["type"] == "extra_forbidden"
-        if not unknown and any(place[:n] in document.refused for n in range(len(place) + 1)):
-            continue  # that the value could not be read has been said
-        if error["type"] == "too_short" and error["input"]:
-            continue  # its entries are wrong, and each of them is told
-        line = document.key_line(place) if unknown else document.line(place)
-        yield Problem(line, _WORDS[error["type"]](error))
-
-
-def _key(error: ErrorDetails) -> str:
-    keys = [key for key in error["loc"] if isinstance(key, str)]
-    return f"'{keys[-1]}'" if keys else "the file"
-
-
-def _must_be(what: str) -> Callable[[ErrorDetails], str]:
-    return lambda error: f"{_key(error)} must be {what}, received {received(error['input'])}"
-
-
-def _missing(error: ErrorDetails) -> str:
-    return f"{_key(error)} is missing; add it, as in {_EXAMPLES[str(error['loc'][-1])]}"
-
-
-def _unknown_key(error: ErrorDetails) -> str:
-    allowed = tuple((_CheckFile if len(error["loc"]) == 1 else _Entry).model_fields)
-    key = str(error["loc"][-1])
-    close = suggestion(key, allowed)
-    return f"unknown key {received(key)}{close or ';'} allowed: {', '.join(allowed)}"
-
-
-def _not_a_mapping(error: ErrorDetails) -> str:
-    at_the_top = not error["loc"]
-    what = "a mapping of" if at_the_top else "a model, or a mapping of"
-    label = "the file" if at_the_top else "each of 'models'"
-    allowed = ", ".join((_CheckFile if at_the_top else _Entry).model_fields)
-    return f"{label} must be {what} {allowed}; received {received(error['input'])}"
-
-
-_EXAMPLES = {
-    "version": f"version: {VERSION}",
-    "models": "models: [timm:resnet18]",
-    "model": "model: timm:resnet18",
-}
-_WORDS: Mapping[str, Callable[[ErrorDetails], str]] = {
-    "missing": _missing,
-    "extra_forbidden": _unknown_key,
-    "model_type": _not_a_mapping,
-    "string_type": _must_be("text"),
-    "string_too_short": _must_be("text of at least one character"),
-    "tuple_type": _must_be("a list of models"),
-    "too_short": lambda error: "'models' is an empty list; give at least one model",
-    **dict.fromkeys(
-        ("int_type", "greater_than_equal", "less_than_equal"),
-        _must_be(f"{VERSION}, the only version of this format"),
-    ),
-}
+def _missing_files(
+    entries: tuple[CheckEntry, ...], file: _CheckFile, document: Document
+) -> Iterator[Problem]:
+    """Problems of calibration and data files that are not there, each told once at its key."""
+    told = set()
+    for index, (entry, written) in enumerate(zip(entries, file.models, strict=True)):
+        for key in ("calibration", "data") if not entry.skip else ():
+            name = getattr(entry, key)
+            own = getattr(written, key) is not None
+            location = ("models", index, key) if own else (key,)
+            if name is None or os.path.isfile(name) or location in told:
+                continue
+            told.add(location)
+            text = f"'{key}': {shown(name, PATH_LENGTH)} is no file; paths are relative to this one"
+            yield Problem(document.line(location), text, location)

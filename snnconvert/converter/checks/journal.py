@@ -10,12 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.result import CheckResult, CheckTask
 from snnconvert.version import __version__
 
@@ -60,10 +62,8 @@ def _identity(task: CheckTask) -> str:
     facts = [
         __version__,
         torch.__version__,
-        task.entry.model,
-        [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in _files(task.entry.model)],
-        task.entry.arch,
-        task.entry.input,
+        asdict(replace(task.entry, name="", skip="")),
+        [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in _files(task.entry)],
         task.rules.to_yaml(),
         task.allow,
         task.time_steps,
@@ -71,10 +71,12 @@ def _identity(task: CheckTask) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _files(model: str) -> list[Path]:
-    path = Path(model)
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sorted(file for file in files if file.is_file())
+def _files(entry: CheckEntry) -> list[Path]:
+    """The files of a model and of its inputs, where these are files."""
+    names = filter(None, (entry.model, entry.input, entry.calibration, entry.data))
+    # os.path takes any text: what is too long for a path is no file.
+    paths = (path for name in names for path in (Path(name).rglob("*") if isdir(name) else [name]))
+    return sorted(Path(path) for path in paths if isfile(path))
 
 
 def _read(path: Path) -> Iterator[tuple[str, CheckResult]]:

@@ -34,7 +34,14 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class CheckTask:
-    """What a worker needs to check one model."""
+    """What a worker needs to check one model.
+
+    Attributes:
+        entry: the model, its files of inputs, and its tolerance.
+        rules: of its rule file.
+        allow: packages whose code may run.
+        time_steps: number of steps of random increments.
+    """
 
     entry: CheckEntry
     rules: RuleSet

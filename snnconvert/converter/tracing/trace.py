@@ -23,10 +23,12 @@ from snnconvert.converter.tracing.failures import explain_failure
 from snnconvert.converter.tracing.functional import make_functional
 from snnconvert.converter.tracing.traced import Role, TracedInput, TracedModel
 from snnconvert.errors import TraceError, first_line
+from snnconvert.sources.exits import never_exits
 from snnconvert.torch_private import EXPORT_LOGGERS, pytree
 
 
 @exclusive
+@never_exits
 def trace(
     model: nn.Module | ExportedProgram,
     args: Sequence[Any] = (),

@@ -41,6 +41,7 @@ from snnconvert.converter.verification.not_finite import where_finite_numbers_en
 from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
+from snnconvert.sources.exits import never_exits
 from snnconvert.torch_private import pytree
 
 TOLERANCES = {
@@ -66,6 +67,7 @@ class _Run:
 
 
 @exclusive
+@never_exits
 def verify(
     model: nn.Module | ExportedProgram | None,
     snn: ConvertedModule,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Any
 
@@ -15,6 +14,7 @@ from snnconvert.sources.hf_tiny.inputs import example_inputs
 from snnconvert.sources.hf_tiny.overrides import CLASSES
 from snnconvert.sources.hf_tiny.weights import enliven
 from snnconvert.sources.source import Source
+from snnconvert.wording import shown, suggestion
 
 
 def model_types() -> tuple[str, ...]:
@@ -35,9 +35,8 @@ def tiny_model(model_type: str, seed: int = 0) -> Source:
     """
     mapping = _mapping()
     if model_type not in mapping:
-        close = difflib.get_close_matches(model_type, list(mapping), n=3)
-        hint = f"; close matches: {', '.join(close)}" if close else ""
-        raise SourceError(f"hf-tiny:{model_type}: unknown Hugging Face model type{hint}")
+        close = suggestion(model_type, mapping)
+        raise SourceError(f"hf-tiny:{shown(model_type)}: unknown Hugging Face model type{close}")
     try:
         return _build(model_type, mapping[model_type], seed)
     except SourceError:

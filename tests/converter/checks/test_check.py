@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import pytest
+import torch
 
 from snnconvert.converter.checks import check
 from snnconvert.converter.checks.check import check_model, check_models, entries_of_shard
@@ -23,11 +26,11 @@ def _workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def entry(factory: str, **more: str) -> CheckEntry:
+def entry(factory: str, **more: Any) -> CheckEntry:
     return CheckEntry(factory, f"python:small_networks:{factory}", **more)
 
 
-def checked(factory: str, rules: str = "default", **more: str) -> CheckResult:
+def checked(factory: str, rules: str = "default", **more: Any) -> CheckResult:
     return check_model(CheckTask(entry(factory, **more), load_rules(rules), (), 3))
 
 
@@ -60,6 +63,93 @@ def test_what_goes_wrong_is_a_result(factory, reason):
     assert (result.status, result.max_rel_error) == ("error", None)
     assert reason in result.reason
     assert "\n" not in result.reason
+
+
+@pytest.mark.parametrize("factory", ["leaving", "leaving_when_run", "leaving_when_verified"])
+def test_a_model_that_leaves_is_an_error_and_no_pass(factory):
+    result = checked(factory)
+    assert result.status == "error"
+    # The module was imported by the first test that needed it, from that test's own folder.
+    expected = r"the model's code called sys\.exit\(0\) at /.*/small_networks\.py:\d+, which"
+    assert re.search(expected, result.reason)
+
+
+def test_a_module_that_leaves_when_it_is_imported_is_an_error(tmp_path):
+    (tmp_path / "leaving_networks.py").write_text("raise SystemExit\n")
+    named = CheckEntry("a", "python:leaving_networks:build")
+    result = check_model(CheckTask(named, load_rules("default"), (), 3))
+    assert result.status == "error"
+    assert "sys.exit(None)" in result.reason
+
+
+def test_a_module_that_fails_when_it_is_imported_says_why(tmp_path):
+    (tmp_path / "failing_networks.py").write_text("1 / 0\n")
+    named = CheckEntry("a", "python:failing_networks:build")
+    reason = check_model(CheckTask(named, load_rules("default"), (), 3)).reason
+    assert "importing failing_networks failed (ZeroDivisionError: division by zero)" in reason
+
+
+@pytest.mark.parametrize(("tolerance", "status"), [(1e9, "passed"), (None, "failed")])
+def test_the_tolerance_is_the_entrys(tolerance, status):
+    assert checked("shifted", "keep-adds.yaml", tolerance=tolerance).status == status
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the stages are asked for by a check."""
+    found = {}
+
+    def noted(function):
+        def call(*args, **options):
+            found.update(options)
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(check, "convert_traced", noted(check.convert_traced))
+    monkeypatch.setattr(check, "verify", noted(check.verify))
+    return found
+
+
+def test_files_of_inputs_reach_calibration_and_verification(asked, tmp_path):
+    seen, held = torch.randn(40, 3), torch.randn(50, 3)
+    torch.save({"x": seen}, tmp_path / "seen.pt")
+    torch.save({"x": held, "labels": torch.zeros(50, dtype=torch.long)}, tmp_path / "held.pt")
+    checked("shifted", "spiking", calibration="seen.pt", data="held.pt")
+    assert torch.equal(torch.cat([batch["x"] for batch in asked["calibration"]]), seen)
+    assert torch.equal(torch.cat([batch[0] for batch in asked["data"]]), held)
+    assert asked["labels"].shape == (50,)
+
+
+def test_without_files_the_sources_own_inputs_serve(asked):
+    result = checked("shifted", "spiking")
+    assert (asked["calibration"], asked["data"], asked["labels"]) == (None, None, None)
+    assert any("example inputs" in note for note in result.notes)
+
+
+def test_files_that_no_rule_needs_are_said(tmp_path):
+    torch.save(torch.randn(4, 3), tmp_path / "x.pt")
+    result = checked("shifted", calibration="x.pt", data="x.pt")
+    assert "calibration and data not used: no rule places a neuron" in result.notes
+
+
+def test_a_file_of_inputs_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "x.npy").write_bytes(b"no array")
+    result = checked("shifted", "spiking", calibration="x.npy")
+    assert result.status == "error"
+    assert "x.npy: cannot be read" in result.reason
+
+
+def test_the_steps_are_the_entrys_before_those_of_the_check(monkeypatch):
+    steps = []
+
+    def note(function, tasks, *settings):
+        steps.extend(task.time_steps for task in tasks)
+        return iter(())
+
+    monkeypatch.setattr(check, "run_in_workers", note)
+    list(check_models([entry("shifted", time_steps=7), entry("flat")], time_steps=5))
+    assert steps == [7, 5]
 
 
 def test_a_defect_is_a_result_that_says_where(monkeypatch):

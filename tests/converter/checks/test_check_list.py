@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from snnconvert.converter.checks.check_list import CheckEntry, CheckListError, read_check_list
+from snnconvert.converter.checks.check_list import CHECK_LISTS, CheckEntry, read_check_list
+from snnconvert.errors import CheckListError
 
 
 @pytest.fixture
@@ -53,7 +54,13 @@ def test_paths_are_relative_to_the_list_and_names_are_no_paths(read, tmp_path):
     ("text", "problems"),
     [
         ("", ["1: the file is empty"]),
-        ("- a", ["1: the file must be a mapping of version, rules, models; received a list"]),
+        (
+            "- a",
+            [
+                "1: the file must be a mapping of rules, calibration, data, tolerance, time_steps, "
+                "version, models; received a list"
+            ],
+        ),
         (
             "models: []\nrule: default",
             [
@@ -62,14 +69,20 @@ def test_paths_are_relative_to_the_list_and_names_are_no_paths(read, tmp_path):
                 "2: unknown key 'rule'; did you mean 'rules'?",
             ],
         ),
-        ("version: 2\nmodels: [a]", ["1: 'version' must be 1, the only version"]),
-        ("version: true\nmodels: [a]", ["1: 'version' must be 1"]),
-        ("version: 1\nmodels: timm:a", ["2: 'models' must be a list of models"]),
+        (
+            "version: 2\nmodels: [a]",
+            ["1: version 2 is not known, only version 1; it is for a newer"],
+        ),
+        (
+            "version: true\nmodels: [a]",
+            ["1: version true is not known, only version 1; write 'version: 1'"],
+        ),
+        ("version: 1\nmodels: timm:a", ["2: 'models' must be a list of models, received 'timm:a'"]),
         (
             "version: 1\nmodels:\n  - 3\n  - model: 4\n  - skip: x\n  - {model: a, rules: ''}",
             [
-                "3: each of 'models' must be a model, or a mapping of model, rules, arch",
-                "4: 'model' must be text, received 4",
+                "3: each of 'models' must be a model, or a mapping of rules, calibration, ",
+                "4: 'model' must be text of at least one character, received 4",
                 "5: 'model' is missing; add it, as in model: timm:resnet18",
                 "6: 'rules' must be text of at least one character, received ''",
             ],
@@ -99,5 +112,108 @@ def test_all_problems_are_told_with_their_lines(read, tmp_path, text, problems):
 def test_a_list_that_is_no_file(tmp_path):
     with pytest.raises(CheckListError, match="there is no such file"):
         read_check_list(tmp_path / "models.yaml")
-    with pytest.raises(CheckListError, match="is not a file"):
+    with pytest.raises(CheckListError, match="is a directory, not a file; give a list of models"):
         read_check_list(tmp_path)
+
+
+SETTINGS = """\
+version: 1
+calibration: seen.npy
+tolerance: 1e-6
+time_steps: 3
+models:
+  - timm:a
+  - {model: timm:a, calibration: sub/own.pt, data: held.npy, tolerance: 1, time_steps: 2}
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("seen.npy", "held.npy", "sub/own.pt"):
+        (tmp_path / name).touch()
+
+
+def test_settings_are_the_lists_unless_an_entry_has_its_own(read, tmp_path, files):
+    of_the_list, own = read(SETTINGS)
+    assert of_the_list == CheckEntry(
+        "timm:a", "timm:a", calibration=f"{tmp_path}/seen.npy", tolerance=1e-6, time_steps=3
+    )
+    assert own == CheckEntry(
+        "timm:a (calibration sub/own.pt, data held.npy, tolerance 1.0, time_steps 2)",
+        "timm:a",
+        calibration=f"{tmp_path}/sub/own.pt",
+        data=f"{tmp_path}/held.npy",
+        tolerance=1.0,
+        time_steps=2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("tolerance: 0", "'tolerance' must be a number above 0, received 0"),
+        ("tolerance: -1e-3", "'tolerance' must be a number above 0, received -0.001"),
+        ("tolerance: .inf", "'tolerance' must be a number above 0, received inf"),
+        ("tolerance: 1 e", "'tolerance' must be a number above 0, received '1 e'"),
+        ("tolerance: true", "'tolerance' must be a number above 0, received true"),
+        ("time_steps: 1", "'time_steps' must be a whole number from 2 to 1024, received 1"),
+        (
+            "time_steps: 1000000",
+            "'time_steps' must be a whole number from 2 to 1024, received 1000",
+        ),
+        ("time_steps: 2.0", "'time_steps' must be a whole number from 2 to 1024, received 2.0"),
+        ("calibration: 5", "'calibration' must be text of at least one character, received 5"),
+        ("calibration: gone.npy", "'calibration': {}/gone.npy is no file; paths are relative to "),
+        ("data: sub", "'data': {}/sub is no file"),
+        ("data: ''", "'data' must be text of at least one character, received ''"),
+        (f"data: {'x' * 5000}", "'data': {}/xxx"),
+        ("datum: a.npy", "unknown key 'datum'; did you mean 'data'? allowed: "),
+    ],
+)
+@pytest.mark.parametrize("line", [2, 4])
+def test_bad_settings_are_told_at_their_line(read, tmp_path, files, setting, problem, line):
+    lines = ["version: 1", "models:", "  - model: timm:a"]
+    lines.insert(line - 1, f"    {setting}" if line == 4 else setting)
+    with pytest.raises(CheckListError) as caught:
+        read("\n".join(lines))
+    (told,) = caught.value.problems
+    assert told.startswith(f"{tmp_path / 'models.yaml'}:{line}: {problem.format(tmp_path)}")
+
+
+def test_a_missing_file_of_the_list_is_told_once_and_not_for_skipped_models(read):
+    with pytest.raises(CheckListError) as caught:
+        read("version: 1\ndata: gone.npy\nmodels: [timm:a, timm:b]")
+    assert len(caught.value.problems) == 1
+    read("version: 1\nmodels: [{model: timm:a, data: gone.npy, skip: slow}]")
+
+
+@pytest.mark.parametrize(
+    "entry", ["python:mine.nets:build", "{model: w.pt, arch: 'python:mine.nets:build'}"]
+)
+@pytest.mark.parametrize("allow", [(), ("min",), ("mine.other",), ("nets",), ""])
+def test_code_of_a_package_that_is_not_allowed_is_refused(tmp_path, entry, allow):
+    (tmp_path / "models.yaml").write_text(f"version: 1\nmodels:\n  - timm:a\n  - {entry}\n")
+    with pytest.raises(CheckListError) as caught:
+        read_check_list(tmp_path / "models.yaml", allow=allow)
+    (told,) = caught.value.problems
+    key = "arch" if "arch" in entry else "model"
+    assert told == (
+        f"{tmp_path}/models.yaml:4: '{key}' 'python:mine.nets:build' would run code of the package "
+        "'mine', which is not allowed; if you trust it, pass allow=['mine'] or --allow mine"
+    )
+
+
+@pytest.mark.parametrize("allow", [("mine",), ("other", "mine.nets"), "mine"])
+def test_code_of_an_allowed_package_may_be_named(tmp_path, allow):
+    path = tmp_path / "models.yaml"
+    path.write_text("version: 1\nmodels: ['python:mine.nets:build']")
+    (entry,) = read_check_list(path, allow=allow)
+    assert entry.model == "python:mine.nets:build"
+
+
+def test_every_key_of_a_list_is_described():
+    schema = CHECK_LISTS.model.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        for name, field in part["properties"].items():
+            assert field["description"] and field["examples"], name

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,24 @@ def test_a_file_that_has_changed_is_checked_again(path, tmp_path):
     assert Journal(path).result(task(str(model))) == PASSED
     model.write_bytes(b"another")
     assert Journal(path).result(task(str(model))) is None
+
+
+@pytest.mark.parametrize("key", ["input", "calibration", "data"])
+def test_a_file_of_inputs_that_has_changed_makes_another_task(path, tmp_path, key):
+    file = tmp_path / "inputs.npy"
+    file.write_bytes(b"one")
+    with_file = replace(task(), entry=CheckEntry("a", "a", **{key: str(file)}))
+    Journal(path).add(with_file, PASSED)
+    assert Journal(path).result(with_file) == PASSED
+    assert Journal(path).result(task()) is None
+    file.write_bytes(b"another")
+    assert Journal(path).result(with_file) is None
+
+
+def test_another_tolerance_makes_another_task_and_a_name_of_any_length_none(path):
+    Journal(path).add(replace(task(), entry=CheckEntry("a", "a", tolerance=0.1)), PASSED)
+    assert Journal(path).result(task()) is None
+    assert Journal(path).result(task("x" * 5000)) is None
 
 
 def test_infinite_and_missing_errors_survive(path):

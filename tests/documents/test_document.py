@@ -4,7 +4,13 @@ import time
 
 import pytest
 
-from snnconvert.rules.document import MAX_BYTES, MAX_DEPTH, MAX_VALUES, plain_scalar, read_document
+from snnconvert.documents.document import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    plain_scalar,
+    read_document,
+)
 
 
 def only_problem(content: str | bytes) -> tuple[int, str]:
@@ -129,6 +135,6 @@ def test_a_bomb_is_refused_soon(content: str | bytes, text: str) -> None:
 
 def test_what_is_allowed_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not read_document("[" * MAX_DEPTH + "]" * MAX_DEPTH).problems
-    monkeypatch.setattr("snnconvert.rules.document.MAX_VALUES", 100)
+    monkeypatch.setattr("snnconvert.documents.document.MAX_VALUES", 100)
     assert not read_document("[" + "x, " * 99 + "]").problems
     assert read_document("[" + "x, " * 100 + "]").problems

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import yaml
+
+from snnconvert.wording import received, shown
 
 Location: TypeAlias = tuple[str | int, ...]
 
@@ -36,7 +38,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a rule file, at a line and a place of its data."""
+    """One thing that is wrong in a file, at a line and a place of its data."""
 
     line: int
     text: str
@@ -48,7 +50,8 @@ class Document:
     """What a text holds: ``data`` (None where it could not be read) and where each value stands.
 
     ``refused`` are the places whose value could not be read and is None in ``data``; the whole
-    document is one such place, ``()``.
+    document is one such place, ``()``. ``former`` are the lines of
+    keys that are called otherwise now.
     """
 
     data: Any
@@ -56,6 +59,32 @@ class Document:
     lines: Mapping[Location, int] = field(default_factory=dict)
     key_lines: Mapping[Location, int] = field(default_factory=dict)
     refused: frozenset[Location] = frozenset()
+    former: Mapping[str, int] = field(default_factory=dict)
+
+    def with_present_keys(self, present: Mapping[str, str]) -> Document:
+        """The document with keys at the top as they are called now.
+
+        Args:
+            present: what a former key is called now. Where a text has both, the former one stays.
+        """
+        data = self.data if isinstance(self.data, dict) else {}
+        found = {old: new for old, new in present.items() if old in data and new not in data}
+        if not found:
+            return self
+
+        def moved(lines: Mapping[Location, int]) -> dict[Location, int]:
+            return {
+                (found.get(str(place[0]), place[0]), *place[1:]) if place else place: line
+                for place, line in lines.items()
+            }
+
+        return replace(
+            self,
+            data={found.get(key, key): value for key, value in data.items()},
+            lines=moved(self.lines),
+            key_lines=moved(self.key_lines),
+            former={old: self.key_line((old,)) for old in found},
+        )
 
     def line(self, location: Location) -> int:
         """Line of the value at ``location``, or of the nearest value that encloses it."""
@@ -94,8 +123,8 @@ class _BoundedLoader(yaml.SafeLoader):
         return int(self.peek_event().start_mark.line) + 1
 
 
-class RuleDumper(yaml.SafeDumper):
-    """Writes text that a rule file's reader takes for the very values that were written."""
+class DocumentDumper(yaml.SafeDumper):
+    """Writes text that `read_document` takes for the very values that were written."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -104,14 +133,14 @@ class RuleDumper(yaml.SafeDumper):
         return self.represent_data(data[0]) if len(data) == 1 else self.represent_list(data)
 
 
-RuleDumper.add_representer(tuple, RuleDumper.represent_one_or_more)
+DocumentDumper.add_representer(tuple, DocumentDumper.represent_one_or_more)
 
 # Replaced, not extended: the resolvers of YAML 1.1 read `no`, `1:30` and dates as other things.
 _BoundedLoader.yaml_implicit_resolvers = {}
-RuleDumper.yaml_implicit_resolvers = {}
+DocumentDumper.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in _RESOLVERS:
     _BoundedLoader.add_implicit_resolver(_tag, _pattern, _first)
-    RuleDumper.add_implicit_resolver(_tag, _pattern, _first)
+    DocumentDumper.add_implicit_resolver(_tag, _pattern, _first)
 
 
 def read_document(content: str | bytes) -> Document:
@@ -132,7 +161,7 @@ def read_document(content: str | bytes) -> Document:
 
 
 def plain_scalar(text: str) -> str | int | float | bool | None:
-    """The value that ``text`` has where it stands unquoted in a rule file."""
+    """The value that ``text`` has where it stands unquoted in a file."""
     for tag, pattern in _PATTERNS.items():
         if pattern.match(text):
             too_long = tag == _TAG + "int" and len(text) > MAX_DIGITS
@@ -141,23 +170,13 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
     return text
 
 
-def received(value: Any) -> str:
-    """A value in the words of a rule file, short and printable."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, tuple | list):
-        return "a list"
-    text = repr(value[:60] + "..." if isinstance(value, str) and len(value) > 60 else value)
-    return text if len(text) <= 200 else text[:200] + "..."
+def as_bytes(content: str | bytes) -> bytes:
+    """A text in UTF-8, whatever it holds."""
+    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
 
 
 def _text(content: str | bytes) -> str:
-    data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-    if len(data) > MAX_BYTES:
+    if len(as_bytes(content)) > MAX_BYTES:
         raise _Refused(1, f"the file is larger than {MAX_BYTES} bytes, the most allowed")
     if isinstance(content, str):
         return content
@@ -219,7 +238,8 @@ def _syntax(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     elif error.context == "while scanning an alias":
         hint = '; a value that starts with * stands in quotes, as in op: "*"'
     context = f" ({error.context})" if error.context else ""
-    return (1 if mark is None else mark.line + 1), f"not valid YAML: {problem}{context}{hint}"
+    line = 1 if mark is None else mark.line + 1
+    return line, f"not valid YAML: {shown(problem)}{context}{hint}"
 
 
 class _Builder:
