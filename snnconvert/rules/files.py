@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from snnconvert.errors import RuleError
-from snnconvert.rules.document import MAX_BYTES, received
+from snnconvert.rules.document import MAX_BYTES, read_document, received
 
 _SUFFIX = ".yaml"
 _SUFFIXES = (_SUFFIX, ".yml")
@@ -45,6 +45,12 @@ def read_bundled(name: str) -> str:
         return _read_bundled(name)
     except Unreadable as error:
         raise RuleError([str(error)]) from None
+
+
+def description_of(name: str) -> str:
+    """What the bundled rule file ``name`` says that it is for; it is not checked further."""
+    data = read_document(read_bundled(name)).data
+    return str(data.get("description") or "") if isinstance(data, dict) else ""
 
 
 def named(source: str | os.PathLike[str]) -> RuleText:

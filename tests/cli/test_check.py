@@ -68,11 +68,13 @@ def test_passed_and_skipped_models_exit_with_0(run, models, asked, monkeypatch):
 
 
 def test_options_reach_the_check(run, models, asked):
-    options = "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --allow a --allow b".split()
+    options = (
+        "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --allow os --allow json --seed 3".split()
+    )
     assert run("check", models, *options).out.startswith("PASS")
     assert asked == [
-        {"jobs": 2, "shard": (1, 3), "timeout": 2.5, "time_steps": 5, "allow": ["a", "b"]}
-        | {"journal": None}
+        {"jobs": 2, "shard": (1, 3), "timeout": 2.5, "time_steps": 5, "allow": ("os", "json")}
+        | {"journal": None, "seed": 3}
     ]
 
 
@@ -87,6 +89,7 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
         "seconds": 1.25,
         "reason": "NOT equivalent",
         "notes": [],
+        "remembered": False,
     }
     run("check", models, "--report", "r.md")
     lines = (workplace / "r.md").read_text().splitlines()

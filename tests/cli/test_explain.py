@@ -60,7 +60,7 @@ def test_a_model_in_which_nothing_is_coded_is_explained_too(run, workplace):
 
 def test_bad_arguments(run):
     for arguments, message in [
-        ((), "the following arguments are required: MODEL"),
+        ((), "Missing argument 'MODEL'"),
         (("missing.pt",), "missing.pt: no such file"),
         (("python:small_networks:shifted", "--rules", "bad.yaml"), "bad.yaml:4"),
         (("python:small_networks:shifted", "--input", "2,5"), "does not run on the example inputs"),

@@ -41,12 +41,12 @@ def test_schema_is_a_json_schema(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "the following arguments are required: COMMAND"),
-        (("lsit",), "invalid choice: 'lsit'"),
-        (("show",), "the following arguments are required: NAME"),
+        ((), "Missing command"),
+        (("lsit",), "No such command 'lsit'"),
+        (("show",), "Missing argument 'NAME'"),
         (("show", "defualt"), "no bundled rule file is called 'defualt'"),
-        (("validate",), "the following arguments are required: FILE"),
-        (("schema", "more"), "unrecognized arguments: more"),
+        (("validate",), "Missing argument 'FILE...'"),
+        (("schema", "more"), "unexpected extra argument (more)"),
     ],
 )
 def test_bad_arguments(run, arguments, message):

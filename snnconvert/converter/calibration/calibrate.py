@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
-from tqdm import tqdm
 
 from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.calibration.thresholds import Candidate, Fitted, candidates, spend
@@ -19,6 +19,9 @@ from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.ops.kinds import kind_of
+from snnconvert.progress import bar
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,14 @@ def calibrate(
         runs = (leaves_of(traced, batch, index) for index, batch in enumerate(batches))
     count = 0
     with torch.no_grad():
-        for leaves in tqdm(runs, "calibrating", disable=not progress, leave=False):
+        for leaves in bar(runs, "calibrating", show=progress):
             _Recorder(traced.graph, tree, observed, count).run(*leaves)
             count += 1
     if not count:
         raise CalibrationError("calibration= holds no batches; give at least one batch of inputs")
     if batches is None:
         notes.append(_WITHOUT_DATA)
+    _log.info("%d batches were observed at %d neurons", count, len(by_name))
     fitted = _fit(decided, observed, time_steps, progress)
     return Calibration(fitted, (*notes, *_remarks(fitted)))
 
@@ -96,7 +100,7 @@ def _fit(
     seen = {site.name: observed[node] for node, site in decided.sites.items()}
     choices: dict[float, dict[str, list[Candidate]]] = {}
     one_each = {site.name: node for node, site in decided.sites.items()}  # of shared neurons
-    for name, node in tqdm(one_each.items(), "fitting", disable=not progress, leave=False):
+    for name, node in bar(one_each.items(), "fitting", show=progress):
         site = decided.sites[node]
         views = _views(decided, node, observed[node])
         found = candidates(site, observed[node], time_steps, views)

@@ -7,6 +7,7 @@ process down with it, is a result like any other.
 from __future__ import annotations
 
 import gc
+import logging
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from torch import nn
 
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.journal import Journal
-from snnconvert.converter.checks.result import CheckResult, CheckTask
+from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
 from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
@@ -28,7 +29,7 @@ from snnconvert.rules import load_rules
 from snnconvert.sources.request import ModelRequest
 from snnconvert.sources.source import Source
 
-TOLERANCE = 1e-9
+_log = logging.getLogger(__name__)
 
 
 def check_models(
@@ -38,6 +39,7 @@ def check_models(
     shard: tuple[int, int] = (1, 1),
     timeout: float | None = None,
     time_steps: int = 4,
+    seed: int = 0,
     allow: Sequence[str] = (),
     journal: Journal | None = None,
 ) -> Iterator[CheckResult]:
@@ -52,6 +54,7 @@ def check_models(
         shard: ``(i, n)``: only every ``n``-th entry from the ``i``-th on, ``1 <= i <= n``.
         timeout: seconds that one model may take; None: any.
         time_steps: number of steps of random increments, at least 2.
+        seed: of the increments, and of random weights and inputs.
         allow: packages whose code pickled models and rule files may run.
         journal: results are added to it; a model whose result it holds is not run.
 
@@ -63,7 +66,7 @@ def check_models(
     mine = entries_of_shard(entries, shard)
     rules = {name: load_rules(name, allow=allow) for name in {entry.rules for entry in mine}}
     tasks = [
-        CheckTask(entry, rules[entry.rules], tuple(allow), time_steps)
+        CheckTask(entry, rules[entry.rules], tuple(allow), time_steps, seed)
         for entry in mine
         if not entry.skip
     ]
@@ -103,21 +106,26 @@ def check_model(task: CheckTask) -> CheckResult:
 
 def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
     entry = task.entry
-    source = ModelRequest(entry.model, entry.arch, entry.input, task.allow).load()
-    notes = (*filter(None, [source.note]), *_enlivened(source))
+    source = ModelRequest(entry.model, entry.arch, entry.input, task.allow, seed=task.seed).load()
+    notes = (*filter(None, [source.note]), *_enlivened(source, task.seed))
     snn = convert_traced(trace(source.model, source.args, source.kwargs), task.rules)
     module = source.model if isinstance(source.model, nn.Module) else None
     report = verify(
-        module, snn, dtype=torch.float64, tolerance=TOLERANCE, time_steps=task.time_steps
+        module,
+        snn,
+        dtype=torch.float64,
+        tolerance=TOLERANCE,
+        time_steps=task.time_steps,
+        seed=task.seed,
     )
     return report, notes
 
 
-def _enlivened(source: Source) -> Iterator[str]:
+def _enlivened(source: Source, seed: int) -> Iterator[str]:
     """Randomise constant weights of an untrained model, which would hide faults, and say so."""
     if not isinstance(source.model, nn.Module) or source.note != "random weights":
         return
-    if count := randomize_constant_weights(source.model, seed=0):
+    if count := randomize_constant_weights(source.model, seed=seed):
         yield f"{count} constant weights were given random values for this check"
 
 
@@ -144,6 +152,7 @@ def _results(
             yield known
         else:
             left.append(task)
+    _log.info("%d models to check, %d remembered", len(left), len(tasks) - len(left))
     threads = 1 if jobs > 1 else None
     for task, answer in run_in_workers(check_model, left, jobs, timeout, threads):
         if isinstance(answer, CheckResult):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -14,10 +15,16 @@ from snnconvert.converter.checks.journal import Journal
 from snnconvert.converter.checks.result import CheckResult, CheckTask
 from snnconvert.rules import load_rules
 
-PASSED = CheckResult("a", "passed", 1e-16, 1.5, "", ("a note",))
+A = "timm:a"
+PASSED = CheckResult(A, "passed", 1e-16, 1.5, "", ("a note",))
+REMEMBERED = replace(PASSED, remembered=True)
 
 
-def task(model: str = "a", time_steps: int = 4, rules: str = "default") -> CheckTask:
+def again(path) -> Journal:
+    return Journal(path, resume=True)
+
+
+def task(model: str = A, time_steps: int = 4, rules: str = "default") -> CheckTask:
     return CheckTask(CheckEntry(model, model), load_rules(rules), (), time_steps)
 
 
@@ -28,7 +35,7 @@ def path(tmp_path):
 
 def test_a_result_is_found_again_with_all_that_it_says(path):
     Journal(path).add(task(), PASSED)
-    assert Journal(path).result(task()) == PASSED
+    assert again(path).result(task()) == REMEMBERED
 
 
 @pytest.mark.parametrize("other", [task("b"), task(time_steps=5), task(rules="spiking")])
