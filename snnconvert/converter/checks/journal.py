@@ -7,6 +7,7 @@ same entry and rules, the same content of all files, and the same versions only.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.identity import identity, stamp
 from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
 from snnconvert.errors import InputError
@@ -50,7 +52,7 @@ class Journal:
         self.path = Path(path)
         self.left_out = 0
         self._found: dict[str, tuple[str, CheckResult]] = {}
-        self._stamps: dict[CheckTask, object] = {}
+        self._stamps: dict[CheckEntry, object] = {}
         data = _content(self.path)
         if data is None:
             return
@@ -77,7 +79,7 @@ class Journal:
 
         From here on the task's files may not change, if its result is to be added.
         """
-        self._stamps[task] = stamp(task)
+        self._stamps[task.entry] = stamp(task)
         known = self._found.get(task.entry.name)
         if known is None or known[0] != identity(task):
             return None
@@ -87,13 +89,13 @@ class Journal:
         """Write a result to the end of the file, and to the disk."""
         if result.status == "error":
             return
-        unchanged = task not in self._stamps or self._stamps[task] == stamp(task)
-        name = identity(task)
-        if name is None or not unchanged:
+        begun = self._stamps.get(task.entry)
+        name = identity(task) if begun in (None, stamp(task)) else None
+        if name is None:
             return
         fields = {key: getattr(result, key) for key in _Result.model_fields}
-        error = result.max_rel_error
-        fields["max_rel_error"] = str(error) if error in (float("inf"),) else error
+        if result.max_rel_error is not None and not math.isfinite(result.max_rel_error):
+            fields["max_rel_error"] = str(result.max_rel_error)
         line = json.dumps({"task": name, "result": fields}, allow_nan=False) + "\n"
         if len(line) <= MAX_LINE:
             self._append(line.encode())
