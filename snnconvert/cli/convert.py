@@ -41,9 +41,10 @@ def run(options: ConvertOptions) -> int:
     _refuse_contradictions(options)
     rules = load_rules(options.rules or "default", allow=options.allow)
     paths = _outputs(options, rules)
+    progress = not options.quiet and sys.stderr.isatty()  # where stderr leads before the silence
     with silence(options.debug):
         again = is_saved(options.model)
-        snn = _verified_again(options) if again else _converted(options, rules)
+        snn = _verified_again(options) if again else _converted(options, rules, progress)
     snn = _unused_said(snn, options)
     if out := paths["--out"]:
         snn.save(out)
@@ -92,7 +93,7 @@ def _outputs(options: ConvertOptions, rules: RuleSet) -> dict[str, Path | None]:
     )
 
 
-def _converted(options: ConvertOptions, rules: RuleSet) -> ConvertedModule:
+def _converted(options: ConvertOptions, rules: RuleSet, progress: bool) -> ConvertedModule:
     if options.time_steps is not None:
         rules = replace(rules, time_steps=options.time_steps)
     source = loaded_source(options)
@@ -106,7 +107,7 @@ def _converted(options: ConvertOptions, rules: RuleSet) -> ConvertedModule:
         source,
         rules,
         strict=options.strict,
-        progress=not options.quiet and sys.stderr.isatty(),
+        progress=progress,
         verification=None
         if options.no_verify
         else _verification(options, _inputs(options, source)),

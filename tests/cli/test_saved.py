@@ -34,7 +34,7 @@ def test_a_saved_conversion_is_not_converted_again(run):
     assert run(MODEL, "-q", "-o", "net.snn").code == 0
     ran = run("explain", "net.snn")
     assert ran.code == 2 and "is a saved conversion" in ran.err
-    with pytest.raises(snnconvert.SnnconvertError, match="snnconvert.load"):
+    with pytest.raises(snnconvert.SnnconvertError, match=r"snnconvert\.load"):
         snnconvert.convert("net.snn")
 
 

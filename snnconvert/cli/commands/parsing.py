@@ -100,7 +100,7 @@ class Group(click.Group):
         place = next(_positions(args, _takes_value(self)), None)
         if place is not None and args[place] in self.commands:
             args = [args[place], *args[:place], *args[place + 1 :]]
-        elif self.default is not None:
+        elif self.default is not None and not (ctx.resilient_parsing and not args):
             if not ctx.resilient_parsing:
                 self._refuse_mistyped(ctx, args)
             args = [_DEFAULT, *args]
