@@ -97,6 +97,33 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
     assert lines[6] == "| passed | python:small_networks:shifted | 1.0e-16 | 1.2 | fine |"
 
 
+def test_json_is_all_of_stdout(run, models, asked):
+    ran = run("check", models, "--json")
+    assert (ran.code, ran.err) == (1, "")
+    rows = json.loads(ran.out)
+    assert [(row["name"], row["status"]) for row in rows] == [(n, r[0]) for n, r in RESULTS.items()]
+
+
+def test_resume_needs_a_report(run, models, asked):
+    ran = run("check", models, "--resume")
+    assert ran.code == 2 and "--report" in ran.err
+
+
+def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
+    run, models, asked, workplace
+):
+    kept = workplace / "r.md.partial"
+    kept.write_text("no result\n")
+    ran = run("check", models, "--report", "r.md")
+    assert (ran.code, ran.out, asked) == (2, "", [])
+    assert "r.md.partial" in ran.err and "--resume" in ran.err and kept.exists()
+    ran = run("check", models, "--report", "r.md", "--resume")
+    assert ran.code == 1 and "1 lines are no results" in ran.err and not kept.exists()
+    kept.write_text("no result\n")
+    assert run("check", models, "--report", "r.md", "--force").code == 1
+    assert not kept.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

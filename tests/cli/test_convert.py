@@ -48,6 +48,19 @@ def test_quiet_says_nothing_but_that_it_is_not_equivalent(run):
     assert ran.err.startswith("snnconvert: NOT equivalent")
 
 
+def test_json_is_the_report(run, workplace):
+    ran = run(MODEL, "--json", "--report", "r.json")
+    assert json.loads(ran.out) == json.loads((workplace / "r.json").read_text())
+    bare = json.loads(run(MODEL, "--json", "--no-verify").out)
+    assert bare["passed"] is None
+    assert {row["kind"] for row in bare["kinds"]} == {"linear", "relu", "add"}
+
+
+def test_data_needs_the_verification(run, no_work):
+    ran = run(MODEL, "--data", "x.pt", "--no-verify")
+    assert ran.code == 2 and "--data needs the verification" in ran.err
+
+
 def test_dtype_tolerance_and_time_steps_reach_the_verification(run, workplace):
     options = ("--dtype", "float32", "--tolerance", "1e-3", "--time-steps", "6")
     assert run(MODEL, *options, "--report", "r.json", "--out", "net.snn").code == 0

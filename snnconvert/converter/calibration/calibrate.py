@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,6 +30,14 @@ class Calibration:
 
     fitted: Mapping[str, Fitted]
     notes: tuple[str, ...] = ()
+
+    def to(self, device: torch.device) -> Calibration:
+        """Return it with its thresholds on a device."""
+        moved = {
+            name: replace(one, v_threshold=one.v_threshold.to(device), rest=one.rest.to(device))
+            for name, one in self.fitted.items()
+        }
+        return replace(self, fitted=moved)
 
 
 def calibrate(
@@ -127,10 +135,10 @@ def _views(decided: Decided, node: fx.Node, observed: Observed) -> dict[int, Ten
         if known and len(known) == len(found):
             views[axis] = torch.cat(known, 1)
         else:
-            noise = torch.randn(features, _DIRECTIONS, generator=generator)
+            noise = torch.randn(features, _DIRECTIONS, generator=generator).to(rows.device)
             # What fractions lose together is lost of a mean that all tokens share.
             share = _DIRECTIONS**0.5 if fractions else 1.0
-            views[axis] = torch.cat([noise, torch.full((features, 1), share)], 1)
+            views[axis] = torch.cat([noise, noise.new_full((features, 1), share)], 1)
     return views
 
 
