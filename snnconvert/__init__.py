@@ -1,25 +1,14 @@
-"""Turns any trained PyTorch network into a spiking one, by rules that a person can read."""
+"""Turns any trained PyTorch network into a spiking one, by rules that a person can read.
 
-from snnconvert.converter.convert import NotEquivalentWarning, convert
-from snnconvert.converter.loading.read import load
-from snnconvert.converter.reports.equivalence import EquivalenceReport
-from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.verification.equivalence import verify
-from snnconvert.converter.verification.randomize import randomize_constant_weights
-from snnconvert.errors import SnnconvertError
-from snnconvert.rules import RuleSet, load_rules
-from snnconvert.version import __version__
+The public names are in ``__init__.pyi``, where type checkers read them too. Each is imported when
+it is first used, so that what needs no torch, such as ``snnconvert --help``, does not wait for it.
+"""
 
-__all__ = [
-    "ConvertedModule",
-    "EquivalenceReport",
-    "NotEquivalentWarning",
-    "RuleSet",
-    "SnnconvertError",
-    "__version__",
-    "convert",
-    "load",
-    "load_rules",
-    "randomize_constant_weights",
-    "verify",
-]
+import lazy_loader
+
+from snnconvert.version import __version__ as __version__
+
+__getattr__, __dir__, _names = lazy_loader.attach_stub(__name__, __file__)
+
+_PACKAGES = {"converter", "errors", "ops", "rules", "sources"}
+__all__ = ["__version__", *(name for name in _names if name not in _PACKAGES)]

@@ -2,182 +2,190 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from snnconvert.cli.exits import EQUIVALENT, FAULTS, NOT_EQUIVALENT
-from snnconvert.cli.options import (
-    MODEL_HELP,
-    Parser,
-    add_model,
-    add_rules,
-    model_request,
-    positive,
-    runs,
-    whole_number,
-)
-from snnconvert.cli.outputs import check_output, check_report
+from snnconvert.cli.commands.convert import ConvertOptions
+from snnconvert.cli.exits import EQUIVALENT, NOT_EQUIVALENT
+from snnconvert.cli.models import files_read, loaded_source
+from snnconvert.cli.outputs import check_outputs, check_suffix
+from snnconvert.cli.result import print_result
 from snnconvert.cli.silence import silence
+from snnconvert.cli.terminal import say
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
 from snnconvert.converter.convert import convert_source
+from snnconvert.converter.loading.read import is_saved, load
 from snnconvert.converter.reports.equivalence import write_report
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.verification.equivalence import TOLERANCES
+from snnconvert.converter.verification.equivalence import TOLERANCES, verify
 from snnconvert.errors import InputError
 from snnconvert.rules import RuleSet, load_rules
-from snnconvert.rules.schema import MAX_TIME_STEPS
-from snnconvert.sources.inputs import batches_of
+from snnconvert.sources.devices import batches_on, device_named, moved
+from snnconvert.sources.importing import check_packages
+from snnconvert.sources.inputs import batches_of, parse_input
 from snnconvert.sources.source import Source
+from snnconvert.wording import shown
 
 DTYPES: Mapping[str, torch.dtype] = {str(d).removeprefix("torch."): d for d in TOLERANCES}
-_DESCRIPTION = """\
-Turn a trained network into a spiking one and prove how close the two are.
-
-The model is traced, converted by the rules of a rule file, and compared with the source at every
-time step on random signed increments. A table says, for each op kind, how many nodes there are,
-which rule took them and their worst relative error; then comes the verdict."""
-_EPILOG = f"""\
-{MODEL_HELP}
-
-other commands (each has its own --help):
-  snnconvert explain MODEL     which rule takes which node, and why
-  snnconvert rules ...         list, show and validate rule files
-  snnconvert check FILE.yaml   many models, as a gate for CI
-  (a model file with such a name is reached as ./check)
-
-examples:
-  snnconvert demo:digits-vit
-  snnconvert timm:resnet18 --out resnet18.snn --report resnet18.md
-  snnconvert weights.safetensors --arch timm:deit_tiny_patch16_224 --dtype float32
-  snnconvert net.pt --allow mypackage --input 2,1,28,28 --rules my-rules.yaml
-
-exit code:
-  0  equivalent
-  1  not equivalent
-{FAULTS}"""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of ``snnconvert MODEL``."""
-    made = Parser(
-        "snnconvert",
-        usage="snnconvert MODEL [options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
-    add_model(made)
-    add_rules(made)
-    made.add_argument("--out", metavar="F", help="write the converted model to this file")
-    made.add_argument("--report", metavar="F", help="write the report to F.json or F.md")
-    made.add_argument(
-        "--time-steps",
-        metavar="T",
-        type=whole_number(1, MAX_TIME_STEPS),
-        help="time steps of the converted model and of its verification (there at least 2); "
-        "default: the rule file's, and 4",
-    )
-    made.add_argument(
-        "--tolerance",
-        metavar="X",
-        type=positive,
-        help="largest relative error that passes; default: "
-        + ", ".join(f"{x:.0e} in {name}" for name, x in _tolerances().items()),
-    )
-    made.add_argument(
-        "--dtype",
-        choices=DTYPES,
-        help="of the verification (default: float64; the source's own where BatchNorm is folded)",
-    )
-    made.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="inputs that thresholds of neurons are found from: a .pt, .npy or .safetensors file "
-        "of tensors, samples first (default: the model's own, or its example inputs)",
-    )
-    made.add_argument("--calibration-in", metavar="F", help="take thresholds from a file instead")
-    made.add_argument("--calibration-out", metavar="F", help="write thresholds to F.safetensors")
-    made.add_argument(
-        "--data",
-        metavar="FILE",
-        help="held-out inputs to run a spiking network on, as --calibration; a tensor named "
-        "'labels' holds the right answers",
-    )
-    made.add_argument("--strict", action="store_true", help="a rule that takes nothing is an error")
-    made.add_argument(
-        "--quiet", action="store_true", help="print nothing unless it is not equivalent"
-    )
-    made.add_argument("--force", action="store_true", help="overwrite files that exist")
-    made.add_argument("--no-verify", action="store_true", help="convert only")
-    runs(made, run)
-    return made
-
-
-def run(options: argparse.Namespace) -> int:
-    """Convert one model, as the options of `parser` say."""
-    out = check_output("--out", options.out, options.force)
-    report_path = check_report(options.report, options.force)
-    thresholds = check_output("--calibration-out", options.calibration_out, options.force)
-    if options.calibration and options.calibration_in:
-        parser().error("--calibration and --calibration-in exclude each other")
-    if options.no_verify and report_path is not None:
-        parser().error("--report needs the verification that --no-verify leaves out")
-    if out is not None and out == report_path:
-        raise InputError(f"--out and --report name the same file, {options.out}")
-    rules = load_rules(options.rules, allow=options.allow)
-    if options.time_steps is not None:
-        rules = replace(rules, time_steps=options.time_steps)
-    snn = _convert(options, rules)
-    if out is not None:
+def run(options: ConvertOptions) -> int:
+    """Convert one model, or verify a saved conversion again."""
+    check_packages(options.allow)
+    _refuse_contradictions(options)
+    rules = load_rules(options.rules or "default", allow=options.allow)
+    paths = _outputs(options, rules)
+    progress = not options.quiet and sys.stderr.isatty()  # where stderr leads before the silence
+    with silence(options.debug):
+        again = is_saved(options.model)
+        snn = _verified_again(options) if again else _converted(options, rules, progress)
+    snn = _unused_said(snn, options)
+    if out := paths["--out"]:
         snn.save(out)
-    if thresholds is not None:
+    if thresholds := paths["--calibration-out"]:
         save_calibration(snn.conversion.calibration, thresholds)
-    if snn.report is not None and report_path is not None:
-        write_report(snn.report, report_path)
-    if not options.quiet:
-        print(snn.summary())
+    if snn.report is not None and (report := paths["--report"]):
+        write_report(snn.report, report)
+    if options.as_json or not options.quiet:
+        print_result(snn, options.as_json)
     if snn.report is None or snn.report.passed:
         return EQUIVALENT
     if options.quiet:
-        print(f"snnconvert: {snn.report.verdict()}", file=sys.stderr)
+        say(f"snnconvert: {snn.report.verdict()}", error=True)
     return NOT_EQUIVALENT
 
 
-def _convert(options: argparse.Namespace, rules: RuleSet) -> ConvertedModule:
-    with silence(options.debug):
-        source = model_request(options).load()
-        if options.calibration:
-            source = replace(source, calibration=batches_of(options.calibration)[0])
-        elif options.calibration_in:
-            source = replace(source, calibration=load_calibration(options.calibration_in))
-        return convert_source(
-            source,
-            rules,
-            strict=options.strict,
-            progress=not options.quiet and sys.stderr.isatty(),
-            verification=None if options.no_verify else _verification(options, source),
+def _refuse_contradictions(options: ConvertOptions) -> None:
+    if options.calibration and options.calibration_in:
+        raise InputError("--calibration and --calibration-in exclude each other; leave one out")
+    if options.no_verify:
+        for option, value in (("--report", options.report), ("--data", options.data)):
+            if value is not None:
+                raise InputError(f"{option} needs the verification that --no-verify leaves out")
+    check_suffix(options.report)
+
+
+def _outputs(options: ConvertOptions, rules: RuleSet) -> dict[str, Path | None]:
+    rule_files = [rule.origin.rpartition(":")[0] for rule in rules.rules if not rule.bundled]
+    return check_outputs(
+        {
+            "--out": options.out,
+            "--report": options.report,
+            "--calibration-out": options.calibration_out,
+        },
+        options.force,
+        files_read(
+            options.model,
+            options.arch,
+            options.rules,
+            *set(rule_files),
+            options.example,
+            options.calibration,
+            options.calibration_in,
+            options.data,
+        ),
+    )
+
+
+def _converted(options: ConvertOptions, rules: RuleSet, progress: bool) -> ConvertedModule:
+    if options.time_steps is not None:
+        rules = replace(rules, time_steps=options.time_steps)
+    source = loaded_source(options)
+    device = device_named(options.device)
+    if options.calibration:
+        batches = batches_of(options.calibration, options.seed)[0]
+        source = replace(source, calibration=batches_on(batches, device))
+    elif options.calibration_in:
+        source = replace(source, calibration=load_calibration(options.calibration_in).to(device))
+    return convert_source(
+        source,
+        rules,
+        strict=options.strict,
+        progress=progress,
+        verification=None
+        if options.no_verify
+        else _verification(options, _inputs(options, source)),
+    )
+
+
+def _inputs(options: ConvertOptions, source: Source) -> Any:
+    """Return inputs of the verification where they are others than the trace's."""
+    if options.example and not isinstance(source.model, nn.Module):
+        return source.args or source.kwargs  # a program was traced elsewhere, on its own
+    return None
+
+
+def _verified_again(options: ConvertOptions) -> ConvertedModule:
+    """Load a saved conversion and verify it, whatever its report claims."""
+    settled = {
+        "--rules": options.rules,
+        "--arch": options.arch,
+        "--calibration": options.calibration,
+        "--calibration-in": options.calibration_in,
+        "--time-steps": options.time_steps,
+        "--strict": options.strict,
+        "--trust-pickle": options.trust_pickle,
+    }
+    if given := [option for option, value in settled.items() if value]:
+        raise InputError(
+            f"{shown(options.model)}: is a saved conversion, which has its rules, weights and "
+            f"thresholds; leave out {', '.join(given)} to verify it again, or convert the model "
+            "that it was made from"
         )
+    device = device_named(options.device)
+    snn = load(options.model, allow=options.allow)
+    snn.to(device)
+    snn.report = None
+    if not options.no_verify:
+        given_inputs: Any = None
+        if options.example:
+            args, kwargs = moved(parse_input(options.example, options.seed), device)
+            given_inputs = args or kwargs
+        snn.report = verify(None, snn, **_verification(options, given_inputs))
+    return snn
 
 
-def _verification(options: argparse.Namespace, source: Source) -> dict[str, Any]:
+def _verification(options: ConvertOptions, inputs: Any) -> dict[str, Any]:
     arguments: dict[str, Any] = {
         "dtype": DTYPES[options.dtype] if options.dtype else None,
         "tolerance": options.tolerance,
+        "seed": options.seed,
     }
     if options.data:
-        arguments["data"], arguments["labels"] = batches_of(options.data)
+        batches, arguments["labels"] = batches_of(options.data, options.seed)
+        arguments["data"] = batches_on(batches, device_named(options.device))
     if options.time_steps is not None:
         arguments["time_steps"] = max(2, options.time_steps)
-    if options.input and not isinstance(source.model, nn.Module):
-        # A program was traced elsewhere, on inputs of its own.
-        arguments["inputs"] = source.args or source.kwargs
+    if inputs is not None:
+        arguments["inputs"] = inputs
     return arguments
 
 
-def _tolerances() -> dict[str, float]:
-    return {name: TOLERANCES[dtype] for name, dtype in DTYPES.items()}
+def _unused_said(snn: ConvertedModule, options: ConvertOptions) -> ConvertedModule:
+    """Note which of the options that are about neurons had no neuron to be about."""
+    if snn.conversion.neurons:
+        return snn
+    notes = tuple(_unused(options))
+    snn.conversion = replace(snn.conversion, notes=(*snn.conversion.notes, *notes))
+    if snn.report is not None:
+        snn.report = replace(snn.report, notes=(*snn.report.notes, *notes))
+    return snn
+
+
+def _unused(options: ConvertOptions) -> Iterator[str]:
+    about_neurons = {
+        "--calibration": options.calibration,
+        "--calibration-in": options.calibration_in,
+        "--data": options.data,
+    }
+    for option, value in about_neurons.items():
+        if value is not None:
+            yield f"{option} was not used: no rule places a neuron (--rules spiking does)"
+    if options.calibration_out is not None:
+        yield "--calibration-out holds no thresholds: no rule places a neuron"

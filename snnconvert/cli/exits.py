@@ -2,7 +2,7 @@
 
 EQUIVALENT = 0
 NOT_EQUIVALENT = 1
-MEND = 2  # something that the user has to mend; argparse's own code as well
+MEND = 2  # something that the user has to mend
 DEFECT = 3
 INTERRUPTED = 130  # as shells tell of SIGINT
 BROKEN_PIPE = 141  # and of SIGPIPE

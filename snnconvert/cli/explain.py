@@ -2,61 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from collections.abc import Iterator
+from dataclasses import asdict
 
-from snnconvert.cli.exits import FAULTS
-from snnconvert.cli.options import MODEL_HELP, Parser, add_model, add_rules, model_request, runs
+from snnconvert.cli.commands.explain import ExplainOptions
+from snnconvert.cli.models import loaded_source
 from snnconvert.cli.silence import silence
+from snnconvert.cli.terminal import say, say_json, table
 from snnconvert.converter.deciding.explain import ExplainedNode, Explanation, explain
 from snnconvert.rules import load_rules
+from snnconvert.sources.importing import check_packages
 
-_DESCRIPTION = """\
-Say for every node of a model which rule takes it, or why none does. Nothing is converted.
-
-One line for each node, in the order of computation: its module path, op kind, shape (B: the
-batch), what it is over time, what becomes of it, and the rule with its file and line. Rules apply
-to streams only: a held node follows held inputs (token ids, masks) and a static one no input at
-all, so that both are the same at every time step."""
-_EPILOG = f"""\
-{MODEL_HELP}
-
-examples:
-  snnconvert explain demo:digits-vit
-  snnconvert explain timm:resnet18 --rules my-rules.yaml
-  snnconvert explain hf-tiny:bert | grep embedding
-
-exit code:
-  0  explained
-{FAULTS}"""
 _HEADER = ("module path", "node", "op kind", "shape", "over time", "action", "rule")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of ``snnconvert explain``."""
-    made = Parser(
-        "snnconvert explain",
-        usage="snnconvert explain MODEL [options]",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
-    add_model(made)
-    add_rules(made)
-    runs(made, run)
-    return made
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: ExplainOptions) -> int:
     """Print the explanation of one model."""
-    rules = load_rules(options.rules, allow=options.allow)
+    check_packages(options.allow)
+    rules = load_rules(options.rules or "default", allow=options.allow)
     with silence(options.debug):
-        explanation = explain(model_request(options).load(), rules)
-    for line in _aligned([_HEADER, *map(_cells, explanation.nodes)]):
-        print(line)
+        explanation = explain(loaded_source(options), rules)
+    if options.as_json:
+        say_json(asdict(explanation))
+        return 0
+    table(_HEADER, [_cells(node) for node in explanation.nodes])
     for note in explanation.notes:
-        print(f"note: {note}")
-    print(_counts(explanation))
+        say(f"note: {note}")
+    say(_counts(explanation))
     return 0
 
 
@@ -77,12 +49,6 @@ def _cells(node: ExplainedNode) -> tuple[str, ...]:
         node.action or "-",
         taken,
     )
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
-    for *cells, last in rows:
-        yield "  ".join([*map(str.ljust, cells, widths), last])
 
 
 def _counts(explanation: Explanation) -> str:

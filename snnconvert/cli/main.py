@@ -2,60 +2,91 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from snnconvert.cli import check, convert, explain, rules
+import click
+from click.shell_completion import shell_complete
+
+from snnconvert.cli.commands.parsing import Session
+from snnconvert.cli.commands.root import root
 from snnconvert.cli.exits import BROKEN_PIPE, DEFECT, INTERRUPTED, MEND
+from snnconvert.cli.terminal import escaped
 from snnconvert.errors import SnnconvertError
-from snnconvert.wording import quoted, suggestion
 
-COMMANDS: Mapping[str, Callable[[], argparse.ArgumentParser]] = {
-    "explain": explain.parser,
-    "rules": rules.parser,
-    "check": check.parser,
-}
+COMPLETION = "_SNNCONVERT_COMPLETE"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; nothing but argparse's own exits escapes."""
+    """Run one command and return its exit code; no exception escapes."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parse(arguments)
+    if argv is None and (instruction := os.environ.get(COMPLETION)):
+        return shell_complete(root, {}, "snnconvert", COMPLETION, instruction)
+    session = Session()
     try:
-        code: int = options.run(options)
+        code = _run(arguments, session)
         sys.stdout.flush()  # a reader that has gone away shows here, not at the interpreter's end
         return code
-    except SnnconvertError as error:
-        return _tell(error, options.debug, str(error), MEND)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except OSError as error:  # a full disk, a file that vanished
-        return _tell(error, options.debug, str(error), MEND)
-    except KeyboardInterrupt as error:
-        return _tell(error, options.debug, "interrupted", INTERRUPTED)
     except Exception as error:
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        hint = "this is a defect of snnconvert; --debug shows where it happened"
-        return _tell(error, options.debug, f"{what}; {hint}", DEFECT)
+        return _tell(error, session.debug)
+    except KeyboardInterrupt as error:
+        return _tell(error, session.debug)
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    first = arguments[0] if arguments else ""
-    if first in COMMANDS:
-        return COMMANDS[first]().parse_args(arguments[1:])
-    parser = convert.parser()
-    close = suggestion(first, COMMANDS)
-    if close and len(arguments) > 1 and not os.path.exists(first):
-        parser.error(f"there is no command or file {quoted(first)}{close}")
-    return parser.parse_args(arguments)
+def _run(arguments: list[str], session: Session) -> int:
+    try:
+        with root.make_context("snnconvert", arguments, obj=session) as context:
+            code: int = root.invoke(context)
+            return code
+    except click.exceptions.Exit as end:  # after help and version
+        return end.exit_code
 
 
-def _tell(error: BaseException, debug: bool, message: str, code: int) -> int:
+def _tell(error: BaseException, debug: bool) -> int:
+    """Say on stderr what went wrong; return the exit code."""
     if debug:
         traceback.print_exception(error)
-    print(f"snnconvert: error: {message}", file=sys.stderr)
+    kind = next(kind for kind in _ENDS if isinstance(error, kind))
+    code, describe = _ENDS[kind]
+    first, *more = describe(error)
+    print(f"snnconvert: error: {escaped(first)}", file=sys.stderr)
+    for line in more:
+        print(escaped(line), file=sys.stderr)
     return code
+
+
+def _of_usage(error: click.UsageError) -> list[str]:
+    if error.ctx is not None:
+        print(error.ctx.get_usage(), file=sys.stderr)
+    return [error.format_message()]
+
+
+def _to_mend(error: SnnconvertError) -> list[str]:
+    """The problems of an error, a line each; what it says below its first line is indented.
+
+    A name that holds a newline then begins no line of its own.
+    """
+    problems = getattr(error, "problems", None)
+    if problems:
+        return list(problems)
+    first, *more = str(error).split("\n")
+    return [first, *(line if line.startswith("  ") else f"  {line}" for line in more)]
+
+
+def _defect(error: BaseException) -> list[str]:
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return [f"{what}; this is a defect of snnconvert; --debug shows where it happened"]
+
+
+_ENDS: dict[type[BaseException], tuple[int, Callable[..., list[str]]]] = {
+    SnnconvertError: (MEND, _to_mend),
+    click.UsageError: (MEND, _of_usage),
+    OSError: (MEND, lambda error: [str(error)]),  # a full disk, a file that vanished
+    KeyboardInterrupt: (INTERRUPTED, lambda error: ["interrupted"]),
+    BaseException: (DEFECT, _defect),
+}

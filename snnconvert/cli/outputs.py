@@ -3,39 +3,100 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from snnconvert.errors import InputError
+from snnconvert.wording import shown
 
 REPORT_SUFFIXES = (".json", ".md")
 
 
-def check_output(option: str, name: str | None, force: bool) -> Path | None:
-    """Return the path of a file to write.
+def check_outputs(
+    asked: Mapping[str, str | None], force: bool, inputs: Iterable[Path] = ()
+) -> dict[str, Path | None]:
+    """Return the paths of the files to write, by the options that name them.
+
+    Args:
+        asked: names of files by option.
+        force: whether files that exist may be replaced.
+        inputs: files that the command reads.
 
     Raises:
-        InputError: it exists and is not to be overwritten, or there is no place for it.
+        InputError: one exists and is not to be overwritten, is no regular file, is also an input
+            or another output, or there is no place for it.
     """
-    if name is None:
-        return None
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise InputError(f"{option} {name}: is a directory; give the name of a file")
-    if path.exists() and not force:
-        raise InputError(f"{option} {name}: the file exists; --force overwrites it")
-    if not path.parent.is_dir():
-        raise InputError(f"{option} {name}: there is no directory {path.parent}; make it first")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise InputError(f"{option} {name}: no permission to write there")
-    return path
+    paths = {option: _checked(option, name, force) for option, name in asked.items()}
+    _refuse_inputs({option: path for option, path in paths.items() if path}, inputs)
+    return paths
 
 
-def check_report(name: str | None, force: bool) -> Path | None:
-    """Return the path of a report to write, whose suffix says in which form."""
-    path = check_output("--report", name, force)
-    if path is not None and path.suffix.lower() not in REPORT_SUFFIXES:
+def check_suffix(report: str | None) -> None:
+    """Refuse a report whose suffix does not say in which form it is written."""
+    if report is not None and Path(report).suffix.lower() not in REPORT_SUFFIXES:
         raise InputError(
-            f"--report {name}: a report is written as {' or '.join(REPORT_SUFFIXES)}; "
+            f"--report {shown(report)}: a report is written as {' or '.join(REPORT_SUFFIXES)}; "
             "name the file so"
         )
+
+
+def _checked(option: str, name: str | None, force: bool) -> Path | None:
+    if name is None:
+        return None
+    label, path = f"{option} {shown(name)}", Path(name).expanduser()
+    mode = _mode(label, path)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise InputError(f"{label}: is a directory; give the name of a file")
+    if mode is not None and not stat.S_ISREG(mode):
+        raise InputError(
+            f"{label}: is no regular file but a device, pipe or socket, or a link to one; give "
+            "the name of a file"
+        )
+    if mode is not None and not force:
+        raise InputError(f"{label}: the file exists; --force overwrites it")
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise InputError(f"{label}: there is no directory {shown(path.parent)}; make it first")
+    if not os.access(path if mode is not None else folder, os.W_OK):
+        raise InputError(f"{label}: no permission to write there")
     return path
+
+
+def _mode(label: str, path: Path) -> int | None:
+    """Return what a path leads to; None where nothing is there."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # a circle of links, a null byte
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"{label}: cannot be written: {why}") from None
+
+
+def _refuse_inputs(paths: Mapping[str, Path], inputs: Iterable[Path]) -> None:
+    """Refuse two names of one file, whether by links or by case."""
+    taken = {identity: shown(path) for path in inputs for identity in _identities(path)}
+    outputs: dict[object, str] = {}
+    for option, path in paths.items():
+        for identity in _identities(path):
+            if identity in taken:
+                raise InputError(
+                    f"{option} {shown(path)}: is the same file as {taken[identity]}, which is "
+                    "read; give another name"
+                )
+            if identity in outputs:
+                raise InputError(
+                    f"{outputs[identity]} and {option} name the same file, {shown(path)}; give "
+                    "each a name of its own"
+                )
+        outputs |= dict.fromkeys(_identities(path), option)
+
+
+def _identities(path: Path) -> list[object]:
+    """What two names of one file have in common: the real path, and the file where it is there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return [os.path.realpath(path)]
+    return [os.path.realpath(path), (found.st_dev, found.st_ino)]

@@ -6,6 +6,7 @@ source --trace--> graph --match(rules)--> plan --place, rewrite, telescope--> co
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,6 @@ from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
-from tqdm import tqdm
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.folding import why_step_by_step
@@ -32,10 +32,13 @@ from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ConversionError, InputError, RuleError
+from snnconvert.progress import counter
 from snnconvert.rules import SPIKING_ACTIONS, RuleSet, load_rules
 from snnconvert.sources.exits import never_exits
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
+
+_log = logging.getLogger(__name__)
 
 
 class NotEquivalentWarning(UserWarning):
@@ -111,12 +114,10 @@ def convert_source(
         verification: keyword arguments of `verify`; None: not verified.
     """
     total = 2 if verification is None else 3
-    with tqdm(
-        total=total, disable=not progress, leave=False, bar_format="{n}/{total} {desc}"
-    ) as bar:
-        _begin(bar, "tracing")
+    with counter(total, show=progress, bar_format="{n}/{total} {desc}") as stages:
+        _begin(stages, "tracing")
         traced = trace(source.model, source.args, source.kwargs)
-        _begin(bar, "converting")
+        _begin(stages, "converting")
         snn = convert_traced(
             traced,
             rules,
@@ -126,7 +127,7 @@ def convert_source(
             progress=progress,
         )
         if verification is not None:
-            _begin(bar, "verifying")
+            _begin(stages, "verifying")
             module = source.model if isinstance(source.model, nn.Module) else None
             snn.report = verify_equivalence(module, snn, **verification)
     return snn
@@ -220,7 +221,8 @@ def as_source(
     return source
 
 
-def _begin(bar: Any, stage: str) -> None:
-    bar.set_description_str(stage, refresh=False)
-    bar.update()
-    bar.refresh()
+def _begin(stages: Any, stage: str) -> None:
+    _log.info("%s", stage)
+    stages.set_description_str(stage, refresh=False)
+    stages.update()
+    stages.refresh()

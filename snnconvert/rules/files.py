@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from snnconvert.documents import Text, read_text
+from snnconvert.documents.document import read_document
 from snnconvert.errors import RuleError
 from snnconvert.wording import PATH_LENGTH, listed, received, shown, suggestion
 
@@ -30,6 +31,12 @@ def read_bundled(name: str) -> str:
     raise RuleError(
         [f"no bundled rule file is called {received(name)}{suggestion(name, known, there)}"]
     )
+
+
+def description_of(name: str) -> str:
+    """What the bundled rule file ``name`` says that it is for; it is not checked further."""
+    data = read_document(read_bundled(name)).data
+    return str(data.get("description") or "") if isinstance(data, dict) else ""
 
 
 def named(source: str | os.PathLike[str]) -> Text:

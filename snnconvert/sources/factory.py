@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import torch
 from torch import nn
 
 from snnconvert.errors import SourceError
@@ -21,8 +22,11 @@ _RETURNS = (
 )
 
 
-def factory_model(reference: str) -> Source:
-    """Calls ``factory()`` of ``package.module``, which runs that package's code."""
+def factory_model(reference: str, seed: int = 0) -> Source:
+    """Calls ``factory()`` of ``package.module``, which runs that package's code.
+
+    What it draws from torch's generator is what ``seed`` gives.
+    """
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise SourceError(
@@ -30,7 +34,9 @@ def factory_model(reference: str) -> Source:
             "function or class that takes no arguments"
         )
     name = f"python:{reference}"
-    made = _call(name, *match.groups())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = _call(name, *match.groups())
     if isinstance(made, Source):
         return made
     model, *examples = made if isinstance(made, tuple) and made else (made,)
@@ -41,7 +47,7 @@ def factory_model(reference: str) -> Source:
     if examples:
         args, kwargs = (*examples, {})[:2]
         return Source(name, model, tuple(args), dict(kwargs), mode)
-    args, kwargs, lacking = example_inputs(model)
+    args, kwargs, lacking = example_inputs(model, seed)
     return Source(name, model, args, kwargs, "; ".join(filter(None, [mode, lacking])))
 
 

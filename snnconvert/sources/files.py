@@ -41,11 +41,13 @@ class FileRequest:
         name: how the user referred to it.
         architecture: builds the model that a state dict belongs to, where one was named.
         trust: what the user trusts.
+        seed: of example inputs that are drawn.
     """
 
     name: str
     architecture: Architecture | None
     trust: Trust
+    seed: int = 0
 
 
 def load_file(path: Path, request: FileRequest) -> Source:
@@ -55,6 +57,7 @@ def load_file(path: Path, request: FileRequest) -> Source:
 
 
 def _from_program(content: Content, request: FileRequest) -> Source:
+    _refuse_architecture(request, EXPORTED_PROGRAM)
     program = load_program(content.data, request.name, request.trust)
     args, kwargs = program.example_inputs or ((), {})
     return Source(request.name, program, tuple(args), dict(kwargs))
@@ -64,8 +67,9 @@ def _from_torch_save(content: Content, request: FileRequest) -> Source:
     loaded = load_pickle(content.data, request.name, request.trust)
     found, notes = unwrap(loaded, request.name)
     if isinstance(found, nn.Module):
+        _refuse_architecture(request, "a whole model")
         model, mode = checked_module(found, len(content.data), request.name)
-        args, kwargs, lacking = example_inputs(model)
+        args, kwargs, lacking = example_inputs(model, request.seed)
         note = "; ".join(filter(None, [*notes, mode, lacking]))
         return Source(request.name, model, args, kwargs, note)
     check_memory(found.values(), len(content.data), request.name)
@@ -85,7 +89,17 @@ def _from_safetensors(content: Content, request: FileRequest) -> Source:
 def _from_gguf(content: Content, request: FileRequest) -> Source:
     from snnconvert.sources.hf import hf_model
 
-    return replace(hf_model(str(content.path)), name=request.name)
+    _refuse_architecture(request, GGUF)
+    return replace(hf_model(str(content.path), request.seed), name=request.name)
+
+
+def _refuse_architecture(request: FileRequest, what: str) -> None:
+    """Say that a file needs no architecture, rather than leave unsaid that it was not used."""
+    if request.architecture is not None:
+        raise SourceError(
+            f"{shown(request.name)}: is {what}, which has its own architecture; arch= (--arch) is "
+            "for files that hold weights only: leave it out"
+        )
 
 
 def _into_architecture(

@@ -16,6 +16,7 @@ _HEAD = 4096
 _LARGEST_HEADER = 100_000_000
 _LARGEST_FILE = 1 << 36
 
+CONVERSION_MEMBER = "extra/snnconvert.json"  # of a saved conversion, beside its program
 EXPORTED_PROGRAM = "an exported program (.pt2)"
 TORCH_SAVE = "a torch.save file"
 SAFETENSORS = "a safetensors file"
@@ -133,6 +134,12 @@ FORMATS: tuple[Format, ...] = (
         "an exported program of PyTorch 2.7 or older",
         _member("serialized_exported_program.json"),
         "load it with the PyTorch that wrote it, and save it with a current torch.export.save()",
+    ),
+    Format(
+        "a saved conversion",
+        _member(CONVERSION_MEMBER),
+        "its rules are applied already: load it with snnconvert.load(), verify it again with "
+        "'snnconvert FILE' without --rules, or convert the model that it was made from",
     ),
     Format(EXPORTED_PROGRAM, _member("archive_format")),
     Format(

@@ -25,7 +25,7 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _CLASS = re.compile(r"[A-Z]\w*", re.ASCII)
 
 
-def hf_model(reference: str) -> Source:
+def hf_model(reference: str, seed: int = 0) -> Source:
     """The model of ``hf:DIRECTORY_OR_ID`` with its weights in float32, and example inputs."""
     transformers = _transformers()
     place, gguf = _located(reference)
@@ -48,10 +48,10 @@ def hf_model(reference: str) -> Source:
             f"hf:{reference}: the weights cannot be loaded "
             f"({type(error).__name__}: {shown(error, 300)})"
         ) from None
-    return _source(reference, model, _missing_note(reference, model, loading))
+    return _source(reference, model, _missing_note(reference, model, loading), seed)
 
 
-def hf_architecture(reference: str) -> Source:
+def hf_architecture(reference: str, seed: int = 0) -> Source:
     """The model of ``hf:DIRECTORY_OR_ID``'s configuration, with random weights."""
     transformers = _transformers()
     place, gguf = _located(reference)
@@ -59,7 +59,7 @@ def hf_architecture(reference: str) -> Source:
     chosen = _model_class(transformers, config, bool(gguf))
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             build = getattr(chosen, "from_config", chosen)
             model = build(config).float()
     except Exception as error:
@@ -67,12 +67,12 @@ def hf_architecture(reference: str) -> Source:
             f"hf:{reference}: its configuration cannot be built "
             f"({type(error).__name__}: {shown(error, 300)})"
         ) from None
-    return _source(reference, model, "random weights")
+    return _source(reference, model, "random weights", seed)
 
 
-def _source(reference: str, model: nn.Module, note: str) -> Source:
+def _source(reference: str, model: nn.Module, note: str, seed: int) -> Source:
     model = model.eval()
-    return Source(f"hf:{reference}", model, (), hf_inputs(model), note)
+    return Source(f"hf:{reference}", model, (), hf_inputs(model, seed), note)
 
 
 def _transformers() -> Any:

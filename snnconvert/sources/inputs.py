@@ -55,18 +55,19 @@ BATCH = 32
 LABELS = "labels"
 
 
-def batches_of(text: str) -> tuple[list[Any], Tensor | None]:
+def batches_of(text: str, seed: int = 0) -> tuple[list[Any], Tensor | None]:
     """Batches of 32 inputs from a file of tensors, and its labels where it has any.
 
     Arguments:
         text: a ``.pt``, ``.npy`` or ``.safetensors`` file with a tensor, a sequence of tensors
             (positional inputs) or a mapping to tensors (keyword inputs, and ``labels``), samples
             first; shapes as in `parse_input` are drawn at random.
+        seed: of what is drawn.
 
     Raises:
         InputError: it cannot be read, or its tensors hold different numbers of samples.
     """
-    args, kwargs = parse_input(text)
+    args, kwargs = parse_input(text, seed)
     labels = kwargs.pop(LABELS, None)
     # A file of one tensor and labels: the tensor is the one positional input, whatever its name.
     if labels is not None and len(kwargs) == 1 and not args:

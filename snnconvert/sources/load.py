@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,43 +15,44 @@ from snnconvert.sources.source import Source
 from snnconvert.sources.trust import Trust
 from snnconvert.wording import shown, suggestion
 
-Loader = Callable[[str], Source]
+_log = logging.getLogger(__name__)
+Loader = Callable[[str, int], Source]  # of a name, with the seed of what is random
 
 
-def _timm(name: str) -> Source:
+def _timm(name: str, seed: int) -> Source:
     from snnconvert.sources.timm_source import timm_model
 
-    return timm_model(name)
+    return timm_model(name, seed=seed)
 
 
-def _hf(reference: str) -> Source:
+def _hf(reference: str, seed: int) -> Source:
     from snnconvert.sources.hf import hf_model
 
-    return hf_model(reference)
+    return hf_model(reference, seed)
 
 
-def _hf_architecture(reference: str) -> Source:
+def _hf_architecture(reference: str, seed: int) -> Source:
     from snnconvert.sources.hf import hf_architecture
 
-    return hf_architecture(reference)
+    return hf_architecture(reference, seed)
 
 
-def _hf_tiny(model_type: str) -> Source:
+def _hf_tiny(model_type: str, seed: int) -> Source:
     from snnconvert.sources.hf_tiny import tiny_model
 
-    return tiny_model(model_type)
+    return tiny_model(model_type, seed)
 
 
-def _demo(name: str) -> Source:
+def _demo(name: str, seed: int) -> Source:
     from snnconvert.sources.demo import demo_model
 
     return demo_model(name)
 
 
-def _python(reference: str) -> Source:
+def _python(reference: str, seed: int) -> Source:
     from snnconvert.sources.factory import factory_model
 
-    return factory_model(reference)
+    return factory_model(reference, seed)
 
 
 LOADERS: Mapping[str, Loader] = {
@@ -77,6 +79,7 @@ def load_source(
     arch: str | None = None,
     allow: Sequence[str] = (),
     trust_pickle: bool = False,
+    seed: int = 0,
 ) -> Source:
     """Loads the model that ``reference`` names, in eval mode, with example inputs.
 
@@ -87,13 +90,15 @@ def load_source(
         arch: for a state dict, the model it belongs to, as a reference of one of these kinds.
         allow: packages whose ``nn.Module`` classes a pickled module may use; they are imported.
         trust_pickle: load a pickle without checking it, which lets the file run any code.
+        seed: of random weights, and of example inputs that are drawn.
 
     Raises:
         SourceError: nothing is there, it cannot be read, or it asks for more than is trusted.
         DependencyError: an optional package is missing.
     """
+    _log.debug("loading %s", reference)
     trust = Trust(_packages(allow), trust_pickle)
-    architecture = None if arch is None else _architecture(arch)
+    architecture = None if arch is None else _architecture(arch, seed)
     path = Path(os.fspath(reference)).expanduser()
     match = _PREFIX.fullmatch(os.fspath(reference))
     if match and match[1] in LOADERS:
@@ -101,13 +106,13 @@ def load_source(
             raise SourceError(
                 f"{shown(reference)}: arch= (--arch) is for files that hold weights only"
             )
-        return LOADERS[match[1]](match[2])
+        return LOADERS[match[1]](match[2], seed)
     if path.is_dir():
         if arch is not None:
             raise SourceError(f"{path}: is a directory; with arch= (--arch) give the weights' file")
-        return _hf(str(path))
+        return _hf(str(path), seed)
     if path.exists():
-        return load_file(path, FileRequest(str(reference), architecture, trust))
+        return load_file(path, FileRequest(str(reference), architecture, trust, seed))
     if match:
         raise SourceError(
             f"{shown(reference)}: unknown kind of source {match[1]!r}"
@@ -122,7 +127,7 @@ def _packages(allow: Sequence[str]) -> tuple[str, ...]:
     return tuple(allow)
 
 
-def _architecture(reference: str) -> Callable[[], Source]:
+def _architecture(reference: str, seed: int) -> Callable[[], Source]:
     match = _PREFIX.fullmatch(reference)
     if match is None or match[1] not in ARCHITECTURES:
         known = ", ".join(f"{prefix}:" for prefix in ARCHITECTURES)
@@ -131,7 +136,7 @@ def _architecture(reference: str) -> Callable[[], Source]:
             "timm:resnet18"
         )
     loader, name = ARCHITECTURES[match[1]], match[2]
-    return lambda: loader(name)
+    return lambda: loader(name, seed)
 
 
 def _nearby(path: Path, then: str) -> str:

@@ -26,6 +26,7 @@ class ModelRequest:
         input: example inputs as shapes or a file; None: the source's own.
         allow: packages whose code may run.
         trust_pickle: load pickles unchecked.
+        seed: of random weights and of example inputs that are drawn.
     """
 
     model: str
@@ -33,6 +34,7 @@ class ModelRequest:
     input: str | None = None
     allow: tuple[str, ...] = ()
     trust_pickle: bool = False
+    seed: int = 0
 
     def load(self) -> Source:
         """Return the model with its example inputs.
@@ -41,9 +43,13 @@ class ModelRequest:
             SourceError: the model cannot be found, read or trusted.
             InputError: the example inputs cannot be read, or there are none.
         """
-        given = None if self.input is None else parse_input(self.input)
+        given = None if self.input is None else parse_input(self.input, self.seed)
         source = load_source(
-            self.model, arch=self.arch, allow=self.allow, trust_pickle=self.trust_pickle
+            self.model,
+            arch=self.arch,
+            allow=self.allow,
+            trust_pickle=self.trust_pickle,
+            seed=self.seed,
         )
         if given is not None:
             return _with_inputs(source, *given)

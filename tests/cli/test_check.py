@@ -76,9 +76,8 @@ def test_passed_and_skipped_models_exit_with_0(run, models, asked, monkeypatch):
 
 
 def test_options_reach_the_check(run, models, asked):
-    options = (
-        "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --allow a --allow small_networks".split()
-    )
+    options = "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --seed 3".split()
+    options += "--allow os --allow small_networks".split()
     assert run("check", models, *options).out.startswith("PASS")
     assert asked == [
         {
@@ -86,9 +85,9 @@ def test_options_reach_the_check(run, models, asked):
             "shard": (1, 3),
             "timeout": 2.5,
             "time_steps": 5,
-            "allow": ["a", "small_networks"],
+            "allow": ("os", "small_networks"),
         }
-        | {"journal": None}
+        | {"journal": None, "seed": 3}
     ]
 
 
@@ -103,11 +102,39 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
         "seconds": 1.25,
         "reason": "NOT equivalent",
         "notes": [],
+        "remembered": False,
     }
     run("check", models, "--report", "r.md", *ALLOW)
     lines = (workplace / "r.md").read_text().splitlines()
     assert lines[2] == "3 models: 1 passed, 1 failed, 0 with errors, 1 skipped"
     assert lines[6] == "| passed | python:small_networks:shifted | 1.0e-16 | 1.2 | fine |"
+
+
+def test_json_is_all_of_stdout(run, models, asked):
+    ran = run("check", models, "--json")
+    assert (ran.code, ran.err) == (1, "")
+    rows = json.loads(ran.out)
+    assert [(row["name"], row["status"]) for row in rows] == [(n, r[0]) for n, r in RESULTS.items()]
+
+
+def test_resume_needs_a_report(run, models, asked):
+    ran = run("check", models, "--resume")
+    assert ran.code == 2 and "--report" in ran.err
+
+
+def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
+    run, models, asked, workplace
+):
+    kept = workplace / "r.md.partial"
+    kept.write_text("no result\n")
+    ran = run("check", models, "--report", "r.md")
+    assert (ran.code, ran.out, asked) == (2, "", [])
+    assert "r.md.partial" in ran.err and "--resume" in ran.err and kept.exists()
+    ran = run("check", models, "--report", "r.md", "--resume")
+    assert ran.code == 1 and "1 lines are no results" in ran.err and not kept.exists()
+    kept.write_text("no result\n")
+    assert run("check", models, "--report", "r.md", "--force").code == 1
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def no_work(monkeypatch):
     def fail(options):
         raise AssertionError("the work started")
 
-    monkeypatch.setattr(convert, "model_request", fail)
+    monkeypatch.setattr(convert, "loaded_source", fail)
 
 
 def test_an_equivalent_conversion_prints_its_table_and_writes_its_files(run, workplace):
@@ -46,6 +46,19 @@ def test_quiet_says_nothing_but_that_it_is_not_equivalent(run):
     ran = run(MODEL, "--quiet", "--rules", "keep-adds.yaml")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith("snnconvert: NOT equivalent")
+
+
+def test_json_is_the_report(run, workplace):
+    ran = run(MODEL, "--json", "--report", "r.json")
+    assert json.loads(ran.out) == json.loads((workplace / "r.json").read_text())
+    bare = json.loads(run(MODEL, "--json", "--no-verify").out)
+    assert bare["passed"] is None
+    assert {row["kind"] for row in bare["kinds"]} == {"linear", "relu", "add"}
+
+
+def test_data_needs_the_verification(run, no_work):
+    ran = run(MODEL, "--data", "x.pt", "--no-verify")
+    assert ran.code == 2 and "--data needs the verification" in ran.err
 
 
 def test_dtype_tolerance_and_time_steps_reach_the_verification(run, workplace):
@@ -106,14 +119,14 @@ def test_what_exists_is_overwritten_only_by_force(run, workplace):
         (("--rules", "bad.yaml"), "bad.yaml:4: rule 'one': unknown op kind 'linaer'"),
         (("--rules", "nothing.yaml"), "nothing.yaml: there is no such file"),
         (("--rules", "defualt"), "no bundled rule file is called 'defualt'"),
-        (("--dtype", "int8"), "invalid choice: 'int8'"),
+        (("--dtype", "int8"), "'int8' is not one of 'float64'"),
         (("--tolerance", "0"), "a number above 0 is needed, received '0'"),
         (("--tolerance", "nan"), "a number above 0 is needed, received 'nan'"),
         (("--time-steps", "0"), "a whole number from 1"),
         (("--time-steps", "2.5"), "a whole number from 1"),
         (("--time-steps", "9" * 5000), "a whole number from 1"),
-        (("--ruels", "default"), "unrecognized arguments: --ruels default"),
-        (("--tol", "1"), "unrecognized arguments"),
+        (("--ruels", "default"), "No such option '--ruels'"),
+        (("--tol", "1"), "No such option '--tol'"),
     ],
 )
 def test_what_is_wrong_with_options_is_told_before_the_work(run, no_work, options, message):

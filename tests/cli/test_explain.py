@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 
 def rows(out: str) -> list[str]:
     return [line for line in out.splitlines() if not line.startswith("note: ")][:-1]
@@ -58,9 +60,17 @@ def test_a_model_in_which_nothing_is_coded_is_explained_too(run, workplace):
     assert "rules that take nothing: 'all'" in ran.out
 
 
+def test_json_has_every_node(run):
+    ran = run("explain", "python:small_networks:shifted", "--rules", "unused.yaml", "--json")
+    said = json.loads(ran.out)
+    assert [node["kind"] for node in said["nodes"]] == ["linear", "relu", "add", "linear"]
+    assert said["nodes"][0]["shape"] == ["B", 4]
+    assert said["unused"] == ["convolutions"]
+
+
 def test_bad_arguments(run):
     for arguments, message in [
-        ((), "the following arguments are required: MODEL"),
+        ((), "Missing argument 'MODEL'"),
         (("missing.pt",), "missing.pt: no such file"),
         (("python:small_networks:shifted", "--rules", "bad.yaml"), "bad.yaml:4"),
         (("python:small_networks:shifted", "--input", "2,5"), "does not run on the example inputs"),

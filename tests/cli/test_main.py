@@ -14,9 +14,9 @@ from snnconvert.version import __version__
 def test_help_teaches_by_examples(run, command):
     ran = run(*command, "--help")
     assert ran.code == 0
-    assert ran.out.startswith("usage: snnconvert")
-    assert "examples:\n  snnconvert" in ran.out
-    assert "exit code:" in ran.out
+    assert ran.out.startswith("Usage: snnconvert")
+    assert "Examples:\n  snnconvert" in ran.out
+    assert "Exit code:" in ran.out
 
 
 @pytest.mark.parametrize("command", [(), ("explain",), ("rules",), ("check",)])

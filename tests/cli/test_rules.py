@@ -32,6 +32,16 @@ def test_validate_takes_its_argument_for_a_file(run):
     assert "default: there is no such file" in run("rules", "validate", "default").err
 
 
+def test_json_of_lists_and_of_problems(run):
+    names = [row["name"] for row in json.loads(run("rules", "list", "--json").out)]
+    assert names == list(bundled_rules())
+    ran = run("rules", "validate", "--json", "unused.yaml", "bad.yaml")
+    assert (ran.code, ran.err) == (2, "")
+    good, bad = json.loads(ran.out)
+    assert good == {"file": "unused.yaml", "rules": 3, "problems": []}
+    assert bad["rules"] is None and bad["problems"][0].startswith("bad.yaml:4")
+
+
 def test_schema_is_a_json_schema(run):
     schema = json.loads(run("rules", "schema").out)
     assert schema["$schema"].startswith("https://json-schema.org/")
@@ -41,12 +51,12 @@ def test_schema_is_a_json_schema(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "the following arguments are required: COMMAND"),
-        (("lsit",), "invalid choice: 'lsit'"),
-        (("show",), "the following arguments are required: NAME"),
+        ((), "Missing command"),
+        (("lsit",), "No such command 'lsit'"),
+        (("show",), "Missing argument 'NAME'"),
         (("show", "defualt"), "no bundled rule file is called 'defualt'"),
-        (("validate",), "the following arguments are required: FILE"),
-        (("schema", "more"), "unrecognized arguments: more"),
+        (("validate",), "Missing argument 'FILE...'"),
+        (("schema", "more"), "unexpected extra argument (more)"),
     ],
 )
 def test_bad_arguments(run, arguments, message):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import fx, nn
-from tqdm import tqdm
 
 from snnconvert.converter.calibration.fit import fit
 from snnconvert.converter.calibration.fitted import Fitted
@@ -16,6 +16,9 @@ from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.errors import CalibrationError
+from snnconvert.progress import bar
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,14 @@ class Calibration:
 
     fitted: Mapping[str, Fitted]
     notes: tuple[str, ...] = ()
+
+    def to(self, device: torch.device) -> Calibration:
+        """Return it with its thresholds on a device."""
+        moved = {
+            name: replace(one, v_threshold=one.v_threshold.to(device), rest=one.rest.to(device))
+            for name, one in self.fitted.items()
+        }
+        return replace(self, fitted=moved)
 
 
 def calibrate(
@@ -63,13 +74,14 @@ def calibrate(
         runs = (leaves_of(traced, batch, index) for index, batch in enumerate(batches))
     count = 0
     with torch.no_grad():
-        for leaves in tqdm(runs, "calibrating", disable=not progress, leave=False):
+        for leaves in bar(runs, "calibrating", show=progress):
             _Recorder(traced.graph, tree, observed, count).run(*leaves)
             count += 1
     if not count:
         raise CalibrationError("calibration= holds no batches; give at least one batch of inputs")
     if batches is None:
         notes.append(_WITHOUT_DATA)
+    _log.info("%d batches were observed at %d neurons", count, len(by_name))
     fitted = fit(sited, observed, time_steps, progress)
     return Calibration(fitted, (*notes, *_remarks(fitted)))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, fx
-from tqdm import tqdm
 
 from snnconvert.converter.calibration.candidates import Candidate, candidates
 from snnconvert.converter.calibration.fitted import Fitted
@@ -15,6 +14,7 @@ from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.ops.kinds import kind_of
+from snnconvert.progress import bar
 
 
 def fit(
@@ -24,7 +24,7 @@ def fit(
     seen = {site.name: observed[node] for node, site in sited.sites.items()}
     choices: dict[float, dict[str, list[Candidate]]] = {}
     one_each = {site.name: node for node, site in sited.sites.items()}  # of shared neurons
-    for name, node in tqdm(one_each.items(), "fitting", disable=not progress, leave=False):
+    for name, node in bar(one_each.items(), "fitting", show=progress):
         site = sited.sites[node]
         views = _views(sited, node, observed[node])
         found = candidates(site, observed[node], time_steps, views)

@@ -7,6 +7,7 @@ process down with it, is a result like any other.
 from __future__ import annotations
 
 import gc
+import logging
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from torch import nn
 
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.journal import Journal
-from snnconvert.converter.checks.result import CheckResult, CheckTask
+from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
 from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
@@ -30,8 +31,7 @@ from snnconvert.sources.inputs import batches_of
 from snnconvert.sources.request import ModelRequest
 from snnconvert.sources.source import Source
 
-TOLERANCE = 1e-9
-"""Largest relative error in float64 that passes where the list does not say otherwise."""
+_log = logging.getLogger(__name__)
 
 
 def check_models(
@@ -41,6 +41,7 @@ def check_models(
     shard: tuple[int, int] = (1, 1),
     timeout: float | None = None,
     time_steps: int = 4,
+    seed: int = 0,
     allow: Sequence[str] = (),
     journal: Journal | None = None,
 ) -> Iterator[CheckResult]:
@@ -55,6 +56,7 @@ def check_models(
         shard: ``(i, n)``: only every ``n``-th entry from the ``i``-th on, ``1 <= i <= n``.
         timeout: seconds that one model may take; None: any.
         time_steps: number of steps of random increments, at least 2, of entries without their own.
+        seed: of the increments, and of random weights and inputs.
         allow: packages whose code pickled models and rule files may run.
         journal: results are added to it; a model whose result it holds is not run.
 
@@ -66,7 +68,7 @@ def check_models(
     mine = entries_of_shard(entries, shard)
     rules = {name: load_rules(name, allow=allow) for name in {entry.rules for entry in mine}}
     tasks = [
-        CheckTask(entry, rules[entry.rules], tuple(allow), entry.time_steps or time_steps)
+        CheckTask(entry, rules[entry.rules], tuple(allow), entry.time_steps or time_steps, seed)
         for entry in mine
         if not entry.skip
     ]
@@ -107,12 +109,12 @@ def check_model(task: CheckTask) -> CheckResult:
 @never_exits
 def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
     entry = task.entry
-    source = ModelRequest(entry.model, entry.arch, entry.input, task.allow).load()
+    source = ModelRequest(entry.model, entry.arch, entry.input, task.allow, seed=task.seed).load()
     calibration = source.calibration
     if entry.calibration is not None:
         calibration, _ = batches_of(entry.calibration)
     data, labels = (None, None) if entry.data is None else batches_of(entry.data)
-    notes = (*filter(None, [source.note]), *_enlivened(source), *_unused(task))
+    notes = (*filter(None, [source.note]), *_enlivened(source, task.seed), *_unused(task))
     traced = trace(source.model, source.args, source.kwargs)
     snn = convert_traced(traced, task.rules, calibration=calibration)
     module = source.model if isinstance(source.model, nn.Module) else None
@@ -124,6 +126,7 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
         time_steps=task.time_steps,
         data=data,
         labels=labels,
+        seed=task.seed,
     )
     return report, notes
 
@@ -135,11 +138,11 @@ def _unused(task: CheckTask) -> Iterator[str]:
         yield f"{' and '.join(given)} not used: no rule places a neuron"
 
 
-def _enlivened(source: Source) -> Iterator[str]:
+def _enlivened(source: Source, seed: int) -> Iterator[str]:
     """Randomise constant weights of an untrained model, which would hide faults, and say so."""
     if not isinstance(source.model, nn.Module) or source.note != "random weights":
         return
-    if count := randomize_constant_weights(source.model, seed=0):
+    if count := randomize_constant_weights(source.model, seed=seed):
         yield f"{count} constant weights were given random values for this check"
 
 
@@ -166,6 +169,7 @@ def _results(
             yield known
         else:
             left.append(task)
+    _log.info("%d models to check, %d remembered", len(left), len(tasks) - len(left))
     threads = 1 if jobs > 1 else None
     for task, answer in run_in_workers(check_model, left, jobs, timeout, threads):
         if isinstance(answer, CheckResult):

@@ -1,55 +1,114 @@
-"""The results of a check so far, on disk: a check that was stopped goes on where it was.
+"""The results of a check so far, on disk: a check that was stopped can go on where it was.
 
 One line of JSON for each result, on the disk before the result is told. A result counts for the
-same entry, files, rules, number of steps and versions of snnconvert and torch only.
+same entry and rules, the same content of all files, and the same versions only.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import os
+import re
+import stat
 from collections.abc import Iterator
-from dataclasses import asdict, replace
-from os.path import isdir, isfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
-import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snnconvert.converter.checks.check_list import CheckEntry
-from snnconvert.converter.checks.result import CheckResult, CheckTask
-from snnconvert.version import __version__
+from snnconvert.converter.checks.identity import identity, stamp
+from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
+from snnconvert.errors import InputError
+from snnconvert.wording import shown
+
+MAX_BYTES = 64 * 2**20
+MAX_LINE = 2**20
+MAX_DEPTH = 4
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class Journal:
     """A file of results, to which results are added.
 
     Errors are not counted as results: a model that took too long, or whose process was killed, is
-    tried again.
+    tried again. Neither are results of models whose files cannot be known, as those of the hub.
 
     Args:
         path: the file; it is made with the first result.
+        resume: whether the results that it holds count; else there must be none.
+
+    Attributes:
+        left_out: how many lines of the file are no results, but for the one at which a run was
+            killed.
+
+    Raises:
+        InputError: it is a link, a device, a pipe or too large, or is there without ``resume``.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
         self.path = Path(path)
-        self._found = dict(_read(self.path))
+        self.left_out = 0
+        self._found: dict[str, tuple[str, CheckResult]] = {}
+        self._stamps: dict[CheckEntry, object] = {}
+        data = _content(self.path)
+        if data is None:
+            return
+        if not resume:
+            raise InputError(
+                f"{shown(self.path)}: holds results of an earlier check that was stopped. Go on "
+                "from them with --resume, or begin anew with --force or by removing the file"
+            )
+        self._remember(data)
+
+    def _remember(self, data: bytes) -> None:
+        *lines, last = data.split(b"\n")
+        for line in filter(None, lines):
+            row = _row(line)
+            if row is None:
+                self.left_out += 1
+            else:
+                self._found[row.result.name] = (row.task, row.result.checked())
+        if (row := _row(last)) is not None:
+            self._found[row.result.name] = (row.task, row.result.checked())
 
     def result(self, task: CheckTask) -> CheckResult | None:
-        """Return the result of an earlier run for this very task; None: there is none."""
-        return self._found.get(_identity(task))
+        """Return the result of an earlier run for this very task; None: there is none.
+
+        From here on the task's files may not change, if its result is to be added.
+        """
+        self._stamps[task.entry] = stamp(task)
+        known = self._found.get(task.entry.name)
+        if known is None or known[0] != identity(task) or not _sound(known[1], task):
+            return None
+        return replace(known[1], remembered=True)
 
     def add(self, task: CheckTask, result: CheckResult) -> None:
         """Write a result to the end of the file, and to the disk."""
         if result.status == "error":
             return
-        line = json.dumps({"task": _identity(task), "result": asdict(result)}) + "\n"
-        # A run that was killed may have left the beginning of a line, which this one must not join.
-        with self.path.open("a+b") as file:
-            if file.tell() and not _ends_a_line(self.path):
-                line = "\n" + line
-            file.write(line.encode())
+        begun = self._stamps.get(task.entry)
+        name = identity(task) if begun in (None, stamp(task)) else None
+        if name is None:
+            return
+        fields = {key: getattr(result, key) for key in _Result.model_fields}
+        if result.max_rel_error is not None and not math.isfinite(result.max_rel_error):
+            fields["max_rel_error"] = str(result.max_rel_error)
+        line = json.dumps({"task": name, "result": fields}, allow_nan=False) + "\n"
+        if len(line) <= MAX_LINE:
+            self._append(line.encode())
+
+    def _append(self, line: bytes) -> None:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _NOT_FOLLOWED
+        with open(_opened(self.path, flags), "r+b") as file:
+            # A run that was killed may have left the beginning of a line, which this must not join.
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
@@ -58,42 +117,92 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
 
-def _identity(task: CheckTask) -> str:
-    facts = [
-        __version__,
-        torch.__version__,
-        asdict(replace(task.entry, name="", skip="")),
-        [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in _files(task.entry)],
-        task.rules.to_yaml(),
-        task.allow,
-        task.time_steps,
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _files(entry: CheckEntry) -> list[Path]:
-    """The files of a model and of its inputs, where these are files."""
-    names = filter(None, (entry.model, entry.input, entry.calibration, entry.data))
-    # os.path takes any text: what is too long for a path is no file.
-    paths = (path for name in names for path in (Path(name).rglob("*") if isdir(name) else [name]))
-    return sorted(Path(path) for path in paths if isfile(path))
+class _Result(_Strict):
+    name: Annotated[str, Field(min_length=1, max_length=10_000)]
+    status: Literal["passed", "failed"]
+    max_rel_error: Annotated[float, Field(ge=0)] | Literal["inf"] | None
+    seconds: Annotated[float, Field(ge=0)]
+    reason: Annotated[str, Field(max_length=100_000)]
+    notes: list[Annotated[str, Field(max_length=100_000)]]
+
+    def checked(self) -> CheckResult:
+        error = None if self.max_rel_error is None else float(self.max_rel_error)
+        return CheckResult(
+            self.name, self.status, error, self.seconds, self.reason, tuple(self.notes)
+        )
 
 
-def _read(path: Path) -> Iterator[tuple[str, CheckResult]]:
+class _Row(_Strict):
+    task: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    result: _Result
+
+
+def _row(line: bytes) -> _Row | None:
+    """Return what a line says; None where it is no result, such as half a line."""
+    if not line or len(line) > MAX_LINE:
+        return None
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = line.decode()
+        if max(_depths(text), default=0) > MAX_DEPTH:
+            return None
+        row = _Row.model_validate(json.loads(text))
+    except (ValueError, ValidationError):
+        return None
+    return row
+
+
+def _sound(result: CheckResult, task: CheckTask) -> bool:
+    """Tell whether a model with such an error passes, or one that failed says why."""
+    allowed = TOLERANCE if task.entry.tolerance is None else task.entry.tolerance
+    if result.status == "passed":
+        error = result.max_rel_error
+        return error is not None and error <= allowed and not result.reason
+    return bool(result.reason)
+
+
+def _depths(text: str) -> Iterator[int]:
+    depth = 0
+    for character in _TEXT.sub("", text):
+        depth += (character in "[{") - (character in "]}")
+        yield depth
+
+
+_NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        descriptor = _opened(path, os.O_RDONLY | _NOT_FOLLOWED)
     except FileNotFoundError:
-        return
-    for line in text.splitlines():
-        try:
-            row: dict[str, Any] = json.loads(line)
-            result = CheckResult(**{**row["result"], "notes": tuple(row["result"]["notes"])})
-            yield str(row["task"]), result
-        except (ValueError, KeyError, TypeError):
-            continue  # the line at which a run was killed; its model is checked again
+        return None
+    with open(descriptor, "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{shown(path)}: has more than {MAX_BYTES} bytes; remove the file")
+    return data
 
 
-def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+def _opened(path: Path, flags: int) -> int:
+    """Open a regular file, and nothing that it might be a link to."""
+    wrong = InputError(
+        f"{shown(path)}: results are kept there, but it is a link, or no regular file; remove it, "
+        "or give the report another name"
+    )
+    if path.is_symlink():
+        raise wrong
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if os.path.lexists(path) and not path.is_file():
+            raise wrong from None
+        raise InputError(f"{shown(path)}: cannot be opened: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise wrong
+    return descriptor

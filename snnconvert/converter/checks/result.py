@@ -8,6 +8,9 @@ from typing import Literal
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.rules import RuleSet
 
+TOLERANCE = 1e-9
+"""Largest relative error, in float64, of a model that passes."""
+
 Status = Literal["passed", "failed", "skipped", "error"]
 
 
@@ -22,6 +25,7 @@ class CheckResult:
         seconds: wall-clock time.
         reason: why it did not pass; empty where it did.
         notes: what a reader should know, such as fallbacks of the tracer.
+        remembered: it is the result of an earlier run.
     """
 
     name: str
@@ -30,6 +34,7 @@ class CheckResult:
     seconds: float = 0.0
     reason: str = ""
     notes: tuple[str, ...] = ()
+    remembered: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,4 @@ class CheckTask:
     rules: RuleSet
     allow: tuple[str, ...]
     time_steps: int
+    seed: int = 0

@@ -9,6 +9,7 @@ import base64
 import copyreg
 import json
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from snnconvert.converter.tracing.trace import traced_from
 from snnconvert.errors import CalibrationError, SavedFileError, SourceError
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
+from snnconvert.sources.formats import CONVERSION_MEMBER
 from snnconvert.sources.programs import load_program
 from snnconvert.sources.trust import Trust
 from snnconvert.version import __version__
@@ -51,6 +53,17 @@ def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> Converte
     except OSError as error:
         raise SavedFileError(f"{where}: cannot be read: {error.strerror}") from error
     return loads(data, where, allow=allow)
+
+
+def is_saved(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is a saved conversion, by the names in it; it is not read further."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(f"/{CONVERSION_MEMBER}") for name in archive.namelist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 
 @exclusive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -107,7 +108,7 @@ class EquivalenceReport:
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the report as JSON; with a path, write it there too."""
         # Infinite errors (wrong shape, NaN against a number) have no JSON number.
-        text = json.dumps(_finite(self.to_dict()), indent=2)
+        text = json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False)
         if path is not None:
             write_atomically(path, (text + "\n").encode())
         return text
@@ -277,7 +278,7 @@ def _spiking_markdown(spiking: SpikingReport) -> list[str]:
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+    if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
         return {k: _finite(v) for k, v in value.items()}

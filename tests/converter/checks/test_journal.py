@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,16 +10,24 @@ from dataclasses import replace
 import pytest
 
 from snnconvert.converter.checks import check
+from snnconvert.converter.checks import journal as journal_module
 from snnconvert.converter.checks.check import check_models
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.journal import Journal
 from snnconvert.converter.checks.result import CheckResult, CheckTask
+from snnconvert.errors import InputError
 from snnconvert.rules import load_rules
 
-PASSED = CheckResult("a", "passed", 1e-16, 1.5, "", ("a note",))
+A = "timm:a"
+PASSED = CheckResult(A, "passed", 1e-16, 1.5, "", ("a note",))
+REMEMBERED = replace(PASSED, remembered=True)
 
 
-def task(model: str = "a", time_steps: int = 4, rules: str = "default") -> CheckTask:
+def again(path) -> Journal:
+    return Journal(path, resume=True)
+
+
+def task(model: str = A, time_steps: int = 4, rules: str = "default") -> CheckTask:
     return CheckTask(CheckEntry(model, model), load_rules(rules), (), time_steps)
 
 
@@ -29,51 +38,69 @@ def path(tmp_path):
 
 def test_a_result_is_found_again_with_all_that_it_says(path):
     Journal(path).add(task(), PASSED)
-    assert Journal(path).result(task()) == PASSED
+    assert again(path).result(task()) == REMEMBERED
 
 
-@pytest.mark.parametrize("other", [task("b"), task(time_steps=5), task(rules="spiking")])
+@pytest.mark.parametrize("other", [task("timm:b"), task(time_steps=5), task(rules="spiking")])
 def test_a_result_counts_for_its_own_task_only(path, other):
     Journal(path).add(task(), PASSED)
-    assert Journal(path).result(other) is None
+    assert again(path).result(other) is None
 
 
-def test_a_file_that_has_changed_is_checked_again(path, tmp_path):
-    model = tmp_path / "net.pt"
-    model.write_bytes(b"one")
-    Journal(path).add(task(str(model)), PASSED)
-    assert Journal(path).result(task(str(model))) == PASSED
-    model.write_bytes(b"another")
-    assert Journal(path).result(task(str(model))) is None
+def test_without_resume_nothing_is_read_and_an_old_file_is_refused(path):
+    Journal(path).add(task(), PASSED)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="--resume"):
+        Journal(path)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("key", ["input", "calibration", "data"])
 def test_a_file_of_inputs_that_has_changed_makes_another_task(path, tmp_path, key):
     file = tmp_path / "inputs.npy"
     file.write_bytes(b"one")
-    with_file = replace(task(), entry=CheckEntry("a", "a", **{key: str(file)}))
+    with_file = replace(task(), entry=CheckEntry(A, A, **{key: str(file)}))
     Journal(path).add(with_file, PASSED)
-    assert Journal(path).result(with_file) == PASSED
-    assert Journal(path).result(task()) is None
+    assert again(path).result(with_file) == REMEMBERED
+    assert again(path).result(task()) is None
     file.write_bytes(b"another")
-    assert Journal(path).result(with_file) is None
+    assert again(path).result(with_file) is None
 
 
 def test_another_tolerance_makes_another_task_and_a_name_of_any_length_none(path):
-    Journal(path).add(replace(task(), entry=CheckEntry("a", "a", tolerance=0.1)), PASSED)
-    assert Journal(path).result(task()) is None
-    assert Journal(path).result(task("x" * 5000)) is None
+    Journal(path).add(replace(task(), entry=CheckEntry(A, A, tolerance=0.1)), PASSED)
+    assert again(path).result(task()) is None
+    assert again(path).result(task("x" * 5000)) is None
 
 
-def test_infinite_and_missing_errors_survive(path):
-    endless = CheckResult("a", "failed", float("inf"), 1.0, "NOT equivalent")
+def test_an_error_that_a_tolerance_allows_is_remembered(path):
+    loose = replace(task(), entry=CheckEntry(A, A, tolerance=0.1))
+    Journal(path).add(loose, replace(PASSED, max_rel_error=0.01))
+    assert again(path).result(loose) is not None
+
+
+def test_what_was_added_is_not_read_without_resume(path):
+    journal = Journal(path)
+    journal.add(task(), PASSED)
+    assert journal.result(task()) is None
+
+
+def test_infinite_errors_survive(path):
+    endless = CheckResult(A, "failed", float("inf"), 1.0, "NOT equivalent")
     Journal(path).add(task(), endless)
-    assert Journal(path).result(task()) == endless
+    assert "Infinity" not in path.read_text()
+    assert again(path).result(task()) == replace(endless, remembered=True)
 
 
 def test_errors_are_tried_again(path):
-    Journal(path).add(task(), CheckResult("a", "error", None, 1.0, "stopped after 1 seconds"))
-    assert Journal(path).result(task()) is None
+    Journal(path).add(task(), CheckResult(A, "error", None, 1.0, "stopped after 1 seconds"))
+    assert again(path).result(task()) is None
+    assert not path.exists()
+
+
+def test_a_model_of_the_hub_is_tried_again(path):
+    hub = task("hf:owner/name")
+    Journal(path).add(hub, replace(PASSED, name="hf:owner/name"))
     assert not path.exists()
 
 
@@ -82,18 +109,83 @@ def test_half_a_line_is_left_out_and_joins_nothing(path, kept):
     Journal(path).add(task(), PASSED)
     whole = path.read_bytes()
     path.write_bytes(whole + whole[:kept])
+    journal = again(path)
+    assert journal.left_out == 0
+    assert journal.result(task()) == REMEMBERED
+    other = replace(PASSED, name="timm:b")
+    journal.add(task("timm:b"), other)
+    later = again(path)
+    assert later.result(task()) == REMEMBERED
+    assert later.result(task("timm:b")) == replace(other, remembered=True)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"task": 1}', "\xff", "[" * 500_000, '"' * 9])
+def test_what_is_no_result_is_left_out_and_counted(path, text):
+    path.write_bytes(text.encode("latin-1") + b"\n")
+    journal = again(path)
+    assert journal.result(task()) is None
+    assert journal.left_out == 1
+
+
+FORGED = {
+    "another status": {"status": "skipped"},
+    "a pass that is none": {"max_rel_error": 0.5},
+    "a pass without an error": {"max_rel_error": None},
+    "a pass with a reason": {"reason": "but"},
+    "a failure without a reason": {"status": "failed"},
+    "text for a number": {"seconds": "1"},
+    "a negative time": {"seconds": -1.0},
+    "an error that is no number": {"max_rel_error": float("nan")},
+    "a key of its own": {"remembered": True},
+    "notes that are no texts": {"notes": [1]},
+    "an endless reason": {"status": "failed", "reason": "x" * 200_000},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_values_that_no_check_writes_are_left_out(path, forged):
+    Journal(path).add(task(), PASSED)
+    row = json.loads(path.read_text())
+    row["result"] |= forged
+    path.write_text(json.dumps(row) + "\n")
+    journal = again(path)
+    assert (journal.result(task()), journal.left_out) == (None, 1)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_links_pipes_and_folders_are_refused(path, tmp_path, resume):
+    other = tmp_path / "other"
+    other.write_text("mine")
+    path.symlink_to(other)
+    for _ in range(2):
+        with pytest.raises(InputError, match="link, or no regular file"):
+            Journal(path, resume=resume)
+        assert other.read_text() == "mine"
+        path.unlink()
+        path.symlink_to(tmp_path / "nowhere")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="link, or no regular file"):
+        Journal(path, resume=resume)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match="link, or no regular file"):
+        Journal(path, resume=resume)
+
+
+def test_a_link_that_comes_later_is_not_followed(path, tmp_path):
     journal = Journal(path)
-    assert journal.result(task()) == PASSED
-    journal.add(task("b"), PASSED)
-    again = Journal(path)
-    assert again.result(task()) == PASSED
-    assert again.result(task("b")) == PASSED
+    path.symlink_to(tmp_path / "other")
+    with pytest.raises(InputError, match="link, or no regular file"):
+        journal.add(task(), PASSED)
+    assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "[]\n", "null\n", '{"task": 1}\n', "\x00\xff\n"])
-def test_what_is_no_result_is_left_out(path, text):
-    path.write_bytes(text.encode("latin-1"))
-    assert Journal(path).result(task()) is None
+def test_a_file_beyond_all_measure_is_refused(path, monkeypatch):
+    monkeypatch.setattr(journal_module, "MAX_BYTES", 10)
+    path.write_bytes(b"x" * 11)
+    with pytest.raises(InputError, match="more than 10 bytes"):
+        again(path)
 
 
 def test_a_model_of_the_journal_is_not_run(path, monkeypatch):
@@ -104,18 +196,20 @@ def test_a_model_of_the_journal_is_not_run(path, monkeypatch):
         return ((task, CheckResult(task.entry.name, "passed", 0.0, 1.0)) for task in tasks)
 
     monkeypatch.setattr(check, "run_in_workers", run)
-    entries = [CheckEntry(name, name) for name in "abc"]
+    names = ["timm:a", "timm:b", "timm:c"]
+    entries = [CheckEntry(name, name) for name in names]
     stopped = check_models(entries, journal=Journal(path))
-    assert [next(stopped).name, next(stopped).name] == ["a", "b"]
+    assert [next(stopped).name, next(stopped).name] == names[:2]
     stopped.close()
     ran.clear()
-    results = list(check_models(entries, journal=Journal(path)))
-    assert [result.name for result in results] == ["a", "b", "c"]
-    assert ran == ["c"]
+    results = list(check_models(entries, journal=again(path)))
+    assert [(r.name, r.remembered) for r in results] == [
+        *zip(names, (True, True, False), strict=True)
+    ]
+    assert ran == names[2:]
 
 
-SLOW = """\
-import time
+QUICK = """\
 import torch
 from torch import nn
 
@@ -124,31 +218,43 @@ def quick():
     return nn.Linear(3, 2), (torch.randn(1, 3),)
 
 
+"""
+SLEEPING = """\
+import time
+
+from quick_nets import quick
+
+
 def slow():
     time.sleep(600)
     return quick()
 """
 LIST = """\
 version: 1
-models: [python:nets:quick, python:nets:slow]
+models: [python:quick_nets:quick, python:slow_nets:slow]
 """
 
 
 def test_a_killed_check_goes_on_where_it_was(tmp_path):
-    (tmp_path / "nets.py").write_text(SLOW)
+    (tmp_path / "quick_nets.py").write_text(QUICK)
+    (tmp_path / "slow_nets.py").write_text(SLEEPING)
     (tmp_path / "models.yaml").write_text(LIST)
     command = [sys.executable, "-m", "snnconvert", "check", "models.yaml", "--report", "r.json"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
     ) as first:
         assert first.stdout.readline().startswith("PASS")
         first.send_signal(signal.SIGKILL)
     assert not (tmp_path / "r.json").exists()
-    (tmp_path / "nets.py").write_text(SLOW.replace("time.sleep(600)", "pass"))
-    second = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
+    (tmp_path / "slow_nets.py").write_text(SLEEPING.replace("time.sleep(600)", "pass"))
+    settings: dict = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    refused = subprocess.run(command, **settings, timeout=300)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "r.json.partial" in refused.stderr and "--resume" in refused.stderr
+    second = subprocess.run([*command, "--resume"], **settings, timeout=300)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "2 models: 2 passed" in second.stdout
+    lines = second.stdout.splitlines()
+    assert [("remembered" in line) for line in lines] == [True, False, True]
+    assert lines[-1].startswith("2 models: 2 passed") and "(1 of them remembered)" in lines[-1]
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith("r.json")] == ["r.json"]

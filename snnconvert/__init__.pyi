@@ -1,0 +1,30 @@
+from . import converter, errors, ops, rules, sources
+from .converter.convert import NotEquivalentWarning, convert
+from .converter.loading.read import load
+from .converter.reports.equivalence import EquivalenceReport
+from .converter.running.converted import ConvertedModule
+from .converter.verification.equivalence import verify
+from .converter.verification.randomize import randomize_constant_weights
+from .errors import SnnconvertError
+from .rules import RuleSet, load_rules
+
+__version__: str
+
+__all__ = [
+    "ConvertedModule",
+    "EquivalenceReport",
+    "NotEquivalentWarning",
+    "RuleSet",
+    "SnnconvertError",
+    "__version__",
+    "convert",
+    "converter",
+    "errors",
+    "load",
+    "load_rules",
+    "ops",
+    "randomize_constant_weights",
+    "rules",
+    "sources",
+    "verify",
+]

@@ -1,0 +1,156 @@
+"""The options of ``snnconvert check``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from snnconvert.cli.commands.options import (
+    ALLOW,
+    FILE,
+    FORCE,
+    JSON,
+    MAX_TIME_STEPS,
+    SEED,
+    TALK,
+    Positive,
+    Value,
+    WholeNumber,
+)
+from snnconvert.cli.commands.parsing import Command
+from snnconvert.cli.exits import FAULTS
+from snnconvert.wording import shown
+
+_HELP = """\
+Convert and verify many models, each in float64 at a relative tolerance of 1e-9.
+
+One line for each model as it is done: PASS, FAIL (not equivalent), SKIP, or ERROR (cannot be
+loaded, traced or compared, takes too long, or its process died), its worst relative error, its
+seconds, and why it did not pass. Models with random weights (timm:, hf-tiny:) first get random
+values for the weights that are all zero or all one, because those would hide faults.
+
+With --report F, results are also kept in F.partial as they come in, until F is written. A check
+that was stopped goes on from there with --resume, which says of each result that it is remembered.
+Results count for the same content of all files (models, weights, inputs, rules) and the same
+versions of snnconvert, torch, timm and transformers. Models of the hub are always run again."""
+_EPILOG = f"""\
+The file:
+  version: 1
+  rules: default                  # optional: for all models
+  models:
+    - timm:resnet18
+    - model: checkpoints/net.pt2  # paths are relative to this file
+      rules: my-rules.yaml        # optional
+    - model: weights.safetensors
+      arch: timm:deit_tiny_patch16_224
+      input: 2,3,224,224          # optional: example inputs
+      calibration: train.npy      # optional, for all models too: inputs for thresholds,
+      data: test.safetensors      # held-out inputs and their labels,
+      tolerance: 1.0e-8           # the largest relative error that passes,
+      time_steps: 8               # and the steps of random increments
+    - model: hf-tiny:longformer
+      skip: its shapes depend on data
+
+Examples:
+  snnconvert check models.yaml
+  snnconvert check models.yaml --jobs 4 --timeout 600 --report results.md
+  snnconvert check models.yaml --report results.md --resume
+  snnconvert check models.yaml --shard 2/3      # the second third of the models
+
+Exit code:
+  0  all models passed or were skipped
+  1  at least one failed or had an error
+{FAULTS}
+"""
+
+
+class Shard(Value):
+    """``I/N``: every N-th from the I-th on."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Read two whole numbers."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", str(value), re.ASCII)
+        index, count = map(int, match.groups()) if match else (0, 0)
+        if not 1 <= index <= count:
+            self.fail(
+                f"I/N with 1 <= I <= N is needed, such as 2/3; received {shown(value, 50)!r}",
+                param,
+                ctx,
+            )
+        return index, count
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What ``snnconvert check`` was asked for."""
+
+    file: str
+    jobs: int
+    shard: tuple[int, int]
+    timeout: float | None
+    time_steps: int
+    seed: int
+    report: str | None
+    resume: bool
+    force: bool
+    quiet: bool
+    allow: tuple[str, ...]
+    as_json: bool
+
+
+@click.command(
+    cls=Command,
+    usage="snnconvert check FILE.yaml [options]",
+    help=_HELP,
+    epilog=_EPILOG,
+    short_help="many models, as a gate for CI",
+)
+@click.argument("file", metavar="FILE.yaml", type=FILE)
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=WholeNumber(1),
+    default=1,
+    help="processes that work at the same time; with several, on one thread each (default: 1)",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    type=Shard(),
+    default=(1, 1),
+    help="check every N-th model from the I-th on; the N shards share the list out",
+)
+@click.option("--timeout", metavar="SECONDS", type=Positive(), help="of one model (default: none)")
+@click.option(
+    "--time-steps",
+    metavar="T",
+    type=WholeNumber(2, MAX_TIME_STEPS),
+    default=4,
+    help="time steps of random increments (default: 4)",
+)
+@SEED
+@click.option("--report", metavar="F", type=FILE, help="write the results to F.json or F.md")
+@click.option(
+    "--resume", is_flag=True, help="go on from the results that a stopped check kept (--report)"
+)
+@FORCE
+@click.option(
+    "-q", "--quiet", is_flag=True, help="print only what does not pass, and the summary; no bars"
+)
+@ALLOW
+@JSON
+@TALK
+def check(**given: Any) -> int:
+    """Check the models of one list."""
+    from snnconvert.cli.check import run
+
+    return run(CheckOptions(**given))

@@ -1,0 +1,16 @@
+"""The one parser of the command line."""
+
+from __future__ import annotations
+
+from snnconvert.cli.commands.check import check
+from snnconvert.cli.commands.convert import convert
+from snnconvert.cli.commands.explain import explain
+from snnconvert.cli.commands.parsing import Group
+from snnconvert.cli.commands.rules import rules
+
+root = Group(
+    "snnconvert",
+    "snnconvert MODEL [options]",
+    {"explain": explain, "rules": rules, "check": check},
+    default=convert,
+)

@@ -1,0 +1,37 @@
+"""The model that a command was asked for, and the files that it is read from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from snnconvert.cli.commands.convert import ConvertOptions
+from snnconvert.cli.commands.explain import ExplainOptions
+from snnconvert.sources.devices import device_named, on_device
+from snnconvert.sources.provenance import files_of
+from snnconvert.sources.request import ModelRequest
+from snnconvert.sources.source import Source
+
+_log = logging.getLogger(__name__)
+
+
+def loaded_source(options: ConvertOptions | ExplainOptions) -> Source:
+    """Load the model with its example inputs, and put them on the device."""
+    device = device_named(options.device)
+    request = ModelRequest(
+        options.model,
+        options.arch,
+        options.example,
+        options.allow,
+        options.trust_pickle,
+        options.seed,
+    )
+    _log.info("loading %s onto %s", options.model, device)
+    return on_device(request.load(), device)
+
+
+def files_read(*names: str | None) -> Iterator[Path]:
+    """Yield the files behind references of models, names of rules, and paths of inputs."""
+    for name in names:
+        yield from (files_of(name) or ()) if name is not None else ()

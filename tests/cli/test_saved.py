@@ -1,0 +1,60 @@
+"""Saved conversions, programs and whole models as MODEL, with options that do not fit them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import snnconvert
+
+MODEL = "python:small_networks:shifted"
+
+
+def test_a_saved_conversion_is_verified_again(run):
+    assert run(MODEL, "--rules", "keep-adds.yaml", "-q", "-o", "bad.snn").code == 1
+    ran = run("bad.snn", "--json")
+    assert (ran.code, json.loads(ran.out)["passed"]) == (1, False)
+    assert run(MODEL, "-q", "-o", "good.snn").code == 0
+    again = run("good.snn", "--input", "5,3", "--report", "r.json", "-o", "copy.snn")
+    assert again.code == 0 and "equivalent: " in again.out
+    assert "not verified" in run("good.snn", "--no-verify").out
+
+
+def test_options_that_a_saved_conversion_has_settled_are_refused(run):
+    assert run(MODEL, "-q", "-o", "net.snn").code == 0
+    for options in (("--rules", "spiking"), ("--rules", "default"), ("--time-steps", "3")):
+        ran = run("net.snn", *options)
+        assert (ran.code, ran.out) == (2, "")
+        assert "is a saved conversion" in ran.err and f"leave out {options[0]}" in ran.err
+
+
+def test_a_saved_conversion_is_not_converted_again(run):
+    assert run(MODEL, "-q", "-o", "net.snn").code == 0
+    ran = run("explain", "net.snn")
+    assert ran.code == 2 and "is a saved conversion" in ran.err
+    with pytest.raises(snnconvert.SnnconvertError, match=r"snnconvert\.load"):
+        snnconvert.convert("net.snn")
+
+
+def test_an_architecture_is_refused_where_it_would_not_be_used(run):
+    model = torch.nn.Linear(3, 2).eval()
+    torch.export.save(torch.export.export(model, (torch.randn(2, 3),)), "net.pt2")
+    torch.save(model, "net.pt")
+    for name in ("net.pt2", "net.pt"):
+        ran = run(name, "--arch", "python:small_networks:bare", "--input", "2,3")
+        assert ran.code == 2 and "leave it out" in ran.err
+        assert run(name, "--input", "2,3").code == 0
+
+
+@pytest.mark.parametrize("option", ["--calibration", "--data"])
+def test_what_is_about_neurons_says_that_there_are_none(run, option, workplace):
+    torch.save(torch.randn(4, 3), "x.pt")
+    note = f"{option} was not used: no rule places a neuron"
+    ran = run(MODEL, option, "x.pt", "--report", "r.json")
+    assert ran.code == 0 and f"note: {note}" in ran.out
+    notes = json.loads((workplace / "r.json").read_text())["notes"]
+    assert any(said.startswith(note) for said in notes)
+    spiking = run(MODEL, option, "x.pt", "--rules", "spiking", "--report", "s.json")
+    assert spiking.out and note not in spiking.out
