@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from snnconvert.cli.commands.check import CheckOptions
 from snnconvert.cli.exits import EQUIVALENT, NOT_EQUIVALENT
 from snnconvert.cli.models import files_read
+from snnconvert.cli.options import CheckOptions
 from snnconvert.cli.outputs import check_outputs, check_suffix
 from snnconvert.cli.terminal import escaped, say, say_json
 from snnconvert.converter.checks.check import check_models, entries_of_shard

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from snnconvert.cli.commands.convert import ConvertOptions
 from snnconvert.cli.exits import EQUIVALENT, NOT_EQUIVALENT
 from snnconvert.cli.models import files_read, loaded_source
+from snnconvert.cli.options import ConvertOptions
 from snnconvert.cli.outputs import check_outputs, check_suffix
 from snnconvert.cli.result import print_result
 from snnconvert.cli.silence import silence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 
-from snnconvert.cli.commands.explain import ExplainOptions
 from snnconvert.cli.models import loaded_source
+from snnconvert.cli.options import ExplainOptions
 from snnconvert.cli.silence import silence
 from snnconvert.cli.terminal import say, say_json, table
 from snnconvert.converter.deciding.explain import ExplainedNode, Explanation, explain

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from snnconvert.cli.commands.convert import ConvertOptions
-from snnconvert.cli.commands.explain import ExplainOptions
+from snnconvert.cli.options import ConvertOptions, ExplainOptions
 from snnconvert.sources.devices import device_named, on_device
 from snnconvert.sources.provenance import files_of
 from snnconvert.sources.request import ModelRequest

@@ -136,8 +136,8 @@ def network(request):
 def plain_form(snn: ConvertedModule) -> ConvertedModule:
     """The conversion before telescoping: every operator on increments."""
     conversion = snn.conversion
-    decided = conversion.decided
-    tree = build_tree(decided.traced)
-    replacements = place(tree, decided.decisions, decided.encoded)
-    graph = rewrite(decided.traced, decided.streams, replacements, {})
+    sited = conversion.sited
+    tree = build_tree(sited.traced)
+    replacements = place(tree, sited.decisions, sited.encoded)
+    graph = rewrite(sited, replacements, {})
     return ConvertedModule(conversion, tree, graph)

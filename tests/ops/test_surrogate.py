@@ -1,7 +1,5 @@
 """Surrogate gradients against finite differences of what they stand for."""
 
-import itertools
-
 import pytest
 import torch
 
@@ -37,27 +35,46 @@ def test_heaviside_is_a_step_forward_and_smooth_backward():
     torch.testing.assert_close(x.grad, surrogate_named("sigmoid").derivative(X))
 
 
-@pytest.mark.parametrize(("levels", "per_octave"), [(1, 1), (2, 1), (5, 1), (3, 4)])
 @pytest.mark.parametrize("signed", [True, False])
 @pytest.mark.parametrize("name", ["atan", "erf"])
-def test_ladder_gradient_is_that_of_its_sum_of_steps(levels, per_octave, signed, name):
+def test_the_gradient_of_one_level_is_that_of_its_step(signed, name):
     surrogate, top, fire_at = surrogate_named(name), torch.tensor(0.9).double(), 0.75
-    shares = {2.0**-k * (1 + j / per_octave) for k in range(levels) for j in range(per_octave)}
-    ends = [0.9 * share for share in sorted(shares) if share <= 1]
 
     def smooth(r):
-        size, total = (r.abs() if signed else r), 0.0
-        for below, level in itertools.pairwise([0.0, *ends]):
-            total = total + (level - below) * surrogate.primitive(size / level - fire_at)
-        return torch.sign(r) * total if signed else total
+        size = r.abs() if signed else r
+        step = 0.9 * surrogate.primitive(size / 0.9 - fire_at)
+        return torch.sign(r) * step if signed else step
 
     away = X[X.abs() > 0.01]
     r = away.clone().requires_grad_()
-    LadderSpike.apply(
-        r, top, Ladder(levels, per_octave, fire_at, signed), surrogate
-    ).sum().backward()
+    LadderSpike.apply(r, top, Ladder(1, 1, fire_at, signed), surrogate).sum().backward()
     rise = (smooth(away + STEP) - smooth(away - STEP)) / (2 * STEP)
     torch.testing.assert_close(r.grad, rise, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("ladder", [Ladder(5), Ladder(20, 4), Ladder(3, 8, 0.75, False)])
+@pytest.mark.parametrize("name", SURROGATES)
+def test_a_ladder_is_straight_through_within_its_range_and_fades_beyond(ladder, name):
+    top = torch.tensor(0.9).double()
+    r = X.clone().requires_grad_()
+    LadderSpike.apply(r, top, ladder, surrogate_named(name)).sum().backward()
+    size = X.abs() / 0.9 if ladder.signed else X / 0.9
+    inside = (size <= 1) & (size >= (-1 if ladder.signed else 0))
+    assert bool(inside.any()) and bool((~inside).any())
+    torch.testing.assert_close(r.grad[inside], torch.ones_like(r.grad[inside]))
+    assert r.grad.max() < 1 + 1e-9 and r.grad.min() >= 0
+    beyond = r.grad[size > 1][size[size > 1].argsort()]
+    assert bool((beyond.diff() <= 1e-12).all()) and beyond[-1] < 0.5
+
+
+@pytest.mark.parametrize("steps", [1, 4, 32, 128])
+@pytest.mark.parametrize("name", SURROGATES)
+def test_the_gradient_of_what_was_followed_stays_bounded_over_time(steps, name):
+    drive = torch.linspace(-0.9, 0.9, 301)
+    x = drive.clone().requires_grad_()
+    neuron = MultiThreshold(1.0, levels=20, per_octave=4, surrogate=name)
+    neuron.cumulative(x.expand(steps, 1, len(x)))[-1].sum().backward()
+    torch.testing.assert_close(x.grad, torch.ones_like(x), rtol=0, atol=1e-5)
 
 
 def test_gradients_do_not_change_values():

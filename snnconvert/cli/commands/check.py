@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -22,6 +21,7 @@ from snnconvert.cli.commands.options import (
 )
 from snnconvert.cli.commands.parsing import Command
 from snnconvert.cli.exits import FAULTS
+from snnconvert.cli.options import CheckOptions
 from snnconvert.wording import shown
 
 _HELP = """\
@@ -87,24 +87,6 @@ class Shard(Value):
                 ctx,
             )
         return index, count
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """What ``snnconvert check`` was asked for."""
-
-    file: str
-    jobs: int
-    shard: tuple[int, int]
-    timeout: float | None
-    time_steps: int
-    seed: int
-    report: str | None
-    resume: bool
-    force: bool
-    quiet: bool
-    allow: tuple[str, ...]
-    as_json: bool
 
 
 @click.command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -20,6 +19,7 @@ from snnconvert.cli.commands.options import (
 )
 from snnconvert.cli.commands.parsing import Command, Session
 from snnconvert.cli.exits import FAULTS
+from snnconvert.cli.options import ConvertOptions
 
 DTYPES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}
 """What can be verified in, and the largest relative error that passes there."""
@@ -53,35 +53,6 @@ Exit code:
   1  not equivalent
 {FAULTS}
 """
-
-
-@dataclass(frozen=True)
-class ConvertOptions:
-    """What ``snnconvert MODEL`` was asked for; names are those of the options."""
-
-    model: str
-    arch: str | None
-    example: str | None
-    trust_pickle: bool
-    allow: tuple[str, ...]
-    rules: str | None
-    seed: int
-    device: str
-    out: str | None
-    report: str | None
-    time_steps: int | None
-    tolerance: float | None
-    dtype: str | None
-    calibration: str | None
-    calibration_in: str | None
-    calibration_out: str | None
-    data: str | None
-    strict: bool
-    quiet: bool
-    force: bool
-    no_verify: bool
-    as_json: bool
-    debug: bool
 
 
 @click.command(cls=Command, usage="snnconvert MODEL [options]", help=_HELP, epilog=_EPILOG)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -10,6 +9,7 @@ import click
 from snnconvert.cli.commands.options import JSON, MODEL, MODEL_HELP, TALK
 from snnconvert.cli.commands.parsing import Command, Session
 from snnconvert.cli.exits import FAULTS
+from snnconvert.cli.options import ExplainOptions
 
 _HELP = """\
 Say for every node of a model which rule takes it, or why none does. Nothing is converted.
@@ -30,22 +30,6 @@ Exit code:
   0  explained
 {FAULTS}
 """
-
-
-@dataclass(frozen=True)
-class ExplainOptions:
-    """What ``snnconvert explain`` was asked for."""
-
-    model: str
-    arch: str | None
-    example: str | None
-    trust_pickle: bool
-    allow: tuple[str, ...]
-    rules: str | None
-    seed: int
-    device: str
-    as_json: bool
-    debug: bool
 
 
 @click.command(

@@ -6,7 +6,6 @@ and bad options do not wait for it.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from snnconvert.cli.logs import logging_to_stderr
 from snnconvert.version import __version__
-from snnconvert.wording import shown
+from snnconvert.wording import quoted, suggestion
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -135,11 +134,9 @@ class Group(click.Group):
         """Say which command may be meant, where a model is followed by something else."""
         places = [n for n in _positions(args, _takes_value(self)) if n >= 0]
         first = args[places[0]] if places else ""
-        close = difflib.get_close_matches(first, self.commands, n=1)
+        close = suggestion(first, self.commands)
         if len(places) > 1 and close and not os.path.exists(first):
-            ctx.fail(
-                f"there is no command or file '{shown(first)}'; did you mean '{close[0]}'?",
-            )
+            ctx.fail(f"there is no command or file {quoted(first)}{close}")
 
 
 _DEFAULT = "\0"  # no argument of a process holds it

@@ -24,7 +24,7 @@ from snnconvert.converter.graph.meta import (
     source_name,
 )
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
-from snnconvert.converter.spikes.apart.part import Part
+from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.errors import ConversionError
@@ -90,8 +90,7 @@ class _Placer:
         """Put the neurons of one decision into the graph."""
         kind, own = kind_of(node.target), _target_of(node)
         if kind.name in APART and decision.action != "neuron":
-            for part in APART[kind.name](self.emit, node).parts:
-                self._code(part, decision)
+            self._on_parts(APART[kind.name](self.emit, node), decision)
         elif kind.operands and decision.action != "neuron":
             self._on_operands(node, decision)
         elif own is not None and decision.action != "spike_operands":
@@ -108,6 +107,14 @@ class _Placer:
                 "spiking for these, recurrent layers, ReLU, clips and embeddings. Use td, or "
                 "neuron, which puts one on an output that is a single tensor"
             )
+
+    def _on_parts(self, apart: Apart, decision: Decision) -> None:
+        for part in (*apart.maps, *apart.products):
+            self._code(part, decision)
+        for part in apart.targets:
+            target = _target_of(part.node)
+            if target is not None and decision.action == "spiking":
+                self._in_place(part.node, target, decision)
 
     def _on_operands(self, node: fx.Node, decision: Decision) -> None:
         kind = kind_of(node.target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import fx
@@ -36,9 +36,4 @@ class Apart:
 
     maps: tuple[Part, ...] = ()
     products: tuple[Part, ...] = ()
-    targets: tuple[Part, ...] = field(default=())
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """Maps and products."""
-        return (*self.maps, *self.products)
+    targets: tuple[Part, ...] = ()
