@@ -17,7 +17,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.building.folding import why_step_by_step
+from snnconvert.converter.building.folding import try_folding
 from snnconvert.converter.building.place import place, place_neurons
 from snnconvert.converter.building.rewrite import rewrite
 from snnconvert.converter.building.telescope import telescope
@@ -29,7 +29,7 @@ from snnconvert.converter.spikes.put_neurons import put_neurons
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.trace import trace
-from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ConversionError, InputError, RuleError
 from snnconvert.progress import counter
@@ -169,7 +169,10 @@ def convert_traced(
     replacements = place(tree, sited.decisions, sited.encoded)
     neurons = place_neurons(tree, sited.sites, calibrated.fitted)
     graph = telescope(rewrite(sited, replacements, neurons))
-    reason = sited.streams.unfoldable or why_step_by_step(graph, tree, traced.inputs)
+    reason = sited.streams.unfoldable
+    if not reason:
+        folding = try_folding(graph, tree, traced.inputs, floating_dtype(traced))
+        graph, reason = folding.graph, folding.step_by_step
     notes = (
         *filter(None, [note]),
         *rules.notes,

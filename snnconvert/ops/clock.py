@@ -96,12 +96,21 @@ def difference(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
     return _over_leaves(leaf, x, dims, site)
 
 
-def hold(x: Tensor, clock: Clock, dim: int) -> Tensor:
-    """``X_t = x``: repeat what is constant in time for each step, along its batch dimension."""
+def hold(x: Tensor, clock: Clock, dim: int, outer: int = 1) -> Tensor:
+    """``X_t = x``: repeat what is constant in time for each step, along its batch dimension.
+
+    Args:
+        x: the value, the same at every step.
+        clock: the run.
+        dim: the dimension that holds the batch.
+        outer: number of values of other dimensions that stand around the batch in it; time goes
+            between them and the batch.
+    """
     if clock.steps == 1:
         return x
-    shape = [*x.shape[:dim], clock.steps, *x.shape[dim:]]
-    return x.unsqueeze(dim).expand(shape).flatten(dim, dim + 1)
+    shape = [*x.shape[:dim], outer, clock.steps, x.shape[dim] // outer, *x.shape[dim + 1 :]]
+    parts = x.unflatten(dim, (outer, x.shape[dim] // outer)).unsqueeze(dim + 1)
+    return parts.expand(shape).flatten(dim, dim + 2)
 
 
 def encode(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:

@@ -256,7 +256,9 @@ class _Rewriter:
         is_stream = self._domain(measured) is Domain.STREAM
         value = self._accumulated(measured) if is_stream else self._unfolded(measured)
         size = self.graph.call_function(target, (value, *node.args[1:]))
-        if wants_fold and not is_stream:
+        if node not in self.streams.time_dims:
+            pass  # of another dimension than the batch, the same whether steps are folded or not
+        elif wants_fold and not is_stream:
             size = self.graph.call_function(_times, (size, self.clock))
         elif is_stream and not wants_fold:
             size = self.graph.call_function(_share, (size, self.clock))

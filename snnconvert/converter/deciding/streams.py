@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 import sympy
 import torch
@@ -29,7 +29,7 @@ class Domain(IntEnum):
     """How a value depends on the inputs; the domain of a node is the largest of its arguments'."""
 
     STATIC = 0  # on parameters alone
-    SIZED = 1  # on the batch size as well
+    SIZED = 1  # on the sizes of inputs as well
     HELD = 2  # on held inputs: the same at every time step
     STREAM = 3  # on coded inputs, or on what is encoded inside the graph
 
@@ -57,7 +57,7 @@ def find_streams(traced: TracedModel, encoded: frozenset[fx.Node]) -> Streams:
         traced: the graph.
         encoded: nodes with held inputs whose outputs are coded: streams that start inside.
     """
-    finder = StreamFinder(traced.batch)
+    finder = StreamFinder(traced)
     roles = iter(traced.inputs)
     for node in traced.graph.nodes:
         if node.op == "placeholder":
@@ -73,18 +73,19 @@ class StreamFinder:
     """Finds the domains and time dimensions of nodes, one node after the other.
 
     Args:
-        batch: symbols of the batch size; empty where it is fixed.
+        traced: says which sizes there are: of the batch, and others that inputs have.
         known: of nodes that were found before.
 
     Attributes:
         domains: of the nodes so far.
     """
 
-    def __init__(self, batch: frozenset[Any], known: Streams | None = None) -> None:
-        self.batch = batch
+    def __init__(self, traced: TracedModel, known: Streams | None = None) -> None:
+        self.batch = traced.batch
+        self.sizes = traced.batch | input_sizes(traced.graph)
         self.domains = {} if known is None else dict(known.domains)
         self._time_dims = {} if known is None else dict(known.time_dims)
-        fixed = "" if batch else "the batch size is fixed"
+        fixed = "" if traced.batch else "the batch size is fixed"
         self._unfoldable = fixed if known is None else known.unfoldable
         self._proportional: dict[Any, bool] = {}
 
@@ -103,7 +104,7 @@ class StreamFinder:
 
     def _domain(self, node: fx.Node) -> Domain:
         value: Any = node.meta.get("val")
-        if _is_symbolic(value) and value.node.expr.free_symbols <= self.batch:
+        if _is_symbolic(value) and value.node.expr.free_symbols <= self.sizes:
             return Domain.SIZED
         found = (self.domains[argument] for argument in node.all_input_nodes)
         return max(found, default=Domain.STATIC)
@@ -122,7 +123,7 @@ class StreamFinder:
                 f"'{node.name}' has a shape in which the batch has no dimension of its own: "
                 f"{_shapes(node)}"
             )
-        elif _is_symbolic(node.meta.get("val")):
+        elif _depends(node.meta.get("val"), self.batch):
             self._unfoldable = f"'{node.name}' is not proportional to the batch size"
 
     def _batch_dims(self, node: fx.Node) -> list[int | None]:
@@ -149,12 +150,20 @@ class StreamFinder:
 _INPUT_DOMAIN = {"coded": Domain.STREAM, "held": Domain.HELD, "constant": Domain.STATIC}
 
 
-def _is_symbolic(value: Any) -> bool:
+def _is_symbolic(value: Any) -> TypeGuard[torch.SymInt]:
     return isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool)
 
 
 def _depends(size: Any, batch: frozenset[Any]) -> bool:
-    return not isinstance(size, int) and bool(size.node.expr.free_symbols & batch)
+    return _is_symbolic(size) and bool(size.node.expr.free_symbols & batch)
+
+
+def input_sizes(graph: fx.Graph) -> frozenset[Any]:
+    """Return the symbols of all sizes that inputs of a graph have."""
+    values = [n.meta.get("val") for n in graph.nodes if n.op == "placeholder"]
+    shapes = [x.shape for x in pytree.tree_leaves(values) if isinstance(x, Tensor)]
+    symbols = (n.node.expr.free_symbols for shape in shapes for n in shape if _is_symbolic(n))
+    return frozenset().union(*symbols)
 
 
 def _shapes(node: fx.Node) -> str:

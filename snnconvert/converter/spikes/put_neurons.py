@@ -45,7 +45,7 @@ def put_neurons(decided: Decided) -> Sited:
         return Sited(decided.traced, decided.streams, decided.encoded, decided.decisions, {})
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.output(graph.graph_copy(decided.traced.graph, copies))
-    placer = _Placer(graph, StreamFinder(decided.traced.batch, _copied(decided.streams, copies)))
+    placer = _Placer(graph, StreamFinder(decided.traced, _copied(decided.streams, copies)))
     for node, decision in decided.decisions.items():
         if decision.action in SPIKING_ACTIONS:
             placer.place(copies[node], decision)

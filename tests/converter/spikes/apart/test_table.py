@@ -55,6 +55,4 @@ def test_an_operator_is_added_by_a_function_and_a_row(softplus_apart):
     sited = snn.conversion.sited
     ((node, site),) = sited.sites.items()
     assert site.target.name == "relu" and site.target.limits == (0.0, None)
-    assert all(
-        node.graph is snn.conversion.sited.traced.graph for node in snn.conversion.sited.sites
-    )
+    assert node.graph is sited.traced.graph
