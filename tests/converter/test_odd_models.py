@@ -12,8 +12,8 @@ from torch import nn
 
 import snnconvert
 from snnconvert.errors import InputError, SavedFileError, TraceError, VerificationError
-from tests.converter.odd_models import CORNERS, Answer, Answers
 from tests.converter.building.test_folding import module
+from tests.converter.odd_models import CORNERS, Answer, Answers
 
 
 class WithWeight(nn.Module):

@@ -92,7 +92,7 @@ class _Trial(fx.Interpreter):
         """Return where each tensor of a node has its steps; None where it mixes them."""
         dims = node.meta[TIME_DIMS]
         if node.op == "placeholder":
-            return [(0, 1)]
+            return [(dims[0], 1)]
         folded, *steps = (pytree.tree_leaves(run) for run in runs)
         found = [
             _layout(x, [step[i] for step in steps], dim, self.batch)
@@ -119,7 +119,7 @@ class _Trial(fx.Interpreter):
         given = next(self.inputs)
         if given.role != "coded":
             return [given.example] * (1 + _STEPS)
-        return [torch.cat([given.example] * _STEPS)]
+        return [torch.cat([given.example] * _STEPS, given.batch_dim or 0)]
 
     def _varied(self, folded: Any, layouts: list[Layout]) -> list[Any]:
         """Return values to try the next operators on, folded and step by step."""
@@ -147,8 +147,8 @@ class _Trial(fx.Interpreter):
 
 
 def _batch(inputs: Sequence[TracedInput]) -> int:
-    coded = [g.example for g in inputs if g.role != "constant" and g.shape]
-    return next((x.shape[0] for x in coded if x.dim()), 1)
+    with_batch = [g for g in inputs if g.batch_dim is not None]
+    return next((g.example.shape[g.batch_dim] for g in with_batch), 1)
 
 
 def _layout(folded: Tensor, steps: list[Tensor], dim: int, batch: int) -> Layout | None:

@@ -105,7 +105,10 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
     entry = task.entry
     source = ModelRequest(entry.model, entry.arch, entry.input, task.allow).load()
     notes = (*filter(None, [source.note]), *_enlivened(source))
-    snn = convert_traced(trace(source.model, source.args, source.kwargs), task.rules)
+    traced = trace(
+        source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
+    )
+    snn = convert_traced(traced, task.rules)
     module = source.model if isinstance(source.model, nn.Module) else None
     report = verify(
         module, snn, dtype=torch.float64, tolerance=TOLERANCE, time_steps=task.time_steps

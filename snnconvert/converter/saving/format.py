@@ -3,3 +3,6 @@
 FORMAT = 1
 MANIFEST, RULES = "snnconvert.json", "snnconvert.yaml"
 NEURONS, FOLDED = "snnconvert.neurons", "snnconvert.folded"  # safetensors, as base64
+
+HELD, BATCH, NOT_SINGLE = "held", "batch_dims", "not_single"
+"""Keys of the manifest; files of the first release have none of them."""

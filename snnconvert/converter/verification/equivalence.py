@@ -19,14 +19,17 @@ from torch.export import ExportedProgram
 
 from snnconvert.converter.deciding.streams import random_nodes
 from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
-from snnconvert.converter.graph.dtypes import cast, cast_module, default_dtype, literal_dtypes
+from snnconvert.converter.graph.default_dtype import default_dtype
+from snnconvert.converter.graph.dtypes import cast, cast_module, literal_dtypes
+from snnconvert.converter.graph.paths import named_leaves
 from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
     LeafError,
     describe_node,
     kind_rows,
 )
-from snnconvert.converter.running.converted import ConvertedModule, stacked
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.spikes.put_neurons import target
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
@@ -296,8 +299,9 @@ def _accumulated(y: Any) -> Any:
 
 def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:
     spec = snn.conversion.source.out_spec
-    paths = pytree.tree_leaves_with_path(pytree.tree_unflatten([0] * count, spec))
-    return [pytree.keystr(path).strip("[]'.") or "output" for path, _ in paths]
+    # Each leaf is another object: a class without names of its leaves is asked which it holds.
+    outputs = pytree.tree_unflatten([object() for _ in range(count)], spec)
+    return [path.strip("[]'.") or "output" for path, _ in named_leaves(outputs)]
 
 
 def _refuse_degenerate(snn: ConvertedModule, expected: list[Any]) -> None:

@@ -67,10 +67,10 @@ def test_a_linear_map_over_tokens_is_not_folded():
 
 
 def test_mutation_a_wrong_fold_fails(monkeypatch):
-    from snnconvert.converter import batch_norm
+    from snnconvert.converter.deciding import absorb
 
     right = torch.sqrt
-    monkeypatch.setattr(batch_norm.torch, "sqrt", lambda x: right(x) * 1.001)
+    monkeypatch.setattr(absorb.torch, "sqrt", lambda x: right(x) * 1.001)
     model = Folds().eval()
     snn = snnconvert.convert(model, (torch.randn(2, 1, 6, 6),), FOLD, verify=False)
     assert not snnconvert.verify(model, snn).passed
