@@ -23,6 +23,8 @@ from snnconvert.sources.program_text import problems_of
 from snnconvert.sources.trust import TRUST_MEANING, Trust
 from snnconvert.sources.wording import listed, shown
 
+CONDITIONS = "size_conditions"
+"""Attribute of a loaded program: what its export found out of sizes of inputs, as text."""
 _MODEL = "models/model.json"
 _SAMPLE_INPUTS = "data/sample_inputs/model.pt"
 _CONFIGS = {
@@ -50,7 +52,8 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
             f"{where}: cannot be loaded as an exported program "
             f"({type(error).__name__}: {shown(error, 300)})"
         ) from None
-    program._guards_code = []  # text that module(check_guards=True) would execute
+    # Text that module(check_guards=True) would execute; as text it can still be read.
+    program.__dict__[CONDITIONS], program._guards_code = tuple(program._guards_code), []
     tensors = [*program.state_dict.values(), *program.constants.values()]
     check_memory((t for t in tensors if isinstance(t, torch.Tensor)), len(data), where)
     return program

@@ -77,6 +77,7 @@ def dump_conversion(
         RULES: conversion.rules.to_yaml(),
     }
     program = copy.copy(conversion.source.program)
+    program._guards_code = list(conversion.source.conditions)
     folded = conversion.folded
     # A copy of a conversion has tensors of its own.
     program._state_dict = {

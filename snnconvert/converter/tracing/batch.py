@@ -142,7 +142,7 @@ def doubled(leaves: Sequence[Any], marks: Marks) -> list[Any]:
     return made
 
 
-def open_symbols(graph: fx.Graph, placeholders: Sequence[fx.Node], marks: Marks) -> list[Any]:
+def open_symbols(placeholders: Sequence[fx.Node], marks: Marks) -> list[Any]:
     """Return the symbols of the candidates that export left open, in the order of the inputs."""
     found = [s for i, dims in marks.items() for d in dims for s in symbols(placeholders[i], d)]
     return list(dict.fromkeys(found))

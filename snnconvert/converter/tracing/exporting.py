@@ -23,7 +23,6 @@ from snnconvert.converter.tracing.batch import (
     of_outputs,
     open_symbols,
     reaching,
-    said_candidates,
     symbols,
 )
 from snnconvert.errors import first_line
@@ -47,14 +46,14 @@ class Call:
         spec: tree of ``(args, kwargs)``.
         names: of the leaves.
         held: leaves that were declared held.
-        said: what the user says of the batch, by leaf; None: nothing.
+        said: what the user says of the batch; None: nothing.
     """
 
     leaves: list[Any]
     spec: pytree.TreeSpec
     names: list[str]
     held: frozenset[int]
-    said: Mapping[int, int | None] | None
+    said: Candidates | None
 
 
 def export_open(model: nn.Module, call: Call) -> Exported | None:
@@ -63,25 +62,47 @@ def export_open(model: nn.Module, call: Call) -> Exported | None:
     Raises:
         Exception: export refuses the model.
     """
-    found = candidates(call.leaves, call.held)
-    if call.said is not None:
-        found = iter([said_candidates(call.leaves, call.said)])
+    found = candidates(call.leaves, call.held) if call.said is None else iter([call.said])
     ignored: Exported | None = None
+    errors: list[Exception] = []
     for number, candidate in enumerate(found):
-        program = export(model, call, candidate.marks)
-        left = open_symbols(program.graph, placeholders_of(program), candidate.marks)
-        batch = reaching(program.graph, left)
-        if not batch:
-            if left and ignored is None:  # of an input that the model does not read
-                ignored = Exported(program, _dims(program, candidate.marks, left))
+        try:
+            program = export(model, call, candidate.marks)
+        except Exception as error:
+            # Where nothing was doubled, what export refuses does not depend on the candidates.
+            if not number and _as_given(call, candidate.marks):
+                raise
+            errors.append(error)
             continue
-        chosen = batch if candidate.decided else _chosen(program, candidate, batch)
-        dims = _dims(program, candidate.marks, chosen)
-        if set(chosen) != set(batch):
-            marks = {i: (dim,) for i, dim in dims.items()}
-            program = export(model, call, marks)
-        return Exported(program, dims, (_said_of(call, dims),) if number else ())
+        left = open_symbols(placeholders_of(program), candidate.marks)
+        if batch := reaching(program.graph, left):
+            return _with_batch(model, call, program, candidate, batch, usual=not number)
+        if left and ignored is None:  # of an input that the model does not read
+            ignored = Exported(program, _dims(program, candidate.marks, left))
+    if errors and ignored is None:
+        raise errors[0]
     return ignored
+
+
+def _as_given(call: Call, marks: Marks) -> bool:
+    return all(a is b for a, b in zip(call.leaves, doubled(call.leaves, marks), strict=True))
+
+
+def _with_batch(
+    model: nn.Module,
+    call: Call,
+    program: ExportedProgram,
+    candidate: Candidates,
+    batch: list[Any],
+    *,
+    usual: bool,
+) -> Exported:
+    """Choose among what export left open; what else is open is fixed, by another export."""
+    chosen = batch if candidate.decided else _chosen(program, candidate, batch)
+    dims = _dims(program, candidate.marks, chosen)
+    if set(chosen) != set(batch):
+        program = export(model, call, {i: (dim,) for i, dim in dims.items()})
+    return Exported(program, dims, () if usual else (_said_of(call, dims),))
 
 
 def export_fixed(model: nn.Module, call: Call) -> Exported:

@@ -28,6 +28,7 @@ from snnconvert.converter.tracing.traced import (
     first_floating_dtype,
 )
 from snnconvert.errors import TraceError
+from snnconvert.sources.programs import CONDITIONS
 
 
 def traced_from(
@@ -57,7 +58,9 @@ def traced_from(
             "the exported program carries no example inputs; export it again with "
             "torch.export.export(model, args) so that they are kept"
         )
-    texts = tuple(getattr(program, "_guards_code", None) or ())
+    texts = tuple(
+        getattr(program, CONDITIONS, None) or getattr(program, "_guards_code", None) or ()
+    )
     args, kwargs = program.example_inputs
     positional = program_names(program, len(args))
     graph_module, program, functional_notes = make_functional(program)
@@ -89,6 +92,7 @@ def traced_from(
         out_spec=out_spec,
         batch=batch,
         notes=tuple(all_notes),
+        conditions=tuple(texts),
         guards=_guards(texts, inputs),
         ranges={symbol: _ends(limits) for symbol, limits in program.range_constraints.items()},
         dtype=first_floating_dtype([*program.state_dict.values(), *examples]),

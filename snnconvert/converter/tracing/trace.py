@@ -15,7 +15,7 @@ import torch.utils._pytree as pytree
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from snnconvert.converter.tracing.batch import BatchDims, leaves_named, said_dims
+from snnconvert.converter.tracing.batch import BatchDims, leaves_named, said_candidates, said_dims
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.exporting import (
     Call,
@@ -90,7 +90,9 @@ def _call(
     positional = forward_names(model, len(args))
     names = leaf_names(positional, args, kwargs)
     kept = {i for key in held for i in leaves_named(key, names, positional, "held")}
-    said = None if batch_dims is None else said_dims(batch_dims, names, positional, leaves)
+    said = None
+    if batch_dims is not None:
+        said = said_candidates(leaves, said_dims(batch_dims, names, positional, leaves))
     return Call(leaves, spec, names, frozenset(kept), said)
 
 

@@ -59,7 +59,8 @@ class TracedModel:
         out_spec: tree of the outputs.
         batch: symbols of the batch size; empty where the batch could not be dynamic.
         notes: what a reader of the report should know about this trace.
-        guards: conditions on sizes, outside of which the model may take another path.
+        conditions: what export found out about sizes, as text.
+        guards: these conditions on sizes, outside of which the model may take another path.
         ranges: smallest and largest size of each symbol, None where there is no largest.
         dtype: `floating_dtype` when the model was traced: its tensors may be cast later.
         not_single: why a batch of one is refused; empty where the graph was tried on one; None
@@ -75,6 +76,7 @@ class TracedModel:
     out_spec: pytree.TreeSpec
     batch: frozenset[Any]
     notes: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
     ranges: Mapping[Any, tuple[int, int | None]] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32

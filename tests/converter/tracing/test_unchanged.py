@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -64,7 +65,7 @@ class NewOnTheClass(Base):
 
 
 class DictOnTheClass(Base):
-    cached: dict = {}
+    cached: ClassVar[dict] = {}
 
     def places(self, x):
         return self.cached.setdefault(x.shape[1], positions(x))
