@@ -41,14 +41,13 @@ class default_dtype(TorchDispatchMode):
         if not isinstance(made, Tensor) or made.dtype is not own or own not in self.dtypes:
             return made
         wide = self.dtypes[own]
-        if makes_default_dtype(func, args, kwargs):
+        # A choice among Python numbers (``torch.where``) names the default for them itself.
+        if makes_default_dtype(func, args, kwargs) or func is _aten.scalar_tensor.default:
             return func(*args, **{**kwargs, "dtype": wide})
         if not _of_integers(args, kwargs):
             return made
-        packet = getattr(func, "overloadpacket", None)
         try:
-            overload = _aten.where.self if packet is _aten.where else func
-            again = overload(*_widened(packet, args, wide), **kwargs)
+            again = func(*pytree.tree_map(lambda x: _widened(x, wide), args), **kwargs)
         except (RuntimeError, NotImplementedError, IndexError):
             return made.to(wide)
         return again if again.dtype is wide else made.to(wide)
@@ -65,14 +64,5 @@ def _is_float(x: Tensor) -> bool:
     return x.is_floating_point() or x.is_complex()
 
 
-def _widened(packet: Any, args: Any, wide: torch.dtype) -> Any:
-    """Return arguments that make a result of a dtype: a choice has it from what is chosen."""
-
-    def widened(x: Any) -> Any:
-        return x.to(wide) if isinstance(x, Tensor) else x
-
-    if packet is not _aten.where:
-        return pytree.tree_map(widened, args)
-    chosen, *values = args
-    made = [torch.as_tensor(x, device=chosen.device, dtype=wide) for x in values]
-    return (chosen, *made)
+def _widened(x: Any, wide: torch.dtype) -> Any:
+    return x.to(wide) if isinstance(x, Tensor) else x

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.errors import CalibrationError, ConversionError, InputError, TraceError
+from snnconvert.errors import CalibrationError, ConversionError, InputError, StateError, TraceError
 from snnconvert.rules import parse_rules
 
 
@@ -25,9 +25,7 @@ def mlp():
 )
 def test_an_example_of_another_dtype_than_the_model_is_told(model, x):
     for batch in (1, 2):
-        with pytest.raises(
-            TraceError, match="does not run on the example inputs: RuntimeError.*type"
-        ):
+        with pytest.raises(TraceError, match=r"does not run on the example inputs: .*type"):
             snnconvert.convert(mlp().to(model), (torch.randn(batch, 4, dtype=x),))
 
 
@@ -50,9 +48,7 @@ def test_a_run_in_another_dtype_is_told(dtype):
 def test_inputs_follow_a_cast_of_the_module():
     snn = snnconvert.convert(mlp(), (torch.randn(2, 4),), verify=False).half()
     assert snn.simulate(torch.randn(2, 4).half()).dtype is torch.float16
-    with pytest.raises(
-        InputError, match=r"'input' is torch\.float32 on cpu, the module torch\.float16"
-    ):
+    with pytest.raises(InputError, match=r"'input' is torch\.float32 .* module torch\.float16"):
         snn.simulate(torch.randn(2, 4))
 
 
@@ -79,7 +75,7 @@ def test_a_held_float_is_the_same_at_every_step():
     first = snn.simulate(x=x, mask=mask, time_steps=2, encoding="uniform")[0]
     torch.testing.assert_close(first, Masked()(x / 2, mask))
     snn.step(x=x, mask=mask)
-    with pytest.raises(snnconvert.StateError, match="held input 'mask' changed"):
+    with pytest.raises(StateError, match="held input 'mask' changed"):
         snn.step(x=x, mask=mask + 1)
     with pytest.raises(InputError, match=r"'mask' is torch\.float64"):
         snn.simulate(x=x, mask=mask.double())
