@@ -138,6 +138,8 @@ def _tried(
         reason = "" if sample is None else why_not_single(model, traced, sample)
         if sample is None:
             run_source(model, traced, call.leaves)
+    except NotImplementedError:  # it may lack kernels for this device, and can still be traced
+        return traced
     except Exception as alone:
         reason = f"the model does not run on it ({type(alone).__name__})"
         try:

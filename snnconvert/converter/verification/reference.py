@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -114,7 +114,7 @@ def source_outputs(
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]
     }
     args, kwargs = pytree.tree_unflatten([_own(x) for x in leaves], traced.in_spec)
-    pinned = _Pinned(literal_dtypes(floating_dtype(traced), dtype))
+    pinned = _Pinned(literal_dtypes(floating_dtype(traced), dtype), _literals(traced))
     with as_traced(model), WithoutFastPaths(), pinned:
         answer = functional_call(model, tensors, args, kwargs)
     return list(pytree.tree_leaves(answer))
@@ -124,16 +124,27 @@ def _own(x: Any) -> Any:
     return x.clone() if isinstance(x, Tensor) else x
 
 
+def _literals(traced: TracedModel) -> list[Tensor]:
+    """Return the tensors that stand in the model's code (``torch.tensor(0.1)``), as traced."""
+    constants = traced.program.constants.values()
+    return [c for c in constants if isinstance(c, Tensor) and c.is_floating_point()]
+
+
 class _Pinned(TorchDispatchMode):
     """Computes in the dtype of a check what a model pins to a dtype of its own, and what it keeps
-    where casting does not reach; numbers that stand in its code are rounded as they are there.
+    where casting does not reach.
+
+    A literal tensor of the model's code is rounded as the trace, made in the model's own dtype,
+    has it: in the dtype of the check it would be another number.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, dtypes: Mapping[torch.dtype, torch.dtype]) -> None:
+    def __init__(
+        self, dtypes: Mapping[torch.dtype, torch.dtype], literals: Sequence[Tensor]
+    ) -> None:
         super().__init__()
-        self.dtypes = dtypes
+        self.dtypes, self.literals = dtypes, literals
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -141,7 +152,15 @@ class _Pinned(TorchDispatchMode):
         args, kwargs = pytree.tree_map(self._literal, (args, dict(kwargs or {})))
         if torch.float64 in self.dtypes.values():
             func = WIDE.get(func, func)
+        if func is torch.ops.aten.lift_fresh.default:
+            return self._rounded(args[0])
         return pytree.tree_map(self._literal, func(*args, **kwargs))
+
+    def _rounded(self, made: Tensor) -> Tensor:
+        for traced in self.literals:
+            if traced.shape == made.shape and torch.equal(made.to(traced), traced):
+                return made.copy_(traced)
+        return made
 
     def _literal(self, value: Any) -> Any:
         if isinstance(value, torch.dtype):
