@@ -23,6 +23,16 @@ def with_calls(graph: fx.Graph) -> fx.Graph:
     return copy
 
 
+def replaced(graph: fx.Graph, tree: nn.Module) -> list[str]:
+    """Return the paths of modules that the user put in the place of what a graph calls."""
+    called = {
+        (str(node.args[0].target), str(node.target))
+        for node in graph.nodes
+        if node.op == "call_method" and isinstance(node.args[0], fx.Node)
+    }
+    return sorted(p for p, method in called if not hasattr(tree.get_submodule(p), method))
+
+
 def call(module: nn.Module, path: str, method: str, *args: Any) -> Any:
     """Return what a module of a conversion answers.
 

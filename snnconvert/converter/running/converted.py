@@ -20,7 +20,7 @@ from snnconvert.converter.graph.code import compile_graph
 from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, unverified
-from snnconvert.converter.running.calls import with_calls
+from snnconvert.converter.running.calls import replaced, with_calls
 from snnconvert.converter.running.layout import fold, stacked, unfold
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.saving.write import dump_conversion
@@ -31,6 +31,7 @@ from snnconvert.converter.tracing.inputs import (
     refuse_names,
 )
 from snnconvert.converter.tracing.traced import floating_dtype
+from snnconvert.errors import SavedFileError
 from snnconvert.files import write_atomically
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
@@ -210,13 +211,18 @@ class ConvertedModule(nn.Module):
             path: by custom with the suffix ``.snn``.
 
         Raises:
-            SavedFileError: the conversion was cast to another dtype, or has outputs of a type
-                that ``torch.export`` cannot write.
+            SavedFileError: the conversion was cast to another dtype, had layers replaced, or has
+                outputs of a type that ``torch.export`` cannot write.
         """
         write_atomically(path, self.dumps())
 
     def dumps(self) -> bytes:
         """Return the conversion as the content of a file (errors as `save`)."""
+        if changed := replaced(self.graph, self.tree):
+            raise SavedFileError(
+                f"the layers {', '.join(changed)} were replaced after the conversion, and a saved "
+                "conversion holds its source; replace them in the source, and convert it again"
+            )
         current = self.state_dict(keep_vars=True)
         return dump_conversion(self.conversion, current, self.placed.dtype, self.report)
 

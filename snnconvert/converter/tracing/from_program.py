@@ -72,15 +72,12 @@ def traced_from(
         found = {i: dim for i, (dim, *_) in marks.items()}
     batch = _batch(nodes, found)
     kept = {i for key in held for i in leaves_named(key, names, positional, "held")}
-    inputs = tuple(
-        _input(name, node, example, batch, i in kept)
-        for i, (name, node, example) in enumerate(zip(names, nodes, examples, strict=True))
-    )
+    given = enumerate(zip(names, nodes, examples, strict=True))
+    inputs = tuple(_input(*one, batch, i in kept) for i, one in given)
     out_spec = program.call_spec.out_spec
     assert out_spec is not None
     all_notes = [*notes, *functional_notes]
-    if not batch and not notes:
-        all_notes.append(_FIXED)
+    all_notes += [] if batch or notes else [_FIXED]
     _refuse_shapes_of_data(graph_module.graph)
     return TracedModel(
         graph=graph_module.graph,

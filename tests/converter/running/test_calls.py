@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.errors import ConversionError, SnnconvertError
+from snnconvert.errors import ConversionError, SavedFileError, SnnconvertError
 
 
 class Net(nn.Module):
@@ -93,6 +93,8 @@ def test_a_layer_that_is_replaced_runs(exact):
     exact.head = nn.Sequential(nn.Linear(8, 5), nn.Tanh())
     torch.testing.assert_close(exact.simulate(x)[-1], exact.head(new(x).relu()))
     torch.testing.assert_close(exact.step(x), exact.head(new(x).relu()))
+    with pytest.raises(SavedFileError, match=r"the layers block\.0, head were replaced"):
+        exact.dumps()
 
 
 def test_what_cannot_be_replaced_is_told(exact, spiking):
