@@ -158,6 +158,7 @@ def test_an_embedding_with_a_stream_starts_none(kind):
     torch.testing.assert_close(snn.simulate(*inputs, time_steps=2)[-1], model(*inputs))
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
 @pytest.mark.parametrize("layout", ["to_sparse_csr", "to_sparse_csc", "to_sparse"])
 def test_a_fixed_graph_of_compressed_rows(layout):
     class Graph(nn.Module):
