@@ -6,7 +6,10 @@ everything that a user can mend; anything else that escapes is a defect of the l
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class SnnconvertError(Exception):
@@ -82,3 +85,12 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's message that is not empty, or the error's name."""
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[0].strip() if lines else type(error).__name__
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Give a warning that points at the line outside this package that called it."""
+    own = str(Path(__file__).parent)
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(own):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -9,7 +9,7 @@ in ``node.meta`` (``converter/graph/meta.py``) and the names that a file from a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -120,6 +120,16 @@ def relist_weights(layer: nn.RNNBase) -> None:
 def set_state(program: ExportedProgram, state: dict[str, Any]) -> None:
     """Give an exported program other tensors; what else holds its old ones keeps them."""
     program._state_dict = state
+
+
+def guards_of(program: ExportedProgram) -> list[str]:
+    """Return what export found out of sizes, as text of Python."""
+    return list(program._guards_code)
+
+
+def set_guards(program: ExportedProgram, guards: Iterable[str]) -> None:
+    """Give an exported program such text, which is saved with it."""
+    program._guards_code = list(guards)
 
 
 def forget_guards(program: ExportedProgram) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,14 +23,17 @@ from snnconvert.converter.building.telescope import telescope
 from snnconvert.converter.building.tree import build_tree
 from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.converter.deciding.decide import decide
+from snnconvert.converter.deciding.starts import where_streams_may_start
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.spikes.put_neurons import put_neurons
+from snnconvert.converter.tracing.batch import BatchDims
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
+from snnconvert.converter.tracing.preparing import unwrapped
 from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
-from snnconvert.errors import ConversionError, InputError, RuleError
+from snnconvert.errors import ConversionError, InputError, RuleError, warn_caller
 from snnconvert.progress import counter
 from snnconvert.rules import SPIKING_ACTIONS, RuleSet, load_rules
 from snnconvert.sources.exits import never_exits
@@ -53,6 +55,8 @@ def convert(
     *,
     time_steps: int | None = None,
     calibration: Iterable[Any] | None = None,
+    held: Sequence[str | int] = (),
+    batch_dims: BatchDims | None = None,
     verify: bool = True,
     strict: bool = False,
     progress: bool = False,
@@ -64,11 +68,15 @@ def convert(
     Args:
         model: a network in eval mode, an exported program, a file, or ``timm:NAME``,
             ``hf:DIRECTORY_OR_ID``, ``demo:NAME``.
-        example_inputs: a tuple of positional or a dict of keyword inputs, batch first; None: taken
-            from the source's own configuration (not possible for a bare module).
+        example_inputs: a tuple of positional or a dict of keyword inputs; None: taken from the
+            source's own configuration (not possible for a bare module).
         rules: a bundled rule file's name, a path, or a rule set.
         time_steps: ``T`` of runs that do not say otherwise; None: the rule file's.
         calibration: batches for rules that place neurons; the report says where there are none.
+        held: names or positions of floating-point inputs that are the same at every step (masks,
+            boxes, timesteps); integers and truth values always are.
+        batch_dims: the dimension of all inputs that is the batch, or that of each by its name or
+            position (None: it has none); None: it is found, dimension 0 being tried first.
         verify: compare with the source in float64 and put the result in ``report``; a
             `NotEquivalentWarning` is given where it fails.
         strict: a rule that takes nothing is an error.
@@ -85,13 +93,14 @@ def convert(
             unused = "the calibration batches were not used: no rule places a neuron"
             note = "; ".join(filter(None, [note, unused]))
         source = replace(source, calibration=calibration, note=note)
+    source = replace(source, held=tuple(held), batch_dims=batch_dims)
     if time_steps is not None:
         rule_set = replace(rule_set, time_steps=checked_time_steps(time_steps))
     snn = convert_source(
         source, rule_set, strict=strict, progress=progress, verification={} if verify else None
     )
     if snn.report is not None and not snn.report.passed:
-        warnings.warn(snn.report.verdict(), NotEquivalentWarning, stacklevel=2)
+        warn_caller(snn.report.verdict(), NotEquivalentWarning)
     return snn
 
 
@@ -116,7 +125,13 @@ def convert_source(
     total = 2 if verification is None else 3
     with counter(total, show=progress, bar_format="{n}/{total} {desc}") as stages:
         _begin(stages, "tracing")
-        traced = trace(source.model, source.args, source.kwargs)
+        traced = trace(
+            source.model,
+            source.args,
+            source.kwargs,
+            held=source.held,
+            batch_dims=source.batch_dims,
+        )
         _begin(stages, "converting")
         snn = convert_traced(
             traced,
@@ -157,9 +172,9 @@ def convert_traced(
     decided = decide(traced, rules)
     if not decided.encoded and not any(given.role == "coded" for given in traced.inputs):
         raise ConversionError(
-            "no input is coded: the model has no floating-point input and no rule with "
-            "'action: encode' takes an embedding of its ids, so nothing would change over time. "
-            "Pass floating-point inputs, or name the node where the stream starts in a rule"
+            "no input is coded: the model has no floating-point input that changes, and no rule "
+            "with 'action: encode' takes an embedding of its ids, so nothing would change over "
+            f"time. {where_streams_may_start(decided)}"
         )
     if strict and decided.plan.unused:
         raise RuleError(list(decided.plan.explain_unused()))
@@ -200,7 +215,10 @@ def as_source(
     example_inputs: tuple[Any, ...] | Mapping[str, Any] | None = None,
 ) -> Source:
     """Return a model of any form with the inputs to trace it on."""
-    if isinstance(model, nn.Module | ExportedProgram):
+    if isinstance(model, nn.Module):
+        inner, note = unwrapped(model)
+        source = Source(type(inner).__name__, inner, note=note)
+    elif isinstance(model, ExportedProgram):
         source = Source(type(model).__name__, model)
     elif isinstance(model, str | os.PathLike):
         source = load_source(model)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.utils._pytree as pytree
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from snnconvert.errors import InputError, first_line
 from snnconvert.sources.source import Source
+from snnconvert.torch_private import pytree
 from snnconvert.wording import shown
 
 

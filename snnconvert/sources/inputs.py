@@ -20,6 +20,7 @@ from snnconvert.wording import shown
 LARGEST_ID = 100
 _MOST_NUMBERS = 1 << 30
 _SHAPE = re.compile(r"(?:(float|int|bool):)?\s*(\d+(?:\s*[,xX]\s*\d+)*)\s*")
+_LIKE_A_FILE = re.compile(r"[/\\]|\.[A-Za-z]\w*$")
 _HELP = (
     "write shapes such as 2,3,224,224 or int:2,16 (several separated by ';'), or the path of a "
     ".pt, .npy or .safetensors file with tensors"
@@ -46,9 +47,19 @@ def parse_input(text: str, seed: int = 0) -> Inputs:
         generator = torch.Generator().manual_seed(seed)
         return tuple(_drawn(match, generator) for match in shapes if match), {}
     path = Path(text).expanduser()
+    if not path.is_file() and _LIKE_A_FILE.search(text):
+        raise InputError(f"input {shown(text)!r}: there is no such file: {_where(path)}")
     if not path.is_file():
         raise InputError(f"input {shown(text)!r}: neither shapes nor a file; {_HELP}")
     return _arranged(_read(path), path)
+
+
+def _where(path: Path) -> str:
+    """Say what stands at a path, or how far it leads."""
+    if path.is_dir():
+        return "it is a folder"
+    folder = path.parent.absolute()
+    return f"it is not in {shown(folder)}" if folder.is_dir() else f"no folder {shown(folder)}"
 
 
 BATCH = 32

@@ -21,9 +21,11 @@ from snnconvert.sources.modules import check_memory
 from snnconvert.sources.pickles import check_tensors_only
 from snnconvert.sources.program_text import problems_of
 from snnconvert.sources.trust import TRUST_MEANING, Trust
-from snnconvert.torch_private import forget_guards
+from snnconvert.torch_private import forget_guards, guards_of
 from snnconvert.wording import listed, shown
 
+CONDITIONS = "size_conditions"
+"""Attribute of a loaded program: what its export found out of sizes of inputs, as text."""
 _MODEL = "models/model.json"
 _SAMPLE_INPUTS = "data/sample_inputs/model.pt"
 _CONFIGS = {
@@ -51,6 +53,8 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
             f"{where}: cannot be loaded as an exported program "
             f"({type(error).__name__}: {shown(error, 300)})"
         ) from None
+    # Text that module(check_guards=True) would execute; as text it can still be read.
+    program.__dict__[CONDITIONS] = tuple(guards_of(program))
     forget_guards(program)
     tensors = [*program.state_dict.values(), *program.constants.values()]
     check_memory((t for t in tensors if isinstance(t, torch.Tensor)), len(data), where)

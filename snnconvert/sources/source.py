@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """A loaded model with example inputs of batch size 2 along dimension 0.
+    """A loaded model with example inputs.
 
     Args:
         name: the reference that the user gave, e.g. ``"timm:resnet18"``.
@@ -22,6 +22,8 @@ class Source:
         kwargs: keyword example inputs; what is not a tensor is a constant of the trace.
         note: what a reader of the report should know, e.g. ``"random weights"``.
         calibration: batches of inputs to find thresholds from, or thresholds that were found.
+        held: names or positions of floating-point inputs that are the same at every step.
+        batch_dims: which dimension of the inputs is the batch (see `trace`); None: it is found.
     """
 
     name: str
@@ -30,3 +32,5 @@ class Source:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     calibration: Any = None
+    held: tuple[str | int, ...] = ()
+    batch_dims: int | Mapping[str | int, int | None] | None = None

@@ -11,6 +11,7 @@ from torch import nn
 import snnconvert
 from snnconvert.converter.graph.meta import SOURCE
 from snnconvert.errors import ConversionError, InputError, RuleError, TraceError
+from snnconvert.rules import parse_rules
 from tests.converter.conftest import Gated, TinyCNN, TinyLM, TinyViT
 
 
@@ -269,3 +270,11 @@ def test_hooks_and_deepcopy_of_the_source_still_work():
     torch.testing.assert_close(
         snn.simulate(**inputs, time_steps=2)["logits"][-1], again(**inputs)["logits"]
     )
+
+
+def test_the_warning_points_at_the_line_that_converted():
+    rules = "version: 1\nextends: default\nrules: [{name: n, match: {op: gelu}, action: keep}]"
+    model = nn.Sequential(nn.Linear(4, 4), nn.GELU()).eval()
+    with pytest.warns(snnconvert.NotEquivalentWarning) as caught:
+        snnconvert.convert(model, (torch.randn(2, 4),), parse_rules(rules))
+    assert [warning.filename for warning in caught] == [__file__]

@@ -58,7 +58,7 @@ def test_an_input_that_is_not_finite_is_named(value):
         said = "; ".join(snnconvert.convert(network(), (x,)).report.notes)
     except VerificationError as error:
         said = str(error)
-    assert "is that of input 'args[0]'" in said
+    assert "is that of input 'input'" in said
 
 
 @pytest.mark.parametrize("value", BAD)

@@ -113,3 +113,18 @@ def test_numpy_files_that_are_none_are_told(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"x\.npy: cannot be read"):
         parse_input(str(path))
+
+
+@pytest.mark.parametrize("text", ["held-out.safetensors", "folder/x.npy", "data.csv", "a b.pt"])
+def test_a_file_that_does_not_exist_is_told_as_such(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="there is no such file") as caught:
+        parse_input(text)
+    assert "shapes" not in str(caught.value)
+    with pytest.raises(InputError, match="it is a folder"):
+        parse_input(f"{tmp_path}/")
+
+
+def test_what_is_neither_shapes_nor_like_a_file_is_told_the_shapes():
+    with pytest.raises(InputError, match="write shapes such as"):
+        parse_input("2,x,224")

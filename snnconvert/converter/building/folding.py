@@ -168,7 +168,7 @@ class _Trial(fx.Interpreter):
         """Return where each tensor of a node has its steps; None where it mixes them."""
         dims = node.meta[TIME_DIMS]
         if node.op == "placeholder":
-            return [(0, 1)]
+            return [(dims[0], 1)]
         folded, *steps = (pytree.tree_leaves(run) for run in runs)
         found = [
             _layout(x, [step[i] for step in steps], dim, self.batch)
@@ -200,7 +200,7 @@ class _Trial(fx.Interpreter):
         given, example = next(self.inputs)
         if given.role != "coded":
             return [example] * (1 + _STEPS)
-        return [torch.cat([example] * _STEPS)]
+        return [torch.cat([example] * _STEPS, given.batch_dim or 0)]
 
     def _relaid(self, node: fx.Node, runs: list[Any]) -> list[Layout] | None:
         """Try a node on held values that lie as the streams that they meet; return its layouts."""
@@ -271,14 +271,14 @@ _KEPT = 0.7  # share of truth values that are true
 
 def _with_one_more(given: TracedInput, example: Any) -> Any:
     """Return an example whose batch is larger by a sample, the first once more."""
-    if not isinstance(example, Tensor) or not given.shape or given.shape[0] is not None:
+    if given.batch_dim is None:
         return example
-    return torch.cat([example, example[:1]])
+    return torch.cat([example, example.narrow(given.batch_dim, 0, 1)], given.batch_dim)
 
 
 def _batch(inputs: Sequence[TracedInput], examples: Sequence[Any]) -> int:
-    sized = [x for g, x in zip(inputs, examples, strict=True) if g.role != "constant" and g.shape]
-    return next((x.shape[0] for x in sized if x.dim()), 1)
+    pairs = zip(inputs, examples, strict=True)
+    return next((x.shape[g.batch_dim] for g, x in pairs if g.batch_dim is not None), 1)
 
 
 def _layout(folded: Tensor, steps: list[Tensor], dim: int, batch: int) -> Layout | None:

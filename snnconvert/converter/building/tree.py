@@ -5,15 +5,19 @@ So ``state_dict()`` has the source's keys, and ``print`` reads like the source.
 
 from __future__ import annotations
 
+import copy
 import itertools
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from snnconvert.converter.graph.meta import module_stack
 from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.errors import ConversionError
 from snnconvert.torch_private import buffers_of, children_of, parameters_of, unsaved_buffers_of
 
 
@@ -22,10 +26,68 @@ class Container(nn.Module):
 
     def __init__(self, class_name: str = "Module") -> None:
         super().__init__()
-        self.class_name = class_name
+        self._class_name = class_name  # a child of the source may have any public name
 
     def _get_name(self) -> str:
-        return self.class_name
+        return self._class_name
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_replaced(self, name, value)
+        super().__setattr__(name, value)
+
+    def register_forward_hook(self, *args: Any, **kwargs: Any) -> RemovableHandle:
+        """Register a hook, which will never fire, and warn of it."""
+        self._warn_of_hooks()
+        return super().register_forward_hook(*args, **kwargs)
+
+    def register_forward_pre_hook(self, *args: Any, **kwargs: Any) -> RemovableHandle:
+        """Register a hook, which will never fire, and warn of it."""
+        self._warn_of_hooks()
+        return super().register_forward_pre_hook(*args, **kwargs)
+
+    def register_full_backward_hook(self, *args: Any, **kwargs: Any) -> RemovableHandle:
+        """Register a hook, which will never fire, and warn of it."""
+        self._warn_of_hooks()
+        return super().register_full_backward_hook(*args, **kwargs)
+
+    def _warn_of_hooks(self) -> None:
+        warnings.warn(
+            f"a hook on this {self._class_name} never fires: in a conversion it holds layers or "
+            "tensors, and is not called itself. Put hooks on operators and neurons, the modules "
+            "whose classes come from snnconvert",
+            stacklevel=3,
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Container:
+        for held in (*parameters_of(self).values(), *buffers_of(self).values()):
+            if held is not None and held.layout in _COMPRESSED:
+                # It has no storage to be copied by, which torch's own copy asks for.
+                copied = held.detach().clone()
+                is_parameter = isinstance(held, nn.Parameter)
+                memo[id(held)] = (
+                    nn.Parameter(copied, held.requires_grad) if is_parameter else copied
+                )
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return new
+
+
+_COMPRESSED = (torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+
+
+def check_replaced(parent: nn.Module, name: str, value: Any) -> None:
+    """Refuse another module in the place of one that holds layers or tensors and is not called.
+
+    Raises:
+        ConversionError: the graph reads its tensors, and what the other computes would not be.
+    """
+    before = parent.__dict__.get("_modules", {}).get(name)
+    if isinstance(before, Container) and value is not before:
+        raise ConversionError(
+            f"'{name}' ({before._get_name()}) cannot be replaced: the conversion computes with "
+            "what it holds and does not call it. Replace it in the source, and convert again"
+        )
 
 
 def build_tree(traced: TracedModel) -> Container:

@@ -111,6 +111,7 @@ class _Recorder(fx.Interpreter):
         self, graph: fx.Graph, tree: nn.Module, observed: Mapping[fx.Node, Observed], batch: int
     ) -> None:
         super().__init__(tree, graph=graph)
+        self.extra_traceback = False  # what is wrong is the data, not the graph
         self.observed, self.batch = observed, batch
 
     def run_node(self, n: fx.Node) -> Any:

@@ -115,7 +115,9 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
         calibration, _ = batches_of(entry.calibration)
     data, labels = (None, None) if entry.data is None else batches_of(entry.data)
     notes = (*filter(None, [source.note]), *_enlivened(source, task.seed), *_unused(task))
-    traced = trace(source.model, source.args, source.kwargs)
+    traced = trace(
+        source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
+    )
     snn = convert_traced(traced, task.rules, calibration=calibration)
     module = source.model if isinstance(source.model, nn.Module) else None
     report = verify(

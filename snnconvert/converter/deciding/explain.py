@@ -69,7 +69,9 @@ def explain(source: Source, rules: RuleSet) -> Explanation:
     Raises:
         TraceError: the model is in train mode, or cannot be exported.
     """
-    traced = trace(source.model, source.args, source.kwargs)
+    traced = trace(
+        source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
+    )
     decided = decide(traced, rules)
     nodes = tuple(
         _explained(operation, decided.streams.domains[node], decided.decisions.get(node))

@@ -118,7 +118,7 @@ class StreamFinder:
             self._time_dims[node] = tuple(d for d in dims if d is not None)
         elif self._unfoldable:
             return
-        elif domain is Domain.STREAM:
+        elif domain is Domain.STREAM and node.users:
             self._unfoldable = (
                 f"'{node.name}' has a shape in which the batch has no dimension of its own: "
                 f"{_shapes(node)}"
@@ -174,19 +174,25 @@ def _shapes(node: fx.Node) -> str:
 def content_indices(traced: TracedModel) -> dict[fx.Node, str]:
     """Say for each embedding what indexes it: ``held`` ids, ``derived`` values, or ``static``.
 
+    One whose table or weights are a stream has a place in that stream, and starts none.
+
     Ids reach an embedding as they are, or through integer arithmetic; masks and positions are
     derived from them through comparisons and cumulative sums, and stay constant in time. Where
     nothing but derived values indexes an embedding, those are the ids.
     """
     content: set[fx.Node] = set()
     dependent: set[fx.Node] = set()
+    moving: set[fx.Node] = set()  # coded inputs, embeddings of ids, and what depends on them
     kinds: dict[fx.Node, str] = {}
     roles = iter(traced.inputs)
     for node in traced.graph.nodes:
         if node.op == "placeholder":
-            if next(roles).role == "held":
+            role = next(roles).role
+            if role == "coded":
+                moving.add(node)
+            elif role == "held":
                 dependent.add(node)
-                if not _is_bool(node):
+                if _is_integer(node):
                     content.add(node)
             continue
         if node.op != "call_function":
@@ -197,11 +203,16 @@ def content_indices(traced: TracedModel) -> dict[fx.Node, str]:
         positional = operator_name(node.target) in _POSITIONAL or _is_bool(node)
         if sources and sources <= content and not positional:
             content.add(node)
-        if operator_name(node.target) in ("embedding", "embedding_bag"):
+        carried = bool(moving & set(node.all_input_nodes))
+        if carried:
+            moving.add(node)
+        elif operator_name(node.target) in ("embedding", "embedding_bag"):
             index = arguments_of(node)["indices"]
             kinds[node] = (
                 "held" if index in content else "derived" if index in dependent else "static"
             )
+            if kinds[node] == "held":
+                moving.add(node)
     if "held" not in kinds.values():
         kinds = {n: "held" if kind == "derived" else kind for n, kind in kinds.items()}
     return kinds
@@ -210,6 +221,13 @@ def content_indices(traced: TracedModel) -> dict[fx.Node, str]:
 def _is_bool(node: fx.Node) -> bool:
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.dtype is torch.bool
+
+
+def _is_integer(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and not (
+        value.dtype is torch.bool or value.is_floating_point() or value.is_complex()
+    )
 
 
 def random_nodes(graph: fx.Graph) -> tuple[str, ...]:

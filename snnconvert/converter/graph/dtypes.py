@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -32,18 +30,6 @@ def literal_dtypes(own: torch.dtype, wanted: torch.dtype) -> dict[torch.dtype, t
     mapping = {d: wanted for d in replaced if d is not wanted}
     complexes = {_COMPLEX[d]: _COMPLEX[wanted] for d in mapping if {d, wanted} <= _COMPLEX.keys()}
     return mapping | complexes
-
-
-@contextmanager
-def default_dtype(dtypes: Mapping[torch.dtype, torch.dtype]) -> Iterator[None]:
-    """Replace torch's default dtype, as :func:`literal_dtypes` says: what is computed from
-    integers and Python numbers alone (``torch.arange(3) + 0.5``, ``ids / 2``) has it."""
-    own = torch.get_default_dtype()
-    torch.set_default_dtype(dtypes.get(own, own))
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(own)
 
 
 def cast(value: Any, dtype: torch.dtype) -> Any:

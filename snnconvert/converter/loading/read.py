@@ -19,16 +19,27 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor
+from torch.export import ExportedProgram
 
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.file import parse_calibration
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.saving.format import FOLDED, FORMAT, MANIFEST, NEURONS, RULES
+from snnconvert.converter.saving.format import (
+    BATCH,
+    FOLDED,
+    FORMAT,
+    HELD,
+    MANIFEST,
+    NEURONS,
+    NOT_SINGLE,
+    RULES,
+)
 from snnconvert.converter.tracing.exclusive import exclusive
-from snnconvert.converter.tracing.trace import traced_from
-from snnconvert.errors import CalibrationError, SavedFileError, SourceError
+from snnconvert.converter.tracing.from_program import traced_from
+from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.errors import CalibrationError, InputError, SavedFileError, SourceError
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
 from snnconvert.sources.formats import CONVERSION_MEMBER
@@ -76,7 +87,7 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
     except (SourceError, CalibrationError) as error:
         raise SavedFileError(str(error)) from error
     rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
-    traced = traced_from(program)
+    traced = _traced(program, manifest, where)
     snn = convert_traced(replace(traced, notes=()), rule_set, calibration=calibration)
     _restore(snn, folded, where)
     try:
@@ -86,6 +97,28 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
     except (KeyError, TypeError, AttributeError) as error:
         raise SavedFileError(f"{where}: its report is damaged: {error!r}") from error
     return snn
+
+
+def _traced(program: ExportedProgram, manifest: dict[str, Any], where: str) -> TracedModel:
+    """Return the saved program with what its manifest says of its inputs."""
+    held, dims, reason = (manifest.get(key) for key in (HELD, BATCH, NOT_SINGLE))
+    names = held or []
+    known = (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and (dims is None or (isinstance(dims, dict) and all(map(_is_dim, dims.values()))))
+        and (reason is None or isinstance(reason, str))
+    )
+    if not known:
+        raise SavedFileError(f"{where}: what it says of its inputs is damaged")
+    try:
+        return traced_from(program, held=names, batch_dims=dims, not_single=reason)
+    except InputError as error:
+        raise SavedFileError(f"{where}: what it says of its inputs is damaged: {error}") from error
+
+
+def _is_dim(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Tensor]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,22 +12,24 @@ from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.in_place import overwrite
-from snnconvert.converter.building.tree import Container, device_of
+from snnconvert.converter.building.tree import Container, check_replaced, device_of
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.code import compile_graph
 from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, unverified
-from snnconvert.converter.running.online import Online, carried, change, difference
+from snnconvert.converter.running.calls import replaced, with_calls
+from snnconvert.converter.running.layout import fold, stacked, unfold
+from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.saving.write import dump_conversion
 from snnconvert.converter.tracing.inputs import (
+    Placed,
     bind_inputs,
-    check_placed,
     checked_time_steps,
     refuse_names,
 )
 from snnconvert.converter.tracing.traced import floating_dtype
-from snnconvert.errors import InputError
+from snnconvert.errors import SavedFileError
 from snnconvert.files import write_atomically
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
@@ -38,14 +39,6 @@ from snnconvert.torch_private import hold_registries_of, pytree
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-@dataclass(frozen=True)
-class Placed:
-    """The dtype and device of a module's floating-point tensors."""
-
-    dtype: torch.dtype
-    device: torch.device
 
 
 class ConvertedModule(nn.Module):
@@ -86,7 +79,20 @@ class ConvertedModule(nn.Module):
         if name in self._own:
             object.__setattr__(self, name, value)
         else:
+            check_replaced(self, name, value)
             super().__setattr__(name, value)
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Return the module at a path of the source, whatever this class has under its name."""
+        return self.tree.get_submodule(target) if target else self
+
+    def get_parameter(self, target: str) -> nn.Parameter:
+        """Return the Parameter at a path of the source."""
+        return self.tree.get_parameter(target)
+
+    def get_buffer(self, target: str) -> Tensor:
+        """Return the buffer at a path of the source."""
+        return self.tree.get_buffer(target)
 
     def _adopt(self, tree: Container) -> None:
         # The graph runs on the tree, whose names cannot clash with this class's methods; both
@@ -142,25 +148,13 @@ class ConvertedModule(nn.Module):
             StateError: a shape, or a held input, differs from those of the earlier steps.
         """
         leaves, _ = self._bind(args, kwargs, timed=False)
-        if self._online is None:
-            clock = Clock(1, total=self.time_steps, encoding=self._encoding)
-            self._online = Online(clock, [None] * len(leaves))
         online = self._online
-        totals = [
-            carried(before, now, given)
-            for before, now, given in zip(
-                online.inputs, leaves, self.conversion.source.inputs, strict=True
-            )
-        ]
-        inputs = [
-            total.to(now.dtype) if coded else total
-            for total, now, coded in zip(totals, leaves, self._coded, strict=True)
-        ]
-        outputs = self._call(inputs, online.clock)
-        earlier = online.outputs or [None] * len(outputs)
-        increments = [change(b, y) for b, y in zip(earlier, outputs, strict=True)]
-        online.inputs, online.outputs = totals, outputs
-        online.clock.start += 1
+        if online is None:
+            online = Online(Clock(1, total=self.time_steps, encoding=self._encoding))
+        given = self.conversion.source.inputs
+        # What is carried becomes the state at the very end: an exception leaves it as it was.
+        after, increments = online.advanced(leaves, given, self._call)
+        self._online = after
         return self._structured(increments)
 
     def reset(self) -> None:
@@ -215,13 +209,18 @@ class ConvertedModule(nn.Module):
             path: by custom with the suffix ``.snn``.
 
         Raises:
-            SavedFileError: the conversion was cast to another dtype, or has outputs of a type
-                that ``torch.export`` cannot write.
+            SavedFileError: the conversion was cast to another dtype, had layers replaced, or has
+                outputs of a type that ``torch.export`` cannot write.
         """
         write_atomically(path, self.dumps())
 
     def dumps(self) -> bytes:
         """Return the conversion as the content of a file (errors as `save`)."""
+        if changed := replaced(self.graph, self.tree):
+            raise SavedFileError(
+                f"the layers {', '.join(changed)} were replaced after the conversion, and a saved "
+                "conversion holds its source; replace them in the source, and convert it again"
+            )
         current = self.state_dict(keep_vars=True)
         return dump_conversion(self.conversion, current, self.placed.dtype, self.report)
 
@@ -229,12 +228,7 @@ class ConvertedModule(nn.Module):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], *, timed: bool
     ) -> tuple[list[Any], int | None]:
         source = self.conversion.source
-        leaves, steps = bind_inputs(source, args, kwargs, timed=timed)
-        own = floating_dtype(source)
-        for given, leaf in zip(source.inputs, leaves, strict=True):
-            if given.role == "coded" and given.example.dtype is own:
-                check_placed(given, leaf, self.placed.dtype, self.placed.device)
-        return leaves, steps
+        return bind_inputs(source, args, kwargs, timed=timed, placed=self.placed)
 
     @property
     def _coded(self) -> list[bool]:
@@ -250,7 +244,7 @@ class ConvertedModule(nn.Module):
     def _call(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run the graph on the cumulative inputs of ``clock.steps`` folded steps."""
         if self._function is None:
-            self._function = compile_graph(overwrite(self.graph, self.tree))
+            self._function = compile_graph(with_calls(overwrite(self.graph, self.tree)))
         return list(pytree.tree_leaves(self._function(self.tree, clock, *leaves)))
 
     def _run(self, leaves: list[Any], clock: Clock) -> list[Any]:
@@ -262,11 +256,12 @@ class ConvertedModule(nn.Module):
     def run_folded(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run all steps as one batch of ``T * B`` (leaves as in `propagate`, cumulative)."""
         folded = [
-            x.flatten(0, 1) if coded else x for x, coded in zip(leaves, self._coded, strict=True)
+            fold(x, given.batch_dim or 0) if given.role == "coded" else x
+            for x, given in zip(leaves, self.conversion.source.inputs, strict=True)
         ]
         outputs = self._call(folded, clock)
         return [
-            _unfold(y, dim, clock.steps) for y, dim in zip(outputs, self._time_dims, strict=True)
+            unfold(y, dim, clock.steps) for y, dim in zip(outputs, self._time_dims, strict=True)
         ]
 
     def run_step_by_step(self, leaves: list[Any], clock: Clock) -> list[Any]:
@@ -318,29 +313,3 @@ class ConvertedModule(nn.Module):
         copied = self._online and self._online.mapped(lambda x: x.detach().clone())
         new._online = copied
         return new
-
-
-def stacked(steps: list[list[Any]]) -> list[Any]:
-    """Return output leaves ``[T, ...]`` of the output leaves of each step.
-
-    Raises:
-        InputError: a leaf changes its shape from step to step, as the values of the inputs do.
-    """
-    leaves = []
-    for ys in zip(*steps, strict=True):
-        if len({y.shape for y in ys if isinstance(y, Tensor)}) > 1:
-            raise InputError(
-                "an output changes its shape from step to step "
-                f"({', '.join(str(tuple(y.shape)) for y in ys)}), so its steps cannot be stacked; "
-                "run the conversion with step()"
-            )
-        leaves.append(torch.stack(ys) if isinstance(ys[0], Tensor) else ys[0])
-    return leaves
-
-
-def _unfold(y: Any, dim: int | None, steps: int) -> Any:
-    if not isinstance(y, Tensor):
-        return y
-    if dim is None:  # depends on no stream: the same at every step
-        return y.unsqueeze(0).expand(steps, *y.shape)
-    return y.unflatten(dim, (steps, y.shape[dim] // steps)).movedim(dim, 0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,16 +14,48 @@ from snnconvert.errors import StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.sequence import accumulation_dtype, increments_of, subtract
 
+Run: TypeAlias = Callable[[list[Any], Clock], list[Any]]
+
 _UNSIGNED = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)  # differences have signs
 
 
-@dataclass
+@dataclass(frozen=True)
 class Online:
-    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs."""
+    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs.
+
+    Its tensors are its own: no caller holds one of them, and none is written to.
+    """
 
     clock: Clock
-    inputs: list[Any]
-    outputs: list[Any] = field(default_factory=list)
+    inputs: tuple[Any, ...] = ()
+    outputs: tuple[Any, ...] = ()
+
+    def advanced(
+        self, leaves: list[Any], given: Sequence[TracedInput], run: Run
+    ) -> tuple[Online, list[Any]]:
+        """Return what is carried after one more step, and the increments of the output leaves.
+
+        Args:
+            leaves: the step's inputs: increments of coded ones.
+            given: what they are.
+            run: returns the cumulative output leaves of cumulative input leaves.
+
+        Raises:
+            StateError: a shape, or a held input, differs from those of the earlier steps.
+        """
+        before = self.inputs or (None,) * len(leaves)
+        totals = tuple(map(carried, before, leaves, given))
+        # The graph gets tensors of its own: it may return its inputs as they are.
+        inputs = [
+            total.to(now.dtype, copy=True) if isinstance(total, Tensor) else total
+            for total, now in zip(totals, leaves, strict=True)
+        ]
+        clock = replace(self.clock, state=dict(self.clock.state))
+        outputs = tuple(run(inputs, clock))
+        earlier = self.outputs or (None,) * len(outputs)
+        increments = list(map(change, earlier, outputs))
+        clock.start += 1
+        return Online(clock, totals, outputs), increments
 
     def mapped(self, fn: Callable[[Tensor], Tensor]) -> Online:
         """Return the state with ``fn`` applied to each of its tensors."""
@@ -33,7 +65,7 @@ class Online:
 
         state = {site: fn(x) for site, x in self.clock.state.items()}
         clock = replace(self.clock, state=state)
-        return Online(clock, list(map(leaf, self.inputs)), list(map(leaf, self.outputs)))
+        return Online(clock, tuple(map(leaf, self.inputs)), tuple(map(leaf, self.outputs)))
 
 
 def carried(before: Any, now: Any, given: TracedInput) -> Any:
@@ -47,7 +79,7 @@ def carried(before: Any, now: Any, given: TracedInput) -> Any:
     name, coded = given.name, given.role == "coded"
     wide = now.to(accumulation_dtype(now.dtype)) if coded else now
     if before is None:
-        return wide
+        return wide.clone()
     if before.shape != now.shape or before.dtype != wide.dtype or before.device != now.device:
         raise StateError(
             f"input '{name}' is {now.dtype} {tuple(now.shape)} on {now.device} at this step and "
@@ -61,7 +93,7 @@ def carried(before: Any, now: Any, given: TracedInput) -> Any:
             f"held input '{name}' changed between steps; held inputs are the same at every step. "
             "Call reset() before another sequence"
         )
-    return now
+    return before
 
 
 def difference(cumulative: Any) -> Any:
@@ -79,8 +111,10 @@ def change(before: Any, now: Any) -> Any:
     Raises:
         StateError: the shape has changed.
     """
-    if before is None or not isinstance(now, Tensor) or now.dtype is torch.bool:
+    if not isinstance(now, Tensor):
         return now
+    if before is None or now.dtype is torch.bool:
+        return now.clone()  # the state keeps the other
     if before.shape != now.shape:
         raise StateError(
             f"an output has shape {tuple(now.shape)} at this step and had {tuple(before.shape)} "

@@ -12,6 +12,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from safetensors.torch import save as save_tensors
@@ -21,12 +22,21 @@ from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.file import dump_calibration
 from snnconvert.converter.reports.equivalence import EquivalenceReport
-from snnconvert.converter.saving.format import FOLDED, FORMAT, MANIFEST, NEURONS, RULES
+from snnconvert.converter.saving.format import (
+    BATCH,
+    FOLDED,
+    FORMAT,
+    HELD,
+    MANIFEST,
+    NEURONS,
+    NOT_SINGLE,
+    RULES,
+)
 from snnconvert.converter.tracing.exclusive import exclusive
-from snnconvert.converter.tracing.traced import floating_dtype
+from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.errors import SavedFileError
 from snnconvert.sources.program_text import tree_problem
-from snnconvert.torch_private import pytree, set_state
+from snnconvert.torch_private import pytree, set_guards, set_state
 from snnconvert.version import __version__
 
 
@@ -60,12 +70,14 @@ def dump_conversion(
         "version": __version__,
         "notes": conversion.notes,
         "report": None if report is None else report.to_dict(),
+        **_said_of_inputs(conversion.source),
     }
     extra = {
         MANIFEST: json.dumps(manifest),
         RULES: conversion.rules.to_yaml(),
     }
     program = copy.copy(conversion.source.program)
+    set_guards(program, conversion.source.conditions)
     absorbed = conversion.absorbed
     # A copy of a conversion has tensors of its own.
     state = {
@@ -88,6 +100,16 @@ def dump_conversion(
             "a dict instead, for example tuple(x.topk(2))"
         ) from error
     return buffer.getvalue()
+
+
+def _said_of_inputs(traced: TracedModel) -> dict[str, Any]:
+    """Return what an exported program does not say of its inputs."""
+    floats = [g for g in traced.inputs if g.role == "held" and g.example.is_floating_point()]
+    return {
+        HELD: [given.name for given in floats],
+        BATCH: {g.name: g.batch_dim for g in traced.inputs if g.role != "constant"},
+        NOT_SINGLE: traced.not_single,
+    }
 
 
 def _refuse_trees(conversion: Conversion) -> None:

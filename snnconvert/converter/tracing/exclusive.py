@@ -1,4 +1,4 @@
-"""One conversion at a time: ``torch.export`` and the default dtype belong to the whole process."""
+"""One conversion at a time: ``torch.export`` changes what belongs to the whole process."""
 
 from __future__ import annotations
 

@@ -26,15 +26,11 @@ def explain_failure(
 ) -> str:
     """Say why a model cannot be traced: it does not run on its inputs, or export refuses it."""
     try:
-        # The model itself is run: some cannot be copied, and a run in eval mode changes nothing
-        # that the failed export did not.
+        # The model itself is run: some cannot be copied, and what a run changes is put back.
         with torch.no_grad():
             model(*args, **kwargs)
     except Exception as own:
-        return (
-            f"{_place(model, own)} does not run on the example inputs: {type(own).__name__}: "
-            f"{first_line(own)}. Pass inputs on which the model works"
-        )
+        return explain_own_failure(model, own)
     if _packs(error):
         return (
             f"torch.export cannot trace {_place(model, error)}: it runs on a PackedSequence, whose "
@@ -44,12 +40,26 @@ def explain_failure(
             "(a reverse direction would start in the padding: give it sequences of one length). "
             "By hand, snnconvert.ops.TDLSTM, TDGRU and TDRNN take packed sequences"
         )
+    if "Cache" in first_line(error):
+        return (
+            f"torch.export cannot trace {_place(model, error)}: {first_line(error)}. Leave the "
+            "cache of past keys and values out of the output: use_cache=False, as an input or in "
+            "the model's configuration"
+        )
     return (
         f"torch.export cannot trace {_place(model, error)}: {type(error).__name__}: "
         f"{first_line(error)}. Where shapes or branches depend on the values of tensors, rewrite "
         "that line or convert the submodules around it; inputs and outputs must be tensors, "
         "numbers, tuples, lists, dicts, or classes that PyTorch was told of: a dataclass by "
         "torch.export.register_dataclass(YourClass)"
+    )
+
+
+def explain_own_failure(model: nn.Module, error: BaseException) -> str:
+    """Say that a model does not run on its example inputs, and where."""
+    return (
+        f"{_place(model, error)} does not run on the example inputs: {type(error).__name__}: "
+        f"{first_line(error)}. Pass inputs on which the model works"
     )
 
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import fx
+from torch import fx, nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.errors import TraceError
+from snnconvert.converter.tracing.overloads import functional_dtype, functional_overload
+from snnconvert.errors import TraceError, first_line
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import VMAP_MODULE, OpOverload, overload_name, schema_of
+from snnconvert.torch_private import VMAP_MODULE, OpOverload, schema_of
 
 _aten = torch.ops.aten
 _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
@@ -48,8 +49,8 @@ def _unlifted(program: ExportedProgram) -> fx.GraphModule:
         graph_module: Any = program.module(check_guards=False)
     except RuntimeError as error:
         raise TraceError(
-            f"torch.export traced the model but cannot make a module of it: {error}. "
-            "A submodule named 'graph' or 'code' hides what torch keeps there: rename it"
+            f"torch.export traced the model but cannot make a module of it: {first_line(error)}. "
+            f"{_said_of_names(program)}"
         ) from error
     _inline_regions(graph_module)
     for node in list(graph_module.graph.nodes):
@@ -62,6 +63,17 @@ def _unlifted(program: ExportedProgram) -> fx.GraphModule:
         elif name.startswith(_CHECKS):
             graph_module.graph.erase_node(node)
     return graph_module
+
+
+def _said_of_names(program: ExportedProgram) -> str:
+    """Name the children of a model that hide what a graph module keeps under their names."""
+    own = dir(fx.GraphModule(nn.Module(), fx.Graph()))
+    first = {name.partition(".")[0] for name in (*program.state_dict, *program.constants)}
+    hidden = sorted(first & (set(own) - {"_modules"}))
+    if not hidden:
+        return "A submodule may have the name of what torch keeps there: rename it"
+    names = ", ".join(f"'{name}'" for name in hidden)
+    return f"The names {names} of submodules or tensors hide what torch keeps there: rename them"
 
 
 def _name(node: fx.Node) -> str:
@@ -152,19 +164,25 @@ def _write_one(
     memory: dict[fx.Node, set[fx.Node]],
     order: dict[fx.Node, int],
 ) -> bool:
-    functional = getattr(_aten, _name(node).removesuffix("_"), None)
-    overload = getattr(functional, overload_name(node.target), None)
+    target: Any = node.target
+    overload = functional_overload(target)
     read_elsewhere = any(
         order.get(user, len(order)) > order[node]
         for member in memory[written] - {written}
         for user in member.users
     )
     lasting = any(member.op in ("placeholder", "get_attr") for member in memory[written])
-    if overload is None or not _name(node).endswith("_") or read_elsewhere or lasting:
+    if overload is None or read_elsewhere or lasting:
         return False
     with graph.inserting_before(node):
         fresh = graph.call_function(overload, node.args, node.kwargs)
-    fresh.meta = dict(node.meta)
+        fresh.meta = dict(node.meta)
+        own, made = node.meta["val"].dtype, functional_dtype(overload, node.args, node.kwargs)
+        if made not in (own, None):
+            # What is written keeps its dtype; the functional form may have that of the other.
+            fresh.meta["val"] = node.meta["val"].to(made)
+            fresh = graph.call_function(_aten.to.dtype, (fresh, own))
+            fresh.meta = dict(node.meta)
     written.replace_all_uses_with(
         fresh, delete_user_cb=lambda user: order.get(user, -1) > order[node]
     )

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.dtypes import literal_dtypes
+from snnconvert.converter.tracing.sizes import check_sizes
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel
 from snnconvert.errors import InputError
 from snnconvert.torch_private import pytree
 
 
+@dataclass(frozen=True)
+class Placed:
+    """The dtype and device of a module's floating-point tensors."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+
 def bind_inputs(
-    traced: TracedModel, args: Sequence[Any], kwargs: Mapping[str, Any], *, timed: bool
+    traced: TracedModel,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    timed: bool,
+    placed: Placed | None = None,
 ) -> tuple[list[Any], int | None]:
     """Return the leaves of a call in the graph's order, and the time steps of its coded inputs.
 
@@ -23,18 +39,25 @@ def bind_inputs(
         args: positional inputs.
         kwargs: keyword inputs; constants of the trace may be left out.
         timed: whether coded inputs have time in front, ``[T, B, ...]``.
+        placed: dtype and device of the module that is run; None: those of the trace.
 
     Raises:
-        InputError: an input is missing, is not known, or has the wrong shape or time length.
+        InputError: an input is missing, is not known, or has the wrong shape, dtype or time
+            length; or the source may take another path for its sizes.
     """
     leaves = _leaves(traced, tuple(args), dict(kwargs))
     steps: int | None = None
+    shapes: list[Sequence[int]] = []
     for given, leaf in zip(traced.inputs, leaves, strict=True):
         if given.role == "constant":
             _check_constant(given, leaf)
+            shapes.append(())
             continue
-        _check_tensor(given, leaf, timed=timed and given.role == "coded")
-        if timed and given.role == "coded":
+        in_time = timed and given.role == "coded"
+        _check_tensor(given, leaf, timed=in_time)
+        _check_dtype(given, leaf, traced.dtype, placed)
+        shapes.append(leaf.shape[1:] if in_time else leaf.shape)
+        if in_time:
             if steps is not None and leaf.shape[0] != steps:
                 raise InputError(
                     f"coded inputs must have one time length; '{given.name}' has "
@@ -43,6 +66,7 @@ def bind_inputs(
             steps = leaf.shape[0]
     if steps == 0:
         raise InputError("the time dimension (dimension 0) of the coded inputs is empty")
+    check_sizes(traced, shapes)
     return leaves, steps
 
 
@@ -122,19 +146,11 @@ def _check_constant(given: TracedInput, leaf: Any) -> None:
         )
 
 
-def check_placed(
-    given: TracedInput, leaf: Tensor, dtype: torch.dtype, device: torch.device
-) -> None:
-    """Raise InputError unless a coded input has the dtype and device of the module."""
-    if leaf.dtype != dtype or leaf.device.type != device.type:
-        raise InputError(
-            f"'{given.name}' is {leaf.dtype} on {leaf.device}, the module {dtype} on {device}; "
-            "cast or move one of them with .to()"
-        )
-
-
 def _check_tensor(given: TracedInput, leaf: Any, *, timed: bool) -> None:
-    expected: list[Any] = ["B" if size is None else size for size in given.shape]
+    expected: list[Any] = [
+        ("B" if d == given.batch_dim else "N") if size is None else size
+        for d, size in enumerate(given.shape)
+    ]
     if timed:
         expected = ["T", *expected]
     form = f"[{', '.join(map(str, expected))}]"
@@ -154,9 +170,36 @@ def _check_tensor(given: TracedInput, leaf: Any, *, timed: bool) -> None:
             f"({'increments, time first' if timed else given.role}), received "
             f"{list(leaf.shape)}{hint}"
         )
-    kinds_differ = leaf.is_floating_point() != given.example.is_floating_point()
-    if kinds_differ and not leaf.is_complex():
+
+
+def _check_dtype(given: TracedInput, leaf: Tensor, own: torch.dtype, placed: Placed | None) -> None:
+    """Raise InputError unless a tensor has the dtype, and where it is a float the device, that
+    the graph was traced for; integers may be of any width."""
+    traced = given.example.dtype
+    if _kind(leaf.dtype) != _kind(traced):
         raise InputError(
-            f"'{given.name}' was {given.example.dtype} when the model was traced "
-            f"({given.role}), received {leaf.dtype}"
+            f"'{given.name}' was {traced} when the model was traced ({given.role}), received "
+            f"{leaf.dtype}; cast it with .to({traced})"
         )
+    if _kind(traced) != "number":
+        return
+    if placed is None:
+        if leaf.dtype != traced:
+            raise InputError(
+                f"'{given.name}' is {leaf.dtype}, and the model was traced with {traced}; cast it "
+                f"with .to({traced})"
+            )
+        return
+    moved = {} if placed.dtype == own else literal_dtypes(own, placed.dtype)
+    wanted = moved.get(traced, traced)
+    if leaf.dtype != wanted or leaf.device.type != placed.device.type:
+        raise InputError(
+            f"'{given.name}' is {leaf.dtype} on {leaf.device}, the module {wanted} on "
+            f"{placed.device}; cast or move one of them with .to()"
+        )
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype is torch.bool:
+        return "bool"
+    return "number" if dtype.is_floating_point or dtype.is_complex else "integer"

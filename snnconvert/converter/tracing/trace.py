@@ -1,205 +1,168 @@
 """Trace: a model and example inputs become one functional graph with a dynamic batch.
 
 ``torch.export`` runs the model once on fake tensors and records the ATen operators, the module
-that each came from, and shapes in terms of a symbolic batch size.
+that each came from, and shapes in terms of a symbolic batch size. What it finds out about sizes
+is kept, and what it cannot see of a single sample is tried.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import Tensor, fx, nn
-from torch.export import Dim, ExportedProgram, ShapesCollection
+from torch import Tensor, nn
+from torch.export import ExportedProgram
 
-from snnconvert.converter.graph.meta import fixed_size
+from snnconvert.converter.tracing.batch import BatchDims, leaves_named, said_candidates, said_dims
 from snnconvert.converter.tracing.exclusive import exclusive
-from snnconvert.converter.tracing.failures import explain_failure
-from snnconvert.converter.tracing.functional import make_functional
-from snnconvert.converter.tracing.traced import Role, TracedInput, TracedModel
-from snnconvert.errors import TraceError, first_line
-from snnconvert.sources.exits import never_exits
-from snnconvert.torch_private import EXPORT_LOGGERS, pytree
+from snnconvert.converter.tracing.exporting import (
+    Call,
+    Exported,
+    export_fixed,
+    export_open,
+    refused,
+)
+from snnconvert.converter.tracing.failures import explain_failure, explain_own_failure
+from snnconvert.converter.tracing.from_program import traced_from
+from snnconvert.converter.tracing.names import forward_names, leaf_names
+from snnconvert.converter.tracing.outputs import registered_output_classes
+from snnconvert.converter.tracing.preparing import (
+    as_traced,
+    caching,
+    refuse_train_mode,
+    unwrapped,
+)
+from snnconvert.converter.tracing.single import one_sample, run_source, why_not_single
+from snnconvert.converter.tracing.traced import TracedModel
+from snnconvert.errors import TraceError
+from snnconvert.torch_private import pytree
 
 
 @exclusive
-@never_exits
 def trace(
     model: nn.Module | ExportedProgram,
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
+    *,
+    held: Sequence[str | int] = (),
+    batch_dims: BatchDims | None = None,
 ) -> TracedModel:
     """Trace a model in eval mode on example inputs.
 
     Args:
-        model: the network; an ``ExportedProgram`` is taken as it is.
-        args: positional example inputs; tensors have the batch in dimension 0. A batch of one is
-            doubled, because ``torch.export`` would take the number 1 for a fixed size.
+        model: the network, which stays as it is; an ``ExportedProgram`` is taken as it is.
+        args: positional example inputs. A batch of one is doubled, because ``torch.export`` would
+            take the number 1 for a fixed size; whether one sample is right too is then tried.
         kwargs: keyword example inputs. What is not a tensor is a constant of the trace.
+        held: names or positions of floating-point inputs that are the same at every step, as
+            masks, boxes and timesteps are.
+        batch_dims: the dimension of all inputs that is the batch, or that of each by its name or
+            position (None: it has none); None: it is found.
 
     Raises:
-        TraceError: the model is in train mode, or cannot be exported; names module and line.
+        InputError: ``held`` or ``batch_dims`` name an input that is not there.
+        TraceError: the model is in train mode, does not run on the inputs, or cannot be exported;
+            names module and line.
     """
     if isinstance(model, ExportedProgram):
-        return traced_from(model)
-    args, kwargs = tuple(args), dict(kwargs or {})
-    _refuse_train_mode(model)
-    doubled = _with_batch_of_two(args, kwargs)
-    notes: list[str] = []
+        return traced_from(model, held=held, batch_dims=batch_dims)
+    model, note = unwrapped(model)
+    refuse_train_mode(model)
+    call = _call(model, tuple(args), dict(kwargs or {}), held, batch_dims)
+    notes = [note] if note else []
+    if caching(model):
+        notes.append(_NO_CACHE)
+    with as_traced(model):
+        exported = _exported(model, call)
+        traced = _traced(exported, notes, held)
+        return _tried(model, traced, call, notes, held)
+
+
+def _call(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    held: Sequence[str | int],
+    batch_dims: BatchDims | None,
+) -> Call:
+    leaves, spec = pytree.tree_flatten((args, kwargs))
+    positional = forward_names(model, len(args))
+    names = leaf_names(positional, args, kwargs)
+    kept = {i for key in held for i in leaves_named(key, names, positional, "held")}
+    said = None
+    if batch_dims is not None:
+        said = said_candidates(leaves, said_dims(batch_dims, names, positional, leaves))
+    return Call(leaves, spec, names, frozenset(kept), said)
+
+
+def _exported(model: nn.Module, call: Call) -> Exported:
+    """Export with an open batch where that can be, else on the example as it was given."""
+    notes = []
     try:
-        program = _export(model, *doubled, dynamic=True)
+        found = export_open(model, call)
+        if found is not None:
+            return found
     except Exception as dynamic_error:
-        notes.append(
-            "torch.export refused a dynamic batch, so the conversion is bound to the example's "
-            f"batch size: {first_line(dynamic_error)}"
-        )
-        try:
-            program = _export(model, args, kwargs, dynamic=False)
-        except Exception as error:
-            raise TraceError(explain_failure(model, args, kwargs, error)) from error
-    return traced_from(program, notes)
+        if note := registered_output_classes(model, call):
+            return _with_note(_exported(model, call), note)
+        notes.append(refused(dynamic_error))
+    try:
+        fixed = export_fixed(model, call)
+    except Exception as error:
+        args, kwargs = pytree.tree_unflatten(call.leaves, call.spec)
+        raise TraceError(explain_failure(model, args, kwargs, error)) from error
+    return replace(fixed, notes=(*notes, *fixed.notes))
 
 
-def traced_from(program: ExportedProgram, notes: Sequence[str] = ()) -> TracedModel:
-    """Make the graph of an exported program functional and say what its inputs are.
+def _with_note(exported: Exported, note: str) -> Exported:
+    return replace(exported, notes=(*exported.notes, note))
 
-    Raises:
-        TraceError: the program was exported without example inputs.
-    """
-    if program.example_inputs is None:
-        raise TraceError(
-            "the exported program carries no example inputs; export it again with "
-            "torch.export.export(model, args) so that they are kept"
-        )
-    graph_module, program, functional_notes = make_functional(program)
-    placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
-    examples, in_spec = pytree.tree_flatten(program.example_inputs)
-    names = [_input_name(path) for path, _ in pytree.tree_leaves_with_path(program.example_inputs)]
-    inputs, batch = [], set()
-    for name, node, example in zip(names, placeholders, examples, strict=True):
-        batch |= _batch_symbols(node)
-        inputs.append(TracedInput(name, _role(example), example, _sizes(node)))
-    out_spec = program.call_spec.out_spec
-    assert out_spec is not None
-    all_notes = [*notes, *functional_notes]
-    if not batch and not notes:
-        all_notes.append(
-            "the model fixes the size of dimension 0 of its inputs, which stands for the batch, "
-            "so the conversion is bound to the example's"
-        )
-    return TracedModel(
-        graph=graph_module.graph,
-        root=graph_module,
-        program=program,
-        tensors=program.state_dict,
-        inputs=tuple(inputs),
-        in_spec=in_spec,
-        out_spec=out_spec,
-        batch=frozenset(batch),
-        notes=tuple(all_notes),
+
+def _traced(exported: Exported, notes: Sequence[str], held: Sequence[str | int]) -> TracedModel:
+    return traced_from(
+        exported.program, [*notes, *exported.notes], held=held, found=exported.batch_dims
     )
 
 
-def _export(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], *, dynamic: bool
-) -> ExportedProgram:
-    # Export marks the tensors that it is given, so it gets copies.
-    args, kwargs = pytree.tree_map(_copied, (args, kwargs))
-    shapes = _dynamic_shapes(args, kwargs) if dynamic else None
-    with torch.no_grad(), warnings.catch_warnings(), _quiet_export():
-        # Recurrent modules list their own weights anew at each call, which export remarks on.
-        warnings.filterwarnings("ignore", message=".* assigned during export")
-        return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
-
-
-def _copied(x: Any) -> Any:
-    return x.detach().clone() if isinstance(x, Tensor) else x
-
-
-@contextlib.contextmanager
-def _quiet_export() -> Iterator[None]:
-    """Keep torch from printing the whole partial graph where an export fails."""
-    loggers = [logging.getLogger(name) for name in EXPORT_LOGGERS]
-    levels = [logger.level for logger in loggers]
+def _tried(
+    model: nn.Module,
+    traced: TracedModel,
+    call: Call,
+    notes: Sequence[str],
+    held: Sequence[str | int],
+) -> TracedModel:
+    """Try a trace on a single sample; where that is the example, and it differs, trace it alone."""
+    sample = one_sample(traced) if traced.batch else None
     try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        reason = "" if sample is None else why_not_single(model, traced, sample)
+        if sample is None:
+            run_source(model, traced, call.leaves)
+    except NotImplementedError:  # it may lack kernels for this device, and can still be traced
+        return traced
+    except Exception as alone:
+        reason = f"the model does not run on it ({type(alone).__name__})"
+        try:
+            run_source(model, traced, call.leaves)
+        except Exception as error:
+            raise TraceError(explain_own_failure(model, error)) from error
+    if not reason:
+        return replace(traced, not_single="")
+    if _is_single(traced, call):
+        only = (*notes, f"{_SINGLE}: {reason}; the conversion is bound to a batch of one")
+        return _traced(export_fixed(model, call), only, held)
+    note = f"{_SINGLE}: {reason}; the conversion takes batches of two and more"
+    return replace(traced, not_single=reason, notes=(*traced.notes, note))
 
 
-def _dynamic_shapes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ShapesCollection:
-    shapes = ShapesCollection()
-    batch = _batch_size(args, kwargs)
-    for x in _tensors(args, kwargs):
-        if x.shape[0] == batch:
-            shapes[x] = {0: Dim.AUTO}
-    return shapes
+def _is_single(traced: TracedModel, call: Call) -> bool:
+    """Tell whether the example was a batch of one, which was doubled."""
+    pairs = zip(call.leaves, traced.inputs, strict=True)
+    return any(isinstance(x, Tensor) and x.shape != given.example.shape for x, given in pairs)
 
 
-def _tensors(args: Any, kwargs: Any) -> list[Tensor]:
-    return [x for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor) and x.dim()]
-
-
-def _batch_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
-    tensors = _tensors(args, kwargs)
-    floats = [x for x in tensors if x.is_floating_point()]
-    return (floats or tensors)[0].shape[0] if tensors else None
-
-
-def _with_batch_of_two(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if _batch_size(args, kwargs) != 1:
-        return args, kwargs
-
-    def double(x: Any) -> Any:
-        return torch.cat([x, x]) if isinstance(x, Tensor) and x.dim() and x.shape[0] == 1 else x
-
-    doubled: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_map(double, (args, kwargs))
-    return doubled
-
-
-def _refuse_train_mode(model: nn.Module) -> None:
-    training = [name or "the model itself" for name, m in model.named_modules() if m.training]
-    if training:
-        shown = ", ".join(training[:3]) + (", ..." if len(training) > 3 else "")
-        raise TraceError(
-            f"{len(training)} modules are in train mode ({shown}), where dropout and batch "
-            "statistics make the output random; call model.eval() first"
-        )
-
-
-def _input_name(path: tuple[Any, ...]) -> str:
-    position, *rest = path
-    if position.idx == 0:
-        return "args" + pytree.keystr(tuple(rest))
-    name, *inner = rest
-    return f"{name.key}{pytree.keystr(tuple(inner))}"
-
-
-def _role(example: Any) -> Role:
-    if not isinstance(example, Tensor):
-        return "constant"
-    return "coded" if example.is_floating_point() or example.is_complex() else "held"
-
-
-def _sizes(placeholder: fx.Node) -> tuple[int | None, ...]:
-    value = placeholder.meta.get("val")
-    sizes = value.shape if isinstance(value, Tensor) else ()
-    return tuple(fixed_size(n) for n in sizes)
-
-
-def _batch_symbols(placeholder: fx.Node) -> set[Any]:
-    value = placeholder.meta.get("val")
-    if not isinstance(value, Tensor) or not value.dim() or isinstance(value.shape[0], int):
-        return set()
-    return set(value.shape[0].node.expr.free_symbols)
+_SINGLE = "the model treats a single sample otherwise than several"
+_NO_CACHE = (
+    "the configuration's use_cache was off while the model was traced, so that its outputs hold no "
+    "past keys and values"
+)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.graph.dtypes import real_dtype
+from snnconvert.converter.tracing.guards import Guard
 from snnconvert.torch_private import pytree
 
 Role = Literal["coded", "held", "constant"]
@@ -21,18 +22,26 @@ class TracedInput:
     """One leaf of the model's inputs.
 
     Attributes:
-        name: where it stands in the call, e.g. ``args[0]`` or ``input_ids``.
-        role: ``coded`` (floats: arrives as increments), ``held`` (integers and bools: the same
-            at every step) or ``constant`` (not a tensor: fixed when the model was traced).
+        name: that of forward's parameter, e.g. ``x``, ``input_ids`` or ``states[0]``.
+        role: ``coded`` (floats: arrives as increments), ``held`` (integers, bools and what was
+            declared so: the same at every step) or ``constant`` (not a tensor: fixed when the
+            model was traced).
         example: the leaf of the example inputs.
-        shape: sizes of the leaf, None where the trace left a size open (the batch); empty where
-            it is not a tensor.
+        sizes: of the leaf, each a number or an expression in the symbols of the trace; empty
+            where it is not a tensor.
+        batch_dim: the dimension that is the batch; None where none is.
     """
 
     name: str
     role: Role
     example: Any
-    shape: tuple[int | None, ...]
+    sizes: tuple[Any, ...]
+    batch_dim: int | None
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Sizes of the leaf, None where the trace left a size open."""
+        return tuple(size if isinstance(size, int) else None for size in self.sizes)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,12 @@ class TracedModel:
         out_spec: tree of the outputs.
         batch: symbols of the batch size; empty where the batch could not be dynamic.
         notes: what a reader of the report should know about this trace.
+        conditions: what export found out about sizes, as text.
+        guards: these conditions on sizes, outside of which the model may take another path.
+        ranges: smallest and largest size of each symbol, None where there is no largest.
+        dtype: `floating_dtype` when the model was traced: its tensors may be cast later.
+        not_single: why a batch of one is refused; empty where the graph was tried on one; None
+            where it was not tried, and the guards alone decide.
     """
 
     graph: fx.Graph
@@ -61,13 +76,34 @@ class TracedModel:
     out_spec: pytree.TreeSpec
     batch: frozenset[Any]
     notes: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    ranges: Mapping[Any, tuple[int, int | None]] = field(default_factory=dict)
+    dtype: torch.dtype = torch.float32
+    not_single: str | None = None
+
+
+def sizes_of_batch(given: TracedInput, batch: frozenset[Any], size: int) -> list[int]:
+    """Return the sizes of an input whose batch has another size."""
+    found = []
+    for expression, own in zip(given.sizes, given.example.shape, strict=True):
+        known = expression
+        if not isinstance(expression, int):
+            known = expression.subs(dict.fromkeys(batch, size))
+            known = int(known) if known.is_Integer else own
+        found.append(known)
+    return found
 
 
 def floating_dtype(traced: TracedModel) -> torch.dtype:
     """Return the dtype of the source's first floating-point parameter, buffer or input (of complex
     ones: of their parts)."""
-    examples = [given.example for given in traced.inputs]
-    for value in [*traced.tensors.values(), *examples]:
+    return first_floating_dtype([*traced.tensors.values(), *(i.example for i in traced.inputs)])
+
+
+def first_floating_dtype(values: Iterable[Any]) -> torch.dtype:
+    """Return the dtype of the first floating-point tensor; of complex ones that of their parts."""
+    for value in values:
         if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
             return real_dtype(value.dtype)
     return torch.get_default_dtype()

@@ -16,14 +16,16 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.deciding.streams import random_nodes
-from snnconvert.converter.graph.dtypes import cast, default_dtype, literal_dtypes
+from snnconvert.converter.graph.default_dtype import default_dtype
+from snnconvert.converter.graph.dtypes import cast, literal_dtypes
 from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
     LeafError,
     describe_node,
     kind_rows,
 )
-from snnconvert.converter.running.converted import ConvertedModule, stacked
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype

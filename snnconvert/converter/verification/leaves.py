@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
+from snnconvert.converter.graph.paths import named_leaves
 from snnconvert.converter.reports.equivalence import LeafError
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.errors import VerificationError
@@ -15,8 +16,9 @@ from snnconvert.torch_private import pytree
 
 def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:
     spec = snn.conversion.source.out_spec
-    paths = pytree.tree_leaves_with_path(pytree.tree_unflatten([0] * count, spec))
-    return [pytree.keystr(path).strip("[]'.") or "output" for path, _ in paths]
+    # Each leaf is another object: a class without names of its leaves is asked which it holds.
+    outputs = pytree.tree_unflatten([object() for _ in range(count)], spec)
+    return [path.strip("[]'.") or "output" for path, _ in named_leaves(outputs)]
 
 
 def refuse_degenerate(snn: ConvertedModule, expected: list[Any]) -> None:

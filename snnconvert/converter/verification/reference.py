@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.func import functional_call
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.tree import build_tree
-from snnconvert.converter.graph.dtypes import cast_module, literal_dtypes
-from snnconvert.converter.graph.literals import makes_default_dtype, with_literals
+from snnconvert.converter.graph.dtypes import cast, cast_module, literal_dtypes
+from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
+from snnconvert.converter.tracing.preparing import as_traced, unwrapped
+from snnconvert.converter.tracing.single import WithoutFastPaths
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.ops.encoding import Encoding
 from snnconvert.torch_private import TorchDispatchMode, pytree
@@ -99,20 +102,25 @@ class ReferenceRun(fx.Interpreter):
 def source_outputs(
     model: nn.Module, traced: TracedModel, leaves: list[Any], dtype: torch.dtype
 ) -> list[Any]:
-    """Return the output leaves of a copy of the source model itself, in the dtype of a check.
+    """Return the output leaves of the source model itself, in the dtype of a check.
 
-    The fast path of ``torch.nn`` transformers, which a trace does not take, is left out: it
-    returns zeros where tokens are padded.
+    It is run on tensors that were cast, in the place of its own: a copy of a model need not be
+    the same network.
     """
-    source = cast_module(copy.deepcopy(model), dtype)
-    args, kwargs = pytree.tree_unflatten(leaves, traced.in_spec)
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with _Pinned(literal_dtypes(floating_dtype(traced), dtype), _literals(traced)):
-            return list(pytree.tree_leaves(source(*args, **kwargs)))
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+    model, _ = unwrapped(model)
+    tensors = {
+        name: cast(tensor.detach(), dtype)
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]
+    }
+    args, kwargs = pytree.tree_unflatten([_own(x) for x in leaves], traced.in_spec)
+    pinned = _Pinned(literal_dtypes(floating_dtype(traced), dtype), _literals(traced))
+    with as_traced(model), WithoutFastPaths(), pinned:
+        answer = functional_call(model, tensors, args, kwargs)
+    return list(pytree.tree_leaves(answer))
+
+
+def _own(x: Any) -> Any:
+    return x.clone() if isinstance(x, Tensor) else x
 
 
 def _literals(traced: TracedModel) -> list[Tensor]:
@@ -122,7 +130,8 @@ def _literals(traced: TracedModel) -> list[Tensor]:
 
 
 class _Pinned(TorchDispatchMode):
-    """Computes in the dtype of a check what a model pins to a dtype of its own.
+    """Computes in the dtype of a check what a model pins to a dtype of its own, and what it keeps
+    where casting does not reach.
 
     A literal tensor of the model's code is rounded as the trace, made in the model's own dtype,
     has it: in the dtype of the check it would be another number.
@@ -131,7 +140,7 @@ class _Pinned(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init__(
-        self, dtypes: Mapping[torch.dtype, torch.dtype], literals: Sequence[Tensor] = ()
+        self, dtypes: Mapping[torch.dtype, torch.dtype], literals: Sequence[Tensor]
     ) -> None:
         super().__init__()
         self.dtypes, self.literals = dtypes, literals
@@ -144,11 +153,6 @@ class _Pinned(TorchDispatchMode):
             func = WIDE.get(func, func)
         if func is torch.ops.aten.lift_fresh.default:
             return self._rounded(args[0])
-        if makes_default_dtype(func, args, kwargs) and torch.get_default_dtype() in self.dtypes:
-            made = func(*args, **kwargs)
-            if made.is_floating_point():
-                return func(*args, **{**kwargs, "dtype": self.dtypes[made.dtype]})
-            return made
         return pytree.tree_map(self._literal, func(*args, **kwargs))
 
     def _rounded(self, made: Tensor) -> Tensor:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import copy
+
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
@@ -107,3 +111,67 @@ def test_merged_batches_fold():
     snn = snnconvert.convert(Windows().eval(), (torch.randn(2, 6, 4),))
     assert snn.report.passed
     assert snn.conversion.step_by_step == ""
+
+
+class Nodes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 4)
+
+    def forward(self, x, ids):
+        return F.embedding(ids, self.map(x)).sum(1)
+
+
+class Bags(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bag = nn.EmbeddingBag(11, 6, mode="sum")
+
+    def forward(self, ids, weights):
+        return self.bag(ids, per_sample_weights=weights)
+
+
+class OfEmbeddings(nn.Module):
+    """The table of the second embedding is computed from the first, where the stream starts."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.map = nn.Embedding(7, 4), nn.Linear(4, 4)
+
+    def forward(self, ids, picked):
+        table = self.map(self.first(ids)).flatten(0, 1)
+        return F.embedding(picked, table).tanh()
+
+
+STREAMED = {
+    Nodes: lambda: (torch.randn(6, 4), torch.randint(0, 6, (6, 2))),
+    Bags: lambda: (torch.randint(0, 11, (3, 4)), torch.randn(3, 4)),
+    OfEmbeddings: lambda: (torch.randint(0, 7, (3, 5)), torch.randint(0, 15, (3, 2))),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_an_embedding_with_a_stream_starts_none(kind):
+    model, inputs = kind().eval(), STREAMED[kind]()
+    snn = snnconvert.convert(model, inputs)
+    assert snn.report.passed
+    torch.testing.assert_close(snn.simulate(*inputs, time_steps=2)[-1], model(*inputs))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize("layout", ["to_sparse_csr", "to_sparse_csc", "to_sparse"])
+def test_a_fixed_graph_of_compressed_rows(layout):
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = nn.Linear(4, 4)
+            self.register_buffer("adjacency", getattr((torch.rand(5, 5) > 0.5).float(), layout)())
+
+        def forward(self, x):
+            return self.adjacency @ self.map(x)
+
+    model, x = Graph().eval(), torch.randn(5, 4)
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed
+    torch.testing.assert_close(snn.simulate(x)[-1], model(x))
+    torch.testing.assert_close(copy.deepcopy(snn).simulate(x)[-1], model(x))

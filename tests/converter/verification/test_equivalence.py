@@ -45,12 +45,12 @@ def test_a_source_that_does_not_run_beside_its_trace_is_said():
     class Checks(nn.Module):
         def forward(self, x):
             if not torch.compiler.is_exporting():
-                raise ValueError("inputs do not match")
+                raise NotImplementedError("no kernel for this device")
             return x * 2
 
     report = snnconvert.convert(Checks().eval(), (torch.randn(2, 4),)).report
     assert report.source_rel_error is None
-    assert "not run beside its trace: inputs do not match" in "; ".join(report.notes)
+    assert "not run beside its trace: no kernel for this device" in "; ".join(report.notes)
 
 
 def test_inputs_may_be_given(cnn):
@@ -127,7 +127,7 @@ def test_pinned_float32_is_checked_in_float64():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_other_dtypes(cnn, dtype):
-    report = snnconvert.verify(*cnn, dtype=dtype)
+    report = snnconvert.verify(*cnn, dtype=dtype, time_steps=16)
     assert report.passed
     assert report.max_rel_error > 1e-12
 

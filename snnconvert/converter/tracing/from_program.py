@@ -1,0 +1,167 @@
+"""An exported program as a traced model: a functional graph, and what its inputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.export import ExportedProgram
+
+from snnconvert.converter.graph.meta import fixed_size, module_path
+from snnconvert.converter.tracing.batch import (
+    BatchDims,
+    leaves_named,
+    said_candidates,
+    said_dims,
+    symbols,
+)
+from snnconvert.converter.tracing.functional import make_functional
+from snnconvert.converter.tracing.guards import Guard, read_guards
+from snnconvert.converter.tracing.names import leaf_names, program_names
+from snnconvert.converter.tracing.traced import (
+    Role,
+    TracedInput,
+    TracedModel,
+    first_floating_dtype,
+)
+from snnconvert.errors import TraceError
+from snnconvert.sources.programs import CONDITIONS
+from snnconvert.torch_private import pytree
+
+
+def traced_from(
+    program: ExportedProgram,
+    notes: Sequence[str] = (),
+    *,
+    held: Sequence[str | int] = (),
+    batch_dims: BatchDims | None = None,
+    found: Mapping[int, int] | None = None,
+    not_single: str | None = None,
+) -> TracedModel:
+    """Make the graph of an exported program functional and say what its inputs are.
+
+    Args:
+        program: with the example inputs that it was exported on.
+        notes: what is known of the trace.
+        held, batch_dims: see `trace`.
+        found: the dimension of each input leaf that is the batch, where that was found out.
+        not_single: see :class:`TracedModel`.
+
+    Raises:
+        InputError: ``held`` or ``batch_dims`` name an input that is not there.
+        TraceError: the program was exported without example inputs.
+    """
+    if program.example_inputs is None:
+        raise TraceError(
+            "the exported program carries no example inputs; export it again with "
+            "torch.export.export(model, args) so that they are kept"
+        )
+    texts = tuple(
+        getattr(program, CONDITIONS, None) or getattr(program, "_guards_code", None) or ()
+    )
+    args, kwargs = program.example_inputs
+    positional = program_names(program, len(args))
+    graph_module, program, functional_notes = make_functional(program)
+    nodes = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
+    examples, in_spec = pytree.tree_flatten((args, kwargs))
+    names = leaf_names(positional, args, kwargs)
+    if batch_dims is not None:
+        marks = said_candidates(examples, said_dims(batch_dims, names, positional, examples)).marks
+        found = {i: dim for i, (dim, *_) in marks.items()}
+    batch = _batch(nodes, found)
+    kept = {i for key in held for i in leaves_named(key, names, positional, "held")}
+    given = enumerate(zip(names, nodes, examples, strict=True))
+    inputs = tuple(_input(*one, batch, i in kept) for i, one in given)
+    out_spec = program.call_spec.out_spec
+    assert out_spec is not None
+    all_notes = [*notes, *functional_notes]
+    all_notes += [] if batch or notes else [_FIXED]
+    _refuse_shapes_of_data(graph_module.graph)
+    return TracedModel(
+        graph=graph_module.graph,
+        root=graph_module,
+        program=program,
+        tensors=program.state_dict,
+        inputs=inputs,
+        in_spec=in_spec,
+        out_spec=out_spec,
+        batch=batch,
+        notes=tuple(all_notes),
+        conditions=tuple(texts),
+        guards=_guards(texts, inputs),
+        ranges={symbol: _ends(limits) for symbol, limits in program.range_constraints.items()},
+        dtype=first_floating_dtype([*program.state_dict.values(), *examples]),
+        not_single=not_single,
+    )
+
+
+_FIXED = (
+    "the model fixes the size of what stands for the batch (dimension 0 of its first input), so "
+    "the conversion is bound to the example's; batch_dims= says another dimension"
+)
+
+
+def _input(
+    name: str, node: fx.Node, example: Any, batch: frozenset[Any], held: bool
+) -> TracedInput:
+    sizes = _sizes(node)
+    dims = [d for d, n in enumerate(sizes) if not isinstance(n, int) and n.free_symbols & batch]
+    return TracedInput(
+        name, _role(example, held), example, sizes, dims[0] if len(dims) == 1 else None
+    )
+
+
+def _role(example: Any, held: bool) -> Role:
+    if not isinstance(example, Tensor):
+        return "constant"
+    is_number = example.is_floating_point() or example.is_complex()
+    return "coded" if is_number and not held else "held"
+
+
+def _sizes(placeholder: fx.Node) -> tuple[Any, ...]:
+    value = placeholder.meta.get("val")
+    sizes = value.shape if isinstance(value, Tensor) else ()
+    fixed: list[tuple[Any, int | None]] = [(n, fixed_size(n)) for n in sizes]
+    return tuple(n.node.expr if known is None else known for n, known in fixed)
+
+
+def _batch(nodes: Sequence[fx.Node], found: Mapping[int, int] | None) -> frozenset[Any]:
+    """Return the symbols of the batch: of the dimensions that are known, else of dimension 0."""
+    if found is not None:
+        return frozenset(s for i, dim in found.items() for s in symbols(nodes[i], dim))
+    return frozenset(s for node in nodes for s in symbols(node, 0))
+
+
+def _guards(texts: Sequence[str], inputs: Sequence[TracedInput]) -> tuple[Guard, ...]:
+    shapes = [x.shape if isinstance(x := given.example, Tensor) else () for given in inputs]
+    names = [given.name for given in inputs]
+    return read_guards(texts, names, shapes, lambda i, d: inputs[i].shape[d] is None)
+
+
+def _ends(limits: Any) -> tuple[int, int | None]:
+    return int(limits.lower), int(limits.upper) if limits.upper.is_Integer else None
+
+
+def _refuse_shapes_of_data(graph: fx.Graph) -> None:
+    """Raise TraceError where the shape of an output depends on the values of tensors."""
+    output = next(n for n in graph.nodes if n.op == "output")
+    for leaf in pytree.tree_leaves(output.args[0]):
+        value = leaf.meta.get("val") if isinstance(leaf, fx.Node) else None
+        sizes = value.shape if isinstance(value, Tensor) else ()
+        if any(isinstance(n, torch.SymInt) and _follows_data(n) for n in sizes):
+            path = module_path(leaf)
+            raise TraceError(
+                f"the shape of the output '{leaf.name}' ({leaf.target}"
+                + (f" in module '{path}'" if path else "")
+                + ") depends on the values of tensors, so it changes from step to step and has no "
+                "increments. Return what it is computed from (the mask itself, not its nonzero() "
+                "or x[mask]), and select from the conversion's answer"
+            )
+
+
+def _follows_data(size: torch.SymInt) -> bool:
+    environment = size.node.shape_env
+    unbacked = getattr(environment, "is_unbacked_symint", lambda symbol: False)
+    return any(unbacked(symbol) for symbol in size.node.expr.free_symbols)

@@ -1,0 +1,136 @@
+"""What export found out about the sizes of a model's inputs, and whether other sizes agree.
+
+A model that takes another path for other sizes (``if len(x) < 4``) leaves a condition on them in
+its exported program, as text. It is read, never run: of a file it may be anybody's.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+_COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {"max": max, "min": min, "Max": max, "Min": min}
+_SIZE = re.compile(r"(L(?:\[[^\]]*\]|\.\w+)*)\.size\(\)\[(\d+)\]")
+
+Shapes = Sequence[Sequence[int]]
+
+
+class _Unreadable(Exception):
+    """A condition says what this module does not know."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition on sizes of inputs.
+
+    Attributes:
+        text: for people: ``size 0 of 'x' < 4``.
+        expression: the condition; None where it cannot be read.
+        leaves: the input leaf of each place that it speaks of, and the dimension.
+    """
+
+    text: str
+    expression: ast.expr | None
+    leaves: Mapping[str, tuple[int, int]]
+
+    def holds(self, shapes: Shapes, traced: Shapes) -> bool:
+        """Tell whether sizes fulfil the condition; of one that is unreadable, those traced do."""
+        if self.expression is None:
+            return all(shapes[i][d] == traced[i][d] for i, d in self.leaves.values())
+        try:
+            return bool(self._value(self.expression, shapes))
+        except ZeroDivisionError:
+            return False
+
+    def _value(self, node: ast.expr, shapes: Shapes) -> Any:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return node.value
+        if isinstance(node, ast.BoolOp):
+            every = all if isinstance(node.op, ast.And) else any
+            return every(self._value(value, shapes) for value in node.values)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
+            value = self._value(node.operand, shapes)
+            return not value if isinstance(node.op, ast.Not) else -value
+        if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+            sides = (self._value(side, shapes) for side in (node.left, node.right))
+            return _BINARY[type(node.op)](*sides)
+        if isinstance(node, ast.Compare) and all(type(op) in _COMPARED for op in node.ops):
+            values = [self._value(value, shapes) for value in (node.left, *node.comparators)]
+            pairs = zip(node.ops, values, values[1:], strict=False)
+            return all(_COMPARED[type(op)](a, b) for op, a, b in pairs)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            function = _FUNCTIONS.get(node.func.id)
+            if function is not None and not node.keywords:
+                return function(*(self._value(value, shapes) for value in node.args))
+        leaf, dim = self.leaves.get(ast.unparse(node), (None, 0))
+        if leaf is None:
+            raise _Unreadable(ast.unparse(node))
+        return shapes[leaf][dim]
+
+
+def read_guards(
+    texts: Sequence[str], names: Sequence[str], shapes: Shapes, is_open: Callable[[int, int], bool]
+) -> tuple[Guard, ...]:
+    """Return those conditions that speak of a size which may be another one.
+
+    Args:
+        texts: of an exported program, such as ``L['x'].size()[0] < 4``.
+        names: of the input leaves.
+        shapes: of the leaves that were traced.
+        is_open: tells whether a leaf's dimension may have another size.
+    """
+    places = {_place(name): i for i, name in enumerate(names)}
+    guards = (_read(text, places, names, shapes) for text in texts)
+    return tuple(g for g in guards if any(is_open(i, d) for i, d in g.leaves.values()))
+
+
+def _read(text: str, places: Mapping[str, int], names: Sequence[str], shapes: Shapes) -> Guard:
+    leaves: dict[str, tuple[int, int]] = {}
+    spoken = text
+    for found in _SIZE.finditer(text):
+        leaf, dim = _leaf(found[1], places), int(found[2])
+        if leaf is not None and dim < len(shapes[leaf]):
+            leaves[ast.unparse(ast.parse(found[0], mode="eval").body)] = leaf, dim
+            spoken = spoken.replace(found[0], f"size {dim} of '{names[leaf]}'")
+    try:
+        guard = Guard(spoken, ast.parse(text, mode="eval").body, leaves)
+        guard.holds(shapes, shapes)
+    except (SyntaxError, RecursionError, MemoryError, _Unreadable):
+        return Guard(spoken, None, leaves)
+    return guard
+
+
+def _place(name: str) -> str:
+    """Return how an exported program calls an input leaf: ``L['x'][0]`` for ``x[0]``."""
+    root = re.match(r"\w*", name)
+    assert root is not None
+    return f"L[{root[0]!r}]{name[root.end() :]}"
+
+
+def _leaf(place: str, places: Mapping[str, int]) -> int | None:
+    """Return the leaf at a place, also where forward takes it by ``*args`` or ``**kwargs``."""
+    several = re.match(r"L\['(\w+)'\]\[(\d+)\](.*)", place)
+    by_keyword = re.match(r"L\['\w+'\](\['\w+'\].*)", place)
+    others = [f"L['{several[1]}_{several[2]}']{several[3]}"] if several else []
+    others += [f"L{by_keyword[1]}"] if by_keyword else []
+    return next((places[p] for p in (place, *others) if p in places), None)

@@ -1,0 +1,74 @@
+"""What a model is before it is traced: unwrapped, in eval mode, without a cache of past keys."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from torch import fx, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from snnconvert.converter.tracing.unchanged import unchanged
+from snnconvert.errors import TraceError
+
+_PARALLEL = (DataParallel, DistributedDataParallel)
+
+
+def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
+    """Return the network inside what trains it on several devices or compiles it, and a note."""
+    wrappers = []
+    while (inner := _inside(model)) is not None:
+        wrappers.append(type(model).__name__)
+        model = inner
+    if not wrappers:
+        return model, ""
+    return model, f"the network inside {' and '.join(wrappers)} was converted"
+
+
+def _inside(model: nn.Module) -> nn.Module | None:
+    if isinstance(model, _PARALLEL):
+        return model.module
+    return getattr(model, "_orig_mod", None)  # of torch.compile
+
+
+@contextlib.contextmanager
+def as_traced(model: nn.Module) -> Iterator[None]:
+    """Run a model as it is traced: without a cache in its output; it is then put back as it was."""
+    with unchanged(model):
+        configurations = caching(model)
+        try:
+            for configuration in configurations:
+                configuration.use_cache = False
+            yield
+        finally:
+            for configuration in configurations:
+                configuration.use_cache = True
+
+
+def caching(model: nn.Module) -> list[Any]:
+    """Return the configurations in a model that ask for past keys and values in its output."""
+    found = [getattr(module, "config", None) for module in model.modules()]
+    asking = [c for c in found if getattr(c, "use_cache", None) is True]
+    return list({id(c): c for c in asking}.values())
+
+
+def refuse_train_mode(model: nn.Module) -> None:
+    """Raise TraceError where modules are in train mode.
+
+    The module of an exported program has no modes: what it computes was fixed at its export.
+    """
+    if _has_no_modes(model):
+        return
+    training = [name or "the model itself" for name, m in model.named_modules() if m.training]
+    if training:
+        shown = ", ".join(training[:3]) + (", ..." if len(training) > 3 else "")
+        raise TraceError(
+            f"{len(training)} modules are in train mode ({shown}), where dropout and batch "
+            "statistics make the output random; call model.eval() first"
+        )
+
+
+def _has_no_modes(model: nn.Module) -> bool:
+    # torch.export puts a method of its own, which only raises, over that of the class.
+    return isinstance(model, fx.GraphModule) and "eval" in vars(model)

@@ -1,0 +1,125 @@
+"""Hooks on the modules of a conversion, and layers that are replaced."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.errors import ConversionError, SavedFileError, SnnconvertError
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.block(x))
+
+
+@pytest.fixture
+def spiking():
+    x = torch.randn(8, 4)
+    return snnconvert.convert(Net().eval(), (x,), "spiking", calibration=[x], verify=False)
+
+
+@pytest.fixture
+def exact():
+    return snnconvert.convert(Net().eval(), (torch.randn(2, 4),), verify=False)
+
+
+def test_hooks_fire_and_change_nothing(spiking):
+    x, seen = torch.randn(2, 4), {}
+    plain = spiking.simulate(x, time_steps=3)
+    neurons = list(spiking.conversion.neurons.values())
+    for name in ["block.0", "head", *neurons]:
+        hook = spiking.get_submodule(name).register_forward_hook
+        hook(lambda module, given, answer, name=name: seen.update({name: (given, answer)}))
+    answer = spiking.simulate(x, time_steps=3)
+    assert torch.equal(answer, plain)
+    assert seen.keys() == {"block.0", "head", *neurons}
+    (given,), head = seen["head"]
+    assert torch.equal(head, answer.flatten(0, 1))
+    assert given.shape == (6, 8)
+    assert "forward" not in vars(spiking.get_submodule("head"))
+    seen.clear()
+    spiking.step(x)
+    assert seen.keys() == {"block.0", "head", *neurons}
+
+
+def test_hooks_may_change_what_passes(exact):
+    x = torch.randn(2, 4)
+    head = exact.get_submodule("head")
+    handle = head.register_forward_hook(lambda m, given, answer: answer * 2)
+    doubled = exact.simulate(x)[-1]
+    handle.remove()
+    torch.testing.assert_close(doubled, exact.simulate(x)[-1] * 2)
+    handle = head.register_forward_pre_hook(lambda m, given: (given[0] * 0,))
+    torch.testing.assert_close(exact.simulate(x)[-1], head.bias.expand(2, 3))
+    handle.remove()
+
+
+def test_what_a_hook_keeps_is_not_written_to(exact):
+    kept = []
+    handle = exact.get_submodule("block.0").register_forward_hook(lambda m, g, y: kept.append(y))
+    exact.simulate(torch.randn(16, 4), time_steps=1)
+    handle.remove()
+    assert bool((kept[0] < 0).any())  # the ReLU after it works in place
+
+
+def test_hooks_on_what_is_not_called_are_said(exact):
+    for register in ("register_forward_hook", "register_forward_pre_hook"):
+        with pytest.warns(UserWarning, match="hook on this Sequential never fires") as caught:
+            getattr(exact.get_submodule("block"), register)(lambda *_: None)
+        assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exact.get_submodule("head").register_forward_hook(lambda *_: None).remove()
+        copy.deepcopy(exact)
+
+
+def test_a_layer_that_is_replaced_runs(exact):
+    x, new = torch.randn(2, 4), nn.Linear(4, 8)
+    head = exact.get_submodule("head")
+    exact.get_submodule("block").register_module("0", new)
+    wanted = head.cumulative(new(x).relu())
+    torch.testing.assert_close(exact.simulate(x, time_steps=3)[-1], wanted)
+    exact.head = nn.Sequential(nn.Linear(8, 5), nn.Tanh())
+    torch.testing.assert_close(exact.simulate(x)[-1], exact.head(new(x).relu()))
+    torch.testing.assert_close(exact.step(x), exact.head(new(x).relu()))
+    with pytest.raises(SavedFileError, match=r"the layers block\.0, head were replaced"):
+        exact.dumps()
+
+
+def test_what_cannot_be_replaced_is_told(exact, spiking):
+    with pytest.raises(ConversionError, match=r"'block' \(Sequential\) cannot be replaced"):
+        exact.block = nn.Linear(4, 8)
+    path = next(iter(spiking.conversion.neurons.values()))
+    parent, _, name = path.rpartition(".")
+    setattr(spiking.get_submodule(parent), name, nn.Identity())
+    with pytest.raises(SnnconvertError, match=f"'{path}' was replaced by a Identity"):
+        spiking.simulate(torch.randn(2, 4))
+
+
+@pytest.mark.parametrize("name", ["tree", "placed", "report", "graph_", "conversion", "class_name"])
+def test_children_are_found_by_the_name_that_they_have_in_the_source(name):
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            setattr(self, name, nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)))
+
+        def forward(self, x):
+            return getattr(self, name)(x)
+
+    model = Named().eval()
+    snn = snnconvert.convert(model, (torch.randn(2, 4),))
+    source = getattr(model, name)
+    assert snn.get_submodule(f"{name}.0").weight is source[0].weight
+    assert snn.get_parameter(f"{name}.1.bias") is source[1].bias
+    assert snn.get_submodule("") is snn

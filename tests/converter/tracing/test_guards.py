@@ -1,0 +1,78 @@
+"""Conditions on sizes are read as text, and never run."""
+
+from __future__ import annotations
+
+import pytest
+
+from snnconvert.converter.tracing.guards import read_guards
+
+NAMES = ["x", "ps_0", "mask", "state[0]", "state.h"]
+SHAPES = [(2, 4), (2, 4), (2,), (3, 2), (6, 2)]
+
+
+def read(text, open_dims=((0, 0), (1, 0), (2, 0), (3, 1), (4, 1))):
+    return read_guards([text], NAMES, SHAPES, lambda i, d: (i, d) in open_dims)
+
+
+def with_size(leaf, dim, size):
+    shapes = [list(shape) for shape in SHAPES]
+    shapes[leaf][dim] = size
+    return shapes
+
+
+@pytest.mark.parametrize(
+    ("text", "leaf", "dim", "yes", "no"),
+    [
+        ("L['x'].size()[0] < 4", 0, 0, 3, 4),
+        ("(L['x'].size()[0] % 2) == 0", 0, 0, 8, 3),
+        ("L['x'].size()[0] != 5", 0, 0, 4, 5),
+        ("2 <= L['x'].size()[0] and L['x'].size()[0] <= 9", 0, 0, 9, 10),
+        ("L['x'].size()[0] < 3 or L['x'].size()[0] > 9", 0, 0, 10, 5),
+        ("not L['x'].size()[0] > 7", 0, 0, 7, 8),
+        ("-3*L['x'].size()[0] + 12 >= 0", 0, 0, 4, 5),
+        ("L['x'].size()[0]//2 < 3", 0, 0, 5, 6),
+        ("max(L['x'].size()[0], 4) == 4", 0, 0, 4, 5),
+        ("1 < L['x'].size()[0] < 6", 0, 0, 5, 6),
+        ("L['ps'][0].size()[0] == L['x'].size()[0]", 1, 0, 2, 3),
+        ("L['kwargs']['mask'].size()[0] < 4", 2, 0, 3, 4),
+        ("L['state'][0].size()[1] < 4", 3, 1, 3, 4),
+        ("L['state'].h.size()[1] < 4", 4, 1, 3, 4),
+    ],
+)
+def test_a_condition_holds_or_not(text, leaf, dim, yes, no):
+    (guard,) = read(text)
+    assert guard.expression is not None
+    assert guard.holds(with_size(leaf, dim, yes), SHAPES)
+    assert not guard.holds(with_size(leaf, dim, no), SHAPES)
+    assert "L[" not in guard.text
+
+
+def test_conditions_on_what_is_fixed_are_left_out():
+    assert not read("L['x'].size()[1] == 4")
+    assert not read("L['x'].stride()[0] == 4")
+    assert not read("L['other'].size()[0] < 4")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('false') or L['x'].size()[0] < 4",
+        "L['x'].size()[0] ** 9 < 4",
+        "f(L['x'].size()[0]) < 4",
+        "L['x'].size()[0] <",
+        "L['x'].size()[0] < L['x'].storage_offset()",
+        "[L['x'].size()[0]][0] < 4",
+    ],
+)
+def test_of_what_cannot_be_read_the_traced_size_alone_is_allowed(text):
+    (guard,) = read(text)
+    assert guard.expression is None
+    assert guard.holds(SHAPES, SHAPES)
+    assert not guard.holds(with_size(0, 0, 3), SHAPES)
+    assert "size 0 of 'x'" in guard.text
+
+
+def test_a_division_by_zero_is_no_agreement():
+    (guard,) = read("12 % L['x'].size()[0] == 0")
+    assert guard.holds(with_size(0, 0, 3), SHAPES)
+    assert not guard.holds(with_size(0, 0, 0), SHAPES)

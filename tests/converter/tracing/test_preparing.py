@@ -1,0 +1,192 @@
+"""Models as users hand them over: wrapped, exported, with a cache, with classes of their own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+
+import pytest
+import torch
+import torch.utils._pytree as pytree
+from torch import nn
+
+import snnconvert
+from snnconvert.converter.tracing.preparing import caching, unwrapped
+from snnconvert.errors import TraceError
+
+
+class Parallel(nn.parallel.DistributedDataParallel):
+    """Has the class without the process group."""
+
+    def __init__(self, module):
+        nn.Module.__init__(self)
+        self.module = module
+
+
+@pytest.mark.parametrize(
+    "wrap", [Parallel, nn.DataParallel, lambda m: torch.compile(nn.DataParallel(m))]
+)
+def test_what_trains_on_several_devices_is_unwrapped(wrap):
+    model, x = nn.Sequential(nn.Linear(4, 3), nn.Tanh()).eval(), torch.randn(2, 4)
+    wrapped = wrap(model).eval()
+    snn = snnconvert.convert(wrapped, (x,))
+    assert snn.report.passed
+    assert snn.report.source_rel_error < 1e-9
+    assert any("Parallel" in note for note in snn.report.notes)
+    assert snn.state_dict().keys() == model.state_dict().keys()
+    assert snnconvert.verify(wrapped, snn).source_rel_error < 1e-9
+    assert unwrapped(model) == (model, "")
+
+
+def test_the_module_of_an_exported_program_has_no_modes():
+    x = torch.randn(2, 6)
+    program = torch.export.export(nn.Sequential(nn.Linear(6, 4), nn.ReLU()).eval(), (x,))
+    assert snnconvert.convert(program.module(), (x,)).report.passed
+    graph_module = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(6, 4)))
+    with pytest.raises(TraceError, match=r"call model\.eval\(\) first"):
+        snnconvert.convert(graph_module.train(), (x,))
+
+
+@pytest.mark.parametrize("name", ["LlamaForCausalLM", "LlamaModel", "GPT2LMHeadModel"])
+def test_a_language_model_converts_as_its_library_makes_it(name):
+    transformers = pytest.importorskip("transformers")
+    llama = transformers.LlamaConfig(
+        vocab_size=32, hidden_size=16, intermediate_size=24, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=2,
+    )  # fmt: skip
+    gpt = transformers.GPT2Config(vocab_size=32, n_positions=16, n_embd=16, n_layer=1, n_head=2)
+    model = getattr(transformers, name)(gpt if "GPT2" in name else llama).eval()
+    ids = torch.randint(0, 32, (2, 6))
+    snn = snnconvert.convert(model, (ids,))
+    assert snn.report.passed
+    assert snn.report.source_rel_error < 1e-9
+    assert any("use_cache" in note for note in snn.report.notes)
+    answer = snn.simulate(ids)
+    with torch.no_grad():
+        source = model(ids)
+    assert model.config.use_cache is True
+    assert "past_key_values" in source
+    torch.testing.assert_close(answer[0][-1], source[0], rtol=1e-4, atol=1e-5)
+
+
+class Caching(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config, self.map = config, nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.map(x)
+        return {"y": y, **({"cache": object()} if self.config.use_cache else {})}
+
+
+def test_a_cache_is_off_while_a_model_is_traced_and_on_again_after():
+    config = dataclasses.make_dataclass("Config", [("use_cache", bool)])(True)
+    model = nn.Sequential(nn.Linear(4, 4), Caching(config)).eval()
+    assert caching(model) == [config]
+    assert snnconvert.convert(model, (torch.randn(2, 4),)).report.passed
+    assert config.use_cache
+    failing = nn.Sequential(model, nn.Linear(4, 3)).eval()
+    with pytest.raises(TraceError):
+        snnconvert.convert(failing, (torch.randn(2, 4),))
+    assert config.use_cache
+
+
+@dataclasses.dataclass
+class Registered:
+    sample: torch.Tensor
+    hidden: torch.Tensor
+
+
+pytree.register_pytree_node(
+    Registered,
+    lambda o: ([o.sample, o.hidden], None),
+    lambda leaves, _: Registered(*leaves),
+    serialized_type_name="tests.Registered",
+)
+
+
+@dataclasses.dataclass
+class Plain:
+    sample: torch.Tensor
+    hidden: torch.Tensor | None = None
+
+
+class Ordered(OrderedDict):
+    """As the output classes of diffusers and older transformers are."""
+
+    @property
+    def sample(self):
+        return self["sample"]
+
+
+@dataclasses.dataclass
+class Both(OrderedDict):
+    sample: torch.Tensor = None
+    hidden: torch.Tensor = None
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            self[field.name] = getattr(self, field.name)
+
+
+@pytest.mark.parametrize("cls", [Registered, Plain, Ordered, Both])
+def test_output_classes_are_kept(cls):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map, self.head = nn.Linear(6, 5), nn.Linear(5, 2)
+
+        def forward(self, x):
+            hidden = self.map(x).tanh()
+            return cls(sample=self.head(hidden), hidden=hidden)
+
+    model, x = Net().eval(), torch.randn(3, 6)
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed
+    assert [leaf.name for leaf in snn.report.leaves] == ["sample", "hidden"]
+    answer = snn.simulate(x)
+    assert type(answer) is cls
+    torch.testing.assert_close(answer.sample[-1], model(x).sample)
+    assert type(snn.step(x)) is cls
+    assert snnconvert.convert(model, (x,), "spiking", calibration=[x]).report.spiking is not None
+
+
+@pytest.mark.parametrize("name", ["meta", "graph", "code", "print_readable"])
+def test_a_name_that_torch_keeps_is_told(name):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            setattr(self, name, nn.Linear(4, 6))
+
+        def forward(self, x):
+            return getattr(self, name)(x).tanh()
+
+    model, x = Net().eval(), torch.randn(2, 4)
+    try:
+        snn = snnconvert.convert(model, (x,))
+    except TraceError as error:
+        assert f"The names '{name}' of submodules" in str(error)
+    else:
+        torch.testing.assert_close(snn.simulate(x)[-1], model(x))
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda y: (y > 0).nonzero(),
+        lambda y: y[y > 0],
+        lambda y: {"mask": y > 0, "chosen": torch.masked_select(y, y > 0)},
+        lambda y: (y, y[:, 0].round().unique()),
+    ],
+)
+def test_an_output_whose_shape_follows_the_data_is_told(select):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return select(self.map(x))
+
+    with pytest.raises(TraceError, match=r"shape of the output .* depends on the values"):
+        snnconvert.convert(Net().eval(), (torch.randn(3, 4),))
