@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,8 @@ def convert(
     *,
     time_steps: int | None = None,
     calibration: Iterable[Any] | None = None,
+    arch: str | None = None,
+    allow: Sequence[str] = (),
     verify: bool = True,
     strict: bool = False,
     progress: bool = False,
@@ -65,6 +67,8 @@ def convert(
         rules: a bundled rule file's name, a path, or a rule set.
         time_steps: ``T`` of runs that do not say otherwise; None: the rule file's.
         calibration: batches for rules that place neurons; the report says where there are none.
+        arch: for a file of weights, the model that they belong to, as a reference.
+        allow: packages whose classes a file or the rules may name, and whose code then runs.
         verify: compare with the source in float64 and put the result in ``report``; a
             `NotEquivalentWarning` is given where it fails.
         strict: a rule that takes nothing is an error.
@@ -73,8 +77,8 @@ def convert(
     Raises:
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
-    source = as_source(model, example_inputs)
-    rule_set = load_rules(rules)
+    source = as_source(model, example_inputs, arch=arch, allow=allow)
+    rule_set = load_rules(rules, allow=allow)
     if calibration is not None:
         note = source.note
         if not any(rule.action in SPIKING_ACTIONS for rule in rule_set.rules):
@@ -192,12 +196,17 @@ def convert_traced(
 def as_source(
     model: nn.Module | ExportedProgram | str | os.PathLike[str],
     example_inputs: tuple[Any, ...] | Mapping[str, Any] | None = None,
+    *,
+    arch: str | None = None,
+    allow: Sequence[str] = (),
 ) -> Source:
     """Return a model of any form with the inputs to trace it on."""
     if isinstance(model, nn.Module | ExportedProgram):
+        if arch is not None:
+            raise InputError("arch= is for files of weights; received a model")
         source = Source(type(model).__name__, model)
     elif isinstance(model, str | os.PathLike):
-        source = load_source(model)
+        source = load_source(model, arch=arch, allow=allow)
     else:
         raise InputError(
             "a model is an nn.Module, an ExportedProgram, a file or a reference such as "

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.files import FileRequest, load_file
+from snnconvert.sources.files import Architecture, FileRequest, load_file
+from snnconvert.sources.paths import expanded
 from snnconvert.sources.source import Source
 from snnconvert.sources.trust import Trust
 from snnconvert.sources.wording import close_to, shown
 
 Loader = Callable[[str], Source]
+ArchitectureLoader = Callable[[str, int], Source]
 
 
 def _timm(name: str) -> Source:
@@ -28,10 +30,15 @@ def _hf(reference: str) -> Source:
     return hf_model(reference)
 
 
-def _hf_architecture(reference: str) -> Source:
+def _hf_architecture(reference: str, weights: int) -> Source:
     from snnconvert.sources.hf import hf_architecture
 
-    return hf_architecture(reference)
+    return hf_architecture(reference, weights)
+
+
+def _whole(load: Loader) -> ArchitectureLoader:
+    """A loader for weights of any size: what the user names by itself says how large it is."""
+    return lambda name, weights: load(name)
 
 
 def _hf_tiny(model_type: str) -> Source:
@@ -60,7 +67,10 @@ LOADERS: Mapping[str, Loader] = {
     "python": _python,
 }
 # For weights that come apart from their model: Hugging Face's are built from config.json alone.
-ARCHITECTURES: Mapping[str, Loader] = {**LOADERS, "hf": _hf_architecture}
+ARCHITECTURES: Mapping[str, ArchitectureLoader] = {
+    **{prefix: _whole(load) for prefix, load in LOADERS.items()},
+    "hf": _hf_architecture,
+}
 
 _PREFIX = re.compile(r"([A-Za-z][\w-]+):(.*)", re.DOTALL)  # one letter would be a drive
 ALLOWED = (
@@ -92,7 +102,7 @@ def load_source(
     """
     trust = Trust(_packages(allow), trust_pickle)
     architecture = None if arch is None else _architecture(arch)
-    path = Path(os.fspath(reference)).expanduser()
+    path = expanded(reference)
     match = _PREFIX.fullmatch(os.fspath(reference))
     if match and match[1] in LOADERS:
         if arch is not None:
@@ -118,7 +128,7 @@ def _packages(allow: Sequence[str]) -> tuple[str, ...]:
     return tuple(allow)
 
 
-def _architecture(reference: str) -> Callable[[], Source]:
+def _architecture(reference: str) -> Architecture:
     match = _PREFIX.fullmatch(reference)
     if match is None or match[1] not in ARCHITECTURES:
         known = ", ".join(f"{prefix}:" for prefix in ARCHITECTURES)
@@ -127,7 +137,7 @@ def _architecture(reference: str) -> Callable[[], Source]:
             "timm:resnet18"
         )
     loader, name = ARCHITECTURES[match[1]], match[2]
-    return lambda: loader(name)
+    return lambda weights: loader(name, weights)
 
 
 def _nearby(path: Path) -> str:

@@ -278,7 +278,7 @@ def test_zip_bombs_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("m/data.pkl", b"\x80\x02}.")
         archive.writestr("m/data/0", bytes(20_000_000))
-    with pytest.raises(SourceError, match="zip bomb"):
+    with pytest.raises(SourceError, match="is compressed"):
         load_source(path)
 
 

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.load import load_source
-from snnconvert.sources.program_text import expression_problem, problems_of, tree_problem
+from snnconvert.sources.operators import operator_problem
 from snnconvert.sources.programs import load_program
+from snnconvert.sources.size_expressions import expression_problem
+from snnconvert.sources.trees import tree_problem
 from snnconvert.sources.trust import Trust
 
 MODEL = "models/model.json"
@@ -204,13 +206,6 @@ def test_operators_that_reach_beyond_the_graph_are_refused(operator: str) -> Non
         load_program(with_json(MODEL, retarget), "f", Trust())
 
 
-def test_operators_as_arguments_and_in_subgraphs_are_checked() -> None:
-    nested = {"a": [{"as_graph": {"graph": {"nodes": [{"target": "torch.hub.load"}]}}}]}
-    assert problems_of(nested, ())
-    assert problems_of({"arg": {"as_operator": "torch.hub.load"}}, ())
-    assert not problems_of({"tensor_values": {"target": {"dtype": 7}}}, ())
-
-
 def test_libraries_of_allowed_packages_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,9 +213,9 @@ def test_libraries_of_allowed_packages_are_accepted(
     monkeypatch.chdir(tmp_path)
     library = torch.library.Library("snnconvert_test_library", "DEF")
     library.define("double(Tensor x) -> Tensor")
-    node = {"target": "torch.ops.snnconvert_test_library.double.default"}
-    assert "not accepted" in problems_of(node, ())[0]
-    assert not problems_of(node, ("snnconvert_test_library",))
+    name = "torch.ops.snnconvert_test_library.double.default"
+    assert "not accepted" in operator_problem(name, ())
+    assert not operator_problem(name, ("snnconvert_test_library",))
     del library
 
 

@@ -26,7 +26,7 @@ from snnconvert.converter.saving.format import FOLDED, FORMAT, MANIFEST, NEURONS
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.traced import floating_dtype
 from snnconvert.errors import SavedFileError
-from snnconvert.sources.program_text import tree_problem
+from snnconvert.sources.trees import tree_problem
 from snnconvert.version import __version__
 
 

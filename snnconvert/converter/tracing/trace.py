@@ -24,6 +24,8 @@ from snnconvert.converter.tracing.failures import explain_failure
 from snnconvert.converter.tracing.functional import make_functional
 from snnconvert.converter.tracing.traced import Role, TracedInput, TracedModel
 from snnconvert.errors import TraceError, first_line
+from snnconvert.sources.modules import module_problem
+from snnconvert.sources.names import keyword_problem
 
 
 @exclusive
@@ -46,6 +48,9 @@ def trace(
     if isinstance(model, ExportedProgram):
         return traced_from(model)
     args, kwargs = tuple(args), dict(kwargs or {})
+    # torch.export writes Python of names, the model's own and those of its inputs.
+    if problem := module_problem(model) or keyword_problem(kwargs):
+        raise TraceError(f"the model cannot be traced: {problem}")
     _refuse_train_mode(model)
     doubled = _with_batch_of_two(args, kwargs)
     notes: list[str] = []
