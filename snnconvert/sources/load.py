@@ -143,7 +143,7 @@ def _architecture(reference: str) -> Architecture:
 def _nearby(path: Path) -> str:
     """Close matches among the names beside ``path``, and a hint where it looks like a name."""
     try:
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [shown(entry.name) for entry in path.parent.iterdir()]
     except OSError:
         return f" (there is no directory {shown(path.parent)})"
     hint = "" if path.suffix or path.parent.name else f"; a timm model is timm:{shown(path.name)}"

@@ -269,7 +269,9 @@ def _check_number(where: str, kind: Any, value: Any) -> None:
     if kind is bool:
         sound = isinstance(value, bool)
     elif isinstance(kind, type) and issubclass(kind, enum.IntEnum):
-        sound = type(value) is int and value in {int(member) for member in kind}
+        # Sparse and packed layouts have invariants that a file could break.
+        members = [kind["Strided"]] if kind is schema.Layout else list(kind)
+        sound = type(value) is int and value in [int(member) for member in members]
     elif kind is int:
         sound = type(value) is int and abs(value) < _LARGEST
     else:

@@ -23,6 +23,7 @@ from snnconvert.sources.names import keyword_problem
 from snnconvert.sources.pickles import check_tensors_only, load_tensors
 from snnconvert.sources.program_tables import tensor_bytes
 from snnconvert.sources.program_text import problems_of, table_problems
+from snnconvert.sources.replay import check_run
 from snnconvert.sources.trust import TRUST_MEANING, Trust
 from snnconvert.sources.wording import listed, shown
 
@@ -58,6 +59,8 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
     tensors = [*program.state_dict.values(), *program.constants.values(), *examples]
     check_memory((t for t in tensors if isinstance(t, torch.Tensor)), len(data), where)
     check_keywords(program.example_inputs, where)
+    if not trust.any_pickle:
+        check_run(program, where)
     return program
 
 

@@ -15,7 +15,7 @@ from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.calibration.thresholds import Candidate, Fitted, candidates, spend
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.tracing.inputs import bind_inputs
+from snnconvert.converter.tracing.inputs import bind_inputs, check_dtype
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.ops.kinds import kind_of
@@ -192,6 +192,8 @@ def leaves_of(traced: TracedModel, batch: Any, index: int) -> list[Any]:
     args, kwargs = as_inputs(traced, batch)
     try:
         leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
+        for given, leaf in zip(traced.inputs, leaves, strict=True):
+            check_dtype(given, leaf)
     except InputError as error:
         raise CalibrationError(f"batch {index} of the data does not fit: {error}") from error
     return leaves
