@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor, nn
 
+import snnconvert
+from snnconvert.errors import SnnconvertError
 from snnconvert.sources.names import (
     ARGUMENT,
     CHILD,
@@ -27,7 +32,7 @@ HOSTILE = [
     "a\\",
     "a'",
     "é",
-    "ａ",  # a letter that Python takes for "a"
+    "\uff41",  # a letter that Python takes for "a"
     "a\x1b[31m",
     "class",
     "None",
@@ -70,3 +75,27 @@ def test_keywords_and_the_keys_in_them_are_checked() -> None:
     assert keyword_problem({"x y": x})
     assert keyword_problem({"more": {"m n": x}})
     assert keyword_problem({"several": [{"a b": x}]})
+
+
+class Odd(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._modules[name] = nn.Linear(2, 2)
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._modules[self.name](x).relu()
+
+
+def test_a_module_of_the_users_own_with_odd_names_is_told(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    model = Odd(f'training") == open("{marker}", "w") or str("0').eval()
+    with pytest.raises(SnnconvertError, match="not accepted as the name of a child"):
+        snnconvert.convert(model, (torch.randn(2, 2),))
+    assert not marker.exists()
+    snnconvert.convert(Odd("en-US").eval(), (torch.randn(2, 2),), verify=False)
+
+
+def test_keyword_inputs_of_the_users_own_are_names() -> None:
+    with pytest.raises(SnnconvertError, match="not accepted as the name of an input"):
+        snnconvert.convert(nn.Linear(2, 2).eval(), {"input, x=print()": torch.randn(2, 2)})

@@ -359,3 +359,48 @@ def test_tensors_cannot_claim_more_than_the_file_holds() -> None:
 def test_damaged_json_is_an_error_of_ours(name: str, content: bytes) -> None:
     with pytest.raises(SourceError):
         load_program(rewritten({name: lambda _: content}), "f", Trust())
+
+
+def test_a_weight_without_bytes_is_refused_before_it_is_made() -> None:
+    table = "data/weights/model_weights_config.json"
+
+    def huge(document: Any) -> None:
+        meta = next(iter(document["config"].values()))["tensor_meta"]
+        meta.update(sizes=[{"as_int": 1 << 29}], strides=[{"as_int": 1}])
+
+    with pytest.raises(SourceError, match="would take 2147483648 bytes"):
+        load_program(with_json(table, huge), "f", Trust())
+
+
+def test_example_inputs_cannot_be_repeated() -> None:
+    buffer = io.BytesIO()
+    torch.save(((torch.zeros(1, 1).expand(1 << 27, 4),), {}), buffer)
+    with pytest.raises(SourceError, match="would take"):
+        load_program(rewritten({SAMPLE_INPUTS: lambda _: buffer.getvalue()}), "f", Trust())
+
+
+def test_operators_are_refused_by_their_names() -> None:
+    def retarget(document: Any) -> None:
+        nodes = document["graph_module"]["graph"]["nodes"]
+        nodes[-1]["target"] = "torch.ops.aten._sparse_coo_tensor_unsafe.default"
+
+    with pytest.raises(SourceError, match=r"_sparse_coo_tensor_unsafe.*not among the operators"):
+        load_program(with_json(MODEL, retarget), "f", Trust())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FloorDiv(Pow(Add(s0,Symbol('a'),Symbol('b'),1), 64), Add(s0,1))",
+        "Pow(Float('1.5',precision=50000000), 64)",
+        "Not(And("
+        + ",".join(f"Or(LessThan(a{i},b{i}),LessThan(c{i},a{i}))" for i in range(30))
+        + "))",
+        "FloorDiv(Mul(" + ",".join(f"Add(a{i},b{i},1)" for i in range(60)) + "),Add(a1,2))",
+        "Mul(" + ",".join("Pow(Integer(10), Integer(60))" for _ in range(60)) + ")",
+        "Max(" + ",".join(f"Add(a{i},1)" for i in range(19)) + ")",
+        "Add(" * 200 + "s0" + ",1)" * 200,
+    ],
+)
+def test_expressions_that_never_end_are_refused(text: str) -> None:
+    assert expression_problem(text)
