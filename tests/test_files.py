@@ -1,8 +1,9 @@
-"""A file is written whole or not at all."""
+"""Writing files: through links, with their mode, never over what is no file."""
 
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -11,62 +12,72 @@ import pytest
 from snnconvert.files import write_atomically
 
 
-def left_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    write_atomically(path, b"old")
-    write_atomically(str(path), b"new")
-    assert path.read_bytes() == b"new"
-    assert left_in(tmp_path) == ["x.json"]
+def only(folder: Path, *names: str) -> bool:
+    return sorted(entry.name for entry in folder.iterdir()) == sorted(names)
 
 
 def test_a_new_file_follows_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+    umask = os.umask(0o027)
     try:
-        write_atomically(tmp_path / "x", b"")
-        assert os.umask(0o027) == 0o027  # and the umask is as it was
+        write_atomically(tmp_path / "a", b"1")
     finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
+        os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    assert only(tmp_path, "a")
 
 
-@pytest.mark.parametrize("failing", ["fsync", "chmod", "replace"])
-def test_a_failure_leaves_the_old_file_alone(
-    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "x"
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "a"
     path.write_bytes(b"old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, failing, full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert left_in(tmp_path) == ["x"]
+    path.chmod(mode)
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new" and stat.S_IMODE(path.stat().st_mode) == mode
 
 
-def test_a_run_that_is_stopped_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(_: int) -> None:
-        raise KeyboardInterrupt
+def test_a_link_is_written_through_and_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "real"
+    target.write_bytes(b"old")
+    (tmp_path / "second").symlink_to(target)
+    (tmp_path / "first").symlink_to("second")
+    write_atomically(tmp_path / "first", b"new")
+    assert target.read_bytes() == b"new" and only(target.parent, "real")
+    assert (tmp_path / "first").is_symlink() and (tmp_path / "second").is_symlink()
 
-    monkeypatch.setattr(os, "fsync", stop)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "x", b"new")
-    assert left_in(tmp_path) == []
+
+def test_a_link_to_a_missing_file_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "real").read_bytes() == b"new" and (tmp_path / "link").is_symlink()
 
 
-def test_errors_name_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
-    path = tmp_path / "missing" / "x"
-    with pytest.raises(FileNotFoundError) as raised:
-        write_atomically(path, b"")
-    assert raised.value.filename == str(path)
-    with pytest.raises(IsADirectoryError) as raised_too:
-        write_atomically(tmp_path, b"")
-    assert raised_too.value.filename == str(tmp_path)
+def test_names_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    name = "n" * 255
+    write_atomically(tmp_path / name, b"1")
+    assert only(tmp_path, name)
+
+
+def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "null").symlink_to(os.devnull)
+    (tmp_path / "circle").symlink_to("circle")
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = os.getcwd()
+        os.chdir(tmp_path)  # the path of a socket must be short
+        try:
+            listener.bind("socket")
+        finally:
+            os.chdir(here)
+        for name in ("pipe", "folder", "null", "circle", "socket"):
+            before = (tmp_path / name).lstat()
+            with pytest.raises(OSError, match=name):
+                write_atomically(tmp_path / name, b"1")
+            assert (tmp_path / name).lstat() == before
+    assert only(tmp_path, "pipe", "folder", "null", "circle", "socket")
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="missing"):
+        write_atomically(tmp_path / "missing" / "a", b"1")

@@ -57,6 +57,8 @@ def convert(
     calibration: Iterable[Any] | None = None,
     held: Sequence[str | int] = (),
     batch_dims: BatchDims | None = None,
+    arch: str | None = None,
+    allow: Sequence[str] = (),
     verify: bool = True,
     strict: bool = False,
     progress: bool = False,
@@ -77,6 +79,8 @@ def convert(
             boxes, timesteps); integers and truth values always are.
         batch_dims: the dimension of all inputs that is the batch, or that of each by its name or
             position (None: it has none); None: it is found, dimension 0 being tried first.
+        arch: for a file of weights, the model that they belong to, as a reference.
+        allow: packages whose classes a file or the rules may name, and whose code then runs.
         verify: compare with the source in float64 and put the result in ``report``; a
             `NotEquivalentWarning` is given where it fails.
         strict: a rule that takes nothing is an error.
@@ -85,8 +89,8 @@ def convert(
     Raises:
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
-    source = as_source(model, example_inputs)
-    rule_set = load_rules(rules)
+    source = as_source(model, example_inputs, arch=arch, allow=allow)
+    rule_set = load_rules(rules, allow=allow)
     if calibration is not None:
         note = source.note
         if not any(rule.action in SPIKING_ACTIONS for rule in rule_set.rules):
@@ -213,15 +217,20 @@ def convert_traced(
 def as_source(
     model: nn.Module | ExportedProgram | str | os.PathLike[str],
     example_inputs: tuple[Any, ...] | Mapping[str, Any] | None = None,
+    *,
+    arch: str | None = None,
+    allow: Sequence[str] = (),
 ) -> Source:
     """Return a model of any form with the inputs to trace it on."""
+    if isinstance(model, nn.Module | ExportedProgram) and arch is not None:
+        raise InputError("arch= is for files of weights; received a model")
     if isinstance(model, nn.Module):
         inner, note = unwrapped(model)
         source = Source(type(inner).__name__, inner, note=note)
     elif isinstance(model, ExportedProgram):
         source = Source(type(model).__name__, model)
     elif isinstance(model, str | os.PathLike):
-        source = load_source(model)
+        source = load_source(model, arch=arch, allow=allow)
     else:
         raise InputError(
             "a model is an nn.Module, an ExportedProgram, a file or a reference such as "

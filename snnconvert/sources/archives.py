@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +16,25 @@ from snnconvert.errors import SourceError
 from snnconvert.torch_private import PyTorchFileReader
 from snnconvert.wording import listed, shown
 
-EXPANSION = 100  # how many times its own size an archive, or its tensors, may take in memory
-SLACK = 1 << 20
+EXPANSION = 2  # how many times its own size the tensors of a file may take in memory
+SLACK = 64 << 20
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A checked archive: the names of its records (without the leading folder) and their bytes."""
+    """A checked archive.
 
-    names: frozenset[str]
+    Attributes:
+        sizes: the bytes of each record, by its name without the leading folder.
+        reader: PyTorch's own reader.
+    """
+
+    sizes: Mapping[str, int]
     reader: Any
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self.sizes)
 
     def read(self, name: str) -> bytes:
         """The bytes of one record."""
@@ -32,7 +42,10 @@ class Archive:
 
 
 def allowed_bytes(size: int) -> int:
-    """How much memory a file of ``size`` bytes may ask for."""
+    """How much memory the tensors of a file of ``size`` bytes may ask for.
+
+    A file holds what its tensors hold, but where one is repeated along a dimension (a mask).
+    """
     return EXPANSION * size + SLACK
 
 
@@ -49,12 +62,7 @@ def open_archive(data: bytes, where: str) -> Archive:
         names = [member.filename for member in members]
         if len(set(names)) != len(names):
             raise SourceError(f"{where}: two members of the archive have the same name")
-        expanded = sum(member.file_size for member in members)
-        if expanded > allowed_bytes(len(data)):
-            raise SourceError(
-                f"{where}: the archive of {len(data)} bytes would expand to {expanded} bytes, "
-                f"more than {EXPANSION} times its size: refused as a zip bomb"
-            )
+        _check_packing(members, len(data), where)
         _check_sums(archive, where)
     try:
         reader = PyTorchFileReader(io.BytesIO(data))
@@ -68,7 +76,8 @@ def open_archive(data: bytes, where: str) -> Archive:
             f"{where}: the archive is ambiguous: two readers disagree on its members "
             f"({listed(sorted(records ^ expected))})"
         )
-    return Archive(records, reader)
+    sizes = {member.filename.partition("/")[2]: member.file_size for member in members}
+    return Archive({name: sizes[name] for name in records}, reader)
 
 
 def _opened(data: bytes, where: str) -> zipfile.ZipFile:
@@ -78,6 +87,22 @@ def _opened(data: bytes, where: str) -> zipfile.ZipFile:
         raise SourceError(
             f"{where}: truncated or damaged archive ({shown(error)}); copy or download it again"
         ) from None
+
+
+def _check_packing(members: list[zipfile.ZipInfo], size: int, where: str) -> None:
+    """Refuses what takes more memory than the file has bytes: PyTorch's archives are not packed."""
+    packed = next((m for m in members if m.compress_type != zipfile.ZIP_STORED), None)
+    if packed is not None:
+        raise SourceError(
+            f"{where}: member {shown(packed.filename)} is compressed, as PyTorch never writes it; "
+            "unpack the archive, and save what is in it with torch.save or torch.export.save"
+        )
+    expanded = sum(member.file_size for member in members)
+    if expanded > size:
+        raise SourceError(
+            f"{where}: the archive of {size} bytes would expand to {expanded} bytes: refused as a "
+            "zip bomb"
+        )
 
 
 def _check_sums(archive: zipfile.ZipFile, where: str) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file as load_safetensors
 from torch import nn
 
 from snnconvert.errors import SourceError
+from snnconvert.sources.budget import check_memory
 from snnconvert.sources.examples import example_inputs
 from snnconvert.sources.formats import (
     EXPORTED_PROGRAM,
@@ -22,7 +23,8 @@ from snnconvert.sources.formats import (
     read_content,
     recognise,
 )
-from snnconvert.sources.modules import check_memory, checked_module
+from snnconvert.sources.modules import checked_module
+from snnconvert.sources.names import PATH, first_problem
 from snnconvert.sources.pickles import load_pickle
 from snnconvert.sources.programs import load_program
 from snnconvert.sources.source import Source
@@ -30,7 +32,8 @@ from snnconvert.sources.state_dicts import load_state, unwrap
 from snnconvert.sources.trust import Trust
 from snnconvert.wording import shown
 
-Architecture = Callable[[], Source]
+Architecture = Callable[[int], Source]
+"""Builds a model for weights of so many bytes in float32."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ def _into_architecture(
             f"{shown(next(iter(state), 'none'))}); name the architecture that they belong to with "
             "arch= (--arch): timm:NAME, hf:DIRECTORY or python:package.module:factory"
         )
-    source = request.architecture()
+    if problem := first_problem(PATH, state):
+        raise SourceError(f"{request.name}: {problem}")
+    source = request.architecture(sum(4 * tensor.numel() for tensor in state.values()))
     if not isinstance(source.model, nn.Module):
         raise SourceError(f"{source.name}: an architecture must be an nn.Module")
     notes += load_state(source.model, state, request.name)

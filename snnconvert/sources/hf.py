@@ -16,8 +16,12 @@ import torch
 from torch import nn
 
 from snnconvert.errors import DependencyError, SourceError
+from snnconvert.sources.archives import allowed_bytes
 from snnconvert.sources.examples import hf_inputs
 from snnconvert.sources.formats import describe_directory
+from snnconvert.sources.hf_config import config_problem, parameters_problem
+from snnconvert.sources.modules import module_problem
+from snnconvert.sources.paths import expanded
 from snnconvert.sources.source import Source
 from snnconvert.wording import listed, shown
 
@@ -32,6 +36,7 @@ def hf_model(reference: str, seed: int = 0) -> Source:
     config = _configuration(transformers, place, gguf, reference)
     chosen = _model_class(transformers, config, bool(gguf))
     try:
+        _check_size(chosen, config, _weight_bytes(Path(place)), reference)
         with _quiet(transformers):
             model, loading = chosen.from_pretrained(
                 place,
@@ -41,6 +46,8 @@ def hf_model(reference: str, seed: int = 0) -> Source:
                 output_loading_info=True,
                 **gguf,
             )
+    except SourceError:
+        raise
     except ImportError as error:
         raise SourceError(f"hf:{reference}: needs another package: {shown(error, 300)}") from None
     except Exception as error:
@@ -51,17 +58,25 @@ def hf_model(reference: str, seed: int = 0) -> Source:
     return _source(reference, model, _missing_note(reference, model, loading), seed)
 
 
-def hf_architecture(reference: str, seed: int = 0) -> Source:
-    """The model of ``hf:DIRECTORY_OR_ID``'s configuration, with random weights."""
+def hf_architecture(reference: str, weights: int, seed: int = 0) -> Source:
+    """The model of ``hf:DIRECTORY_OR_ID``'s configuration, with random weights.
+
+    Arguments:
+        reference: the directory or id.
+        weights: bytes of the weights that it is built for, in float32.
+        seed: of the random weights.
+    """
     transformers = _transformers()
     place, gguf = _located(reference)
     config = _configuration(transformers, place, gguf, reference)
     chosen = _model_class(transformers, config, bool(gguf))
     try:
+        _check_size(chosen, config, weights, reference)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            build = getattr(chosen, "from_config", chosen)
-            model = build(config).float()
+            model = _built(chosen, config)
+    except SourceError:
+        raise
     except Exception as error:
         raise SourceError(
             f"hf:{reference}: its configuration cannot be built "
@@ -71,8 +86,45 @@ def hf_architecture(reference: str, seed: int = 0) -> Source:
 
 
 def _source(reference: str, model: nn.Module, note: str, seed: int) -> Source:
+    if problem := module_problem(model):
+        raise SourceError(f"hf:{reference}: {problem}")
     model = model.eval()
-    return Source(f"hf:{reference}", model, (), hf_inputs(model, seed), note)
+    try:
+        inputs = hf_inputs(model, seed)
+    except SourceError:
+        raise
+    except Exception as error:
+        raise SourceError(
+            f"hf:{reference}: its configuration says of no example inputs that can be made "
+            f"({type(error).__name__}: {shown(error, 300)})"
+        ) from None
+    return Source(f"hf:{reference}", model, (), inputs, note)
+
+
+def _built(chosen: Any, config: Any) -> nn.Module:
+    return getattr(chosen, "from_config", chosen)(config).float()
+
+
+def _check_size(chosen: Any, config: Any, weights: int, reference: str) -> None:
+    """Refuses a configuration that asks for much more memory than the weights take."""
+    if weights == 0:  # of the hub: the library gets the weights
+        return
+    from transformers import initialization
+
+    with initialization.meta_device_safe_creation_ops():
+        problem = parameters_problem(lambda: _built(chosen, config), allowed_bytes(weights))
+    if problem:
+        raise SourceError(f"hf:{reference}: {problem}")
+
+
+def _weight_bytes(place: Path) -> int:
+    """Bytes that the weights in a directory may take in float32: half of it may be of 16 bits."""
+    if not place.is_dir():
+        return 0
+    endings = (".safetensors", ".bin", ".pt", ".pth")
+    found = sum(file.stat().st_size for file in place.iterdir() if file.name.endswith(endings))
+    packed = sum(file.stat().st_size for file in place.iterdir() if file.name.endswith(".gguf"))
+    return 2 * found + 16 * packed
 
 
 def _transformers() -> Any:
@@ -100,7 +152,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 def _located(reference: str) -> tuple[str, dict[str, str]]:
     """Where to load from, and the ``gguf_file`` argument for a GGUF file."""
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     if path.is_file() and path.suffix.lower() == ".gguf":
         return str(path.parent), {"gguf_file": path.name}
     if path.is_dir():
@@ -121,7 +173,8 @@ def _configuration(transformers: Any, place: str, gguf: Mapping[str, str], refer
     try:
         if not gguf:
             raw, _ = transformers.PreTrainedConfig.get_config_dict(place)
-            _check_configuration(raw, reference)
+            if problem := config_problem(raw):
+                raise SourceError(f"hf:{reference}: {problem}")
         return transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **gguf)
     except SourceError:
         raise
@@ -133,31 +186,6 @@ def _configuration(transformers: Any, place: str, gguf: Mapping[str, str], refer
             "nor a model of the hub that is cached or reachable, of a type that the installed "
             f"transformers knows ({type(error).__name__}: {shown(error, 300)})"
         ) from None
-
-
-def _check_configuration(raw: Mapping[str, Any], reference: str) -> None:
-    if raw.get("quantization_config"):
-        raise SourceError(
-            f"hf:{reference}: its weights are quantised (quantization_config in config.json); "
-            "give the checkpoint in floating point"
-        )
-    for key, value in _entries(raw):
-        if "implementation" in key and isinstance(value, str) and re.search(r"[/:@]", value):
-            raise SourceError(
-                f"hf:{reference}: config.json asks for a kernel from the hub "
-                f"({shown(key)}: {shown(value)}), which is code; remove that entry"
-            )
-
-
-def _entries(raw: Any) -> Iterator[tuple[str, Any]]:
-    waiting = [raw]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, Mapping):
-            yield from ((str(key), entry) for key, entry in value.items())
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
 
 
 def _model_class(transformers: Any, config: Any, is_gguf: bool) -> Any:

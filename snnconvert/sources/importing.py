@@ -1,8 +1,9 @@
-"""Imports modules that the user named, as ``python -m`` would: from the working directory too."""
+"""Imports modules by name: what the user named also from the working directory, all else not."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ from snnconvert.wording import shown
 
 
 def import_named(name: str) -> ModuleType:
-    """Imports ``name``; the working directory is searched after all other places."""
-    with _working_directory_last():
+    """Imports a module of a package that the user named; the working directory is searched last."""
+    with _working_directory(last=True):
         return importlib.import_module(name)
 
 
@@ -41,11 +42,26 @@ def check_packages(allow: Sequence[str]) -> None:
             )
 
 
+def import_installed(name: str) -> ModuleType:
+    """Imports a module that a file named; the working directory is not searched."""
+    with _working_directory(last=False):
+        return importlib.import_module(name)
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is a package of this name outside of the working directory."""
+    with _working_directory(last=False):
+        return package in sys.modules or importlib.util.find_spec(package) is not None
+
+
 @contextmanager
-def _working_directory_last() -> Iterator[None]:
-    here = os.getcwd()
-    sys.path.append(here)
+def _working_directory(*, last: bool) -> Iterator[None]:
+    """Takes the working directory out of the search path, or adds it at its end."""
+    here, before = os.getcwd(), list(sys.path)
+    sys.path[:] = [place for place in before if place and os.path.realpath(place) != here]
+    if last:
+        sys.path.append(here)
     try:
         yield
     finally:
-        del sys.path[len(sys.path) - 1 - sys.path[::-1].index(here)]
+        sys.path[:] = before

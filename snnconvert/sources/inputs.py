@@ -14,12 +14,15 @@ from safetensors.torch import load_file as load_safetensors
 from torch import Tensor
 
 from snnconvert.errors import DependencyError, InputError, SourceError
+from snnconvert.sources.names import keyword_problem
+from snnconvert.sources.paths import expanded
 from snnconvert.sources.pickles import load_tensors
 from snnconvert.wording import shown
 
 LARGEST_ID = 100
-_MOST_NUMBERS = 1 << 30
-_SHAPE = re.compile(r"(?:(float|int|bool):)?\s*(\d+(?:\s*[,xX]\s*\d+)*)\s*")
+_MOST_NUMBERS = 1 << 27  # half a GiB of float32
+_MOST_DIGITS = 12
+_SHAPE = re.compile(r"(?:(float|int|bool):)?\s*(\d+(?:\s*[,xX]\s*\d+)*)\s*", re.ASCII)
 _LIKE_A_FILE = re.compile(r"[/\\]|\.[A-Za-z]\w*$")
 _HELP = (
     "write shapes such as 2,3,224,224 or int:2,16 (several separated by ';'), or the path of a "
@@ -44,13 +47,10 @@ def parse_input(text: str, seed: int = 0) -> Inputs:
     parts = [part for part in text.split(";") if part.strip()]
     shapes = [_SHAPE.fullmatch(part.strip()) for part in parts]
     if parts and all(shapes):
+        _check_count([_shape_of(match) for match in shapes if match], text)
         generator = torch.Generator().manual_seed(seed)
         return tuple(_drawn(match, generator) for match in shapes if match), {}
-    path = Path(text).expanduser()
-    if not path.is_file() and _LIKE_A_FILE.search(text):
-        raise InputError(f"input {shown(text)!r}: there is no such file: {_where(path)}")
-    if not path.is_file():
-        raise InputError(f"input {shown(text)!r}: neither shapes nor a file; {_HELP}")
+    path = _located(text)
     return _arranged(_read(path), path)
 
 
@@ -98,14 +98,35 @@ def batches_of(text: str, seed: int = 0) -> tuple[list[Any], Tensor | None]:
     return batches, labels
 
 
-def _drawn(match: re.Match[str], generator: torch.Generator) -> Tensor:
-    shape = [int(number) for number in re.split(r"\s*[,xX]\s*", match[2])]
-    count = math.prod(shape)
-    if not 0 < count <= _MOST_NUMBERS:
+def _located(text: str) -> Path:
+    try:
+        path = expanded(text)
+        if path.is_file():
+            return path
+    except (SourceError, OSError) as error:  # OSError: a name that is too long
+        raise InputError(f"input {shown(error)}; {_HELP}") from None
+    raise InputError(f"input {shown(text)!r}: neither shapes nor a file; {_HELP}")
+
+
+def _shape_of(match: re.Match[str]) -> list[int]:
+    numbers = re.split(r"\s*[,xX]\s*", match[2])
+    if any(len(number) > _MOST_DIGITS for number in numbers):
+        raise InputError(f"input {shown(match[0])!r}: at most {_MOST_DIGITS} digits")
+    return [int(number) for number in numbers]
+
+
+def _check_count(shapes: list[list[int]], text: str) -> None:
+    """Refuses shapes that hold nothing, or more numbers than examples should, all together."""
+    counts = [math.prod(shape) for shape in shapes]
+    if min(counts) <= 0 or sum(counts) > _MOST_NUMBERS:
         raise InputError(
-            f"input {match[0]!r}: {count} numbers; every dimension must be at least 1 and their "
-            f"product at most {_MOST_NUMBERS}"
+            f"input {shown(text)!r}: {sum(counts)} numbers; every dimension must be at least 1, "
+            f"and all together at most {_MOST_NUMBERS} numbers are drawn"
         )
+
+
+def _drawn(match: re.Match[str], generator: torch.Generator) -> Tensor:
+    shape = _shape_of(match)
     if match[1] == "int":
         return torch.randint(0, LARGEST_ID, shape, generator=generator)
     if match[1] == "bool":
@@ -155,7 +176,9 @@ def _arranged(loaded: Any, path: Path) -> Inputs:
     if isinstance(loaded, Tensor):
         return (loaded,), {}
     if isinstance(loaded, Mapping) and _are_tensors(loaded.values()):
-        return (), {str(name): value for name, value in loaded.items()}
+        if problem := keyword_problem(loaded):
+            raise InputError(f"input {path}: {problem}")
+        return (), dict(loaded)
     if isinstance(loaded, list | tuple) and _are_tensors(loaded):
         return tuple(loaded), {}
     raise InputError(f"input {path}: must hold a tensor, a list of tensors or a dict of tensors")

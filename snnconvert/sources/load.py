@@ -10,13 +10,15 @@ from pathlib import Path
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.exits import never_exits
-from snnconvert.sources.files import FileRequest, load_file
+from snnconvert.sources.files import Architecture, FileRequest, load_file
+from snnconvert.sources.paths import expanded
 from snnconvert.sources.source import Source
 from snnconvert.sources.trust import Trust
 from snnconvert.wording import shown, suggestion
 
 _log = logging.getLogger(__name__)
 Loader = Callable[[str, int], Source]  # of a name, with the seed of what is random
+ArchitectureLoader = Callable[[str, int, int], Source]  # and, before it, bytes of the weights
 
 
 def _timm(name: str, seed: int) -> Source:
@@ -31,10 +33,15 @@ def _hf(reference: str, seed: int) -> Source:
     return hf_model(reference, seed)
 
 
-def _hf_architecture(reference: str, seed: int) -> Source:
+def _hf_architecture(reference: str, weights: int, seed: int) -> Source:
     from snnconvert.sources.hf import hf_architecture
 
-    return hf_architecture(reference, seed)
+    return hf_architecture(reference, weights, seed)
+
+
+def _whole(load: Loader) -> ArchitectureLoader:
+    """A loader for weights of any size: what the user names by itself says how large it is."""
+    return lambda name, weights, seed: load(name, seed)
 
 
 def _hf_tiny(model_type: str, seed: int) -> Source:
@@ -63,7 +70,10 @@ LOADERS: Mapping[str, Loader] = {
     "python": _python,
 }
 # For weights that come apart from their model: Hugging Face's are built from config.json alone.
-ARCHITECTURES: Mapping[str, Loader] = {**LOADERS, "hf": _hf_architecture}
+ARCHITECTURES: Mapping[str, ArchitectureLoader] = {
+    **{prefix: _whole(load) for prefix, load in LOADERS.items()},
+    "hf": _hf_architecture,
+}
 
 _PREFIX = re.compile(r"([A-Za-z][\w-]+):(.*)", re.DOTALL)  # one letter would be a drive
 ALLOWED = (
@@ -99,7 +109,7 @@ def load_source(
     _log.debug("loading %s", reference)
     trust = Trust(_packages(allow), trust_pickle)
     architecture = None if arch is None else _architecture(arch, seed)
-    path = Path(os.fspath(reference)).expanduser()
+    path = expanded(reference)
     match = _PREFIX.fullmatch(os.fspath(reference))
     if match and match[1] in LOADERS:
         if arch is not None:
@@ -127,7 +137,7 @@ def _packages(allow: Sequence[str]) -> tuple[str, ...]:
     return tuple(allow)
 
 
-def _architecture(reference: str, seed: int) -> Callable[[], Source]:
+def _architecture(reference: str, seed: int) -> Architecture:
     match = _PREFIX.fullmatch(reference)
     if match is None or match[1] not in ARCHITECTURES:
         known = ", ".join(f"{prefix}:" for prefix in ARCHITECTURES)
@@ -136,13 +146,13 @@ def _architecture(reference: str, seed: int) -> Callable[[], Source]:
             "timm:resnet18"
         )
     loader, name = ARCHITECTURES[match[1]], match[2]
-    return lambda: loader(name, seed)
+    return lambda weights: loader(name, weights, seed)
 
 
 def _nearby(path: Path, then: str) -> str:
     """The names beside ``path`` that are close to it, and a hint where it looks like a model's."""
     try:
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [shown(entry.name) for entry in path.parent.iterdir()]
     except OSError:
         return f" (there is no directory {shown(path.parent)}); {then}"
     bare = not path.suffix and not path.parent.name

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.archives import allowed_bytes
+from snnconvert.sources.budget import check_memory
+from snnconvert.sources.names import CHILD, first_problem
 from snnconvert.wording import shown
 
 _MOST_PATHS = 100_000
@@ -40,17 +40,13 @@ def checked_module(model: nn.Module, size: int, where: str) -> tuple[nn.Module, 
     return model, note
 
 
-def check_memory(tensors: Any, size: int, where: str) -> None:
-    """Refuses tensors without values, and tensors that claim far more than a file of ``size``."""
-    claimed = 0
-    for tensor in tensors:
-        if tensor.device.type == "meta":
-            raise SourceError(f"{where}: holds tensors without values (device 'meta')")
-        claimed += tensor.numel() * tensor.element_size()
-    if claimed > allowed_bytes(size):
-        raise SourceError(
-            f"{where}: its tensors would take {claimed} bytes, the file has {size}: refused"
-        )
+def module_problem(model: nn.Module) -> str:
+    """Why names in a module that was built here are not accepted; empty where they are."""
+    for module in model.modules():
+        registers = (vars(module).get(register) or {} for register in _REGISTERS)
+        if problem := first_problem(CHILD, (name for names in registers for name in names)):
+            return problem
+    return ""
 
 
 def _distinct_modules(model: nn.Module, where: str) -> list[nn.Module]:
@@ -79,6 +75,8 @@ def _check_register(module: nn.Module, register: str, kind: type, where: str) ->
             f"{where}: the module {shown(type(module).__name__)} is damaged: its {register} is "
             f"not a mapping of names to {kind.__name__}"
         )
+    if problem := first_problem(CHILD, entries or ()):
+        raise SourceError(f"{where}: {problem}")
 
 
 def _children(module: nn.Module) -> list[nn.Module]:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from snnconvert.sources.importing import import_named
+from snnconvert.sources.importing import import_installed, import_named, is_installed
 from snnconvert.sources.pickle_scan import ENCODE, FROM_TYPE, ORDERED_DICT, Request
 from snnconvert.sources.trust import Trust
 from snnconvert.wording import shown
@@ -208,10 +208,11 @@ def _is_known_to_torch(name: str) -> bool:
 
 def _resolve(name: str, trust: Trust) -> Any:
     module, _, attribute = name.rpartition(".")
+    find = import_named if is_below(module, trust.allow) else import_installed
     try:
-        value = vars(import_named(module)).get(attribute)
+        value = vars(find(module)).get(attribute)
     except Exception as error:
-        raise _RefusedError(f"cannot be imported ({shown(error)})") from None
+        raise _RefusedError(f"cannot be imported ({shown(error)}){_install(module)}") from None
     if value is None:
         raise _RefusedError(f"does not exist in the installed version of {module}")
     if name in FUNCTIONS | CALLED | RECORDS | _TENSOR_CLASSES or _is_torch_value(name):
@@ -225,6 +226,15 @@ def _resolve(name: str, trust: Trust) -> Any:
     if issubclass(value, _CODE_CARRIERS):
         raise _RefusedError("holds code")
     return value
+
+
+def _install(module: str) -> str:
+    """How to install the optional package of a module, where it is one that is not installed."""
+    package = module.partition(".")[0]
+    extra = {"timm": "timm", "torchvision": "timm", "transformers": "hf"}.get(package)
+    if extra is None or is_installed(package):
+        return ""
+    return f"; install {package} with: pip install 'snnconvert[{extra}]'"
 
 
 def _is_configuration(value: type[Any]) -> bool:

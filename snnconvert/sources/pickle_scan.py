@@ -20,6 +20,15 @@ from snnconvert.wording import shown
 
 _NAME = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_]\w*", re.ASCII)
 _PROTOCOL = 2
+_BYTES = {
+    1: "Bool Byte Char QInt8 QUInt8 QUInt4x2 QUInt2x4 Untyped",
+    2: "Half BFloat16 Short",
+    4: "Float Int QInt32",
+    8: "Double Long ComplexFloat",
+    16: "ComplexDouble",
+}
+# The bytes of one element of each storage class; of one that is not known, the fewest are taken.
+_ELEMENTS = {f"torch.{n}Storage": size for size, names in _BYTES.items() for n in names.split()}
 _STORED_CODECS = ("latin1", "latin-1")
 
 ORDERED_DICT = "collections.OrderedDict"
@@ -64,12 +73,14 @@ class Request:
         made: classes that are instantiated without arguments.
         stored: globals that end up as values, wherever that is.
         violations: instructions that no honest checkpoint holds.
+        storages: how many bytes each storage of tensors has, by its key.
     """
 
     called: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)
     stored: set[str] = field(default_factory=set)
     violations: set[str] = field(default_factory=set)
+    storages: dict[Any, int] = field(default_factory=dict)
 
     def names(self) -> set[str]:
         """Every global that is asked for."""
@@ -180,8 +191,8 @@ class _Machine:
         self.marks.append(self.stack)
         self.stack = []
 
-    def push_text(self, text: Any) -> None:
-        self.stack.append(text)
+    def push_value(self, value: Any) -> None:
+        self.stack.append(value)
 
     def load_storage(self, _: Any) -> None:
         key = self.stack.pop()
@@ -191,7 +202,17 @@ class _Machine:
             )
             self.stack.append(key[1])
         else:
+            self._note_storage(key)
             self.stack.append(Plain("storage"))
+
+    def _note_storage(self, key: Any) -> None:
+        """Notes how many bytes ``("storage", class, key, place, elements, ...)`` asks for."""
+        named = isinstance(key, tuple) and len(key) >= 5 and isinstance(key[1], Global)
+        if not named or not isinstance(key[4], int) or not isinstance(key[2], str):
+            self.request.violations.add("a storage of tensors that is not described as one")
+            return
+        size = max(0, key[4]) * _ELEMENTS.get(key[1].name, 1)
+        self.request.storages[key[2]] = max(size, self.request.storages.get(key[2], 0))
 
     def stop(self, _: Any) -> None:
         self.store(self.stack.pop())
@@ -237,12 +258,12 @@ _HANDLERS: dict[str, Callable[[_Machine, Any], None]] = {
     "NONE": _push("None"),
     "NEWTRUE": _push("bool"),
     "NEWFALSE": _push("bool"),
-    "BININT": _push("int"),
-    "BININT1": _push("int"),
-    "BININT2": _push("int"),
-    "LONG1": _push("int"),
+    "BININT": _Machine.push_value,
+    "BININT1": _Machine.push_value,
+    "BININT2": _Machine.push_value,
+    "LONG1": _Machine.push_value,
     "BINFLOAT": _push("float"),
-    "BINUNICODE": _Machine.push_text,
+    "BINUNICODE": _Machine.push_value,
     "SHORT_BINSTRING": _push("bytes"),
     "BINPERSID": _Machine.load_storage,
     "BINPUT": _Machine.put,

@@ -16,6 +16,7 @@ import torch
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.archives import open_archive
+from snnconvert.sources.budget import check_memory, tensors_in
 from snnconvert.sources.pickle_policy import PACKAGES, Verdict, judge
 from snnconvert.sources.pickle_scan import Request, scan
 from snnconvert.sources.trust import TRUST_MEANING, Trust
@@ -39,9 +40,15 @@ def load_pickle(data: bytes, where: str, trust: Trust) -> Any:
 
 
 def load_tensors(data: bytes, where: str) -> Any:
-    """The tensors and plain containers that ``torch.save`` wrote into ``data``."""
+    """The tensors and plain containers that ``torch.save`` wrote into ``data``.
+
+    Raises:
+        SourceError: it holds something else, or asks for more memory than the file has bytes.
+    """
     check_tensors_only(data, where)
-    return _load(data, where, weights_only=True)
+    loaded = _load(data, where, weights_only=True)
+    check_memory(tensors_in(loaded, where), len(data), where)
+    return loaded
 
 
 def check_tensors_only(data: bytes, where: str) -> None:
@@ -59,10 +66,15 @@ def requested(data: bytes, where: str) -> Request:
         if "data.pkl" not in archive.names or "constants.pkl" in archive.names:
             raise SourceError(f"{where}: the archive was not written by torch.save")
         scan(io.BytesIO(archive.read("data.pkl")), request, where)
-        return request
-    stream = io.BytesIO(data)
-    for _ in range(_LEGACY_PICKLES):
-        scan(stream, request, where)
+    else:
+        stream = io.BytesIO(data)
+        for _ in range(_LEGACY_PICKLES):
+            scan(stream, request, where)
+    claimed = sum(request.storages.values())
+    if claimed > len(data):
+        raise SourceError(
+            f"{where}: its tensors would take {claimed} bytes, the file has {len(data)}: refused"
+        )
     return request
 
 

@@ -9,19 +9,22 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch.export import ExportedProgram
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.archives import Archive, open_archive
-from snnconvert.sources.modules import check_memory
-from snnconvert.sources.pickles import check_tensors_only
-from snnconvert.sources.program_text import problems_of
+from snnconvert.sources.archives import Archive, allowed_bytes, open_archive
+from snnconvert.sources.budget import check_memory
+from snnconvert.sources.names import keyword_problem
+from snnconvert.sources.pickles import check_tensors_only, load_tensors
+from snnconvert.sources.program_tables import tensor_bytes
+from snnconvert.sources.program_text import problems_of, table_problems
+from snnconvert.sources.replay import check_run
 from snnconvert.sources.trust import TRUST_MEANING, Trust
-from snnconvert.torch_private import forget_guards, guards_of
+from snnconvert.torch_private import forget_guards, guards_of, pytree
 from snnconvert.wording import listed, shown
 
 CONDITIONS = "size_conditions"
@@ -45,7 +48,7 @@ _PAYLOAD = re.compile(r"(weight|tensor)_\d+", re.ASCII)
 def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
     """The program in ``data``, with what it holds checked unless ``trust`` says otherwise."""
     if not trust.any_pickle:
-        _check(open_archive(data, where), where, trust)
+        _check(open_archive(data, where), len(data), where, trust)
     try:
         program = torch.export.load(io.BytesIO(data))
     except Exception as error:
@@ -56,12 +59,23 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
     # Text that module(check_guards=True) would execute; as text it can still be read.
     program.__dict__[CONDITIONS] = tuple(guards_of(program))
     forget_guards(program)
-    tensors = [*program.state_dict.values(), *program.constants.values()]
+    examples = pytree.tree_leaves(program.example_inputs)
+    tensors = [*program.state_dict.values(), *program.constants.values(), *examples]
     check_memory((t for t in tensors if isinstance(t, torch.Tensor)), len(data), where)
+    check_keywords(program.example_inputs, where)
+    if not trust.any_pickle:
+        check_run(program, where)
     return program
 
 
-def _check(archive: Archive, where: str, trust: Trust) -> None:
+def check_keywords(examples: tuple[Any, Mapping[str, Any]] | None, where: str) -> None:
+    """Refuses example inputs under names that no keyword may have."""
+    kwargs = examples[1] if examples else {}
+    if problem := keyword_problem(kwargs) if isinstance(kwargs, Mapping) else "no keywords":
+        raise SourceError(f"{where}: its example inputs are refused: {problem}")
+
+
+def _check(archive: Archive, size: int, where: str, trust: Trust) -> None:
     unknown = sorted(name for name in archive.names if not _RECORD.fullmatch(name))
     if unknown or _MODEL not in archive.names:
         raise SourceError(
@@ -69,9 +83,14 @@ def _check(archive: Archive, where: str, trust: Trust) -> None:
             f"({'unknown members: ' + listed(unknown) if unknown else 'it holds no model'}); save "
             "it with the torch.export.save() of this PyTorch, one program without custom objects"
         )
-    for name in _pickled(archive, where):
-        check_tensors_only(archive.read(name), f"{where}: {name}")
-    problems = problems_of(_parsed(archive, _MODEL, where), trust.allow)
+    for config in (name for name in _CONFIGS if name in archive.names):
+        _check_table(archive, config, size, where)
+    if archive.sizes.get(_SAMPLE_INPUTS):
+        load_tensors(archive.read(_SAMPLE_INPUTS), f"{where}: {_SAMPLE_INPUTS}")
+    _refuse(where, problems_of(parsed(archive, _MODEL, where), trust.allow))
+
+
+def _refuse(where: str, problems: list[str]) -> None:
     if problems:
         raise SourceError(
             f"{where}: the exported program is refused:\n"
@@ -81,29 +100,34 @@ def _check(archive: Archive, where: str, trust: Trust) -> None:
         )
 
 
-def _pickled(archive: Archive, where: str) -> Iterator[str]:
-    """The names of all records that ``torch.export.load`` would unpickle."""
-    if _SAMPLE_INPUTS in archive.names and archive.read(_SAMPLE_INPUTS):
-        yield _SAMPLE_INPUTS
-    for config, folder in _CONFIGS.items():
-        if config not in archive.names:
+def _check_table(archive: Archive, config: str, size: int, where: str) -> None:
+    """Checks a table of tensors, and every record that ``torch.export.load`` would read for it."""
+    table = parsed(archive, config, where)
+    _refuse(where, table_problems(table))
+    claimed = 0
+    for name, payload in table["config"].items():
+        record, path = payload["path_name"], f"{_CONFIGS[config]}{payload['path_name']}"
+        if not _PAYLOAD.fullmatch(record):
+            raise SourceError(f"{where}: {config} names the payload {shown(record)}")
+        if payload["use_pickle"] and path in archive.names:
+            check_tensors_only(archive.read(path), f"{where}: {path}")
+        if payload["use_pickle"]:
             continue
-        for payload in _payloads(_parsed(archive, config, where), f"{where}: {config}"):
-            name = payload.get("path_name")
-            if not isinstance(name, str) or not _PAYLOAD.fullmatch(name):
-                raise SourceError(f"{where}: {config} names the payload {shown(name)}")
-            if payload.get("use_pickle") and folder + name in archive.names:
-                yield folder + name
+        own, needed = tensor_bytes(payload["tensor_meta"])
+        claimed += own
+        if needed > archive.sizes.get(path, 0) or claimed > allowed_bytes(size):
+            raise SourceError(
+                f"{where}: the tensor {name} would take {max(own, needed)} bytes, its record has "
+                f"{archive.sizes.get(path, 0)}: refused"
+            )
 
 
-def _payloads(config: Any, where: str) -> list[dict[str, Any]]:
-    entries = config.get("config") if isinstance(config, dict) else None
-    if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
-        raise SourceError(f"{where}: is not a table of tensors")
-    return list(entries.values())
+def parsed(archive: Archive, name: str, where: str) -> Any:
+    """The JSON of a record.
 
-
-def _parsed(archive: Archive, name: str, where: str) -> Any:
+    Raises:
+        SourceError: it is none, or is nested too deeply to be read.
+    """
     try:
         return json.loads(archive.read(name).decode("utf-8"))
     except (ValueError, RecursionError) as error:

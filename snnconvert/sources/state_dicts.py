@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
@@ -62,12 +63,17 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], where: str) -> tup
         for name in state
         if name in own and state[name].shape != own[name].shape
     ]
+    held = [name for name in state if name in own]
+    complex_ones = [n for n in held if state[n].is_complex() and not own[n].is_complex()]
+    packed = [name for name in state if not _is_plain(state[name])]
     problems = [
         f"  {len(names)} {kind}: {listed(names, _SHOWN)}"
         for kind, names in (
             ("missing in the file", missing),
             ("unknown to the architecture", unexpected),
             ("of another shape", mismatched),
+            ("complex, where the architecture is real", complex_ones),
+            ("sparse or quantised; save them as plain tensors", packed),
         )
         if names
     ]
@@ -78,7 +84,21 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], where: str) -> tup
             + "\nCheck arch= (--arch): the same variant, number of classes and input channels."
         )
     model.load_state_dict(dict(state), strict=False)
-    return notes
+    return (*notes, *_casts(state, own))
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_quantized
+
+
+def _casts(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> list[str]:
+    """Notes on numbers of another kind than the architecture's: they were cast to its own."""
+    kinds: dict[str, list[str]] = {}
+    for name, value in state.items():
+        if name in own and own[name].is_floating_point() != value.is_floating_point():
+            given, used = (str(x.dtype).removeprefix("torch.") for x in (value, own[name]))
+            kinds.setdefault(f"{given} was cast to {used}", []).append(name)
+    return [f"{kind}: {listed(names)}" for kind, names in kinds.items()]
 
 
 def _without_prefixes(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import warnings
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.graph.meta import SOURCE
-from snnconvert.errors import ConversionError, InputError, RuleError, TraceError
+from snnconvert.errors import ConversionError, InputError, RuleError, SnnconvertError, TraceError
 from snnconvert.rules import parse_rules
 from tests.converter.conftest import Gated, TinyCNN, TinyLM, TinyViT
 
@@ -278,3 +279,23 @@ def test_the_warning_points_at_the_line_that_converted():
     with pytest.warns(snnconvert.NotEquivalentWarning) as caught:
         snnconvert.convert(model, (torch.randn(2, 4),), parse_rules(rules))
     assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_weights_and_own_packages_are_found_from_python_too(tmp_path, monkeypatch):
+    name = f"own_{tmp_path.name}".replace("-", "_")
+    code = "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self):\n"
+    (tmp_path / f"{name}.py").write_text(f"{code}        super().__init__(4, 3)\n")
+    monkeypatch.chdir(tmp_path)
+    model = nn.Linear(4, 3).eval()
+    torch.save(model.state_dict(), "w.pt")
+    x = torch.randn(2, 4)
+    snn = snnconvert.convert("w.pt", (x,), arch=f"python:{name}:Net")
+    with torch.no_grad():
+        torch.testing.assert_close(snn.simulate(x)[-1], model(x))
+    own = importlib.import_module(name).Net().eval()
+    torch.save(own, "m.pt")
+    with pytest.raises(SnnconvertError, match="--allow"):
+        snnconvert.convert("m.pt", (x,))
+    assert snnconvert.convert("m.pt", (x,), allow=[name]).report.passed
+    with pytest.raises(SnnconvertError, match="arch= is for files"):
+        snnconvert.convert(model, (x,), arch=f"python:{name}:Net")

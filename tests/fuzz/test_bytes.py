@@ -25,7 +25,6 @@ from torch.export import Dim
 import snnconvert
 from snnconvert.converter.calibration.file import dump_calibration, load_calibration
 from snnconvert.converter.checks.check_list import read_check_list
-from snnconvert.converter.loading.read import dumps
 from snnconvert.errors import SnnconvertError
 from snnconvert.sources.inputs import batches_of, parse_input
 from snnconvert.sources.load import load_source
@@ -74,7 +73,7 @@ LOADERS: dict[str, tuple[str, Callable[[], bytes], Callable[[Path], object]]] = 
         lambda p: load_source(p, arch=ARCH),
     ),
     "program": ("m.pt2", _program, lambda p: load_source(p)),
-    "conversion": ("m.snn", lambda: dumps(_spiking()), lambda p: snnconvert.load(p)),
+    "conversion": ("m.snn", lambda: _spiking().dumps(), lambda p: snnconvert.load(p)),
     "calibration": (
         "c.safetensors",
         lambda: dump_calibration(_spiking().conversion.calibration),

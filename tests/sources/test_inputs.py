@@ -128,3 +128,43 @@ def test_a_file_that_does_not_exist_is_told_as_such(text, tmp_path, monkeypatch)
 def test_what_is_neither_shapes_nor_like_a_file_is_told_the_shapes():
     with pytest.raises(InputError, match="write shapes such as"):
         parse_input("2,x,224")
+
+
+@pytest.mark.parametrize("name", ["x y", "x=open('m')", "class", 'zz=1,y="""):\n    return 0\n#'])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_names_of_tensors_are_names_of_inputs(name: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"inputs{suffix}"
+    tensors = {"input_ids": torch.ones(2), name: torch.ones(2)}
+    torch.save(tensors, path) if suffix == ".pt" else save_file(tensors, path)
+    with pytest.raises(InputError, match="not accepted as the name of an input"):
+        parse_input(str(path))
+
+
+def test_keys_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    torch.save({3: torch.ones(2)}, tmp_path / "inputs.pt")
+    with pytest.raises(InputError, match="the name of an input"):
+        parse_input(str(tmp_path / "inputs.pt"))
+
+
+def test_a_repeated_tensor_is_not_what_its_file_holds(tmp_path: Path) -> None:
+    torch.save(torch.zeros(1, 1).expand(1 << 27, 4), tmp_path / "inputs.pt")
+    with pytest.raises(InputError, match="would take"):
+        parse_input(str(tmp_path / "inputs.pt"))
+
+
+def test_containers_that_hold_one_another_many_times_are_refused(tmp_path: Path) -> None:
+    value: list[Any] = [torch.zeros(1)]
+    for _ in range(40):
+        value = [value, value]
+    torch.save(value, tmp_path / "inputs.pt")
+    with pytest.raises(InputError, match="holds more than"):
+        parse_input(str(tmp_path / "inputs.pt"))
+
+
+@pytest.mark.parametrize(
+    "text", ["13000,13000;13000,13000", "9" * 5000 + ",4", "~nobody-of-that-name/x.pt", "a" * 5000]
+)
+def test_what_no_memory_and_no_disk_can_hold_is_told(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_input(text)
+    assert len(str(caught.value)) < 1000

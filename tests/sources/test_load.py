@@ -124,3 +124,29 @@ def test_names_with_a_colon_can_be_files(folder: Path) -> None:
 def test_allow_is_a_sequence() -> None:
     with pytest.raises(SourceError, match="sequence of package names"):
         load_source("demo:digits-vit", allow="package")
+
+
+@pytest.mark.parametrize("code", ["0", "'bye'", "None", "3"])
+def test_a_factory_that_ends_the_process_is_an_error(folder: Path, code: str) -> None:
+    name = module(folder, f"import sys\ndef net():\n    sys.exit({code})\n")
+    with pytest.raises(SourceError, match="asked Python to exit"):
+        load_source(f"python:{name}:net")
+
+
+def test_a_script_that_ends_the_process_is_an_error(folder: Path) -> None:
+    name = module(folder, "import sys\nsys.exit(0)\n")
+    with pytest.raises(SourceError, match="fails while it is imported"):
+        load_source(f"python:{name}:net")
+
+
+@pytest.mark.parametrize("reference", ["~nobody-of-that-name/m.pt", "hf:~nobody-of-that-name/m"])
+def test_a_home_of_nobody_is_an_error(reference: str) -> None:
+    with pytest.raises(SourceError, match="home directory"):
+        load_source(reference)
+
+
+def test_names_of_files_nearby_are_shown_printable(folder: Path) -> None:
+    (folder / "model\x1b[31m.pt").write_text("")
+    with pytest.raises(SourceError, match="close matches") as caught:
+        load_source("model.ptt")
+    assert "\x1b" not in str(caught.value)

@@ -361,3 +361,37 @@ def test_main_script_classes_get_their_own_reason() -> None:
 def test_allow_takes_package_names_only(package: str) -> None:
     with pytest.raises(SourceError, match="package name"):
         Trust(allow=(package,))
+
+
+def test_a_package_in_the_working_directory_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hidden from site-packages, timm would be found here; its class is refused instead."""
+    (tmp_path / "timm" / "layers").mkdir(parents=True)
+    for folder in ("timm", "timm/layers"):
+        code = f"open({str(tmp_path / 'marker')!r}, 'w')\n"
+        (tmp_path / folder / "__init__.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    for name in [n for n in sys.modules if n.partition(".")[0] == "timm"]:
+        monkeypatch.delitem(sys.modules, name)
+    places = [place for place in sys.path if "site-packages" not in place]
+    monkeypatch.setattr(sys, "path", places)
+    verdict = judge(Request(made={"timm.layers.norm.LayerNorm2d"}), Trust())
+    assert "pip install 'snnconvert[timm]'" in verdict.refused["timm.layers.norm.LayerNorm2d"]
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_storages_cannot_claim_more_than_the_file_holds(zipped: bool) -> None:
+    data = saved({"a": torch.zeros(200)}, _use_new_zipfile_serialization=zipped)
+    small, large = b"K\xc8", b"J" + (1 << 29).to_bytes(4, "little")
+    if zipped:
+        source, target = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            for name in source.namelist():
+                archive.writestr(name, source.read(name).replace(small, large))
+        data = target.getvalue()
+    else:
+        data = data.replace(small, large)
+    with pytest.raises(SourceError, match="would take 2147483648 bytes"):
+        load_tensors(data, "f")

@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.load import load_source
-from snnconvert.sources.program_text import expression_problem, problems_of, tree_problem
+from snnconvert.sources.operators import operator_problem
 from snnconvert.sources.programs import load_program
+from snnconvert.sources.size_expressions import expression_problem
+from snnconvert.sources.trees import tree_problem
 from snnconvert.sources.trust import Trust
 
 MODEL = "models/model.json"
@@ -204,13 +206,6 @@ def test_operators_that_reach_beyond_the_graph_are_refused(operator: str) -> Non
         load_program(with_json(MODEL, retarget), "f", Trust())
 
 
-def test_operators_as_arguments_and_in_subgraphs_are_checked() -> None:
-    nested = {"a": [{"as_graph": {"graph": {"nodes": [{"target": "torch.hub.load"}]}}}]}
-    assert problems_of(nested, ())
-    assert problems_of({"arg": {"as_operator": "torch.hub.load"}}, ())
-    assert not problems_of({"tensor_values": {"target": {"dtype": 7}}}, ())
-
-
 def test_libraries_of_allowed_packages_are_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,9 +213,9 @@ def test_libraries_of_allowed_packages_are_accepted(
     monkeypatch.chdir(tmp_path)
     library = torch.library.Library("snnconvert_test_library", "DEF")
     library.define("double(Tensor x) -> Tensor")
-    node = {"target": "torch.ops.snnconvert_test_library.double.default"}
-    assert "not accepted" in problems_of(node, ())[0]
-    assert not problems_of(node, ("snnconvert_test_library",))
+    name = "torch.ops.snnconvert_test_library.double.default"
+    assert "not accepted" in operator_problem(name, ())
+    assert not operator_problem(name, ("snnconvert_test_library",))
     del library
 
 
@@ -364,3 +359,48 @@ def test_tensors_cannot_claim_more_than_the_file_holds() -> None:
 def test_damaged_json_is_an_error_of_ours(name: str, content: bytes) -> None:
     with pytest.raises(SourceError):
         load_program(rewritten({name: lambda _: content}), "f", Trust())
+
+
+def test_a_weight_without_bytes_is_refused_before_it_is_made() -> None:
+    table = "data/weights/model_weights_config.json"
+
+    def huge(document: Any) -> None:
+        meta = next(iter(document["config"].values()))["tensor_meta"]
+        meta.update(sizes=[{"as_int": 1 << 29}], strides=[{"as_int": 1}])
+
+    with pytest.raises(SourceError, match="would take 2147483648 bytes"):
+        load_program(with_json(table, huge), "f", Trust())
+
+
+def test_example_inputs_cannot_be_repeated() -> None:
+    buffer = io.BytesIO()
+    torch.save(((torch.zeros(1, 1).expand(1 << 27, 4),), {}), buffer)
+    with pytest.raises(SourceError, match="would take"):
+        load_program(rewritten({SAMPLE_INPUTS: lambda _: buffer.getvalue()}), "f", Trust())
+
+
+def test_operators_are_refused_by_their_names() -> None:
+    def retarget(document: Any) -> None:
+        nodes = document["graph_module"]["graph"]["nodes"]
+        nodes[-1]["target"] = "torch.ops.aten._sparse_coo_tensor_unsafe.default"
+
+    with pytest.raises(SourceError, match=r"_sparse_coo_tensor_unsafe.*not among the operators"):
+        load_program(with_json(MODEL, retarget), "f", Trust())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FloorDiv(Pow(Add(s0,Symbol('a'),Symbol('b'),1), 64), Add(s0,1))",
+        "Pow(Float('1.5',precision=50000000), 64)",
+        "Not(And("
+        + ",".join(f"Or(LessThan(a{i},b{i}),LessThan(c{i},a{i}))" for i in range(30))
+        + "))",
+        "FloorDiv(Mul(" + ",".join(f"Add(a{i},b{i},1)" for i in range(60)) + "),Add(a1,2))",
+        "Mul(" + ",".join("Pow(Integer(10), Integer(60))" for _ in range(60)) + ")",
+        "Max(" + ",".join(f"Add(a{i},1)" for i in range(19)) + ")",
+        "Add(" * 200 + "s0" + ",1)" * 200,
+    ],
+)
+def test_expressions_that_never_end_are_refused(text: str) -> None:
+    assert expression_problem(text)

@@ -6,7 +6,6 @@ The tree has the source's module paths and its very Parameters and buffers, so t
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +29,7 @@ from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.rules import ACTIONS, Decision
+from snnconvert.sources.importing import import_named
 from snnconvert.torch_private import (
     buffers_of,
     children_of,
@@ -122,8 +122,8 @@ def operator_class(name: str) -> type[TDOperator]:
     """
     module, _, attribute = name.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        found = getattr(import_named(module), attribute)
+    except Exception as error:  # the user's own module may raise anything
         raise ConversionError(f"it cannot be imported: {error}") from error
     stands_in = isinstance(found, type) and issubclass(found, nn.Module)
     if not stands_in or not all(hasattr(found, name) for name in ("cumulative", "from_call")):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import copyreg
-import json
 import os
 import zipfile
 from collections.abc import Callable, Sequence
@@ -39,13 +38,20 @@ from snnconvert.converter.saving.format import (
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.from_program import traced_from
 from snnconvert.converter.tracing.traced import TracedModel
-from snnconvert.errors import CalibrationError, InputError, SavedFileError, SourceError
+from snnconvert.errors import (
+    CalibrationError,
+    InputError,
+    SavedFileError,
+    SnnconvertError,
+    SourceError,
+)
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
 from snnconvert.sources.formats import CONVERSION_MEMBER
-from snnconvert.sources.programs import load_program
+from snnconvert.sources.programs import load_program, parsed
 from snnconvert.sources.trust import Trust
 from snnconvert.version import __version__
+from snnconvert.wording import shown
 
 
 def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> ConvertedModule:
@@ -83,19 +89,25 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
     try:
         manifest, rules = _texts(data, where)
         calibration, folded = _tensors(data, where)
+        report = _report(manifest, where)
         program = load_program(data, where, Trust(tuple(allow)))
     except (SourceError, CalibrationError) as error:
         raise SavedFileError(str(error)) from error
     rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
-    traced = _traced(program, manifest, where)
-    snn = convert_traced(replace(traced, notes=()), rule_set, calibration=calibration)
-    _restore(snn, folded, where)
     try:
-        snn.conversion = replace(snn.conversion, notes=tuple(map(str, manifest["notes"])))
-        if manifest["report"] is not None:
-            snn.report = EquivalenceReport.from_dict(manifest["report"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise SavedFileError(f"{where}: its report is damaged: {error!r}") from error
+        traced = _traced(program, manifest, where)
+        snn = convert_traced(replace(traced, notes=()), rule_set, calibration=calibration)
+    except SnnconvertError:
+        raise
+    except Exception as error:  # a program of a file can be wrong in ways that only show here
+        raise SavedFileError(
+            f"{where}: its program cannot be converted again ({type(error).__name__}: "
+            f"{shown(error, 300)})"
+        ) from error
+    _restore(snn, folded, where)
+    notes = tuple(shown(note, 1000) for note in manifest["notes"])
+    snn.conversion = replace(snn.conversion, notes=notes)
+    snn.report = report
     return snn
 
 
@@ -119,6 +131,21 @@ def _traced(program: ExportedProgram, manifest: dict[str, Any], where: str) -> T
 
 def _is_dim(value: Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _report(manifest: dict[str, Any], where: str) -> EquivalenceReport | None:
+    """Return the report that a file brings along, marked as its own claim."""
+    notes, report = manifest["notes"], manifest["report"]
+    try:
+        if not isinstance(notes, list):
+            raise TypeError(f"{shown(notes)} is not a list of notes")
+        if report is None:
+            return None
+        if not isinstance(report, dict):
+            raise TypeError(f"{shown(report)} is not a report")
+        return EquivalenceReport.from_dict(report, recorded_in=where)
+    except (TypeError, ValueError) as error:
+        raise SavedFileError(f"{where}: its report is damaged: {shown(error, 300)}") from error
 
 
 def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Tensor]]:
@@ -145,10 +172,18 @@ def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Ten
 def _restore(snn: ConvertedModule, folded: dict[str, Tensor], where: str) -> None:
     """Put back folded weights as they were saved: training may have changed them."""
     own = snn.state_dict(keep_vars=True)
+    expected = set(snn.conversion.absorbed)
     with torch.no_grad():
         for name, tensor in folded.items():
-            if name not in own or own[name].shape != tensor.shape:
-                raise SavedFileError(f"{where}: its folded weights do not fit: '{name}'")
+            fits = name in expected and (own[name].shape, own[name].dtype) == (
+                tensor.shape,
+                tensor.dtype,
+            )
+            if not fits:
+                raise SavedFileError(
+                    f"{where}: its absorbed weights do not fit: '{shown(name)}' is not a weight "
+                    "that these rules change, or has another shape or dtype"
+                )
             own[name].copy_(tensor)
 
 
@@ -162,17 +197,20 @@ def _texts(data: bytes, where: str) -> tuple[dict[str, Any], str]:
             "Write one with snn.save(path) or --out; a model is converted with snnconvert.convert"
         )
     try:
-        manifest = json.loads(archive.read(names[0]))
+        manifest = parsed(archive, names[0], where)
         found = manifest["format"]
-        if not isinstance(found, int) or not {"notes", "report"} <= manifest.keys():
+        if type(found) is not int or not {"notes", "report"} <= manifest.keys():
             raise ValueError("it is incomplete")
         rules = archive.read(names[1]).decode()
-    except (ValueError, KeyError, TypeError) as error:
-        raise SavedFileError(f"{where}: its manifest or its rules are damaged: {error}") from error
+    except (ValueError, KeyError, TypeError, SourceError) as error:
+        raise SavedFileError(
+            f"{where}: its manifest or its rules are damaged: {shown(error, 300)}"
+        ) from error
     if found > FORMAT:
         raise SavedFileError(
-            f"{where}: was written in format {found} by snnconvert {manifest.get('version')}; this "
-            f"is snnconvert {__version__}, which reads up to format {FORMAT}. Upgrade snnconvert"
+            f"{where}: was written in format {found} by snnconvert "
+            f"{shown(manifest.get('version'))}; this is snnconvert {__version__}, which reads up "
+            f"to format {FORMAT}. Upgrade snnconvert"
         )
     return manifest, rules
 

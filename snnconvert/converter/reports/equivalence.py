@@ -6,14 +6,16 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.errors import SnnconvertError
 from snnconvert.files import write_atomically
 from snnconvert.rules import Decision
+from snnconvert.wording import shown
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class EquivalenceReport:
             then said of the network with every neuron replaced by what it follows.
         spiking_tolerance: largest relative error of its outputs at the last step that passes.
         to_be_trained: modules that compute something else than the source until they are trained.
+        recorded_in: the file that the report was read from: what it says is then not verified.
     """
 
     passed: bool
@@ -81,29 +84,24 @@ class EquivalenceReport:
     spiking: SpikingReport | None = None
     spiking_tolerance: float | None = None
     to_be_trained: tuple[str, ...] = ()
+    recorded_in: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> EquivalenceReport:
-        """Return the report of which `to_dict` made plain data."""
-        leaves = tuple(
-            LeafError(**{**leaf, "per_step": tuple(leaf["per_step"])}) for leaf in data["leaves"]
-        )
-        kinds = tuple(KindRow(**row) for row in data["kinds"])
-        spiking = data.get("spiking")
-        return cls(
-            **{
-                **data,
-                "leaves": leaves,
-                "kinds": kinds,
-                "notes": tuple(data["notes"]),
-                "to_be_trained": tuple(data.get("to_be_trained", ())),
-                "spiking": None if spiking is None else SpikingReport.from_dict(spiking),
-            }
-        )
+    def from_dict(cls, data: Mapping[str, Any], *, recorded_in: str = "") -> EquivalenceReport:
+        """Return the report of which `to_dict` made plain data.
+
+        Args:
+            data: the plain data, as JSON gives it back.
+            recorded_in: the file that the data stood in; the report then says that it is a claim.
+
+        Raises:
+            TypeError, ValueError: the data are not those of a report.
+        """
+        return replace(rebuilt(cls, dict(data)), recorded_in=recorded_in)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the report as JSON; with a path, write it there too."""
@@ -115,6 +113,7 @@ class EquivalenceReport:
 
     def to_markdown(self) -> str:
         """Return the report as a Markdown page."""
+        recorded = " (as recorded, not verified here)" if self.recorded_in else ""
         rows = [
             f"| {escape(r.kind)} | {r.nodes} | {escape(r.rule)} | {escape(r.action)} "
             f"| {_number(r.max_rel_error)} |"
@@ -122,7 +121,7 @@ class EquivalenceReport:
         ]
         return "\n".join(
             [
-                f"# Equivalence: {'passed' if self.passed else 'FAILED'}",
+                f"# Equivalence: {'passed' if self.passed else 'FAILED'}{recorded}",
                 "",
                 escape(self.verdict()),
                 "",
@@ -141,6 +140,14 @@ class EquivalenceReport:
 
     def verdict(self) -> str:
         """Return the result as a sentence."""
+        if not self.recorded_in:
+            return self._found()
+        return (
+            f"as recorded in the file {shown(self.recorded_in)}, not verified here (verify again "
+            f"with snnconvert.verify(model, snn)): {self._found()}"
+        )
+
+    def _found(self) -> str:
         last = (
             ""
             if self.source_rel_error is None

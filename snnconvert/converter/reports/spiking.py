@@ -135,19 +135,6 @@ class SpikingReport:
         """Return the report as plain data."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SpikingReport:
-        """Return the report of which `to_dict` made plain data."""
-        return cls(
-            **{
-                **data,
-                "steps": tuple(StepCloseness(**s) for s in data["steps"]),
-                "sites": tuple(SiteActivity(**s) for s in data["sites"]),
-                "layers": tuple(LayerCloseness(**x) for x in data["layers"]),
-                "work": Work.from_dict(data["work"]),
-            }
-        )
-
     def tables(self) -> list[Table]:
         """Return the report as tables, each a header and rows of text."""
         steps: Rows = [

@@ -35,7 +35,7 @@ from snnconvert.converter.saving.format import (
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.errors import SavedFileError
-from snnconvert.sources.program_text import tree_problem
+from snnconvert.sources.trees import tree_problem
 from snnconvert.torch_private import pytree, set_guards, set_state
 from snnconvert.version import __version__
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from snnconvert.converter.tracing.inputs import bind_inputs
+from snnconvert.converter.tracing.inputs import bind_inputs, check_dtype
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.torch_private import pytree
@@ -27,6 +27,8 @@ def leaves_of(traced: TracedModel, batch: Any, index: int) -> list[Any]:
     args, kwargs = as_inputs(traced, batch)
     try:
         leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
+        for given, leaf in zip(traced.inputs, leaves, strict=True):
+            check_dtype(given, leaf)
     except InputError as error:
         raise CalibrationError(f"batch {index} of the data does not fit: {error}") from error
     return leaves

@@ -47,7 +47,7 @@ def make_functional(
 def _unlifted(program: ExportedProgram) -> fx.GraphModule:
     try:
         graph_module: Any = program.module(check_guards=False)
-    except RuntimeError as error:
+    except Exception as error:
         raise TraceError(
             f"torch.export traced the model but cannot make a module of it: {first_line(error)}. "
             f"{_said_of_names(program)}"

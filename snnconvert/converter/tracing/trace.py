@@ -36,6 +36,8 @@ from snnconvert.converter.tracing.preparing import (
 from snnconvert.converter.tracing.single import one_sample, run_source, why_not_single
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import TraceError
+from snnconvert.sources.modules import module_problem
+from snnconvert.sources.names import keyword_problem
 from snnconvert.torch_private import pytree
 
 
@@ -68,6 +70,9 @@ def trace(
     if isinstance(model, ExportedProgram):
         return traced_from(model, held=held, batch_dims=batch_dims)
     model, note = unwrapped(model)
+    # torch.export writes Python of names, the model's own and those of its inputs.
+    if problem := module_problem(model) or keyword_problem(kwargs or {}):
+        raise TraceError(f"the model cannot be traced: {problem}")
     refuse_train_mode(model)
     call = _call(model, tuple(args), dict(kwargs or {}), held, batch_dims)
     notes = [note] if note else []

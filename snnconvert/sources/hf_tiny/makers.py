@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from snnconvert.errors import SourceError
 from snnconvert.sources.hf_tiny.shrink import FIRST_TEXT_ID, WIDTH
 
 BATCH = 2
 LENGTH = 8
 FRAMES = 64
 SAMPLES = 4000
+_MOST_NUMBERS = 1 << 26
 Maker = Callable[["Context"], Any]
 
 
@@ -26,13 +29,13 @@ class Context:
         self.generator = torch.Generator().manual_seed(seed)
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn(BATCH, *shape, generator=self.generator)
+        return torch.randn(*_bounded(shape), generator=self.generator)
 
     def uniform(self, *shape: int) -> Tensor:
-        return torch.rand(BATCH, *shape, generator=self.generator)
+        return torch.rand(*_bounded(shape), generator=self.generator)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        return torch.randint(low, high, (BATCH, *shape), generator=self.generator)
+        return torch.randint(low, high, _bounded(shape), generator=self.generator)
 
     def find(self, *names: str, default: Any = None) -> Any:
         """The first of the fields that the configuration or one of its parts has."""
@@ -48,6 +51,17 @@ class Context:
         for config in found:
             found += [v for v in vars(config).values() if hasattr(v, "model_type")]
         return found
+
+
+def _bounded(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with the batch, where a configuration does not ask for a whole memory of it."""
+    count = BATCH * math.prod(shape)
+    if count > _MOST_NUMBERS:
+        raise SourceError(
+            f"its configuration asks for example inputs of {count} numbers, at most "
+            f"{_MOST_NUMBERS} are made; give inputs of your own (--input)"
+        )
+    return (BATCH, *shape)
 
 
 def ones(length: int) -> Tensor:

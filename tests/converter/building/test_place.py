@@ -117,3 +117,17 @@ def test_a_class_of_a_package_that_is_not_allowed_is_refused(tmp_path):
     path.write_text("version: 1\nrules:\n  - {name: a, match: {op: roll}, action: os.path.join}\n")
     with pytest.raises(RuleError, match="allow"):
         snnconvert.convert(Net().eval(), INPUT, path)
+
+
+def test_an_operator_of_the_working_directory_is_found(tmp_path, monkeypatch):
+    name = f"own_{tmp_path.name}".replace("-", "_")
+    code = "from snnconvert.ops import TDLinear\n\n\nclass Ours(TDLinear):\n    pass\n"
+    (tmp_path / f"{name}.py").write_text(code)
+    rule = f"{{name: a, match: {{op: linear}}, action: {name}.Ours}}"
+    (tmp_path / "r.yaml").write_text(f"version: 1\nextends: default\nrules:\n - {rule}\n")
+    monkeypatch.chdir(tmp_path)
+    model, x = nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval(), torch.randn(2, 4)
+    with pytest.raises(RuleError):
+        snnconvert.convert(model, (x,), tmp_path / "r.yaml")
+    snn = snnconvert.convert(model, (x,), tmp_path / "r.yaml", allow=[name])
+    assert snn.report.passed and type(snn.get_submodule("0")).__name__ == "Ours"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import multiprocessing
 import zipfile
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.utils._pytree as pytree
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 import snnconvert
 from snnconvert.converter.calibration.file import load_calibration
@@ -181,3 +182,65 @@ def test_the_calibration_of_the_first_release_keeps_loading():
     with torch.no_grad():
         found = again.simulate(answers["x"], time_steps=4)
     torch.testing.assert_close(found, answers["spiking"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_report_from_a_file_is_a_claim(tmp_path):
+    snn = snnconvert.convert(TinyCNN().eval(), (torch.randn(2, 1, 8, 8),))
+    assert "recorded" not in str(snn.report)
+    snn.save(tmp_path / "a.snn")
+    again = snnconvert.load(tmp_path / "a.snn")
+    assert again.report == snn.report
+    for text in (str(again.report), again.summary(), again.report.to_markdown()):
+        assert "recorded" in text and "not verified here" in text
+    assert "verify again" in again.report.verdict() and "a.snn" in again.report.verdict()
+    twice = tmp_path / "b.snn"
+    again.save(twice)
+    assert "b.snn" in snnconvert.load(twice).report.verdict()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_rel_error": "small"},
+        {"time_steps": 1 << 70},
+        {"passed": 1},
+        {"kinds": [{"kind": "a"}]},
+        {"leaves": 3},
+        {"more": 1},
+        {"spiking": {}},
+    ],
+)
+def test_reports_of_another_form_are_told(tmp_path, change):
+    path = tmp_path / "a.snn"
+    snnconvert.convert(TinyCNN().eval(), (torch.randn(2, 1, 8, 8),)).save(path)
+    with zipfile.ZipFile(path) as archive:
+        name = next(n for n in archive.namelist() if n.endswith("snnconvert.json"))
+        report = json.loads(archive.read(name))["report"]
+    rewritten(path, manifest_with(report={**report, **change}))
+    with pytest.raises(SavedFileError, match="its report is damaged"):
+        snnconvert.load(path)
+
+
+def test_texts_of_a_file_are_shown_printable(saved):
+    rewritten(saved, manifest_with(notes=["\x1b[31mred\n"], version="\x1b[2J"))
+    assert not any("\x1b" in note for note in snnconvert.load(saved).conversion.notes)
+    rewritten(saved, manifest_with(format=99, version="\x1b[2J"))
+    with pytest.raises(SavedFileError, match="Upgrade") as caught:
+        snnconvert.load(saved)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_weights_that_no_rule_folds_are_refused(saved):
+    name = next(iter(snnconvert.load(saved).state_dict()))
+    weights = {name: torch.full_like(snnconvert.load(saved).state_dict()[name], float("nan"))}
+    with zipfile.ZipFile(saved, "a") as archive:
+        folder = archive.namelist()[0].partition("/")[0]
+        archive.writestr(f"{folder}/extra/snnconvert.folded", base64.b64encode(save(weights)))
+    with pytest.raises(SavedFileError, match="is not a weight that these rules fold"):
+        snnconvert.load(saved)
+
+
+def test_a_manifest_of_any_depth_is_told(saved):
+    rewritten(saved, lambda n, d: b"[" * 100_000 if n.endswith("snnconvert.json") else d)
+    with pytest.raises(SavedFileError, match="manifest or its rules are damaged"):
+        snnconvert.load(saved)

@@ -1,0 +1,75 @@
+"""What a program would allocate is found out without allocating it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from snnconvert.errors import SourceError
+from snnconvert.sources.replay import check_run
+
+
+def branch(x: Tensor) -> Any:
+    def first(x: Tensor) -> Tensor:
+        return x + 1
+
+    def second(x: Tensor) -> Tensor:
+        return x - 1
+
+    return torch.cond(x.sum() > 0, first, second, (x,))
+
+
+class Net(nn.Module):
+    def __init__(self, fn: Any) -> None:
+        super().__init__()
+        self.fn, self.l = fn, nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fn(self.l(x))
+
+
+def program(fn: Any) -> torch.export.ExportedProgram:
+    with torch.no_grad():
+        return torch.export.export(Net(fn).eval(), (torch.randn(2, 4),), strict=False)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: x + torch.ones(1 << 29).sum(),
+        lambda x: x.unsqueeze(0).expand(1 << 27, 2, 4).contiguous().sum(0),
+        lambda x: x.repeat(1 << 26, 1)[:2],
+        lambda x: torch.nn.functional.pad(x, (0, 1 << 29)),
+        lambda x: torch.arange(1 << 28) + x[0, 0],
+    ],
+)
+def test_programs_that_would_take_a_whole_memory_are_refused(fn: Any) -> None:
+    # Under fake tensors export itself allocates nothing.
+    with torch._subclasses.FakeTensorMode():
+        found = program(fn)
+    with pytest.raises(SourceError, match="would take"):
+        check_run(found, "f")
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        torch.relu,
+        lambda x: {"a": x.softmax(-1), "b": x.sum()},
+        branch,
+        lambda x: x[x.argmax(-1)],
+        lambda x: torch.stft(x.reshape(-1), 4, return_complex=True).abs(),
+    ],
+)
+def test_honest_programs_pass(fn: Any) -> None:
+    check_run(program(fn), "f")
+
+
+def test_programs_that_do_not_run_are_refused() -> None:
+    found = program(torch.relu)
+    found._example_inputs = ((torch.randn(2, 5),), {})
+    with pytest.raises(SourceError, match="does not run on its own example inputs"):
+        check_run(found, "f")
