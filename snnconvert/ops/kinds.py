@@ -7,14 +7,13 @@ kind, or where a named TD operator stands for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
-from snnconvert.errors import InputError
 from snnconvert.ops.activation import TDGELU, TDReLU, TDSiLU, TDSoftmax
 from snnconvert.ops.attention import TDScaledDotProductAttention
 from snnconvert.ops.embedding import TDEmbedding
@@ -22,7 +21,7 @@ from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
 from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
-from snnconvert.ops.targets import NO_LIMITS, Limits, Target, clip
+from snnconvert.ops.targets import NO_LIMITS, Limits, Target, target_of
 from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.torch_private import OpOverload
 
@@ -39,8 +38,6 @@ class Kind:
             parameters and literals, which the operator holds.
         regions: qualified class names of modules; every operator inside one is of this kind too.
         operands: the schema arguments that spikes may drive: those of a linear map or product.
-        target: for a 1-D function that a neuron can stand in the place of, what that neuron
-            follows, by the call's arguments; None where these make it no such function.
         values: limits of its results, where they follow from what it computes.
         settings: for ATen operators whose name says what their arguments do not, the arguments
             that make the TD operator the same.
@@ -51,25 +48,12 @@ class Kind:
     inputs: tuple[str, ...] = ("input",)
     regions: tuple[str, ...] = ()
     operands: tuple[str, ...] = ()
-    target: Callable[[Mapping[str, Any]], Target | None] | None = None
     values: Limits = NO_LIMITS
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-
-def _relu(arguments: Mapping[str, Any]) -> Target:
-    return clip(0.0, None, "relu")
-
-
-def _clip(arguments: Mapping[str, Any]) -> Target | None:
-    low, high = (arguments.get(f"{end}_val", arguments.get(end)) for end in ("min", "max"))
-    if not arguments.keys() - {"self"}:
-        low, high = 0.0, 6.0
-    if not all(x is None or isinstance(x, int | float) for x in (low, high)):
-        return None  # limits that are computed
-    try:
-        return clip(low, high)
-    except InputError:  # the lower one above the upper: a constant
-        return None
+    def target(self, arguments: Mapping[str, Any]) -> Target | None:
+        """Return what a neuron in the place of a call follows; None where none can stand there."""
+        return target_of(self.name, arguments)
 
 
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
@@ -87,8 +71,8 @@ _TABLE = (
     Kind("group_norm", {"group_norm": TDGroupNorm, "native_group_norm": None}),
     Kind("gelu", {"gelu": TDGELU}, inputs=("self",)),
     Kind("silu", {"silu": TDSiLU}, inputs=("self",)),
-    Kind("relu", {"relu": TDReLU}, inputs=("self",), target=_relu),
-    Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min".split()), target=_clip),
+    Kind("relu", {"relu": TDReLU}, inputs=("self",)),
+    Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min".split())),
     Kind(
         "softmax",
         {"softmax": TDSoftmax, "_softmax": None, "_safe_softmax": None},
@@ -180,5 +164,5 @@ def is_kind(name: str) -> bool:
 
 def values_of(kind: Kind, arguments: Mapping[str, Any]) -> Limits:
     """Return the limits of a call's results that follow from what it computes."""
-    target = kind.target(arguments) if kind.target else None
+    target = kind.target(arguments)
     return kind.values if target is None else target.limits

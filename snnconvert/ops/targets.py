@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -17,8 +17,23 @@ Limits: TypeAlias = tuple[float | None, float | None]
 
 NO_LIMITS: Limits = (None, None)
 
-FUNCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({})
-"""The 1-D functions that a target may be, by name; their exact values."""
+
+@dataclass(frozen=True)
+class Function:
+    """A 1-D function that a target may be.
+
+    Attributes:
+        exact: its values, elementwise.
+        arguments: those of a call, by schema name, that make the operator this function; others
+            do not matter.
+    """
+
+    exact: Callable[[Tensor], Tensor]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+FUNCTIONS: Mapping[str, Function] = MappingProxyType({})
+"""The 1-D functions that a target may be, by op kind."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ class Target:
 
     def unclipped(self, drive: Tensor) -> Tensor:
         """Return ``f(X)``, for who keeps within the limits by other means."""
-        return drive if self.function is None else FUNCTIONS[self.function](drive)
+        return drive if self.function is None else FUNCTIONS[self.function].exact(drive)
 
     @property
     def limits(self) -> Limits:
@@ -87,6 +102,40 @@ def clip(low: float | None = None, high: float | None = None, name: str = "clip"
     """Return the target of the drive within limits; infinite ones are none."""
     least, most = (None if x is None or math.isinf(x) else float(x) for x in (low, high))
     return Target(name, least, most)
+
+
+def _clip_of(arguments: Mapping[str, Any]) -> Target | None:
+    low, high = (arguments.get(f"{end}_val", arguments.get(end)) for end in ("min", "max"))
+    if not arguments.keys() - {"self"}:
+        low, high = 0.0, 6.0  # ReLU6 says nothing of its limits
+    if not all(x is None or isinstance(x, int | float) for x in (low, high)):
+        return None  # limits that are computed
+    try:
+        return clip(low, high)
+    except InputError:  # the lower one above the upper: a constant
+        return None
+
+
+CLIPS: Mapping[str, Callable[[Mapping[str, Any]], Target | None]] = MappingProxyType(
+    {"relu": lambda _: clip(0.0, None, "relu"), "clip": _clip_of}
+)
+"""The op kinds that only limit their drive: their target, by the arguments of a call."""
+
+
+def target_of(kind: str, arguments: Mapping[str, Any]) -> Target | None:
+    """Return what a neuron in the place of a call follows; None where none can stand there.
+
+    Args:
+        kind: op kind of the call.
+        arguments: of the call, by schema name.
+    """
+    if kind in CLIPS:
+        return CLIPS[kind](arguments)
+    function = FUNCTIONS.get(kind)
+    if function is None:
+        return None
+    same = all(arguments.get(name) == value for name, value in function.arguments.items())
+    return Target(kind, function=kind) if same else None
 
 
 def follow(drive: Tensor, target: Target) -> Tensor:

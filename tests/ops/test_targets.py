@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
+from torch import nn
 
+import snnconvert
 from snnconvert.errors import InputError
 from snnconvert.ops.kinds import KINDS, kind_of, values_of
 from snnconvert.ops.neurons import NEURONS
-from snnconvert.ops.targets import DRIVE, FUNCTIONS, Target, clip, follow
+from snnconvert.ops.targets import DRIVE, FUNCTIONS, Function, Target, clip, follow
+from snnconvert.rules import parse_rules
 
 aten = torch.ops.aten
 
@@ -64,7 +69,7 @@ def test_a_function_that_there_is_not_is_told():
 )
 def test_op_kinds_name_their_targets(operator, arguments, limits):
     kind = kind_of(operator)
-    assert kind.target is not None and kind.target(arguments).limits == limits
+    assert kind.target(arguments).limits == limits
     assert values_of(kind, arguments) == limits
 
 
@@ -115,11 +120,17 @@ def test_no_type_leaves_its_limits_at_any_step(name):
     torch.testing.assert_close(0.5 + spikes.cumsum(0), followed, rtol=0, atol=1e-9)
 
 
-def test_a_function_that_is_added_is_one_row(monkeypatch):
-    """Neurons follow it, within a step of the coarsest of them, and gradients pass through it."""
-    row = {"gelu": torch.nn.functional.gelu}
+@pytest.fixture(name="gelu")
+def _gelu(monkeypatch):
+    row = {"gelu": Function(torch.nn.functional.gelu, {"approximate": "none"})}
     monkeypatch.setattr("snnconvert.ops.targets.FUNCTIONS", {**FUNCTIONS, **row})
-    target = Target("gelu", function="gelu")
+
+
+def test_a_function_that_is_added_is_one_row(gelu):
+    """Neurons follow it, within a step of the coarsest of them, and gradients pass through it."""
+    target = KINDS["gelu"].target({"self": 0, "approximate": "none"})
+    assert target == Target("gelu", function="gelu")
+    assert KINDS["gelu"].target({"self": 0, "approximate": "tanh"}) is None
     drive = torch.linspace(-4, 4, 50, dtype=torch.float64).expand(12, 1, 50)
     for name in ("multi_threshold", "st_bif", "sigma_delta"):
         neuron = made(name, target, 4.0, 12)
@@ -129,3 +140,18 @@ def test_a_function_that_is_added_is_one_row(monkeypatch):
     x = drive.clone().requires_grad_()
     made("multi_threshold", target, 4.0, 12).cumulative(x)[-1].sum().backward()
     assert x.grad.abs().sum() > 0
+
+
+def test_a_neuron_stands_in_the_place_of_a_function_that_was_added(gelu):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 3)).eval()
+    rules = parse_rules(
+        "version: 1\nextends: default\nneuron: {levels: 14, per_octave: 4}\n"
+        "rules: [{name: g, match: {op: gelu}, action: neuron}]\n"
+    )
+    x = torch.randn(64, 4)
+    snn = snnconvert.convert(model, (x,), rules, calibration=[x])
+    assert snn.report.passed and snn.report.max_rel_error <= 1e-9
+    assert snn.report.spiking.rel_error < 0.01
+    assert "gelu" not in snn.report.spiking.analog
+    assert torch.equal(pickle.loads(pickle.dumps(snn)).simulate(x), snn.simulate(x))

@@ -228,8 +228,7 @@ class _Place:
 
 def _target_of(node: fx.Node) -> Target | None:
     """Return what a neuron in the place of a node follows; None where none can stand there."""
-    target = kind_of(node.target).target
-    return None if target is None else target(arguments_of(node))
+    return kind_of(node.target).target(arguments_of(node))
 
 
 def _target_of_value(node: fx.Node) -> Target:
