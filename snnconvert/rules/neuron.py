@@ -65,7 +65,9 @@ def _option(name: str) -> tuple[Any, Any]:
         types.setdefault(str(field.description), []).append(type_)
     said = "; ".join(f"{', '.join(of)}: {text}" for text, of in types.items())
     first = next(iter(fields.values()))
-    annotation = Annotated[Any, reduce(Allowed.__or__, marks)]
+    annotation: Any = first.annotation
+    if marks:
+        annotation = Annotated[Any, reduce(Allowed.__or__, marks)]
     return annotation, Field(default=None, description=f"{said}.", examples=first.examples)
 
 
