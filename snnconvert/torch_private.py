@@ -14,9 +14,19 @@ from typing import Any, TypeVar
 
 import torch
 import torch.utils._pytree as pytree
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch._C import PyTorchFileReader
-from torch._ops import OpOverload
+from torch._export.serde import schema as program_schema
+from torch._export.serde.union import _Union as ProgramUnion
+from torch._ops import HigherOrderOperator, OpOverload
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
 from torch.export import ExportedProgram
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as ConvNd
@@ -25,9 +35,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 __all__ = [
     "BatchNorm",  # the base of all batch norms, for one TD operator of them
     "ConvNd",  # the base of all convolutions, for their TD operators
+    "FakeTensor",  # a tensor of a trace, which holds no numbers that could be kept and put back
+    "FakeTensorMode",  # runs a program on shapes alone, to know what it would allocate
+    "HigherOrderOperator",  # an operator that takes graphs, such as the branches of torch.cond
     "OpOverload",  # tells a node that calls an ATen operator, which has a schema, from others
+    "ProgramUnion",  # the base of those records of a saved program that are one kind of several
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
+    "program_schema",  # the records that the JSON of a saved program is made of
     "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare
 ]
 
@@ -44,6 +59,14 @@ CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 VMAP_MODULE = "torch._functorch.predispatch"
 """Where the functions live that stand in a graph for entering and leaving ``torch.vmap``."""
+
+NEEDS_NUMBERS = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
+"""What a run on shapes alone raises at a value that only a run on numbers can tell of."""
 
 EXPORT_LOGGERS = ("torch.export", "torch.fx", "torch._export")
 """What prints the whole partial graph where an export fails."""
@@ -86,6 +109,12 @@ def children_of(module: nn.Module) -> dict[str, nn.Module | None]:
     return module._modules
 
 
+def child_of(module: nn.Module, name: str) -> nn.Module | None:
+    """Return a module's own child; None where it has none, and before it is initialised."""
+    children: dict[str, nn.Module | None] = module.__dict__.get("_modules", {})
+    return children.get(name)
+
+
 def unsaved_buffers_of(module: nn.Module) -> set[str]:
     """Return the names of those buffers that ``state_dict()`` leaves out."""
     return module._non_persistent_buffers_set
@@ -102,6 +131,24 @@ def has_forward_hooks(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
+def names_of_graph_modules() -> set[str]:
+    """Return the names under which a graph module keeps what is its own; a child hides it there.
+
+    The registry of children is left out: no module can have a child of its name.
+    """
+    return set(dir(fx.GraphModule(nn.Module(), fx.Graph()))) - {"_modules"}
+
+
+def version_of(tensor: Tensor) -> int:
+    """Return the count of writes to a tensor, which tells whether one happened since."""
+    return tensor._version
+
+
+def flattening_of(container: Any) -> pytree.NodeDef:
+    """Return how a container that is no leaf is flattened; all named tuples share one way."""
+    return pytree.SUPPORTED_NODES[pytree._get_node_type(container)]
+
+
 def apply_to_tensors(module: M, function: Callable[[Tensor], Tensor]) -> M:
     """Replace every parameter and buffer of a module and its children, as ``.to()`` does."""
     return module._apply(function)
@@ -115,6 +162,19 @@ def weight_names(layer: nn.RNNBase) -> list[str]:
 def relist_weights(layer: nn.RNNBase) -> None:
     """Make a recurrent layer list its weights anew, after they were replaced."""
     layer._init_flat_weights()
+
+
+def dtype_of_code(code: Any) -> torch.dtype:
+    """Return the dtype that a saved program has as a number.
+
+    Raises:
+        KeyError: no dtype has this number.
+        TypeError: it is no number.
+    """
+    # Imported late: it brings all of export, for which operators alone need not wait.
+    from torch._export.serde.serialize import deserialize_scalar_type
+
+    return deserialize_scalar_type(code)
 
 
 def set_state(program: ExportedProgram, state: dict[str, Any]) -> None:

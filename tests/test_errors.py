@@ -19,6 +19,15 @@ INTERNAL = {
     "snnconvert.documents.document._Refused",
     # Ends the scan of a pickle, and becomes its verdict.
     "snnconvert.sources.pickle_policy._RefusedError",
+    # End the check of a saved program, or of a size in it, and become its problem.
+    "snnconvert.sources.program_schema.RefusedError",
+    "snnconvert.sources.size_expressions._RefusedError",
+    # Ends the run of a saved program on shapes alone, and is told as a SourceError.
+    "snnconvert.sources.replay._TooLargeError",
+    # Ends the reading of a condition on sizes, which then allows the traced sizes alone.
+    "snnconvert.converter.tracing.guards._Unreadable",
+    # Ends the run of a graph on a single sample, and becomes what is said of that sample.
+    "snnconvert.converter.tracing.single._OtherShape",
     # Is a warning.
     "snnconvert.converter.convert.NotEquivalentWarning",
 }

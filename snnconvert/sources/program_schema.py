@@ -16,9 +16,6 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from torch._export.serde import schema
-from torch._export.serde.union import _Union
-
 from snnconvert.sources.names import (
     ARGUMENT,
     CLASS,
@@ -31,6 +28,8 @@ from snnconvert.sources.names import (
 )
 from snnconvert.sources.size_expressions import SYMBOL, expression_problem
 from snnconvert.sources.trees import call_problem, tree_problem
+from snnconvert.torch_private import ProgramUnion
+from snnconvert.torch_private import program_schema as schema
 from snnconvert.wording import shown
 
 Check = Callable[[str], str]
@@ -199,7 +198,7 @@ class _Walk:
         if not isinstance(value, dict):
             raise RefusedError(f"{shown(value)} stands where a {kind.__name__} is expected")
         fields = fields_of(kind)
-        union = issubclass(kind, _Union)
+        union = issubclass(kind, ProgramUnion)
         if union and len(value) != 1:
             raise RefusedError(f"{shown(list(value))} is not one kind of {kind.__name__}")
         for name, entry in value.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from torch._export.serde.serialize import deserialize_scalar_type
+from snnconvert.torch_private import dtype_of_code
 
 _LARGEST = 1 << 60
 
@@ -20,7 +20,7 @@ def tensor_bytes(meta: Any) -> tuple[int, int]:
     try:
         sizes, strides = _numbers(meta["sizes"]), _numbers(meta["strides"])
         (offset,) = _numbers([meta["storage_offset"]])
-        each = deserialize_scalar_type(meta["dtype"]).itemsize
+        each = dtype_of_code(meta["dtype"]).itemsize
     except (KeyError, TypeError, ValueError):
         return _LARGEST, _LARGEST
     if len(sizes) != len(strides) or min([0, offset, *sizes, *strides]) < 0:

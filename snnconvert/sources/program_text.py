@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from torch._export.serde import schema
-
 from snnconvert.sources.operators import operator_problem
 from snnconvert.sources.program_calls import call_problems
 from snnconvert.sources.program_schema import record_problems
+from snnconvert.torch_private import program_schema as schema
 
 _MOST_EXPRESSIONS = 200_000
 

@@ -10,30 +10,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    FakeTensorMode,
-    UnsupportedFakeTensorException,
-    UnsupportedOperatorException,
-)
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from snnconvert.errors import SourceError
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import NEEDS_NUMBERS, FakeTensorMode, HigherOrderOperator, pytree
 from snnconvert.wording import shown
 
 _ALWAYS = 256 << 20  # bytes of one value, in a program of any size
 _GROWTH = 16  # how many times its weights and inputs one value may take
 # Values and branches that only a run on numbers can tell of.
-_UNKNOWN = (
-    DataDependentOutputException,
-    DynamicOutputShapeException,
-    UnsupportedFakeTensorException,
-    UnsupportedOperatorException,
-    NotImplementedError,
-)
+_UNKNOWN = (*NEEDS_NUMBERS, NotImplementedError)
 
 
 class _TooLargeError(Exception):
@@ -84,8 +71,7 @@ def _inputs(program: ExportedProgram) -> list[Any]:
 
 
 def _has_regions(program: ExportedProgram) -> bool:
-    regions = torch._ops.HigherOrderOperator
-    return any(isinstance(node.target, regions) for node in program.graph.nodes)
+    return any(isinstance(node.target, HigherOrderOperator) for node in program.graph.nodes)
 
 
 class _Replay(fx.Interpreter):

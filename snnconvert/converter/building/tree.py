@@ -18,7 +18,13 @@ from torch.utils.hooks import RemovableHandle
 from snnconvert.converter.graph.meta import module_stack
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import ConversionError
-from snnconvert.torch_private import buffers_of, children_of, parameters_of, unsaved_buffers_of
+from snnconvert.torch_private import (
+    buffers_of,
+    child_of,
+    children_of,
+    parameters_of,
+    unsaved_buffers_of,
+)
 
 
 class Container(nn.Module):
@@ -82,10 +88,10 @@ def check_replaced(parent: nn.Module, name: str, value: Any) -> None:
     Raises:
         ConversionError: the graph reads its tensors, and what the other computes would not be.
     """
-    before = parent.__dict__.get("_modules", {}).get(name)
+    before = child_of(parent, name)
     if isinstance(before, Container) and value is not before:
         raise ConversionError(
-            f"'{name}' ({before._get_name()}) cannot be replaced: the conversion computes with "
+            f"'{name}' ({before._class_name}) cannot be replaced: the conversion computes with "
             "what it holds and does not call it. Replace it in the source, and convert again"
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import flattening_of, pytree
 
 
 def named_leaves(value: Any) -> list[tuple[str, Any]]:
@@ -15,7 +15,7 @@ def named_leaves(value: Any) -> list[tuple[str, Any]]:
     """
     if pytree.tree_is_leaf(value):
         return [("", value)]
-    node = pytree.SUPPORTED_NODES[pytree._get_node_type(value)]
+    node = flattening_of(value)
     if node.flatten_with_keys_fn is not None:
         keyed, _ = node.flatten_with_keys_fn(value)
         children = [(pytree.keystr((key,)), child) for key, child in keyed]

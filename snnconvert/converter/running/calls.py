@@ -8,6 +8,7 @@ from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.tree import Container
 from snnconvert.errors import ConversionError
+from snnconvert.torch_private import has_forward_hooks
 
 
 def with_calls(graph: fx.Graph) -> fx.Graph:
@@ -48,7 +49,7 @@ def call(module: nn.Module, path: str, method: str, *args: Any) -> Any:
     own = getattr(module, method, None)
     if own is None:
         return _call_replaced(module, path, method, args)
-    if not (module._forward_hooks or module._forward_pre_hooks):
+    if not has_forward_hooks(module):
         return own(*args)
 
     def forward(*tensors: Tensor) -> Any:

@@ -25,7 +25,7 @@ from snnconvert.converter.tracing.batch import (
     symbols,
 )
 from snnconvert.errors import first_line
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import EXPORT_LOGGERS, pytree
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _copied(x: Any) -> Any:
 @contextlib.contextmanager
 def _quiet_export() -> Iterator[None]:
     """Keep torch from printing the whole partial graph where an export fails."""
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.fx", "torch._export")]
+    loggers = [logging.getLogger(name) for name in EXPORT_LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:

@@ -28,7 +28,7 @@ from snnconvert.converter.tracing.traced import (
 )
 from snnconvert.errors import TraceError
 from snnconvert.sources.programs import CONDITIONS
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import guards_of, pytree
 
 
 def traced_from(
@@ -53,23 +53,16 @@ def traced_from(
         InputError: ``held`` or ``batch_dims`` name an input that is not there.
         TraceError: the program was exported without example inputs.
     """
-    if program.example_inputs is None:
-        raise TraceError(
-            "the exported program carries no example inputs; export it again with "
-            "torch.export.export(model, args) so that they are kept"
-        )
-    texts = tuple(
-        getattr(program, CONDITIONS, None) or getattr(program, "_guards_code", None) or ()
-    )
-    args, kwargs = program.example_inputs
+    args, kwargs = _example_of(program)
+    texts = tuple(getattr(program, CONDITIONS, None) or guards_of(program))
     positional = program_names(program, len(args))
     graph_module, program, functional_notes = make_functional(program)
     nodes = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
     examples, in_spec = pytree.tree_flatten((args, kwargs))
     names = leaf_names(positional, args, kwargs)
     if batch_dims is not None:
-        marks = said_candidates(examples, said_dims(batch_dims, names, positional, examples)).marks
-        found = {i: dim for i, (dim, *_) in marks.items()}
+        said = said_dims(batch_dims, names, positional, examples)
+        found = {i: dim for i, (dim, *_) in said_candidates(examples, said).marks.items()}
     batch = _batch(nodes, found)
     kept = {i for key in held for i in leaves_named(key, names, positional, "held")}
     given = enumerate(zip(names, nodes, examples, strict=True))
@@ -89,12 +82,21 @@ def traced_from(
         out_spec=out_spec,
         batch=batch,
         notes=tuple(all_notes),
-        conditions=tuple(texts),
+        conditions=texts,
         guards=_guards(texts, inputs),
         ranges={symbol: _ends(limits) for symbol, limits in program.range_constraints.items()},
         dtype=first_floating_dtype([*program.state_dict.values(), *examples]),
         not_single=not_single,
     )
+
+
+def _example_of(program: ExportedProgram) -> tuple[Any, Any]:
+    if program.example_inputs is None:
+        raise TraceError(
+            "the exported program carries no example inputs; export it again with "
+            "torch.export.export(model, args) so that they are kept"
+        )
+    return program.example_inputs
 
 
 _FIXED = (

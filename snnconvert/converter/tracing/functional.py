@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
 from torch.export import ExportedProgram
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.tracing.overloads import functional_dtype, functional_overload
 from snnconvert.errors import TraceError, first_line
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import VMAP_MODULE, OpOverload, schema_of
+from snnconvert.torch_private import VMAP_MODULE, OpOverload, names_of_graph_modules, schema_of
 
 _aten = torch.ops.aten
 _DROPOUTS = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
@@ -67,9 +67,8 @@ def _unlifted(program: ExportedProgram) -> fx.GraphModule:
 
 def _said_of_names(program: ExportedProgram) -> str:
     """Name the children of a model that hide what a graph module keeps under their names."""
-    own = dir(fx.GraphModule(nn.Module(), fx.Graph()))
     first = {name.partition(".")[0] for name in (*program.state_dict, *program.constants)}
-    hidden = sorted(first & (set(own) - {"_modules"}))
+    hidden = sorted(first & names_of_graph_modules())
     if not hidden:
         return "A submodule may have the name of what torch keeps there: rename it"
     names = ", ".join(f"'{name}'" for name in hidden)

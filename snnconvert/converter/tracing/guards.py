@@ -7,6 +7,7 @@ its exported program, as text. It is read, never run: of a file it may be anybod
 from __future__ import annotations
 
 import ast
+import contextlib
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -55,33 +56,41 @@ class Guard:
 
     def holds(self, shapes: Shapes, traced: Shapes) -> bool:
         """Tell whether sizes fulfil the condition; of one that is unreadable, those traced do."""
-        if self.expression is None:
-            return all(shapes[i][d] == traced[i][d] for i, d in self.leaves.values())
-        try:
-            return bool(self._value(self.expression, shapes))
-        except ZeroDivisionError:
-            return False
+        if self.expression is not None:
+            try:
+                return bool(self.value(self.expression, shapes))
+            except ArithmeticError:
+                return False
+            except (_Unreadable, RecursionError):
+                pass  # a part that the traced sizes left unread: the other side of an `or`
+        return all(shapes[i][d] == traced[i][d] for i, d in self.leaves.values())
 
-    def _value(self, node: ast.expr, shapes: Shapes) -> Any:
+    def value(self, node: ast.expr, shapes: Shapes) -> Any:
+        """Return what a part of the condition is on sizes.
+
+        Raises:
+            ArithmeticError: it divides by zero, or a number is too large.
+            _Unreadable: it says what this module does not know.
+        """
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             return node.value
         if isinstance(node, ast.BoolOp):
             every = all if isinstance(node.op, ast.And) else any
-            return every(self._value(value, shapes) for value in node.values)
+            return every(self.value(value, shapes) for value in node.values)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
-            value = self._value(node.operand, shapes)
+            value = self.value(node.operand, shapes)
             return not value if isinstance(node.op, ast.Not) else -value
         if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
-            sides = (self._value(side, shapes) for side in (node.left, node.right))
+            sides = (self.value(side, shapes) for side in (node.left, node.right))
             return _BINARY[type(node.op)](*sides)
         if isinstance(node, ast.Compare) and all(type(op) in _COMPARED for op in node.ops):
-            values = [self._value(value, shapes) for value in (node.left, *node.comparators)]
+            values = [self.value(value, shapes) for value in (node.left, *node.comparators)]
             pairs = zip(node.ops, values, values[1:], strict=False)
             return all(_COMPARED[type(op)](a, b) for op, a, b in pairs)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             function = _FUNCTIONS.get(node.func.id)
-            if function is not None and not node.keywords:
-                return function(*(self._value(value, shapes) for value in node.args))
+            if function is not None and len(node.args) > 1 and not node.keywords:
+                return function(*(self.value(value, shapes) for value in node.args))
         leaf, dim = self.leaves.get(ast.unparse(node), (None, 0))
         if leaf is None:
             raise _Unreadable(ast.unparse(node))
@@ -113,9 +122,11 @@ def _read(text: str, places: Mapping[str, int], names: Sequence[str], shapes: Sh
             leaves[ast.unparse(ast.parse(found[0], mode="eval").body)] = leaf, dim
             spoken = spoken.replace(found[0], f"size {dim} of '{names[leaf]}'")
     try:
-        guard = Guard(spoken, ast.parse(text, mode="eval").body, leaves)
-        guard.holds(shapes, shapes)
-    except (SyntaxError, RecursionError, MemoryError, _Unreadable):
+        expression = ast.parse(text, mode="eval").body
+        guard = Guard(spoken, expression, leaves)
+        with contextlib.suppress(ArithmeticError):
+            guard.value(expression, shapes)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, _Unreadable):
         return Guard(spoken, None, leaves)
     return guard
 

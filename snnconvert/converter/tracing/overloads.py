@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from snnconvert.torch_private import OpOverload, schema_of
+from snnconvert.torch_private import OpOverload, overload_name, schema_of
 
 _aten = torch.ops.aten
 
@@ -28,7 +28,7 @@ def functional_overload(target: OpOverload) -> OpOverload | None:
         return None
     wanted = _signature(target)
     fitting = [o for o in _overloads(packet) if not _writes(o) and _signature(o) == wanted]
-    same_name = [o for o in fitting if o._overloadname == target._overloadname]
+    same_name = [o for o in fitting if overload_name(o) == overload_name(target)]
     return next(iter([*same_name, *fitting]), None)
 
 

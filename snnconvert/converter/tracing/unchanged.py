@@ -17,12 +17,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor
+
+from snnconvert.torch_private import FakeTensor, version_of
 
 Undo = Callable[[], None]
 
 _LEAVES = (FunctionType, MethodType, BuiltinFunctionType, ModuleType, functools.partial, type)
 _NOT_THE_USERS = ("torch.", "builtins", "collections", "abc", "typing", "enum", "functools")
+_CACHED = type(functools.cache(lambda: None))  # a function under cache or lru_cache
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
@@ -87,7 +89,7 @@ class _Walk:
         """Yield what puts back the caches that a class or a file of code holds."""
         for value in values.values():
             function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-            if isinstance(function, functools._lru_cache_wrapper):
+            if isinstance(function, _CACHED):
                 yield functools.partial(_forget_new, function, function.cache_info().misses)
             elif type(value) is dict and id(value) not in self.seen:
                 self.seen.add(id(value))
@@ -101,10 +103,10 @@ def _contents(value: Tensor) -> Iterator[Undo]:
     """Yield what puts back the numbers of a tensor; those of Parameters no evaluation changes."""
     if isinstance(value, nn.Parameter | FakeTensor) or value.is_inference() or value.is_meta:
         return
-    version, kept = value._version, value.detach().clone()
+    version, kept = version_of(value), value.detach().clone()
 
     def undo() -> None:
-        if value._version != version:
+        if version_of(value) != version:
             with torch.no_grad():
                 value.copy_(kept)
 

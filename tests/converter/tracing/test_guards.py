@@ -62,6 +62,8 @@ def test_conditions_on_what_is_fixed_are_left_out():
         "L['x'].size()[0] <",
         "L['x'].size()[0] < L['x'].storage_offset()",
         "[L['x'].size()[0]][0] < 4",
+        "max(L['x'].size()[0]) < 4",
+        "L['x'].size()[0] < 4\0",
     ],
 )
 def test_of_what_cannot_be_read_the_traced_size_alone_is_allowed(text):
@@ -70,6 +72,19 @@ def test_of_what_cannot_be_read_the_traced_size_alone_is_allowed(text):
     assert guard.holds(SHAPES, SHAPES)
     assert not guard.holds(with_size(0, 0, 3), SHAPES)
     assert "size 0 of 'x'" in guard.text
+
+
+def test_a_part_that_the_traced_sizes_leave_unread_may_be_unreadable():
+    (guard,) = read("L['x'].size()[0] < 4 or f(L['x'].size()[0])")
+    assert guard.holds(with_size(0, 0, 3), SHAPES)
+    assert not guard.holds(with_size(0, 0, 5), SHAPES)
+    (guard,) = read("12 % (L['x'].size()[0] - 2) + f() == 0")
+    assert not guard.holds(with_size(0, 0, 3), SHAPES)
+
+
+def test_a_number_too_large_is_no_agreement():
+    (guard,) = read(f"1{'0' * 400} / L['x'].size()[0] > 0")
+    assert not guard.holds(with_size(0, 0, 3), SHAPES)
 
 
 def test_a_division_by_zero_is_no_agreement():

@@ -12,7 +12,7 @@ from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import SITED
 from snnconvert.rules import ACTIONS
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import OpOverload, pytree
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def calls_of(graph: fx.Graph, conversion: Conversion) -> dict[fx.Node, Call]:
     for node in graph.nodes:
         if SITED not in node.meta:
             continue  # the same at every step
-        if node.op == "call_function" and hasattr(node.target, "_schema"):
+        if node.op == "call_function" and isinstance(node.target, OpOverload):
             calls[node] = Call(node.target, arguments_of(node))
         elif node.op == "call_method" and node.target == "cumulative":
             source = sited[node.meta[SITED]]
