@@ -111,14 +111,14 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
 
 
 def test_json_is_all_of_stdout(run, models, asked):
-    ran = run("check", models, "--json")
+    ran = run("check", models, "--json", *ALLOW)
     assert (ran.code, ran.err) == (1, "")
     rows = json.loads(ran.out)
     assert [(row["name"], row["status"]) for row in rows] == [(n, r[0]) for n, r in RESULTS.items()]
 
 
 def test_resume_needs_a_report(run, models, asked):
-    ran = run("check", models, "--resume")
+    ran = run("check", models, "--resume", *ALLOW)
     assert ran.code == 2 and "--report" in ran.err
 
 
@@ -127,13 +127,13 @@ def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
 ):
     kept = workplace / "r.md.partial"
     kept.write_text("no result\n")
-    ran = run("check", models, "--report", "r.md")
+    ran = run("check", models, "--report", "r.md", *ALLOW)
     assert (ran.code, ran.out, asked) == (2, "", [])
     assert "r.md.partial" in ran.err and "--resume" in ran.err and kept.exists()
-    ran = run("check", models, "--report", "r.md", "--resume")
+    ran = run("check", models, "--report", "r.md", "--resume", *ALLOW)
     assert ran.code == 1 and "1 lines are no results" in ran.err and not kept.exists()
     kept.write_text("no result\n")
-    assert run("check", models, "--report", "r.md", "--force").code == 1
+    assert run("check", models, "--report", "r.md", "--force", *ALLOW).code == 1
     assert not kept.exists()
 
 
@@ -153,7 +153,7 @@ def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
     ],
 )
 def test_bad_options_are_told_before_the_work(run, models, asked, options, message):
-    ran = run("check", models, *options)
+    ran = run("check", models, *options, *ALLOW)
     assert (ran.code, ran.out, asked) == (2, "", [])
     assert "snnconvert: error: " in ran.err
     assert message in ran.err
