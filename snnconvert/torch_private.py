@@ -122,6 +122,11 @@ def set_state(program: ExportedProgram, state: dict[str, Any]) -> None:
     program._state_dict = state
 
 
+def set_constants(program: ExportedProgram, constants: dict[str, Any]) -> None:
+    """Give an exported program other tensors that its ``state_dict`` leaves out."""
+    program._constants = constants
+
+
 def guards_of(program: ExportedProgram) -> list[str]:
     """Return what export found out of sizes, as text of Python."""
     return list(program._guards_code)

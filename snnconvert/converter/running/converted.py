@@ -213,8 +213,8 @@ class ConvertedModule(nn.Module):
             path: by custom with the suffix ``.snn``.
 
         Raises:
-            SavedFileError: the conversion was cast to another dtype, had layers replaced, or has
-                outputs of a type that ``torch.export`` cannot write.
+            SavedFileError: the conversion was cast to another dtype, had layers replaced, or
+                holds what ``torch.export`` cannot write or `snnconvert.load` would not read.
         """
         write_atomically(path, self.dumps())
 
@@ -225,7 +225,9 @@ class ConvertedModule(nn.Module):
                 f"the layers {', '.join(changed)} were replaced after the conversion, and a saved "
                 "conversion holds its source; replace them in the source, and convert it again"
             )
-        current = self.state_dict(keep_vars=True)
+        # Also what a state_dict leaves out: a copy has buffers and constants of its own.
+        current: dict[str, Tensor] = dict(self.tree.named_parameters(remove_duplicate=False))
+        current |= self.tree.named_buffers(remove_duplicate=False)
         return dump_conversion(self.conversion, current, self.placed.dtype, self.report)
 
     def _bind(
@@ -315,7 +317,7 @@ class ConvertedModule(nn.Module):
         nn.Module.__init__(new)
         memo[id(self)] = new
         new._adopt(copy.deepcopy(self.tree, memo))
-        for name in ("conversion", "converted", "graph", "report", "placed", "training", "_function"):
+        for name in self._own - {"tree", "_online"} | {"training"}:
             setattr(new, name, getattr(self, name))
         # The state is copied without its autograd history, which cannot be copied.
         copied = self._online and self._online.mapped(lambda x: x.detach().clone())
