@@ -16,7 +16,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, nn
 from torch._C import PyTorchFileReader
-from torch._ops import OpOverload
+from torch._ops import OpOverload, OpOverloadPacket
 from torch.export import ExportedProgram
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as ConvNd
@@ -26,6 +26,7 @@ __all__ = [
     "BatchNorm",  # the base of all batch norms, for one TD operator of them
     "ConvNd",  # the base of all convolutions, for their TD operators
     "OpOverload",  # tells a node that calls an ATen operator, which has a schema, from others
+    "OpOverloadPacket",  # tells the name of an ATen operator from others that torch.ops.aten has
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
     "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare
