@@ -135,13 +135,12 @@ def _traced(program: ExportedProgram, manifest: dict[str, Any], where: str) -> T
 def _tie(program: ExportedProgram, shared: Any, where: str) -> None:
     """Make one tensor again of what was one under several names, such as tied weights."""
     state = dict(program.state_dict)
-    groups = shared if isinstance(shared, list) else [None]
-    for names in groups:
+    for names in shared if isinstance(shared, list) else [None]:
         known = isinstance(names, list) and all(isinstance(n, str) and n in state for n in names)
-        kinds = {(type(state[n]), state[n].shape, state[n].dtype) for n in names} if known else ()
-        if len(kinds) != 1:
+        group: list[str] = names if known else []
+        if len({(type(state[n]), state[n].shape, state[n].dtype) for n in group}) != 1:
             raise SavedFileError(f"{where}: what it says of tensors with several names is damaged")
-        state |= dict.fromkeys(names, state[names[0]])
+        state |= dict.fromkeys(group, state[group[0]])
     set_state(program, state)
 
 

@@ -161,7 +161,7 @@ def _refuse_outputs(program: ExportedProgram) -> None:
             raise NotImplementedError(f"{problem}.")
     found = [spec.arg for spec in program.graph_signature.output_specs]
     if texts := [one.value for one in found if isinstance(getattr(one, "value", None), str)]:
-        raise NotImplementedError(f"an output is the text {listed(map(repr, texts))}.")
+        raise NotImplementedError(f"an output is the text {listed([*map(repr, texts)])}.")
 
 
 def _calibration_now(conversion: Conversion, current: Mapping[str, Tensor]) -> Calibration:
