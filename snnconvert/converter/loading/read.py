@@ -137,7 +137,7 @@ def _tie(program: ExportedProgram, shared: Any, where: str) -> None:
     state = dict(program.state_dict)
     for names in shared if isinstance(shared, list) else [None]:
         known = isinstance(names, list) and all(isinstance(n, str) and n in state for n in names)
-        group: list[str] = names if known else []
+        group: list[str] = [*names] if known and names else []
         if len({(type(state[n]), state[n].shape, state[n].dtype) for n in group}) != 1:
             raise SavedFileError(f"{where}: what it says of tensors with several names is damaged")
         state |= dict.fromkeys(group, state[group[0]])
