@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import (
     LayerCloseness,
     SiteActivity,
@@ -72,7 +73,7 @@ def test_the_first_layer_that_diverges_is_the_first_above_the_bound() -> None:
 
 def test_round_trip_as_data() -> None:
     whole = report(0.5, 1.0)
-    assert SpikingReport.from_dict(whole.to_dict()) == whole
+    assert rebuilt(SpikingReport, whole.to_dict()) == whole
 
 
 def test_sentences_say_what_was_measured_and_no_more() -> None:
