@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from torch._C import PyTorchFileReader
 from torch._export.serde import schema as program_schema
 from torch._export.serde.union import _Union as ProgramUnion
-from torch._ops import HigherOrderOperator, OpOverload
+from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -39,6 +39,7 @@ __all__ = [
     "FakeTensorMode",  # runs a program on shapes alone, to know what it would allocate
     "HigherOrderOperator",  # an operator that takes graphs, such as the branches of torch.cond
     "OpOverload",  # tells a node that calls an ATen operator, which has a schema, from others
+    "OpOverloadPacket",  # tells the name of an ATen operator from others that torch.ops.aten has
     "ProgramUnion",  # the base of those records of a saved program that are one kind of several
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
@@ -180,6 +181,11 @@ def dtype_of_code(code: Any) -> torch.dtype:
 def set_state(program: ExportedProgram, state: dict[str, Any]) -> None:
     """Give an exported program other tensors; what else holds its old ones keeps them."""
     program._state_dict = state
+
+
+def set_constants(program: ExportedProgram, constants: dict[str, Any]) -> None:
+    """Give an exported program other tensors that its ``state_dict`` leaves out."""
+    program._constants = constants
 
 
 def guards_of(program: ExportedProgram) -> list[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from snnconvert.wording import listed
+
 MAC_PJ, AC_PJ = 4.6, 0.9
 """Energy of a float32 multiply-accumulate and of an addition at 45 nm, in pJ (Horowitz, ISSCC
 2014: multiplication 3.7, addition 0.9)."""
@@ -58,6 +60,13 @@ OPERATIONS: Mapping[str, OperationKind] = MappingProxyType(
 """Every kind that is counted, by name."""
 
 
+_FORMER = {
+    "synaptic_operations": "accumulations",
+    "graded_operations": "graded products",
+    "analog_macs": "MACs in floats",
+}
+
+
 @dataclass(frozen=True)
 class Work:
     """Operations of linear maps and products, per sample.
@@ -72,6 +81,23 @@ class Work:
     source_macs: float
     spiking_macs: float
     operations: Mapping[str, float] = field(hash=False)
+
+    @classmethod
+    def as_recorded(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the plain data of a file as this release has them.
+
+        The first release had a field for each of three kinds, with joins among the additions.
+
+        Raises:
+            ValueError: they name kinds of operations that there are not.
+        """
+        if _FORMER.keys() <= data.keys():
+            operations = {kind: data[name] for name, kind in _FORMER.items()}
+            data = {k: x for k, x in data.items() if k not in _FORMER} | {"operations": operations}
+        named = data.get("operations")
+        if unknown := sorted(set(named or ()) - OPERATIONS.keys()):
+            raise ValueError(f"unknown kinds of operations: {listed(unknown)}")
+        return data
 
     @property
     def spiking_share(self) -> float:
@@ -103,19 +129,3 @@ class Work:
             "source int8": self.source_macs * INT8_MAC_PJ * 1e-6,
             "spiking int8": int8 * 1e-6,
         }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Work:
-        """Return the work that ``dataclasses.asdict`` made plain data of."""
-        if "operations" in data:
-            unknown = sorted(data["operations"].keys() - OPERATIONS.keys())
-            if unknown:
-                raise ValueError(f"unknown kinds of operations: {', '.join(unknown)}")
-            return cls(**data)
-        # The first release had a field for each, with joins among the additions.
-        operations = {
-            "accumulations": data["synaptic_operations"],
-            "graded products": data["graded_operations"],
-            "MACs in floats": data["analog_macs"],
-        }
-        return cls(data["source_macs"], data["spiking_macs"], operations)

@@ -23,7 +23,7 @@ from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 from snnconvert.ops.targets import NO_LIMITS, Limits, Target, target_of
 from snnconvert.ops.temporal_difference import TDOperator
-from snnconvert.torch_private import OpOverload
+from snnconvert.torch_private import OpOverload, OpOverloadPacket
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,29 @@ def region_kinds(within: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_kind(name: str) -> bool:
-    """Tell whether a rule may name this kind: a row of the table, or any ATen operator."""
-    return name in KINDS or (name.isidentifier() and hasattr(torch.ops.aten, name))
+    """Tell whether a rule may name this kind: a row of the table, or an ATen operator of none."""
+    return kind_meant(name) == name
+
+
+def kind_meant(name: str) -> str | None:
+    """Return the kind that an operator's name stands for: ``conv`` of ``aten.conv2d.default``.
+
+    Nodes of a graph are of kinds, so that a rule for the operator itself would match nothing; nor
+    would one for a writing form (``sigmoid_``), which is traced as the other. None: no operator.
+    """
+    if name in KINDS:
+        return name
+    bare = name.removeprefix("torch.").removeprefix("ops.").removeprefix("aten.").partition(".")[0]
+    for operator in (bare.rstrip("_") if not bare.startswith("__") else bare, bare):
+        if operator in KINDS:
+            return operator
+        if operator in _BY_OPERATOR:
+            return _BY_OPERATOR[operator].name
+        if operator.isidentifier() and isinstance(
+            getattr(torch.ops.aten, operator, None), OpOverloadPacket
+        ):
+            return operator
+    return None
 
 
 def values_of(kind: Kind, arguments: Mapping[str, Any]) -> Limits:

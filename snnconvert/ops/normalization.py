@@ -186,9 +186,9 @@ class TDBatchNorm(_TDChannelNorm, BatchNorm):
         operator.affine = weight is not None
         tensors = {"weight": weight, "bias": bias}
         tensors |= {"running_mean": running_mean, "running_var": running_var}
-        tensors["num_batches_tracked"] = None  # no argument of the call
         for name, value in tensors.items():
             put(operator, name, value)
+        operator.num_batches_tracked = None  # no argument of the call, and a buffer without one too
         return operator
 
 

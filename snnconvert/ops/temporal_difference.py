@@ -48,6 +48,7 @@ class TDOperator(nn.Module):
 
     counterparts: ClassVar[tuple[type[nn.Module], ...]] = ()
     _state: StepState = REST
+    _made_with: Mapping[str, torch.dtype] | None = None
 
     def cumulative(self, *values: Any, **held: Any) -> Any:
         """Return ``f(X)``.
@@ -137,10 +138,16 @@ class TDOperator(nn.Module):
         raise ConversionError(f"{cls.__name__} stands for no ATen call; use TemporalDifference(fn)")
 
     def follow_dtypes(self, dtypes: Mapping[torch.dtype, torch.dtype]) -> None:
-        """Replace the dtypes that the operator was made with (a softmax pinned to float32)."""
-        for name, value in vars(self).items():
-            if isinstance(value, torch.dtype):
-                setattr(self, name, dtypes.get(value, value))
+        """Replace the dtypes that the operator was made with (a softmax pinned to float32).
+
+        Args:
+            dtypes: by those that it was made with, whatever it has followed since.
+        """
+        if self._made_with is None:
+            own = {k: v for k, v in vars(self).items() if isinstance(v, torch.dtype)}
+            self._made_with = own
+        for name, value in self._made_with.items():
+            setattr(self, name, dtypes.get(value, value))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)

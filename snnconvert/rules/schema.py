@@ -28,7 +28,7 @@ from snnconvert.documents import Described, Version
 from snnconvert.documents.fields import VERSION
 from snnconvert.ops.encoding import ENCODINGS, FORMER_NAMES
 from snnconvert.ops.facts import fact_names
-from snnconvert.ops.kinds import KINDS, is_kind
+from snnconvert.ops.kinds import KINDS, is_kind, kind_meant
 from snnconvert.rules.conditions import ConditionError, Scalar, parse_condition
 from snnconvert.rules.globs import MAX_LENGTH, GlobError, check_glob
 from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec, foreign_options
@@ -57,6 +57,7 @@ class KindNames:
 
     names: tuple[str, ...]
     is_kind: Callable[[str], bool]
+    meant: Callable[[str], str | None] = lambda name: None
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Context:
 
 def known_kinds() -> KindNames:
     """The op kinds of :mod:`snnconvert.ops.kinds`."""
-    return KindNames(tuple(KINDS), is_kind)
+    return KindNames(tuple(KINDS), is_kind, kind_meant)
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:
@@ -93,7 +94,8 @@ def _check_kind(kind: str, info: ValidationInfo) -> str:
     kinds = info.context.kinds if isinstance(info.context, Context) else known_kinds()
     if kind == "*" or (_KIND.fullmatch(kind) and kinds.is_kind(kind)):
         return kind
-    raise PydanticCustomError("unknown_kind", "", {"allowed": kinds.names})
+    context = {"allowed": kinds.names, "meant": kinds.meant(kind)}
+    raise PydanticCustomError("unknown_kind", "", context)
 
 
 def _check_fact(fact: str, info: ValidationInfo) -> str:

@@ -17,6 +17,11 @@ def _unknown_encoding(fault: Fault) -> str:
 
 def _unknown_kind(fault: Fault) -> str:
     names = fault.context["allowed"]
+    if meant := fault.context["meant"]:
+        return (
+            f"{received(fault.value)} is no op kind: a graph has that operator as "
+            f"{received(meant)}. Name that; path, module and where say which ones"
+        )
     allowed = f'allowed: "*", {listed(names, _ALL)}, or the name of an ATen operator such as roll'
     close = suggestion(fault.value, names) or f"; {allowed}"
     return f"unknown op kind {received(fault.value)}{close}"

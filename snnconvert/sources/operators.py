@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -189,16 +190,29 @@ def operator_problem(name: str, packages: tuple[str, ...]) -> str:
 def _registered_problem(name: str, library: str, module: str | None) -> str:
     """Why an operator is not registered as one that returns its results; empty where it is."""
     _, _, _, packet, *overload = name.split(".")
+    overload = overload or ["default"]
+    operator = None if module else _registered(library, packet, *overload)
     try:
-        import_named(library) if module is None else import_installed(module)
-        operator = getattr(getattr(getattr(torch.ops, library), packet), *(overload or ["default"]))
-    except (ImportError, AttributeError, RuntimeError):
+        if operator is None:
+            import_named(library) if module is None else import_installed(module)
+            operator = _registered(library, packet, *overload)
+    except (ImportError, RuntimeError):
+        operator = None
+    if operator is None:
         return f"{shown(name)} is not registered by the package {module or library}"
     if not isinstance(operator, OpOverload):
         return f"{shown(name)} is not an operator"
     if module is not None and any(_is_destination(a) for a in schema_of(operator).arguments):
         return f"{shown(name)} writes to a tensor that is given as out="
     return ""
+
+
+def _registered(library: str, packet: str, overload: str) -> Any:
+    """An operator that is there already: a library need not have the name of a package."""
+    try:
+        return getattr(getattr(getattr(torch.ops, library), packet), overload)
+    except (AttributeError, RuntimeError):
+        return None
 
 
 def _is_destination(argument: torch.Argument) -> bool:

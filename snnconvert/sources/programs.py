@@ -19,12 +19,13 @@ from snnconvert.errors import SourceError
 from snnconvert.sources.archives import Archive, allowed_bytes, open_archive
 from snnconvert.sources.budget import check_memory
 from snnconvert.sources.names import keyword_problem
+from snnconvert.sources.operators import LIBRARIES
 from snnconvert.sources.pickles import check_tensors_only, load_tensors
 from snnconvert.sources.program_tables import tensor_bytes
 from snnconvert.sources.program_text import problems_of, table_problems
 from snnconvert.sources.replay import check_run
 from snnconvert.sources.trust import TRUST_MEANING, Trust
-from snnconvert.torch_private import forget_guards, guards_of, pytree
+from snnconvert.torch_private import OpOverload, forget_guards, guards_of, pytree
 from snnconvert.wording import listed, shown
 
 CONDITIONS = "size_conditions"
@@ -84,26 +85,35 @@ def _check(archive: Archive, size: int, where: str, trust: Trust) -> None:
             "it with the torch.export.save() of this PyTorch, one program without custom objects"
         )
     for config in (name for name in _CONFIGS if name in archive.names):
-        _check_table(archive, config, size, where)
+        _check_table(archive, config, size, where, trust)
     if archive.sizes.get(_SAMPLE_INPUTS):
         load_tensors(archive.read(_SAMPLE_INPUTS), f"{where}: {_SAMPLE_INPUTS}")
-    _refuse(where, problems_of(parsed(archive, _MODEL, where), trust.allow))
+    _refuse(where, problems_of(parsed(archive, _MODEL, where), trust.allow), trust)
 
 
-def _refuse(where: str, problems: list[str]) -> None:
+def unreadable(data: bytes, program: ExportedProgram) -> list[str]:
+    """Why a program that was written as ``data`` could not be loaded, even with all its operator
+    libraries allowed; one sentence each, empty where it could."""
+    calls = (n.target for n in program.graph.nodes if isinstance(n.target, OpOverload))
+    libraries = {call.namespace for call in calls} - LIBRARIES.keys()
+    document = parsed(open_archive(data, "the file"), _MODEL, "the file")
+    return problems_of(document, tuple(libraries))
+
+
+def _refuse(where: str, problems: list[str], trust: Trust) -> None:
     if problems:
         raise SourceError(
             f"{where}: the exported program is refused:\n"
             + "\n".join(f"  {problem}" for problem in problems[:20])
             + "\nOperator libraries of a package are accepted with allow=('PACKAGE',) "
-            f"(--allow PACKAGE); {TRUST_MEANING}."
+            + f"(--allow PACKAGE){f'; {TRUST_MEANING}' if trust.offered else ''}."
         )
 
 
-def _check_table(archive: Archive, config: str, size: int, where: str) -> None:
+def _check_table(archive: Archive, config: str, size: int, where: str, trust: Trust) -> None:
     """Checks a table of tensors, and every record that ``torch.export.load`` would read for it."""
     table = parsed(archive, config, where)
-    _refuse(where, table_problems(table))
+    _refuse(where, table_problems(table), trust)
     claimed = 0
     for name, payload in table["config"].items():
         record, path = payload["path_name"], f"{_CONFIGS[config]}{payload['path_name']}"

@@ -23,10 +23,12 @@ class Trust:
         allow: packages (or ``package.module``) that are imported when a pickle names a class
             of theirs.
         any_pickle: load pickles without looking; they can run any code.
+        offered: whether ``any_pickle`` is the user's to say, so that messages may speak of it.
     """
 
     allow: tuple[str, ...] = ()
     any_pickle: bool = False
+    offered: bool = True
 
     def __post_init__(self) -> None:
         for package in self.allow:

@@ -464,3 +464,30 @@ def test_a_sum_reaches_a_bound_in_spite_of_rounding(make):
     )
     for neuron in end:
         assert neuron.cumulative(torch.full((9, 1, 1), 5.0))[-1].item() == pytest.approx(0.9)
+
+
+def test_neurons_run_without_values_and_in_export(neuron, x_seq):
+    expected = neuron.cumulative(x_seq)
+    program = torch.export.export(Followed(neuron), (x_seq,), strict=False)
+    torch.testing.assert_close(program.module()(x_seq), expected)
+    shapes = copy.deepcopy(neuron).to("meta")
+    assert shapes.cumulative(x_seq.to("meta")).shape == x_seq.shape
+    assert shapes(x_seq.to("meta")).shape == x_seq.shape
+    assert "on meta" in repr(shapes)
+
+
+class Followed(torch.nn.Module):
+    def __init__(self, neuron):
+        super().__init__()
+        self.neuron = neuron
+
+    def forward(self, x_seq):
+        return self.neuron.cumulative(x_seq)
+
+
+def test_a_rest_that_is_loaded_is_where_it_starts():
+    neuron, other = (MultiThreshold(0.5, rest=rest) for rest in (0.0, 0.25))
+    neuron.load_state_dict(other.state_dict())
+    x_seq = torch.randn(3, 2, 4)
+    assert torch.equal(neuron(x_seq), other(x_seq))
+    assert torch.equal(neuron.resting(x_seq[0]), torch.tensor(0.25))

@@ -94,7 +94,7 @@ def _replacement(
             # Parameters that are not the module's own: the node's own function stays.
             return Replacement(None, (), action)
         return Replacement(path, inputs, action)
-    inputs = inputs if kind.operators else _computed(node)
+    inputs = _inputs_of_own_class(node, inputs)
     try:
         path = _place_one(tree, node, operator_class(decision.action), inputs, placed)
     except (ConversionError, TypeError) as error:  # TypeError: from_call takes other arguments
@@ -105,12 +105,12 @@ def _replacement(
     return Replacement(path, inputs, action)
 
 
-def _computed(node: fx.Node) -> tuple[str, ...]:
-    """Name the arguments of a node that other nodes compute."""
+def _inputs_of_own_class(node: fx.Node, inputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Name what a user's class is called with: the kind's inputs, and all else that is computed."""
     return tuple(
         name
         for name, value in arguments_of(node).items()
-        if isinstance(value, fx.Node) and value.op != "get_attr"
+        if name in inputs or any(n.op != "get_attr" for n in _nodes_in(value))
     )
 
 

@@ -27,7 +27,6 @@ def simulate(neuron: Neuron, rows: Tensor, time_steps: int) -> tuple[Tensor, flo
     drive = rows + noise * scale * fading.reshape(-1, 1, 1)
     with torch.no_grad():
         followed = neuron.cumulative(drive)
-    resting = neuron.resting(rows)
-    before = torch.zeros_like(rows) if resting is None else resting.expand_as(rows)
+    before = neuron.resting(rows).expand_as(rows)
     changes = torch.diff(followed, dim=0, prepend=before.unsqueeze(0))
     return followed[-1] - neuron.target(rows), float((changes != 0).float().mean())

@@ -34,6 +34,7 @@ from snnconvert.converter.saving.format import (
     NEURONS,
     NOT_SINGLE,
     RULES,
+    SHARED,
 )
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.from_program import traced_from
@@ -50,6 +51,7 @@ from snnconvert.sources.archives import open_archive
 from snnconvert.sources.formats import CONVERSION_MEMBER
 from snnconvert.sources.programs import load_program, parsed
 from snnconvert.sources.trust import Trust
+from snnconvert.torch_private import set_state
 from snnconvert.version import __version__
 from snnconvert.wording import shown
 
@@ -90,11 +92,12 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
         manifest, rules = _texts(data, where)
         calibration, folded = _tensors(data, where)
         report = _report(manifest, where)
-        program = load_program(data, where, Trust(tuple(allow)))
+        program = load_program(data, where, Trust(tuple(allow), offered=False))
     except (SourceError, CalibrationError) as error:
         raise SavedFileError(str(error)) from error
     rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
     try:
+        _tie(program, manifest.get(SHARED) or [], where)
         traced = _traced(program, manifest, where)
         snn = convert_traced(replace(traced, notes=()), rule_set, calibration=calibration)
     except SnnconvertError:
@@ -127,6 +130,18 @@ def _traced(program: ExportedProgram, manifest: dict[str, Any], where: str) -> T
         return traced_from(program, held=names, batch_dims=dims, not_single=reason)
     except InputError as error:
         raise SavedFileError(f"{where}: what it says of its inputs is damaged: {error}") from error
+
+
+def _tie(program: ExportedProgram, shared: Any, where: str) -> None:
+    """Make one tensor again of what was one under several names, such as tied weights."""
+    state = dict(program.state_dict)
+    for names in shared if isinstance(shared, list) else [None]:
+        known = isinstance(names, list) and all(isinstance(n, str) and n in state for n in names)
+        group: list[str] = [*names] if known and names else []
+        if len({(type(state[n]), state[n].shape, state[n].dtype) for n in group}) != 1:
+            raise SavedFileError(f"{where}: what it says of tensors with several names is damaged")
+        state |= dict.fromkeys(group, state[group[0]])
+    set_state(program, state)
 
 
 def _is_dim(value: Any) -> bool:

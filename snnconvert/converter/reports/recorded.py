@@ -51,6 +51,8 @@ def rebuilt(kind: Any, data: Any) -> Any:
 def _record(kind: Any, data: Any) -> Any:
     if not isinstance(data, dict):
         raise TypeError(f"{shown(data)} is not a {kind.__name__}")
+    if as_recorded := getattr(kind, "as_recorded", None):  # other releases wrote it otherwise
+        data = as_recorded(data)
     types_of = typing.get_type_hints(kind)
     unknown = data.keys() - types_of.keys()
     if unknown:

@@ -19,6 +19,7 @@ from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, unverified
 from snnconvert.converter.running.calls import replaced, with_calls
+from snnconvert.converter.running.casts import refuse_cast
 from snnconvert.converter.running.layout import fold, stacked, unfold
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.saving.write import dump_conversion
@@ -53,7 +54,8 @@ class ConvertedModule(nn.Module):
 
     Attributes:
         conversion: what was traced and decided.
-        graph: the graph of cumulative values that every call runs.
+        converted: the graph of cumulative values in the dtype of the source when it was traced.
+        graph: the graph that every call runs: that one in the dtype and on the device of now.
         tree: the modules and tensors that the graph refers to; this module's own.
         placed: the dtype and device of its floating-point tensors.
         report: the :class:`EquivalenceReport` of the last verification, or None.
@@ -62,13 +64,15 @@ class ConvertedModule(nn.Module):
     report: EquivalenceReport | None
     tree: Container
     placed: Placed
-    _own = frozenset({"conversion", "graph", "report", "tree", "placed", "_function", "_online"})
+    _own = frozenset(
+        {"conversion", "converted", "graph", "report", "tree", "placed", "_function", "_online"}
+    )
 
     def __init__(self, conversion: Conversion, tree: Container, graph: fx.Graph) -> None:
         super().__init__()
         self._adopt(tree)
         self.conversion = conversion
-        self.graph = graph
+        self.converted = self.graph = graph
         self.report = None
         self.placed = Placed(floating_dtype(conversion.source), device_of(tree))
         self._function: Callable[..., Any] | None = None
@@ -209,8 +213,8 @@ class ConvertedModule(nn.Module):
             path: by custom with the suffix ``.snn``.
 
         Raises:
-            SavedFileError: the conversion was cast to another dtype, had layers replaced, or has
-                outputs of a type that ``torch.export`` cannot write.
+            SavedFileError: the conversion was cast to another dtype, had layers replaced, or
+                holds what ``torch.export`` cannot write or `snnconvert.load` would not read.
         """
         write_atomically(path, self.dumps())
 
@@ -221,7 +225,9 @@ class ConvertedModule(nn.Module):
                 f"the layers {', '.join(changed)} were replaced after the conversion, and a saved "
                 "conversion holds its source; replace them in the source, and convert it again"
             )
-        current = self.state_dict(keep_vars=True)
+        # Also what a state_dict leaves out: a copy has buffers and constants of its own.
+        current: dict[str, Tensor] = dict(self.tree.named_parameters(remove_duplicate=False))
+        current |= self.tree.named_buffers(remove_duplicate=False)
         return dump_conversion(self.conversion, current, self.placed.dtype, self.report)
 
     def _bind(
@@ -286,13 +292,17 @@ class ConvertedModule(nn.Module):
         ]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        super()._apply(fn, recurse)
         probe = fn(torch.empty(0, dtype=self.placed.dtype, device=self.placed.device))
         after = Placed(probe.dtype, probe.device)
-        if after != self.placed and probe.is_floating_point():
-            # The graph names dtypes and devices of the tensors that it creates.
-            dtypes = literal_dtypes(self.placed.dtype, after.dtype)
-            self.graph = with_literals(self.graph, dtypes, after.device)
+        follows = after != self.placed and probe.is_floating_point()
+        if follows:
+            refuse_cast(self.conversion.source, after.dtype)
+        super()._apply(fn, recurse)
+        if follows:
+            # The graph names dtypes and devices of the tensors that it creates. Each cast begins
+            # with what was converted: what a cast to float64 widens, no later one could narrow.
+            dtypes = literal_dtypes(self.conversion.source.dtype, after.dtype)
+            self.graph = with_literals(self.converted, dtypes, after.device)
             for operator in self.modules():
                 if isinstance(operator, TDOperator):
                     operator.follow_dtypes(dtypes)
@@ -307,7 +317,7 @@ class ConvertedModule(nn.Module):
         nn.Module.__init__(new)
         memo[id(self)] = new
         new._adopt(copy.deepcopy(self.tree, memo))
-        for name in ("conversion", "graph", "report", "placed", "training", "_function"):
+        for name in self._own - {"tree", "_online"} | {"training"}:
             setattr(new, name, getattr(self, name))
         # The state is copied without its autograd history, which cannot be copied.
         copied = self._online and self._online.mapped(lambda x: x.detach().clone())

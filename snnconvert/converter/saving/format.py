@@ -6,5 +6,5 @@ FORMAT = 1
 MANIFEST, RULES = CONVERSION_MEMBER.removeprefix("extra/"), "snnconvert.yaml"
 NEURONS, FOLDED = "snnconvert.neurons", "snnconvert.folded"  # safetensors, as base64
 
-HELD, BATCH, NOT_SINGLE = "held", "batch_dims", "not_single"
+HELD, BATCH, NOT_SINGLE, SHARED = "held", "batch_dims", "not_single", "shared"
 """Keys of the manifest; files of the first release have none of them."""

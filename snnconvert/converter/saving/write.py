@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
+from torch.export import ExportedProgram
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.calibration.calibrate import Calibration
@@ -31,13 +32,16 @@ from snnconvert.converter.saving.format import (
     NEURONS,
     NOT_SINGLE,
     RULES,
+    SHARED,
 )
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
-from snnconvert.errors import SavedFileError
+from snnconvert.errors import SavedFileError, first_line
+from snnconvert.sources.programs import unreadable
 from snnconvert.sources.trees import tree_problem
-from snnconvert.torch_private import pytree, set_guards, set_state
+from snnconvert.torch_private import pytree, set_constants, set_guards, set_state
 from snnconvert.version import __version__
+from snnconvert.wording import listed
 
 
 @exclusive
@@ -56,8 +60,8 @@ def dump_conversion(
         report: of its last verification.
 
     Raises:
-        SavedFileError: the module was cast to another dtype, or has outputs of a type that
-            ``torch.export`` cannot write.
+        SavedFileError: the module was cast to another dtype, or holds what ``torch.export``
+            cannot write or loading would not read.
     """
     own = floating_dtype(conversion.source)
     if dtype != own:
@@ -72,34 +76,72 @@ def dump_conversion(
         "report": None if report is None else report.to_dict(),
         **_said_of_inputs(conversion.source),
     }
+    program = _program_now(conversion, current)
+    manifest[SHARED] = _shared(program.state_dict)
     extra = {
         MANIFEST: json.dumps(manifest),
         RULES: conversion.rules.to_yaml(),
     }
-    program = copy.copy(conversion.source.program)
-    set_guards(program, conversion.source.conditions)
-    absorbed = conversion.absorbed
-    # A copy of a conversion has tensors of its own.
-    state = {
-        name: tensor if name in absorbed or name not in current else current[name]
-        for name, tensor in program.state_dict.items()
-    }
-    set_state(program, state)
-    if absorbed:
+    if absorbed := conversion.absorbed:
         tensors = {name: current[name].detach().contiguous() for name in absorbed}
         extra[FOLDED] = _as_text(save_tensors(tensors))
     if conversion.neurons:
         extra[NEURONS] = _as_text(dump_calibration(_calibration_now(conversion, current)))
+    return _written(program, extra)
+
+
+def _program_now(conversion: Conversion, current: Mapping[str, Tensor]) -> ExportedProgram:
+    """Return the traced program with the tensors of now: a copy of a conversion has its own."""
+    program = copy.copy(conversion.source.program)
+    set_guards(program, conversion.source.conditions)
+    absorbed = conversion.absorbed
+    state = {
+        name: tensor if name in absorbed else current.get(name, tensor)
+        for name, tensor in program.state_dict.items()
+    }
+    set_state(program, state)
+    constants = program.constants
+    set_constants(program, {name: current.get(name, value) for name, value in constants.items()})
+    return program
+
+
+def _shared(state: Mapping[str, Any]) -> list[list[str]]:
+    """Return the names that several names of one tensor are, as tied weights have them."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in state.items():
+        names.setdefault(id(tensor), []).append(name)
+    return [several for several in names.values() if len(several) > 1]
+
+
+def _written(program: ExportedProgram, extra: dict[str, str]) -> bytes:
+    """Return a program as a file, after asking whether it could be read.
+
+    Raises:
+        SavedFileError: it could not be written or read.
+    """
     buffer = io.BytesIO()
     try:
-        _refuse_trees(conversion)
+        _refuse_outputs(program)
         torch.export.save(program, buffer, extra_files=extra)
+        data = buffer.getvalue()
+        problems = unreadable(data, program)
     except NotImplementedError as error:
         raise SavedFileError(
             f"torch.export cannot write this model's inputs or outputs: {error} Return a tuple or "
             "a dict instead, for example tuple(x.topk(2))"
         ) from error
-    return buffer.getvalue()
+    except Exception as error:  # torch writes what it knows, and raises anything for the rest
+        raise SavedFileError(
+            f"torch.export cannot write this model ({type(error).__name__}: "
+            f"{first_line(error)}); the conversion runs, but cannot be saved. Convert the model "
+            "anew where it is needed, or write it without what is named here"
+        ) from error
+    if problems:
+        raise SavedFileError(
+            f"a file of this model could not be read back: {listed(problems, 3)}. The conversion "
+            "runs, but cannot be saved; convert the model anew where it is needed"
+        )
+    return data
 
 
 def _said_of_inputs(traced: TracedModel) -> dict[str, Any]:
@@ -112,11 +154,14 @@ def _said_of_inputs(traced: TracedModel) -> dict[str, Any]:
     }
 
 
-def _refuse_trees(conversion: Conversion) -> None:
-    """Refuse inputs and outputs of classes that loading would not accept."""
-    for spec in (conversion.source.in_spec, conversion.source.out_spec):
+def _refuse_outputs(program: ExportedProgram) -> None:
+    """Refuse inputs and outputs of classes that loading would not accept, and texts in them."""
+    for spec in (program.call_spec.in_spec, program.call_spec.out_spec):
         if problem := tree_problem(pytree.treespec_dumps(spec)):
             raise NotImplementedError(f"{problem}.")
+    found = [spec.arg for spec in program.graph_signature.output_specs]
+    if texts := [one.value for one in found if isinstance(getattr(one, "value", None), str)]:
+        raise NotImplementedError(f"an output is the text {listed([*map(repr, texts)])}.")
 
 
 def _calibration_now(conversion: Conversion, current: Mapping[str, Tensor]) -> Calibration:

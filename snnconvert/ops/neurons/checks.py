@@ -78,8 +78,10 @@ def checked_rest(
 
 
 def shown(threshold: Tensor) -> str:
-    """Return a number, or the extremes of several."""
+    """Return a number, or the extremes of several; on the meta device there are none."""
     threshold = threshold.detach()
+    if threshold.is_meta:
+        return f"[{', '.join(map(str, threshold.shape))}] on meta"
     if threshold.dim() == 0:
         return f"{float(threshold):.4g}"
     return f"[{len(threshold)}: {float(threshold.min()):.4g} to {float(threshold.max()):.4g}]"

@@ -155,7 +155,8 @@ class Neuron(nn.Module):
         steps = drive.reshape(time_steps, before, features, behind)
         threshold = self.v_threshold.to(dtype).reshape(-1, 1)
         carried = {name: x.reshape(steps.shape[1:]) for name, x in state.items()}
-        if "R" not in carried and bool(self.rest.any()):
+        if "R" not in carried:
+            # Also where it is 0: to ask for a value would stop on the meta device and in export.
             rest = self.rest.to(dtype).reshape(-1, 1)
             carried["R"] = rest.expand(steps.shape[1:])
         if self._needs_gradient(drive, *carried.values()):
@@ -202,10 +203,8 @@ class Neuron(nn.Module):
                     f"{step.device}; start a new run from an empty state"
                 )
 
-    def resting(self, drive: Tensor) -> Tensor | None:
-        """Return ``R_{-1}`` in a shape that broadcasts to one step's drive; None where it is 0."""
-        if not bool(self.rest.any()):
-            return None
+    def resting(self, drive: Tensor) -> Tensor:
+        """Return ``R_{-1}`` in a shape that broadcasts to one step's drive."""
         return self._along(self.rest, drive)
 
     def _along(self, values: Tensor, drive: Tensor) -> Tensor:
@@ -222,8 +221,7 @@ class Neuron(nn.Module):
         check_time(where, [x_seq])
         drive = accumulate(x_seq).to(accumulation_dtype(x_seq.dtype))
         followed = self.advance(drive, {}, 0)
-        resting = self.resting(drive[0])
-        first = followed[:1] if resting is None else subtract(followed[:1], resting)
+        first = subtract(followed[:1], self.resting(drive[0]))
         changes = torch.cat([first, subtract(followed[1:], followed[:-1])])
         spikes = [self._spike_of(x, t) for t, x in enumerate(changes.unbind(0))]
         return torch.stack(spikes).to(x_seq.dtype)
@@ -249,9 +247,7 @@ class Neuron(nn.Module):
         before = state["R"] if "R" in state else self.resting(drive)
         followed = self.advance(drive.unsqueeze(0), state, self._steps)[0]
         self._state = StepState(totals, (x_t.dtype,), state)
-        spike = self._spike_of(
-            followed if before is None else subtract(followed, before), self._steps
-        )
+        spike = self._spike_of(subtract(followed, before), self._steps)
         self._steps += 1
         return spike.to(x_t.dtype)
 
@@ -287,7 +283,7 @@ class Neuron(nn.Module):
 
     def extra_repr(self) -> str:
         options = [f"v_threshold={shown(self.v_threshold)}", *self._shown_options()]
-        if bool(self.rest.any()):
+        if self.rest.is_meta or bool(self.rest.any()):
             options.append(f"rest={shown(self.rest)}")
         if self.target.limits != NO_LIMITS:
             options.append(f"limits={self.target.limits}")

@@ -131,3 +131,40 @@ def test_an_operator_of_the_working_directory_is_found(tmp_path, monkeypatch):
         snnconvert.convert(model, (x,), tmp_path / "r.yaml")
     snn = snnconvert.convert(model, (x,), tmp_path / "r.yaml", allow=[name])
     assert snn.report.passed and type(snn.get_submodule("0")).__name__ == "Ours"
+
+
+class Sum(TDOperator):
+    def cumulative(self, *terms):
+        return sum(terms)
+
+    @classmethod
+    def from_call(cls, **literals):
+        assert not any(isinstance(value, torch.fx.Node) for value in literals.values())
+        return cls()
+
+
+class Joined(TDOperator):
+    def cumulative(self, parts, other=None):
+        return torch.cat(parts, -1)
+
+    @classmethod
+    def from_call(cls, *, dim):
+        return cls()
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "model"),
+    [
+        ("add", "Sum", lambda x: x.tanh() + x.sigmoid()),
+        ("cat", "Joined", lambda x: torch.cat([x.tanh(), x.sigmoid()], -1)),
+    ],
+)
+def test_a_class_of_ones_own_stands_for_what_takes_several_streams(tmp_path, kind, own, model):
+    class Net(nn.Module):
+        def forward(self, x):
+            return model(x)
+
+    path = rules(tmp_path, f"{{op: {kind}}}", f"{__name__}.{own}")
+    snn = snnconvert.convert(Net().eval(), INPUT, path, allow=[__name__.partition(".")[0]])
+    assert own in [type(module).__name__ for module in snn.modules()]
+    assert snn.report.passed

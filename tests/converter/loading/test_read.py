@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import multiprocessing
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -10,10 +12,12 @@ import pytest
 import torch
 import torch.utils._pytree as pytree
 from safetensors.torch import load_file, save
+from torch import nn
 
 import snnconvert
 from snnconvert.converter.calibration.file import load_calibration
 from snnconvert.converter.convert import convert_traced
+from snnconvert.converter.loading.read import loads
 from snnconvert.errors import SavedFileError
 from snnconvert.rules import load_rules
 from tests.converter.conftest import TinyCNN
@@ -117,6 +121,10 @@ def manifest_with(**changes):
         (manifest_with(batch_dims={"x": 9}), "says of its inputs is damaged.*dimensions"),
         (manifest_with(batch_dims={"x": "0"}), "says of its inputs is damaged"),
         (manifest_with(batch_dims=[0]), "says of its inputs is damaged"),
+        (manifest_with(shared=3), "tensors with several names is damaged"),
+        (manifest_with(shared=[["fc.weight", "nothing"]]), "several names is damaged"),
+        (manifest_with(shared=[[]]), "several names is damaged"),
+        (manifest_with(shared=[[["fc.weight"]]]), "several names is damaged"),
         (manifest_with(not_single=3), "says of its inputs is damaged"),
         (lambda n, d: b"{" if n.endswith("snnconvert.json") else d, "rules are damaged"),
         (lambda n, d: b"\x80" if n.endswith("snnconvert.yaml") else d, "rules are damaged"),
@@ -236,7 +244,7 @@ def test_weights_that_no_rule_folds_are_refused(saved):
     with zipfile.ZipFile(saved, "a") as archive:
         folder = archive.namelist()[0].partition("/")[0]
         archive.writestr(f"{folder}/extra/snnconvert.folded", base64.b64encode(save(weights)))
-    with pytest.raises(SavedFileError, match="is not a weight that these rules fold"):
+    with pytest.raises(SavedFileError, match="is not a weight that these rules change"):
         snnconvert.load(saved)
 
 
@@ -244,3 +252,68 @@ def test_a_manifest_of_any_depth_is_told(saved):
     rewritten(saved, lambda n, d: b"[" * 100_000 if n.endswith("snnconvert.json") else d)
     with pytest.raises(SavedFileError, match="manifest or its rules are damaged"):
         snnconvert.load(saved)
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.head = nn.Embedding(11, 6), nn.Linear(6, 11, bias=False)
+        self.head.weight = self.table.weight
+
+    def forward(self, ids):
+        return self.head(self.table(ids).tanh())
+
+
+def test_tied_weights_are_one_again():
+    snn = snnconvert.convert(Tied().eval(), (torch.randint(0, 11, (2, 5)),), verify=False)
+    again = pickle.loads(pickle.dumps(snn)).double()
+    assert again.table.weight is again.head.weight
+    assert len(list(again.parameters())) == 1
+
+
+class Shifted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map, self.constant = nn.Linear(4, 4), torch.ones(4)
+        self.register_buffer("shift", torch.ones(4), persistent=False)
+
+    def forward(self, x):
+        return self.map(x) + self.shift * self.constant
+
+
+def test_a_copy_is_saved_with_buffers_and_constants_of_its_own():
+    x = torch.randn(2, 4)
+    snn = snnconvert.convert(Shifted().eval(), (x,), verify=False)
+    before = snn.dumps()
+    twin = copy.deepcopy(snn)
+    twin.shift.mul_(5)
+    twin.constant.add_(1)
+    again = pickle.loads(pickle.dumps(twin))
+    assert torch.equal(again.simulate(x), twin.simulate(x))
+    assert not torch.equal(again.simulate(x), snn.simulate(x))
+    assert torch.equal(loads(before).simulate(x), snn.simulate(x))
+
+
+@torch.library.custom_op("snnconvert_tests::soft", mutates_args=())
+def soft(x: torch.Tensor) -> torch.Tensor:
+    return x / (1 + x.abs())
+
+
+@soft.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+class Soft(nn.Module):
+    def forward(self, x):
+        return soft(x)
+
+
+def test_operators_of_another_library_are_loaded_where_they_are_allowed():
+    x = torch.randn(2, 4)
+    snn = snnconvert.convert(Soft().eval(), (x,), verify=False)
+    data = snn.dumps()
+    assert torch.equal(loads(data, allow=["snnconvert_tests"]).simulate(x), snn.simulate(x))
+    with pytest.raises(SavedFileError, match="'snnconvert_tests', which is not accepted") as caught:
+        loads(data)
+    assert "trust_pickle" not in str(caught.value)

@@ -128,7 +128,7 @@ class Step(fx.Interpreter):
         """Remember the value of spikes before any was fired: where a neuron rests is a constant."""
         if is_neuron(node):
             found = self.watched.neuron_of(node).resting(value)
-            if found is not None:
+            if bool(found.any()):
                 self.resting[node] = found.expand_as(value)
         elif any(x in self.resting for x in node.all_input_nodes):
             operator: Any = node.target

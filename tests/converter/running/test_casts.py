@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.errors import ConversionError
+
+
+class Norm(nn.Module):
+    """A norm that computes in float32, whatever its model's dtype."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(8, 8)
+
+    def forward(self, x):
+        h = self.map(x)
+        f = h.to(torch.float32)
+        return (f * torch.rsqrt(f.pow(2).mean(-1, keepdim=True) + 1e-6)).to(h.dtype)
+
+
+def large(dtype):
+    torch.manual_seed(0)
+    model = Norm().eval()
+    with torch.no_grad():
+        model.map.weight.mul_(3000)  # squares overflow in float16
+    return model.to(dtype)
+
+
+def test_a_pin_stays_through_a_cast_to_float64():
+    model, x = large(torch.float16), torch.randn(2, 8).half()
+    snn = snnconvert.convert(copy.deepcopy(model), (x,), verify=False)
+    for _ in range(2):
+        snn.double().half()
+    with torch.no_grad():
+        assert torch.equal(snn.simulate(x, time_steps=1)[-1], model(x))
+
+
+class Pinned(nn.Module):
+    def forward(self, x):
+        return torch.softmax(x, -1, dtype=torch.float32).to(x.dtype)
+
+
+def test_a_pin_of_an_operator_stays_too():
+    x = torch.randn(2, 8).half()
+    snn = snnconvert.convert(Pinned().eval(), (x,), verify=False)
+    graph = str(snn.graph)
+    operators = [(m, m.dtype) for m in snn.modules() if hasattr(m, "dtype")]
+    assert operators
+    snn.double()
+    assert {m.dtype for m, _ in operators} == {torch.float64}
+    snn.half()
+    assert [(m, m.dtype) for m, _ in operators] == operators
+    assert str(snn.graph) == graph
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("model", [Norm(), Pinned()])
+def test_what_a_trace_does_not_tell_is_refused_and_nothing_is_cast(model, dtype):
+    x = torch.randn(2, 8)
+    snn = snnconvert.convert(copy.deepcopy(model).eval(), (x,), verify=False)
+    with pytest.raises(ConversionError, match=rf"cannot be cast to {dtype}.*convert\(model\.to"):
+        snn.to(dtype)
+    assert snn.placed.dtype is torch.float32
+    assert all(p.dtype is torch.float32 for p in snn.parameters())
+    assert snn.double().float().simulate(x).dtype is torch.float32
+
+
+def test_a_model_without_pins_is_cast_to_a_half_type():
+    x = torch.randn(2, 4)
+    snn = snnconvert.convert(nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval(), (x,), verify=False)
+    assert snn.half().simulate(x.half()).dtype is torch.float16

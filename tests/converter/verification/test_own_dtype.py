@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import nn
+
+import snnconvert
+
+
+class Normed(nn.Module):
+    def forward(self, x):
+        return x / (x.norm(dim=1, keepdim=True) + torch.finfo(x.dtype).eps)
+
+
+class Other(nn.Module):
+    """Another network in float64, and another one beside its trace."""
+
+    def forward(self, x):
+        return x.tanh() * (1.0 if torch.compiler.is_exporting() else 1.001)
+
+
+def test_a_constant_of_a_dtype_is_compared_in_its_own():
+    snn = snnconvert.convert(Normed().eval(), (torch.rand(2, 3, 4, 4),))
+    assert snn.report.passed
+    assert any("in its own dtype, float32" in note for note in snn.report.notes)
+
+
+def test_another_network_is_told_in_every_dtype():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        snn = snnconvert.convert(Other().eval(), (torch.rand(2, 3),))
+    assert not snn.report.passed
+    assert not any("own dtype" in note for note in snn.report.notes)
