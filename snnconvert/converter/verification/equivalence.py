@@ -34,9 +34,12 @@ from snnconvert.converter.verification.leaves import (
     constant_outputs,
     leaf_errors,
     refuse_degenerate,
+    refuse_independent,
     worst_at_last,
 )
 from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.measure.exact import measure_exact
+from snnconvert.converter.verification.measure.predictions import Labels
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.verification.not_finite import where_finite_numbers_end
@@ -80,7 +83,9 @@ def verify(
     tolerance: float | None = None,
     seed: int = 0,
     data: Iterable[Any] | None = None,
-    labels: Tensor | None = None,
+    labels: Labels | None = None,
+    output: str | int | None = None,
+    classes: int | None = None,
     spiking_tolerance: float = SPIKING_TOLERANCE,
 ) -> EquivalenceReport:
     """Compare a converted module with its source.
@@ -99,9 +104,12 @@ def verify(
             one too, and so is what a map absorbed.
         tolerance: largest relative error that passes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
-        data: batches of held-out inputs to run a spiking network on, as `calibration` of
-            `convert`; None: the inputs.
-        labels: right answers of all samples of the data, in order; -1 where none is known.
+        data: batches of held-out inputs to run the conversion on, as `calibration` of `convert`;
+            None: a spiking network is run on the inputs.
+        labels: right answers of all samples of the data, in order; -1 where none is known; or a
+            dict of those of an output.
+        output, classes: the output whose classes are compared, and its dimension that holds them,
+            as of `measure_spiking`.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
 
     Raises:
@@ -113,15 +121,31 @@ def verify(
     allowed = TOLERANCES[wanted] if tolerance is None else tolerance
     report = _compare_exactly(model, snn, inputs, _How(wanted, allowed, time_steps, seed))
     if not snn.conversion.neurons:
-        return report
+        if data is None and labels is None:
+            return report
+        batches = [_as_batch(inputs, snn.conversion.source)] if data is None else data
+        found = measure_exact(
+            snn, batches, labels=labels, output=output, classes=classes, tolerance=_rounding(snn)
+        )
+        return replace(
+            report,
+            passed=report.passed and found.passed,
+            on_data=found,
+            notes=(*report.notes, found.sentence()),
+        )
     batches = [_as_batch(inputs, snn.conversion.source)] if data is None else data
-    spiking = measure_spiking(snn, batches, labels=labels)
+    spiking = measure_spiking(snn, batches, labels=labels, output=output, classes=classes)
     return replace(
         report,
-        passed=report.passed and spiking.rel_error <= spiking_tolerance,
+        passed=report.passed and max(spiking.rel_error, spiking.unequal) <= spiking_tolerance,
         spiking=spiking,
         spiking_tolerance=spiking_tolerance,
     )
+
+
+def _rounding(snn: ConvertedModule) -> float:
+    """Return the relative error that sums in a conversion's own dtype may come to."""
+    return min(SPIKING_TOLERANCE, 100 * TOLERANCES.get(snn.placed.dtype, SPIKING_TOLERANCE))
 
 
 @dataclass(frozen=True)
@@ -170,10 +194,11 @@ def _compare_exactly(
                 "numbers, not for positions or ids, as integers; or set verify=False"
             ) from error
         refuse_degenerate(snn, expected)
+        still = refuse_independent(snn, expected)
         actual = _converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
         at_source, note = _beside_source(model, traced, run, actual, how.dtype)
-        notes = [note, _said_of_infinities(reference, run, expected)]
+        notes = [note, still, _said_of_infinities(reference, run, expected)]
     report = _report(snn, leaves, nodes, at_source, how.tolerance, how.dtype, how.time_steps)
     return replace(report, notes=(*report.notes, *filter(None, notes)))
 
