@@ -182,7 +182,6 @@ def _unused(options: ConvertOptions) -> Iterator[str]:
     about_neurons = {
         "--calibration": options.calibration,
         "--calibration-in": options.calibration_in,
-        "--data": options.data,
     }
     for option, value in about_neurons.items():
         if value is not None:

@@ -25,6 +25,11 @@ from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.converter.deciding.decide import decide
 from snnconvert.converter.deciding.starts import where_streams_may_start
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.left_in_floats import (
+    asks_for_spikes,
+    left_in_floats,
+    without_any_neuron,
+)
 from snnconvert.converter.spikes.put_neurons import put_neurons
 from snnconvert.converter.tracing.batch import BatchDims
 from snnconvert.converter.tracing.exclusive import exclusive
@@ -35,7 +40,7 @@ from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ConversionError, InputError, RuleError, warn_caller
 from snnconvert.progress import counter
-from snnconvert.rules import SPIKING_ACTIONS, RuleSet, load_rules
+from snnconvert.rules import RuleSet, load_rules
 from snnconvert.sources.exits import never_exits
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
@@ -83,7 +88,8 @@ def convert(
         allow: packages whose classes a file or the rules may name, and whose code then runs.
         verify: compare with the source in float64 and put the result in ``report``; a
             `NotEquivalentWarning` is given where it fails.
-        strict: a rule that takes nothing is an error.
+        strict: a rule that takes nothing is an error, and so are rules that ask for spikes and
+            place no neuron.
         progress: show progress bars.
 
     Raises:
@@ -93,7 +99,7 @@ def convert(
     rule_set = load_rules(rules, allow=allow)
     if calibration is not None:
         note = source.note
-        if not any(rule.action in SPIKING_ACTIONS for rule in rule_set.rules):
+        if not asks_for_spikes(rule_set):
             unused = "the calibration batches were not used: no rule places a neuron"
             note = "; ".join(filter(None, [note, unused]))
         source = replace(source, calibration=calibration, note=note)
@@ -168,7 +174,7 @@ def convert_traced(
     Args:
         traced: the source's graph.
         rules: the resolved rules.
-        strict: a rule of the user's that takes nothing is an error.
+        strict: a user's rule that takes nothing, and spikes asked for but not placed, are errors.
         note: what a reader of the report should know.
         calibration: batches for the neurons' thresholds, or thresholds that were found before.
         progress: show progress bars on stderr.
@@ -180,9 +186,10 @@ def convert_traced(
             "with 'action: encode' takes an embedding of its ids, so nothing would change over "
             f"time. {where_streams_may_start(decided)}"
         )
-    if strict and decided.plan.unused:
-        raise RuleError(list(decided.plan.explain_unused()))
     sited = put_neurons(decided)
+    in_vain = (*decided.plan.explain_unused(), *without_any_neuron(sited, rules))
+    if strict and in_vain:
+        raise RuleError(in_vain)
     tree = build_tree(sited.traced)
     calibrated = calibrate(sited, tree, calibration, time_steps=rules.time_steps, progress=progress)
     replacements = place(tree, sited.decisions, sited.encoded)
@@ -196,7 +203,8 @@ def convert_traced(
         *filter(None, [note]),
         *rules.notes,
         *traced.notes,
-        *decided.plan.explain_unused(),
+        *in_vain,
+        *left_in_floats(sited, rules),
         *calibrated.notes,
         *filter(None, [reason and f"time steps run one by one: {reason}"]),
     )

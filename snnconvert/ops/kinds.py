@@ -56,6 +56,13 @@ class Kind:
         return target_of(self.name, arguments)
 
 
+_OF_MATRICES = dict.fromkeys(
+    "baddbmm einsum tensordot mv dot vdot inner addmv addbmm bilinear linalg_vecdot "
+    "linalg_multi_dot chain_matmul".split()
+)
+_OF_ELEMENTS = dict.fromkeys("mul addcmul outer ger addr kron".split())
+_SUMMED_TO = frozenset({"batch1", "mat", "vec1", "tensor1"})  # beside these, `self` is a summand
+
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
 _TABLE = (
     Kind("linear", {"linear": TDLinear, "addmm": None}, operands=("input", "mat1", "mat2")),
@@ -83,9 +90,11 @@ _TABLE = (
     Kind("log_softmax", {"log_softmax": None, "_log_softmax": None}, inputs=("self",)),
     Kind(
         "matmul",
-        {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, "baddbmm": None, "einsum": None},
+        {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, **_OF_MATRICES},
         inputs=("self", "other", "mat2"),
-        operands=("self", "other", "mat2", "batch1", "batch2", "tensors"),
+        operands=tuple(
+            "self other mat2 batch1 batch2 tensors mat vec tensor input1 input2 x y".split()
+        ),
     ),
     Kind(
         "scaled_dot_product_attention",
@@ -108,7 +117,11 @@ _TABLE = (
         settings={name: {"nonlinearity": "relu"} for name in ("rnn_relu", "rnn_relu_cell")},
     ),
     Kind("add", {"add": None, "sub": None, "rsub": None}),
-    Kind("mul", {"mul": None}, operands=("self", "other")),
+    Kind(
+        "mul",
+        _OF_ELEMENTS,
+        operands=("self", "other", "tensor1", "tensor2", "vec1", "vec2"),
+    ),
     Kind("max_pool", dict.fromkeys([f"max_pool{n}d" for n in (1, 2, 3)])),
     Kind(
         "avg_pool",
@@ -148,7 +161,7 @@ def kind_of(target: Any) -> Kind:
 
 def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """Name those arguments of a call that spikes may drive."""
-    added = {"self"} if "batch1" in arguments else set()  # baddbmm's self is a summand
+    added = {"self"} if _SUMMED_TO & arguments.keys() else set()
     return tuple(name for name in kind.operands if name in arguments and name not in added)
 
 

@@ -48,7 +48,13 @@ def test_an_architecture_is_refused_where_it_would_not_be_used(run):
         assert run(name, "--input", "2,3").code == 0
 
 
-@pytest.mark.parametrize("option", ["--calibration", "--data"])
+def test_data_of_an_exact_conversion_is_used(run):
+    torch.save(torch.randn(4, 3), "x.pt")
+    ran = run(MODEL, "--data", "x.pt")
+    assert ran.code == 0 and "note: on data, at T=8 on 4 samples" in ran.out
+
+
+@pytest.mark.parametrize("option", ["--calibration"])
 def test_what_is_about_neurons_says_that_there_are_none(run, option, workplace):
     torch.save(torch.randn(4, 3), "x.pt")
     note = f"{option} was not used: no rule places a neuron"

@@ -93,7 +93,7 @@ Exit code:
     "--data",
     metavar="FILE",
     type=FILE,
-    help="held-out inputs to run a spiking network on, as --calibration; a tensor named "
+    help="held-out inputs to run the converted network on, as --calibration; a tensor named "
     "'labels' holds the right answers",
 )
 @click.option("--strict", is_flag=True, help="a rule that takes nothing is an error")

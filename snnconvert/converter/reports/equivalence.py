@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.errors import SnnconvertError
@@ -66,6 +67,7 @@ class EquivalenceReport:
             then said of the network with every neuron replaced by what it follows.
         spiking_tolerance: largest relative error of its outputs at the last step that passes.
         to_be_trained: modules that compute something else than the source until they are trained.
+        on_data: how a conversion without neurons answered on data; None where none was given.
         recorded_in: the file that the report was read from: what it says is then not verified.
     """
 
@@ -84,6 +86,7 @@ class EquivalenceReport:
     spiking: SpikingReport | None = None
     spiking_tolerance: float | None = None
     to_be_trained: tuple[str, ...] = ()
+    on_data: DataCloseness | None = None
     recorded_in: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,7 +99,8 @@ class EquivalenceReport:
 
         Args:
             data: the plain data, as JSON gives it back.
-            recorded_in: the file that the data stood in; the report then says that it is a claim.
+            on_data: how a conversion without neurons answered on data; None where none was given.
+        recorded_in: the file that the data stood in; the report then says that it is a claim.
 
         Raises:
             TypeError, ValueError: the data are not those of a report.
@@ -160,6 +164,8 @@ class EquivalenceReport:
         )
         if self.spiking is not None:
             compared = f"without spikes, {compared}; {self._spiking_verdict(self.spiking)}"
+        if self.on_data is not None and not self.on_data.passed:
+            compared = f"{compared}; {self.on_data.sentence()}"
         if self.passed:
             return f"equivalent: {compared}"
         if self.to_be_trained:

@@ -12,7 +12,7 @@ from snnconvert.wording import shown
 
 _LARGEST = 1 << 63
 _LONGEST = 1000
-_ENDLESS = ("inf", "-inf")  # as JSON, which has no number for it, is given them
+_ENDLESS = ("inf", "-inf", "nan")  # as JSON, which has no number for it, is given them
 
 
 def rebuilt(kind: Any, data: Any) -> Any:

@@ -24,24 +24,30 @@ class StepCloseness:
 
     Attributes:
         step: number of steps that were run, from 1.
-        rel_error: ``|Y_t - y| / |y|``, over all outputs.
-        cosine: mean cosine between outputs and the source's, sample by sample.
+        rel_error: ``|Y_t - y| / |y|``, over all outputs of real or complex numbers (of one on
+            which the source is zero, relative to what the network computes with, where that is
+            worse); where there are none, the share of values that are not the source's.
+        cosine: mean cosine between outputs and the source's, sample by sample; None where there
+            are no samples of several values.
         top1, top5: share of predictions that are the source's (are among its five likeliest);
             None where outputs have no classes.
         accuracy: share of labels that are predicted; None without labels.
         rate: spikes per neuron and step, up to this step.
         energy: of a sample in float32, in microjoules, up to this step; memory traffic is not
             counted.
+        equal: share of truth values and integers that are the source's; None where outputs have
+            none.
     """
 
     step: int
     rel_error: float
-    cosine: float
+    cosine: float | None
     top1: float | None
     top5: float | None
     accuracy: float | None
     rate: float
     energy: float
+    equal: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,12 @@ class SiteActivity:
 
 @dataclass(frozen=True)
 class LayerCloseness:
-    """A layer's value at the last step against the source's activation."""
+    """A layer's value at the last step against the source's activation; its values, or the
+    source's, may have no spread to correlate."""
 
     name: str
     place: str
-    correlation: float
+    correlation: float | None
     rel_error: float
 
 
@@ -109,6 +116,12 @@ class SpikingReport:
     def rel_error(self) -> float:
         """Return the relative error of the outputs at the last step."""
         return self.steps[-1].rel_error
+
+    @property
+    def unequal(self) -> float:
+        """Return the share of truth values and integers that differ at the last step."""
+        equal = self.steps[-1].equal
+        return 0.0 if equal is None else 1.0 - equal
 
     @property
     def rate(self) -> float:
@@ -141,7 +154,7 @@ class SpikingReport:
             (
                 str(s.step),
                 f"{s.rel_error:.3g}",
-                f"{s.cosine:.4f}",
+                _number(s.cosine),
                 _percent(s.top1),
                 _percent(s.top5),
                 _percent(s.accuracy),
@@ -164,7 +177,7 @@ class SpikingReport:
             for s in self.sites
         ]
         layers: Rows = [
-            (x.name, x.place, f"{x.correlation:.4f}", f"{x.rel_error:.3g}") for x in self.layers
+            (x.name, x.place, _number(x.correlation), f"{x.rel_error:.3g}") for x in self.layers
         ]
         return [
             (
@@ -206,6 +219,10 @@ class SpikingReport:
         if self.steps[-1].top1 is not None:
             reached = "is not reached" if agree is None else f"is reached at T={agree}"
             said.append(f"{ALIKE:.0%} agreement with the source's predictions {reached}")
+        if self.steps[-1].equal is not None:
+            said.append(
+                f"truth values and integers that are the source's: {self.steps[-1].equal:.2%}"
+            )
         if self.source_accuracy is not None:
             said.append(f"accuracy of the source: {self.source_accuracy:.2%}")
         if diverged is not None:
@@ -217,6 +234,10 @@ class SpikingReport:
             listed = ", ".join(f"{count} {kind}" for kind, count in self.analog.items())
             said.append(f"local analog operators: {listed}")
         return said
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _percent(value: float | None) -> str:

@@ -25,7 +25,7 @@ from snnconvert.converter.graph.meta import (
 )
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
 from snnconvert.converter.spikes.apart.part import Apart, Part
-from snnconvert.converter.spikes.apart.table import APART
+from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name, values_of
@@ -89,8 +89,9 @@ class _Placer:
     def place(self, node: fx.Node, decision: Decision) -> None:
         """Put the neurons of one decision into the graph."""
         kind, own = kind_of(node.target), _target_of(node)
-        if kind.name in APART and decision.action != "neuron":
-            self._on_parts(APART[kind.name](self.emit, node), decision)
+        take_apart = apart_of(node.target)
+        if take_apart is not None and decision.action != "neuron":
+            self._on_parts(take_apart(self.emit, node), decision)
         elif kind.operands and decision.action != "neuron":
             self._on_operands(node, decision)
         elif own is not None and decision.action != "spike_operands":

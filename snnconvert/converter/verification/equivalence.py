@@ -24,6 +24,8 @@ from snnconvert.converter.reports.equivalence import (
     describe_node,
     kind_rows,
 )
+from snnconvert.converter.reports.on_data import DataCloseness
+from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.tracing.batches import example_batch
@@ -36,9 +38,12 @@ from snnconvert.converter.verification.leaves import (
     constant_outputs,
     leaf_errors,
     refuse_degenerate,
+    refuse_independent,
     worst_at_last,
 )
 from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.measure.exact import measure_exact
+from snnconvert.converter.verification.measure.predictions import Labels
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.verification.not_finite import where_finite_numbers_end
@@ -82,7 +87,9 @@ def verify(
     tolerance: float | None = None,
     seed: int = 0,
     data: Iterable[Any] | None = None,
-    labels: Tensor | None = None,
+    labels: Labels | None = None,
+    output: str | int | None = None,
+    classes: int | None = None,
     spiking_tolerance: float = SPIKING_TOLERANCE,
 ) -> EquivalenceReport:
     """Compare a converted module with its source.
@@ -101,9 +108,12 @@ def verify(
             one too, and so is what a map absorbed.
         tolerance: largest relative error that passes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
-        data: batches of held-out inputs to run a spiking network on, as `calibration` of
-            `convert`; None: the inputs.
-        labels: right answers of all samples of the data, in order; -1 where none is known.
+        data: batches of held-out inputs to run the conversion on, as `calibration` of `convert`;
+            None: a spiking network is run on the inputs.
+        labels: right answers of all samples of the data, in order; -1 where none is known; or a
+            dict of those of an output.
+        output, classes: the output whose classes are compared, and its dimension that holds them,
+            as of `measure_spiking`.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
 
     Raises:
@@ -114,16 +124,34 @@ def verify(
     _check_arguments(snn, wanted, time_steps)
     allowed = TOLERANCES[wanted] if tolerance is None else tolerance
     report = _compare_exactly(model, snn, inputs, _How(wanted, allowed, time_steps, seed))
-    if not snn.conversion.neurons:
+    if data is None and labels is None and not snn.conversion.neurons:
         return report
     if data is None:
         data = [example_batch(snn.conversion.source) if inputs is None else inputs]
-    spiking = measure_spiking(snn, data, labels=labels)
+    chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
+    if not snn.conversion.neurons:
+        found = measure_exact(snn, data, **chosen, tolerance=_rounding(snn))
+        return _with_data(report, found)
+    return _with_spikes(report, measure_spiking(snn, data, **chosen), spiking_tolerance)
+
+
+def _with_data(report: EquivalenceReport, found: DataCloseness) -> EquivalenceReport:
     return replace(
         report,
-        passed=report.passed and spiking.rel_error <= spiking_tolerance,
+        passed=report.passed and found.passed,
+        on_data=found,
+        notes=(*report.notes, found.sentence()),
+    )
+
+
+def _with_spikes(
+    report: EquivalenceReport, spiking: SpikingReport, tolerance: float
+) -> EquivalenceReport:
+    return replace(
+        report,
+        passed=report.passed and max(spiking.rel_error, spiking.unequal) <= tolerance,
         spiking=spiking,
-        spiking_tolerance=spiking_tolerance,
+        spiking_tolerance=tolerance,
     )
 
 
@@ -173,10 +201,11 @@ def _compare_exactly(
                 "numbers, not for positions or ids, as integers; or set verify=False"
             ) from error
         refuse_degenerate(snn, expected)
+        still = refuse_independent(snn, expected)
         actual = _converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
         at_source, note = _beside_source(model, traced, run, actual, how.dtype)
-        notes = [note, _said_of_infinities(reference, run, expected)]
+        notes = [note, still, _said_of_infinities(reference, run, expected)]
         others = _on_other_held_inputs(snn, twin, reference, given, how)
         if max((leaf.max_rel_error for leaf in others), default=0.0) > how.tolerance:
             leaves = others

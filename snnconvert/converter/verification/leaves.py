@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
@@ -12,9 +13,13 @@ from snnconvert.converter.reports.equivalence import LeafError
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.errors import VerificationError
 from snnconvert.torch_private import pytree
+from snnconvert.wording import listed
+
+_ROUNDING = 1e-9  # relative; a check in float64 accepts no more
 
 
-def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:
+def leaf_names(snn: ConvertedModule, count: int) -> list[str]:
+    """Name the output leaves of a conversion, of which there are so many."""
     spec = snn.conversion.source.out_spec
     # Each leaf is another object: a class without names of its leaves is asked which it holds.
     outputs = pytree.tree_unflatten([object() for _ in range(count)], spec)
@@ -22,7 +27,7 @@ def _leaf_names(snn: ConvertedModule, count: int) -> list[str]:
 
 
 def refuse_degenerate(snn: ConvertedModule, expected: list[Any]) -> None:
-    names = _leaf_names(snn, len(expected))
+    names = leaf_names(snn, len(expected))
     compared = {n: y for n, y in zip(names, expected, strict=True) if isinstance(y, Tensor)}
     flat = [name for name, y in compared.items() if not has_spread(y)]
     if not compared or len(flat) == len(compared):
@@ -35,10 +40,53 @@ def refuse_degenerate(snn: ConvertedModule, expected: list[Any]) -> None:
         )
 
 
+def refuse_independent(snn: ConvertedModule, expected: list[Any]) -> str:
+    """Refuse outputs that ignore every coded input; name those that do beside others that do not.
+
+    Args:
+        snn: the conversion.
+        expected: the source's output leaves at all steps of random increments, ``[T, ...]``.
+
+    Returns:
+        A note, empty where every output changes from step to step.
+
+    Raises:
+        VerificationError: no output does, and there are some of real or complex numbers.
+    """
+    names = leaf_names(snn, len(expected))
+    compared = {n: y for n, y in zip(names, expected, strict=True) if isinstance(y, Tensor)}
+    still = [name for name, y in compared.items() if y.numel() and not _changes(y)]
+    if not still:
+        return ""
+    numbers = any(y.is_floating_point() or y.is_complex() for y in compared.values())
+    if numbers and len(still) == len(compared):
+        raise VerificationError(
+            f"the source's outputs do not depend on its coded inputs ({listed(still)} are the same "
+            "at every step of random increments), so that any conversion would pass. A layer whose "
+            "weights are zero or whose units are dead lets nothing through: load trained weights, "
+            "or pass inputs on which the model answers (example_inputs=, --input)"
+        )
+    return (
+        "outputs that did not change with the coded inputs, and so prove nothing of them: "
+        f"{listed(still)}"
+    )
+
+
+def _changes(y: Tensor) -> bool:
+    """Tell whether values change from step to step by more than rounding."""
+    now, first = y[1:], y[:1].expand_as(y[1:])
+    if not (y.is_floating_point() or y.is_complex()):
+        return bool((now != first).any())
+    finite = torch.isfinite(now) & torch.isfinite(first)
+    change = (now - first).masked_fill(~finite, 0.0)
+    ends = bool((torch.isfinite(now) != torch.isfinite(first)).any())
+    return ends or magnitude(change) > _ROUNDING * magnitude(y)
+
+
 def leaf_errors(
     snn: ConvertedModule, expected: list[Any], actual: list[Any]
 ) -> tuple[LeafError, ...]:
-    names = _leaf_names(snn, len(expected))
+    names = leaf_names(snn, len(expected))
     return tuple(
         LeafError(
             name,

@@ -127,10 +127,11 @@ def test_without_files_the_sources_own_inputs_serve(asked):
     assert any("example inputs" in note for note in result.notes)
 
 
-def test_files_that_no_rule_needs_are_said(tmp_path):
+def test_a_file_that_no_rule_needs_is_said_and_data_is_used(tmp_path):
     torch.save(torch.randn(4, 3), tmp_path / "x.pt")
     result = checked("shifted", calibration="x.pt", data="x.pt")
-    assert "calibration and data not used: no rule places a neuron" in result.notes
+    assert "calibration not used: no rule places a neuron" in result.notes
+    assert any(note.startswith("on data, at T=8 on 4 samples") for note in result.notes)
 
 
 def test_a_file_of_inputs_that_cannot_be_read_is_an_error(tmp_path):

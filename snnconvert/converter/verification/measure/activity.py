@@ -100,18 +100,22 @@ class Layer:
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add the values of one batch, and the source's."""
-        a, b = x.double().flatten(), y.double().flatten()
+        a, b = (_real(v).double().flatten() for v in (x, y))
         self.count += a.numel()
         self.sums += torch.stack([a.sum(), b.sum(), a @ a, b @ b, a @ b]).cpu()
         self.error += float((a - b).square().sum())
 
-    def closeness(self) -> tuple[float, float]:
-        """Return correlation and relative error."""
+    def closeness(self) -> tuple[float | None, float]:
+        """Return correlation, None where values have no spread, and relative error."""
         a, b, aa, bb, ab = (self.sums / max(self.count, 1.0)).tolist()
         spread = (aa - a * a) * (bb - b * b)
-        correlation = (ab - a * b) / math.sqrt(spread) if spread > 0 else float("nan")
+        correlation = (ab - a * b) / math.sqrt(spread) if spread > 0 else None
         norm = float(self.sums[3])
         return correlation, math.sqrt(self.error / norm) if norm else 0.0
+
+
+def _real(x: Tensor) -> Tensor:
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
 def _either(before: Tensor | None, now: Tensor) -> Tensor:

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from snnconvert.converter.reports.spiking import StepCloseness
-from snnconvert.errors import InputError
+from snnconvert.converter.verification.measure.predictions import (
+    Classes,
+    check_labels,
+    find_classes,
+    predicted,
+)
+from snnconvert.errors import VerificationError
 
 _FIVE = 5
+_NOTHING = 1e-6  # of what the network computes with: values below it are rounding
 
 
 class Closeness:
-    """Sums for each step; predictions are those of the first output with a class dimension."""
+    """Sums for each step.
 
-    def __init__(self, steps: int) -> None:
-        self.error = torch.zeros(steps, dtype=torch.float64)
+    Args:
+        steps: how many there are.
+        names: of the output tensors.
+        output, classes: as of `find_classes`.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        names: Sequence[str],
+        output: str | int | None = None,
+        classes: int | None = None,
+    ) -> None:
+        self.names, self.output, self.classes = tuple(names), output, classes
+        outputs = len(self.names)
+        self.error = torch.zeros(steps, outputs, dtype=torch.float64)
+        self.norm, self.values = (torch.zeros(outputs, dtype=torch.float64) for _ in range(2))
         self.cosine, self.top1, self.top5, self.right = (torch.zeros(steps) for _ in range(4))
-        self.norm, self.samples, self.predictions, self.labelled = 0.0, 0, 0, 0
+        self.alike = torch.zeros(steps, dtype=torch.float64)
+        self.discrete, self.samples, self.predictions, self.labelled = 0, 0, 0, 0
         self.source_right = 0.0
         self.five = True
 
@@ -32,67 +56,113 @@ class Closeness:
             answers: the output tensors by the end of each step.
             expected: the source's.
             labels: right answers, or None.
-        """
-        self.norm += float(sum(y.double().square().sum() for y in expected))
-        for t, step in enumerate(answers):
-            pairs = list(zip(step, expected, strict=True))
-            self.error[t] += float(sum((a - b).double().square().sum() for a, b in pairs))
-            # The states of a recurrent layer have their samples elsewhere than the first output.
-            rows = next((len(b) for _, b in pairs if b.dim() > 1), 0)
-            alike = [(a, b) for a, b in pairs if b.dim() > 1 and len(b) == rows]
-            flat = [(a.flatten(1), b.flatten(1)) for a, b in alike]
-            if flat:
-                a, b = (torch.cat(x, 1) for x in zip(*flat, strict=True))
-                self.cosine[t] += torch.cosine_similarity(a, b).sum().cpu()
-            if flat and t == 0:
-                self.samples += len(flat[0][0])
-        logits = expected[0]
-        if logits.dim() < 2 or logits.shape[-1] < 2 or not logits.is_floating_point():
-            return
-        self._predict([step[0] for step in answers], logits, labels)
 
-    def _predict(self, answers: list[Tensor], logits: Tensor, labels: Tensor | None) -> None:
-        wanted = logits.argmax(-1)
+        Raises:
+            InputError: there are no classes that the labels fit, or none where they were chosen.
+        """
+        for i, y in enumerate(expected):
+            if _is_number(y):
+                self.norm[i] += float(_real(_finite(y, y)).double().square().sum())
+                self.values[i] += y.numel()
+            else:
+                self.discrete += y.numel()
+        for t, step in enumerate(answers):
+            self._compare(t, step, expected)
+        found = find_classes(self.names, expected, labels, self.output, self.classes)
+        if found is not None:
+            own = [step[found.output] for step in answers]
+            self._predict(own, expected[found.output], found, labels)
+
+    def _compare(self, t: int, step: list[Tensor], expected: list[Tensor]) -> None:
+        numbers = []
+        for i, (a, b) in enumerate(zip(step, expected, strict=True)):
+            if not _is_number(b):
+                self.alike[t] += float((a == b).sum())
+                continue
+            # Infinities that are the same are no error; others are an infinite one.
+            self.error[t, i] += math.inf if bool((~_same_end(a, b)).any()) else 0.0
+            x, y = (_real(_finite(v, b)) for v in (a, b))
+            self.error[t, i] += float((x - y).double().square().sum())
+            numbers.append((x, y))
+        # The states of a recurrent layer have their samples elsewhere than the first output.
+        rows = next((len(y) for _, y in numbers if y.dim() > 1), 0)
+        flat = [(x.flatten(1), y.flatten(1)) for x, y in numbers if y.dim() > 1 and len(y) == rows]
+        if not flat:
+            return
+        x, y = (torch.cat(own, 1) for own in zip(*flat, strict=True))
+        self.cosine[t] += torch.cosine_similarity(x, y).sum().cpu()
+        if t == 0:
+            self.samples += rows
+
+    def _predict(
+        self, answers: list[Tensor], logits: Tensor, found: Classes, labels: Tensor | None
+    ) -> None:
+        dim, count = found.dim, logits.shape[found.dim]
+        wanted = predicted(logits, dim)
         self.predictions += wanted.numel()
         if labels is not None:
-            if labels.shape != wanted.shape:
-                raise InputError(
-                    f"labels of shape {list(labels.shape)} do not fit predictions of shape "
-                    f"{list(wanted.shape)}"
-                )
-            known = labels >= 0
+            labels = labels.to(wanted.device)
+            known = check_labels(labels, count)
             self.labelled += int(known.sum())
             self.source_right += float((wanted == labels)[known].sum())
-        self.five = logits.shape[-1] > _FIVE
+        self.five = count > _FIVE
         for t, answer in enumerate(answers):
-            chosen = answer.argmax(-1)
+            chosen = predicted(answer, dim)
             self.top1[t] += (chosen == wanted).sum().cpu()
             if self.five:
-                likeliest = logits.topk(_FIVE, -1).indices
-                self.top5[t] += (likeliest == chosen.unsqueeze(-1)).any(-1).sum().cpu()
+                likeliest = logits.topk(_FIVE, dim).indices
+                self.top5[t] += (likeliest == chosen.unsqueeze(dim)).any(dim).sum().cpu()
             if labels is not None:
                 self.right[t] += (chosen == labels)[known].sum().cpu()
 
-    def steps(self, rates: list[float], energies: list[float]) -> tuple[StepCloseness, ...]:
+    def steps(
+        self, rates: list[float], energies: list[float], scale: float
+    ) -> tuple[StepCloseness, ...]:
         """Return the closeness by the end of each step.
 
         Args:
             rates: spikes per neuron and step, up to each step.
             energies: energy of a sample in microjoules, up to each step.
+            scale: root mean square of what the network computes with.
+
+        Raises:
+            VerificationError: the source answers zero alone, so that no relative error is.
         """
+        errors = self.relative_errors(scale)
         return tuple(
             StepCloseness(
                 step=t + 1,
-                rel_error=math.sqrt(self.error[t] / self.norm) if self.norm else 0.0,
-                cosine=float(self.cosine[t] / max(self.samples, 1)),
+                rel_error=errors[t],
+                cosine=float(self.cosine[t] / self.samples) if self.samples else None,
                 top1=self._share(self.top1[t], self.predictions),
                 top5=self._share(self.top5[t], self.predictions) if self.five else None,
                 accuracy=self._share(self.right[t], self.labelled),
                 rate=rates[t],
                 energy=energies[t],
+                equal=self._share(self.alike[t], self.discrete),
             )
             for t in range(len(self.error))
         )
+
+    def relative_errors(self, scale: float) -> list[float]:
+        """Return the relative error of each step: of all outputs that the source gives values,
+        or that of an output on which the source is zero, against the scale, where it is larger.
+
+        Where truth values and integers are all that there is, it is the share that differ.
+        """
+        least = self.values * scale**2
+        silent = (self.norm <= least * _NOTHING**2) & (self.values > 0)
+        if not bool((self.values > 0).any()):
+            return [1.0 - float(n) / max(self.discrete, 1) for n in self.alike]
+        if bool((silent | (self.values == 0)).all()):
+            raise VerificationError(
+                f"the source's outputs are zero on the data ({', '.join(self.names)}), so nothing "
+                "can be said of how close the conversion comes; measure on other data"
+            )
+        own = self.error[:, ~silent].sum(1) / self.norm[~silent].sum()
+        against = (self.error / least.clamp(min=1e-300))[:, silent]
+        worst = torch.cat([own[:, None], against], 1).max(1).values
+        return [math.sqrt(x) for x in worst.tolist()]
 
     def source_accuracy(self) -> float | None:
         """Return the source's own accuracy; None without labels."""
@@ -101,3 +171,23 @@ class Closeness:
     @staticmethod
     def _share(count: Tensor, of: int) -> float | None:
         return float(count) / of if of else None
+
+
+def _is_number(y: Tensor) -> bool:
+    """Tell whether differences of values mean something: not those of truth values and ids."""
+    return y.is_floating_point() or y.is_complex()
+
+
+def _real(y: Tensor) -> Tensor:
+    """Return complex values as pairs of real ones."""
+    return torch.view_as_real(y.resolve_conj()) if y.is_complex() else y
+
+
+def _finite(x: Tensor, wanted: Tensor) -> Tensor:
+    """Return values with zero where those of the source are not finite."""
+    return x.masked_fill(~torch.isfinite(wanted), 0.0)
+
+
+def _same_end(a: Tensor, b: Tensor) -> Tensor:
+    """Tell where a value is finite in the source, or the same infinity, or NaN, on both sides."""
+    return torch.isfinite(b) | (a == b) | (a.isnan() & b.isnan())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -14,9 +15,16 @@ from snnconvert.converter.graph.spike_coded import is_spike_coded
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.calls import calls_of
 from snnconvert.converter.verification.measure.closeness import Closeness
+from snnconvert.converter.verification.measure.predictions import (
+    Labels,
+    labels_of,
+    labels_of_batch,
+    refuse_too_many,
+)
 from snnconvert.converter.verification.measure.source_work import source_macs
 from snnconvert.converter.verification.measure.step import Batch, Step, Watched
 from snnconvert.converter.verification.measure.synapses import is_map, operands
@@ -35,8 +43,10 @@ def measure_spiking(
     snn: ConvertedModule,
     data: Iterable[Any],
     *,
-    labels: Tensor | None = None,
+    labels: Labels | None = None,
     time_steps: int | None = None,
+    output: str | int | None = None,
+    classes: int | None = None,
 ) -> SpikingReport:
     """Run a spiking network on data and compare it with its source at every step.
 
@@ -45,29 +55,31 @@ def measure_spiking(
     Args:
         snn: the conversion; it is not changed.
         data: batches of inputs, as for calibration.
-        labels: right answers of all samples, in order, ``[N]`` (or ``[N, L]``: one for each
-            position); compared with the largest of the last dimension of the first output.
+        labels: right answers of all samples, in order, one for each prediction: ``[N]``,
+            ``[N, L]`` or ``[N, H, W]``; -1 where none is known; or a dict of those of an output.
         time_steps: ``T``; None: the conversion's.
+        output: name or number of the output whose classes are compared; None: the first of
+            floating point named ``logits``, else the first that has classes (and fits the labels).
+        classes: its dimension that holds them; None: the last of ``[B, C]`` and ``[B, L, C]``, 1
+            of ``[B, C, H, W]``.
 
     Raises:
-        InputError: there are no batches, or labels are not as many as samples.
+        InputError: there are no batches, or labels do not fit the outputs or the samples.
+        VerificationError: the source answers zero alone.
     """
+    labels, output = labels_of(labels, output)
     run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
+    run.output, run.classes = output, classes
     done = 0
     with torch.no_grad():
         for index, batch in enumerate(data):
             leaves = leaves_of(snn.conversion.source, batch, index)
-            count = _samples(leaves)
-            own = None if labels is None else labels[done : done + count]
-            if own is not None and len(own) < count:
-                raise InputError(
-                    f"there are labels for {done + len(own)} samples, and more samples; give one "
-                    "label for each, -1 where none is known"
-                )
+            count, own = labels_of_batch(leaves, labels, done)
             run.add(leaves, own)
             done += count
     if not done:
         raise InputError("the data to measure on holds no batches")
+    refuse_too_many(labels, done)
     return run.report(done)
 
 
@@ -91,7 +103,10 @@ class _Measurement:
         self.places = {o.name: f"{o.kind} at {o.place}" for o in taken}
         there = (node.meta.get(SOURCE) for node in snn.graph.nodes)
         self.layers = {name: Layer() for name in there if name in self.places}
-        self.closeness = Closeness(steps)
+        self.closeness: Closeness | None = None
+        self.output: str | int | None = None
+        self.classes: int | None = None
+        self.inputs = [0.0, 0.0]  # squares, and how many
         self.counts: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
         self.source_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
@@ -115,8 +130,16 @@ class _Measurement:
             last = expected if t == self.steps - 1 else None
             outputs = Step(watched, batch, clock, last).run(clock, *now)
             answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
-        wanted_outputs = [y for y in expected.finish() if isinstance(y, Tensor)]
-        self.closeness.add(answers, wanted_outputs, labels)
+        found = expected.finish()
+        named = zip(leaf_names(self.snn, len(found)), found, strict=True)
+        outputs = {name: y for name, y in named if isinstance(y, Tensor)}
+        if self.closeness is None:
+            self.closeness = Closeness(self.steps, list(outputs), self.output, self.classes)
+        self.closeness.add(answers, list(outputs.values()), labels)
+        for x in leaves:
+            if isinstance(x, Tensor) and x.is_floating_point():
+                self.inputs[0] += float(x.double().square().sum())
+                self.inputs[1] += x.numel()
 
     def _count(self, step: int, kind: str, number: float) -> None:
         self.counts[kind][step] += number
@@ -130,10 +153,12 @@ class _Measurement:
             steps = torch.arange(1, self.steps + 1)
             rates = (spikes.sum(0).cumsum(0) / steps / seen).tolist()
         work = [self._work(t + 1, samples) for t in range(self.steps)]
+        energies, closeness = [w.energy()["spiking fp32"] for w in work], self.closeness
+        assert closeness is not None
         return SpikingReport(
             samples=samples,
-            steps=self.closeness.steps(rates, [w.energy()["spiking fp32"] for w in work]),
-            source_accuracy=self.closeness.source_accuracy(),
+            steps=closeness.steps(rates, energies, self._scale()),
+            source_accuracy=closeness.source_accuracy(),
             sites=tuple(a.summary(path, samples) for path, a in self.sites.items()),
             layers=tuple(
                 LayerCloseness(name, self.places[name], *layer.closeness())
@@ -142,6 +167,13 @@ class _Measurement:
             analog=dict(sorted(self._analog().items())),
             work=work[-1],
         )
+
+    def _scale(self) -> float:
+        """Return the root mean square of inputs or of what neurons follow, which is larger."""
+        followed = sum(a.followed for a in self.sites.values())
+        seen = sum(a.seen for a in self.sites.values())
+        squares = (followed / max(seen, 1), self.inputs[0] / max(self.inputs[1], 1.0))
+        return math.sqrt(max(squares))
 
     def _work(self, steps: int, samples: int) -> Work:
         """Return what a sample has cost by the end of some steps."""
@@ -176,7 +208,3 @@ class _Measurement:
 
 def _is_stream(x: Any) -> bool:
     return isinstance(x, fx.Node) and TIME_DIMS in x.meta
-
-
-def _samples(leaves: list[Any]) -> int:
-    return next((x.shape[0] for x in leaves if isinstance(x, Tensor) and x.dim()), 1)

@@ -48,8 +48,50 @@ def _attention_on_the_cpu(
     return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
-# What stands on the CPU for recurrent layers and attention, and is unknown to the counter.
+def _inner(*shapes: Any, out_shape: Any = None, **kwargs: Any) -> int:
+    """Return twice the multiply-accumulates of products whose largest factor is used once."""
+    return 2 * max(math.prod(x) for x in shapes if isinstance(x, torch.Size))
+
+
+def _summed_batches(
+    added: Sequence[int],
+    batch1: Sequence[int],
+    batch2: Sequence[int],
+    *args: Any,
+    out_shape: Any = None,
+    **kwargs: Any,
+) -> int:
+    """Return twice the multiply-accumulates of ``addbmm``."""
+    return 2 * math.prod(batch1) * batch2[-1]
+
+
+def _trilinear(
+    i1: Sequence[int],
+    i2: Sequence[int],
+    i3: Sequence[int],
+    expand1: Sequence[int],
+    expand2: Sequence[int],
+    expand3: Sequence[int],
+    *args: Any,
+    out_shape: Any = None,
+    **kwargs: Any,
+) -> int:
+    """Return twice the multiply-accumulates of a bilinear map: every pair meets every weight."""
+    shapes = [list(i1), list(i2), list(i3)]
+    for shape, places in zip(shapes, (expand1, expand2, expand3), strict=True):
+        for d in sorted(places):
+            shape.insert(d, 1)
+    return 2 * math.prod(torch.broadcast_shapes(*shapes))
+
+
+# What stands on the CPU for recurrent layers and attention, and products that the counter does not
+# know.
 _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     torch.ops.aten.mkldnn_rnn_layer: _layer_of_a_library,
     CPU_ATTENTION: _attention_on_the_cpu,
+    **dict.fromkeys(
+        (torch.ops.aten.mv, torch.ops.aten.addmv, torch.ops.aten.dot, torch.ops.aten.vdot), _inner
+    ),
+    torch.ops.aten.addbmm: _summed_batches,
+    torch.ops.aten._trilinear: _trilinear,
 }

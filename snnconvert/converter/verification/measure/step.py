@@ -15,7 +15,7 @@ from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.calls import Call, Held
 from snnconvert.converter.verification.measure.synapses import (
-    is_elementwise,
+    is_in_source_work,
     is_map,
     is_whole,
     operands,
@@ -148,7 +148,7 @@ class Step(fx.Interpreter):
     def _map(self, call: Call, result: Tensor) -> None:
         own = list(dict.fromkeys(operands(call)))
         first = self.clock.start == 0
-        if first and not is_elementwise(call) and all(map(is_spike_coded, own)):
+        if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
             self._count("spiking", reached(call, self._value_of, {}))
         # a_t b_t - a_{t-1} b_{t-1} = (a_t - a_{t-1}) b_{t-1} + a_t (b_t - b_{t-1}): what is new
         # in the first operand meets nothing at the first step.

@@ -1,0 +1,134 @@
+"""What spiking rules leave in floats: maps and products with an operand that is not spikes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, fx
+
+from snnconvert.converter.deciding.streams import Domain
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import module_path, source_name
+from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
+from snnconvert.converter.spikes.apart.table import apart_of
+from snnconvert.converter.spikes.site import Sited
+from snnconvert.ops.kinds import kind_of, operands_of, operator_name
+from snnconvert.rules import ACTIONS, SPIKING_ACTIONS, Decision, RuleSet
+from snnconvert.torch_private import pytree
+from snnconvert.wording import listed
+
+# Maps and products in front of which no neuron has a place.
+_WITHOUT_PLACE = frozenset(
+    "square prod cumprod matrix_power linalg_matrix_power cross linalg_cross conv_tbc cdist "
+    "_cdist_forward _euclidean_dist _grouped_mm _scaled_mm _trilinear embedding_bag "
+    "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 "
+    "fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn _fft_r2c _fft_c2c _fft_c2r stft "
+    "istft".split()
+)
+_LISTED = 20
+
+
+def asks_for_spikes(rules: RuleSet) -> bool:
+    """Tell whether any rule places neurons."""
+    return any(rule.action in SPIKING_ACTIONS for rule in rules.rules)
+
+
+def without_any_neuron(sited: Sited, rules: RuleSet) -> tuple[str, ...]:
+    """Say that rules ask for spikes and place no neuron; nothing where they do not or it does."""
+    if sited.sites or not asks_for_spikes(rules):
+        return ()
+    asking = [rule for rule in rules.rules if rule.action in SPIKING_ACTIONS]
+    said = (
+        f"no neuron was placed, though {listed(asking)} ask{'s' * (len(asking) == 1)} for spikes: "
+        "the network computes in floats, as the source does. Match operators that it has ("
+        "`snnconvert explain` lists them), or use other rules"
+    )
+    return (said,)
+
+
+def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
+    """Say for every linear map and product that is not on spikes where it is and why.
+
+    Args:
+        sited: the graph with its neurons.
+        rules: those that were decided by; where none asks for spikes, there is nothing to say.
+
+    Returns:
+        One line for each reason.
+    """
+    if not asks_for_spikes(rules):
+        return []
+    by_reason: dict[str, list[str]] = {}
+    for node in sited.traced.graph.nodes:
+        if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
+            continue
+        analog = [x for x in _operands(sited, node) if not is_spike_coded(x)]
+        if analog:
+            reason = _why(node, analog, sited.decisions.get(node))
+            by_reason.setdefault(reason, []).append(_where(node))
+    return [
+        f"{len(found)} linear map{'s' * (len(found) != 1)} or product{'s' * (len(found) != 1)} "
+        f"not on spikes, {reason}: {listed(found, _LISTED)}"
+        for reason, found in by_reason.items()
+    ]
+
+
+def _operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
+    """Return the streams that a node multiplies with weights or with each other."""
+    given, kind = arguments_of(node), kind_of(node.target)
+    if is_neuron(node):
+        return []
+    if apart_of(node.target) or _has_no_place(node):
+        found = _streams(sited, list(given.values()))
+    else:
+        found = _streams(sited, [given[name] for name in operands_of(kind, given)])
+        if kind.operands and "weight" in given:
+            found += _streams(sited, given["weight"])
+        if kind.name == "mul" and len(found) < 2:
+            return []  # by a constant, it is a scale
+    return found
+
+
+def _has_no_place(node: fx.Node) -> bool:
+    name = operator_name(node.target)
+    if name == "pow":
+        exponent = arguments_of(node)["exponent"]
+        return isinstance(exponent, int | float) and exponent in (2, 3, 4)
+    if name == "embedding_bag":
+        return isinstance(arguments_of(node)["per_sample_weights"], fx.Node)
+    return name in _WITHOUT_PLACE
+
+
+def _streams(sited: Sited, arguments: Any) -> list[fx.Node]:
+    return [
+        x
+        for x in pytree.tree_leaves(arguments)
+        if isinstance(x, fx.Node)
+        and isinstance(x.meta.get("val"), Tensor)
+        and sited.streams.domains.get(x) is Domain.STREAM
+    ]
+
+
+def _why(node: fx.Node, analog: list[fx.Node], decision: Decision | None) -> str:
+    dtypes = [x.meta["val"].dtype for x in analog]
+    if decision is not None and decision.action not in ACTIONS:
+        return f"as {decision.action} stands for them ({decision.reason})"
+    if _has_no_place(node):
+        return "as neurons have no place before these operators"
+    if decision is not None and decision.action not in SPIKING_ACTIONS:
+        return f"as a rule leaves them so ({decision.reason})"
+    if any(dtype.is_complex for dtype in dtypes):
+        return "as neurons are of real numbers and an operand is complex"
+    if not all(dtype.is_floating_point for dtype in dtypes):
+        return "as an operand is truth values or integers"
+    if decision is None:
+        return "as parts of an operator that was taken apart"
+    if decision.action != "spike_operands" and decision.action != "spiking":
+        return f"as neurons stand elsewhere ({decision.reason})"
+    return "as an operand has no place for neurons"
+
+
+def _where(node: fx.Node) -> str:
+    path = module_path(node)
+    name = source_name(node) or node.name
+    return f"'{name}' ({operator_name(node.target)}{f' in {path}' if path else ''})"

@@ -1,0 +1,127 @@
+"""What a spiking conversion leaves in floats is said, with the reason; nothing else is."""
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.errors import RuleError
+from snnconvert.rules import parse_rules
+
+FEW = """
+version: 1
+extends: default
+time_steps: 2
+rules:
+  - {name: first alone, match: {op: linear, path: "0"}, action: spike_operands}
+"""
+
+
+class Of(nn.Module):
+    """A function of a linear map of the first input, and of the others."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.map = function, nn.Linear(4, 4)
+
+    def forward(self, x, *others):
+        return self.function(self.map(x), *others)
+
+
+def notes_of(model, *inputs, rules="spiking", **options):
+    snn = snnconvert.convert(
+        model.eval(), inputs, rules, calibration=[inputs], verify=False, **options
+    )
+    return snn, " ".join(snn.conversion.notes)
+
+
+def two():
+    return torch.randn(3, 4), torch.randn(3, 4)
+
+
+def test_nothing_is_said_where_everything_is_on_spikes():
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    assert notes_of(model, torch.randn(3, 4))[1].count("spikes") == 0
+
+
+def test_exact_rules_leave_nothing_to_say():
+    snn = snnconvert.convert(nn.Linear(4, 5).eval(), (torch.randn(3, 4),), verify=False)
+    assert not any("spikes" in note for note in snn.conversion.notes)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason", "name"),
+    [
+        (lambda x: x**2, "no place before these operators", "(pow)"),
+        (lambda x: x.square(), "no place before these operators", "(square)"),
+        (lambda x, y: torch.linalg.cross(x[:, :3], y[:, :3]), "no place", "(linalg_cross)"),
+        (lambda x: torch.fft.rfft(x).abs(), "no place", "(fft_rfft)"),
+        (lambda x, y: x * (y > 0), "truth values or integers", "(mul)"),
+        (lambda x: (torch.fft.fft(x) * torch.fft.fft(x)).abs(), "complex", "(mul)"),
+        (lambda x, y: nn.functional.linear(x, y.mean() * torch.ones(2, 4)), "operand", "(linear)"),
+    ],
+)
+def test_maps_and_products_in_floats_are_named_with_the_reason(function, reason, name):
+    inputs = two()[: function.__code__.co_argcount]
+    _, said = notes_of(Of(function), *inputs)
+    assert "not on spikes" in said and reason in said and name in said
+
+
+def test_a_rule_that_leaves_a_map_is_named():
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    _, said = notes_of(model, torch.randn(3, 4), rules=parse_rules(FEW))
+    assert "1 linear map or product not on spikes, as a rule leaves them so" in said
+    assert "'everything exact'" in said and "(linear in 2)" in said
+
+
+def test_a_scale_is_no_product():
+    _, said = notes_of(Of(lambda x: x * torch.arange(4.0)), torch.randn(3, 4))
+    assert said == ""
+
+
+def test_rules_that_place_no_neuron_say_so():
+    model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 2))
+    snn, said = notes_of(model, torch.randn(3, 4), rules="rate_if")
+    assert not snn.conversion.neurons
+    assert "no neuron was placed, though rule 'neurons for ReLU'" in said
+    assert "2 linear maps or products not on spikes" in said
+    with pytest.raises(RuleError, match="no neuron was placed"):
+        notes_of(model, torch.randn(3, 4), rules="rate_if", strict=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "neurons", "macs"),
+    [
+        (lambda x, y: nn.functional.bilinear(x, y, torch.ones(2, 4, 4)), 3, 2 * 16 + 16),
+        (lambda x, y: torch.tensordot(x, torch.ones(4, 5), 1) + y.mean(), 2, 20 + 16),
+        (lambda x, y: torch.inner(x, torch.ones(5, 4)) + y.mean(), 2, 20 + 16),
+        (lambda x, y: torch.mv(x, torch.ones(4)) + y.mean(), 2, 4 + 16),
+        (lambda x, y: torch.addmv(y[:, 0], x, torch.ones(4), alpha=3.0), 2, 4 + 16),
+        (lambda x, y: torch.linalg.multi_dot([x, torch.ones(4, 5), torch.ones(5, 3)]), 3, 51),
+        (lambda x, y: torch.linalg.multi_dot([x, torch.ones(4, 5), torch.ones(5)]), 2, 20),
+        (lambda x, y: torch.addcmul(x, x, y, value=2.0), 3, 16),
+        (lambda x, y: torch.linalg.vecdot(x, y), 3, 16),
+        (lambda x, y: torch.addr(x, x[:, 0], y[0]), 3, 16),
+    ],
+)
+def test_every_map_that_there_is_gets_neurons_and_is_counted(function, neurons, macs):
+    inputs = two()
+    snn, said = notes_of(Of(function), *inputs)
+    assert len(snn.conversion.neurons) == neurons and "not on spikes" not in said
+    report = snnconvert.verify(None, snn)
+    assert report.passed
+    work = report.spiking.work
+    assert work.analog_macs == 0 and work.synaptic_operations > 0
+    assert work.spiking_macs == macs
+
+
+def test_what_is_summed_up_with_a_factor_counts_once():
+    def events(alpha):
+        torch.manual_seed(0)
+        inputs = two()
+        snn, _ = notes_of(
+            Of(lambda x, y: torch.addmv(y[:, 0], x, torch.ones(4), alpha=alpha)), *inputs
+        )
+        return snnconvert.verify(None, snn).spiking.work.operations["accumulations"]
+
+    assert events(1.0) == events(5.0) > 0

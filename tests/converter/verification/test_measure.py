@@ -1,0 +1,208 @@
+"""What a report measures: predictions of the right output, values of every dtype, no empty pass."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.measure.closeness import Closeness
+from snnconvert.converter.verification.measure.predictions import (
+    Classes,
+    find_classes,
+    labels_of,
+    predicted,
+)
+from snnconvert.errors import InputError, VerificationError
+
+
+def outputs(*shapes, dtype=torch.float32):
+    return [torch.randn(shape).to(dtype) for shape in shapes]
+
+
+def closeness(answer, expected, scale=1.0):
+    found = Closeness(1, [f"y{i}" for i in range(len(expected))])
+    found.add([answer], expected, None)
+    return found.steps([0.0], [0.0], scale)[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim"),
+    [((4, 3), 1), ((4, 6, 10), 2), ((4, 5, 8, 8), 1), ((2, 3, 4, 4, 4), 1), ((4,), None)],
+)
+def test_the_dimension_of_classes_follows_from_the_rank(shape, dim):
+    found = find_classes(["y"], outputs(shape), None, None, None)
+    assert found == (None if dim is None else Classes(0, dim))
+
+
+def test_logits_go_before_what_else_has_classes():
+    names, values = ["hidden", "logits"], outputs((4, 6, 8), (4, 2))
+    assert find_classes(names, values, None, None, None) == Classes(1, 1)
+    assert find_classes(["a", "b"], values, None, None, None) == Classes(0, 2)
+    assert find_classes(names, outputs((4, 6, 8), (4, 1)), None, None, None) is None
+
+
+def test_labels_tell_the_output_and_the_dimension():
+    names, values = ["mask", "class"], outputs((4, 2, 8, 8), (4, 3))
+    assert find_classes(names, values, torch.zeros(4), None, None) == Classes(1, 1)
+    assert find_classes(names, values, torch.zeros(4, 8, 8), None, None) == Classes(0, 1)
+    sequence = outputs((4, 3, 7))
+    assert find_classes(["y"], sequence, torch.zeros(4, 7), None, None) == Classes(0, 1)
+    with pytest.raises(InputError, match=r"fit the predictions of no output.*'class' \[4, 3\]"):
+        find_classes(names, values, torch.zeros(5), None, None)
+
+
+def test_output_and_classes_can_be_chosen():
+    names, values = ["a", "b"], outputs((4, 3), (4, 5, 7))
+    assert find_classes(names, values, None, "b", 1) == Classes(1, 1)
+    assert find_classes(names, values, None, 1, -1) == Classes(1, 2)
+    for output, classes in (("c", None), (2, None), (-1, None), ("a", 2)):
+        with pytest.raises(InputError, match=r"there is no output|no dimension"):
+            find_classes(names, values, None, output, classes)
+    with pytest.raises(InputError, match="no class is the likeliest"):
+        find_classes(["a"], outputs((4, 3), dtype=torch.bool), None, "a", None)
+
+
+def test_labels_of_an_output():
+    labels = torch.tensor([1, 2])
+    assert labels_of({"class": labels}, None)[1] == "class"
+    with pytest.raises(InputError, match="say which with output="):
+        labels_of({"a": labels, "b": labels}, None)
+    with pytest.raises(InputError, match="labels of a, not of 'b'"):
+        labels_of({"a": labels}, "b")
+    with pytest.raises(InputError, match="whole numbers"):
+        labels_of(torch.tensor([0.5]), None)
+
+
+def test_a_label_of_a_class_that_there_is_not_is_refused():
+    found = Closeness(1, ["y"])
+    with pytest.raises(InputError, match="a label 255 of 3 classes"):
+        found.add([outputs((2, 3))], outputs((2, 3)), torch.tensor([0, 255]))
+
+
+def test_predictions_of_a_map_are_along_its_classes():
+    y = torch.randn(2, 5, 4, 6)
+    assert predicted(y, 1).shape == (2, 4, 6)
+    other = y.clone()
+    other[0] = -other[0]
+    assert closeness([other], [y]).top1 == 0.5
+
+
+def test_truth_values_alone_are_measured_as_a_share():
+    wanted = torch.tensor([[True, False], [True, True]])
+    step = closeness([~wanted.roll(1, 0) ^ wanted], [wanted])
+    assert step.equal == 1.0 - step.rel_error and step.cosine is None and step.top1 is None
+    assert closeness([wanted], [wanted]).rel_error == 0.0
+    assert closeness([~wanted], [wanted]).rel_error == 1.0
+
+
+def test_integers_beside_numbers_do_not_drown_them():
+    ids, y = torch.tensor([30000, 5]), torch.ones(2, 3)
+    step = closeness([y * 1.1, ids - 5], [y, ids])
+    assert step.rel_error == pytest.approx(0.1, rel=1e-5) and step.equal == 0.0
+
+
+def test_complex_values_are_pairs_of_real_ones():
+    y = torch.randn(3, 4, dtype=torch.complex64)
+    assert closeness([y.conj()], [y]).rel_error > 0.1
+    assert closeness([1.5 * y], [y]).rel_error == pytest.approx(0.5)
+    assert closeness([1.5 * y], [y]).cosine == pytest.approx(1.0)
+
+
+def test_infinities_must_be_the_same():
+    y = torch.tensor([[1.0, -torch.inf], [2.0, 3.0]])
+    assert closeness([y], [y]).rel_error == 0.0
+    assert closeness([y.nan_to_num()], [y]).rel_error == torch.inf
+
+
+def test_a_source_that_is_zero_gives_no_pass():
+    zero, y = torch.zeros(4, 3), torch.ones(4, 3)
+    with pytest.raises(VerificationError, match="zero on the data"):
+        closeness([zero], [zero])
+    assert closeness([zero + 0.5, y], [zero, y]).rel_error == pytest.approx(0.5)
+    assert closeness([zero, y], [zero, y]).rel_error == 0.0
+
+
+class Ends(nn.Module):
+    def __init__(self, end):
+        super().__init__()
+        self.map, self.end = nn.Linear(6, 9), end
+
+    def forward(self, x):
+        return self.end(self.map(x))
+
+
+@pytest.mark.parametrize("end", [lambda y: y > 0, lambda y: torch.fft.rfft(y)])
+def test_outputs_that_are_no_real_numbers_pass_and_fail(end):
+    torch.manual_seed(0)
+    model, x = Ends(end).eval(), torch.randn(5, 6)
+    snn = snnconvert.convert(model, (x,), "spiking", calibration=[x])
+    assert snn.report.passed and "agreement" not in str(snn.report)
+    deaf = snnconvert.convert(model, (x,), "spiking", calibration=[1e6 * x], verify=False)
+    assert not snnconvert.verify(model, deaf).passed
+
+
+def test_an_exact_conversion_is_measured_on_data():
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval(), torch.randn(8, 4)
+    snn = snnconvert.convert(model, (x,), verify=False)
+    labels = model(x).argmax(1)
+    labels[0] = (labels[0] + 1) % 3
+    report = snnconvert.verify(model, snn, data=x.split(4), labels=labels)
+    assert report.passed and report.on_data.samples == 8 and report.on_data.top1 == 1.0
+    assert report.on_data.accuracy == report.on_data.source_accuracy == 7 / 8
+    assert any("accuracy 87.50%" in note for note in report.notes)
+    assert type(report).from_dict(json.loads(report.to_json())) == report
+    for wrong in (labels[:7], labels.repeat(2)):
+        with pytest.raises(InputError, match="samples"):
+            snnconvert.verify(model, snn, data=x.split(4), labels=wrong)
+    with pytest.raises(InputError, match="no batches"):
+        snnconvert.verify(model, snn, data=[])
+
+
+def test_labels_where_nothing_has_classes_are_refused():
+    model, x = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)).eval(), torch.randn(8, 4)
+    snn = snnconvert.convert(model, (x,), "spiking", calibration=[x], verify=False)
+    with pytest.raises(InputError, match="'output'"):
+        measure_spiking(snn, [x], labels=torch.zeros(8))
+    report = measure_spiking(snn, [x])
+    assert report.steps[-1].cosine is None and "agreement" not in "".join(report.sentences())
+
+
+def test_a_layer_without_spread_has_no_correlation():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4, bias=False)
+            nn.init.zeros_(self.b.weight)
+
+        def forward(self, x):
+            return self.a(x) + self.b(x.relu())
+
+    x = torch.randn(8, 4)
+    snn = snnconvert.convert(Net().eval(), (x,), "spiking", calibration=[x])
+    assert None in [layer["correlation"] for layer in asdict(snn.report.spiking)["layers"]]
+    assert "nan" not in snn.report.to_json().lower()
+    assert snn.report.to_markdown() and str(snn.report)
+
+
+def test_outputs_that_ignore_the_inputs_are_refused_and_said():
+    dead = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    nn.init.constant_(dead[0].bias, -1e6)
+    with pytest.raises(VerificationError, match="do not depend on its coded inputs"):
+        snnconvert.convert(dead, (torch.randn(2, 4),))
+
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Parameter(torch.randn(3))
+
+        def forward(self, x):
+            return x * 2, self.table + 0 * x
+
+    report = snnconvert.convert(Beside().eval(), (torch.randn(2, 3),)).report
+    assert report.passed
+    assert any("did not change with the coded inputs" in n and "1" in n for n in report.notes)
