@@ -27,13 +27,11 @@ from snnconvert.converter.reports.equivalence import (
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.converter.verification.held import with_other_held
-from snnconvert.converter.verification.increments import RandomIncrements
 from snnconvert.converter.verification.leaves import (
     constant_outputs,
     leaf_errors,
@@ -45,12 +43,12 @@ from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.measure.exact import measure_exact
 from snnconvert.converter.verification.measure.predictions import Labels
 from snnconvert.converter.verification.neuronless import exact_twin
-from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
+from snnconvert.converter.verification.node_errors import NodeErrors
 from snnconvert.converter.verification.not_finite import where_finite_numbers_end
 from snnconvert.converter.verification.own_dtype import agrees_in_own_dtype
 from snnconvert.converter.verification.reference import Reference, source_outputs
+from snnconvert.converter.verification.runs import Run, compared, converted_outputs
 from snnconvert.errors import InputError, VerificationError, first_line
-from snnconvert.ops.clock import Clock
 from snnconvert.sources.exits import never_exits
 
 TOLERANCES = {
@@ -64,15 +62,6 @@ TOLERANCES = {
 
 SPIKING_TOLERANCE = 0.1
 """Relative error at the last step up to which a spiking network counts as close to its source."""
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What both sides are run on."""
-
-    leaves: list[Any]  # one step's inputs, coded ones in the dtype of the check
-    encoding: RandomIncrements
-    time_steps: int
 
 
 @exclusive
@@ -155,6 +144,11 @@ def _with_spikes(
     )
 
 
+def _rounding(snn: ConvertedModule) -> float:
+    """Return the relative error that sums in a conversion's own dtype may come to."""
+    return min(SPIKING_TOLERANCE, 100 * TOLERANCES.get(snn.placed.dtype, SPIKING_TOLERANCE))
+
+
 @dataclass(frozen=True)
 class _How:
     """How two networks are compared (fields as the arguments of `verify`)."""
@@ -193,7 +187,7 @@ def _compare_exactly(
         reference = Reference(snn.conversion, how.dtype)
         given = _input_leaves(snn, inputs, how.dtype)
         try:
-            run, nodes, expected = _compared(twin, reference, given, how.time_steps, how.seed)
+            run, nodes, expected = compared(twin, reference, given, how.time_steps, how.seed)
         except (RuntimeError, IndexError, ValueError) as error:
             raise VerificationError(
                 f"the source does not run in {how.dtype} on random increments of its inputs "
@@ -202,7 +196,7 @@ def _compare_exactly(
             ) from error
         refuse_degenerate(snn, expected)
         still = refuse_independent(snn, expected)
-        actual = _converted_outputs(twin, run)
+        actual = converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
         at_source, note = _beside_source(model, traced, run, actual, how.dtype)
         notes = [note, still, _said_of_infinities(reference, run, expected)]
@@ -237,13 +231,13 @@ def _on_other_held_inputs(
     if varied is None:
         return ()
     try:
-        run, _, expected = _compared(twin, reference, varied, how.time_steps, how.seed)
+        run, _, expected = compared(twin, reference, varied, how.time_steps, how.seed)
     except (VerificationError, RuntimeError, IndexError, ValueError):
         return ()  # what is masked or exchanged at random may be nothing that the source works on
-    return leaf_errors(snn, expected, _converted_outputs(twin, run))
+    return leaf_errors(snn, expected, converted_outputs(twin, run))
 
 
-def _said_of_infinities(reference: Reference, run: _Run, expected: list[Any]) -> str:
+def _said_of_infinities(reference: Reference, run: Run, expected: list[Any]) -> str:
     """Say where infinite outputs come from; nothing where all are finite."""
     if not any(isinstance(y, Tensor) and bool(torch.isinf(y).any()) for y in expected):
         return ""
@@ -254,7 +248,7 @@ def _said_of_infinities(reference: Reference, run: _Run, expected: list[Any]) ->
 def _beside_source(
     model: nn.Module | ExportedProgram | None,
     traced: TracedModel,
-    run: _Run,
+    run: Run,
     actual: list[Any],
     dtype: torch.dtype,
 ) -> tuple[float | None, str]:
@@ -268,38 +262,6 @@ def _beside_source(
     return worst_at_last(actual, final), ""
 
 
-def _compared(
-    twin: ConvertedModule, reference: Reference, leaves: list[Any], time_steps: int, seed: int
-) -> tuple[_Run, NodeErrors, list[Any]]:
-    """Return a run on which the source's outputs have increments, node errors, and the outputs."""
-    bad: list[int] = []
-    for keep_sign in (False, True):
-        run = _Run(leaves, RandomIncrements(seed, keep_sign), time_steps)
-        nodes, steps = compare_nodes(twin, reference, leaves, run.encoding, time_steps)
-        bad = [t for t, ys in enumerate(steps) if _has_no_increments(ys, steps[0])]
-        if not bad:
-            return run, nodes, stacked(steps)
-    ends = where_finite_numbers_end(reference, run.leaves)
-    raise VerificationError(
-        f"the source's outputs hold NaN, or infinities that come and go, at steps {bad} of random "
-        f"increments, so nothing can be compared{'; at the last step ' * bool(ends)}{ends}. Mend "
-        "that, or pass inputs on which the model works (example_inputs=, --input)"
-    )
-
-
-def _has_no_increments(now: list[Any], first: list[Any]) -> bool:
-    """Tell whether outputs hold NaN, or infinities where there were others at the first step."""
-    for y, x in zip(now, first, strict=True):
-        if not isinstance(y, Tensor) or not (y.is_floating_point() or y.is_complex()):
-            continue
-        if bool(torch.isnan(y).any()):
-            return True
-        ends = torch.isinf(y)
-        if y.shape == x.shape and bool((y != x)[ends | torch.isinf(x)].any()):
-            return True
-    return False
-
-
 def _input_leaves(
     snn: ConvertedModule, inputs: Sequence[Any] | Mapping[str, Any] | None, dtype: torch.dtype
 ) -> list[Any]:
@@ -310,21 +272,6 @@ def _input_leaves(
         args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
         leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
     return [cast(x, dtype) for x in leaves]
-
-
-def _converted_outputs(twin: ConvertedModule, run: _Run) -> list[Any]:
-    """Return the cumulative outputs of the converted module on the run's increments."""
-    given = twin.conversion.source.inputs
-    increments = [
-        run.encoding.increments(x, run.time_steps, i.name) if i.role == "coded" else x
-        for x, i in zip(run.leaves, given, strict=True)
-    ]
-    clock = Clock(run.time_steps, total=run.time_steps, encoding=run.encoding)
-    return [_accumulated(y) for y in twin.propagate(increments, clock)]
-
-
-def _accumulated(y: Any) -> Any:
-    return y.cumsum(0) if isinstance(y, Tensor) and y.dtype is not torch.bool else y
 
 
 def _report(

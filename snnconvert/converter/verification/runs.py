@@ -1,0 +1,74 @@
+"""Runs of both sides: the source step by step beside the conversion, and the conversion whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.layout import stacked
+from snnconvert.converter.verification.increments import RandomIncrements
+from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
+from snnconvert.converter.verification.not_finite import where_finite_numbers_end
+from snnconvert.converter.verification.reference import Reference
+from snnconvert.errors import VerificationError
+from snnconvert.ops.clock import Clock
+
+
+@dataclass(frozen=True)
+class Run:
+    """What both sides are run on."""
+
+    leaves: list[Any]  # one step's inputs, coded ones in the dtype of the check
+    encoding: RandomIncrements
+    time_steps: int
+
+
+def compared(
+    twin: ConvertedModule, reference: Reference, leaves: list[Any], time_steps: int, seed: int
+) -> tuple[Run, NodeErrors, list[Any]]:
+    """Return a run on which the source's outputs have increments, node errors, and the outputs."""
+    bad: list[int] = []
+    for keep_sign in (False, True):
+        run = Run(leaves, RandomIncrements(seed, keep_sign), time_steps)
+        nodes, steps = compare_nodes(twin, reference, leaves, run.encoding, time_steps)
+        bad = [t for t, ys in enumerate(steps) if _has_no_increments(ys, steps[0])]
+        if not bad:
+            return run, nodes, stacked(steps)
+    ends = where_finite_numbers_end(reference, run.leaves)
+    raise VerificationError(
+        f"the source's outputs hold NaN, or infinities that come and go, at steps {bad} of random "
+        f"increments, so nothing can be compared{'; at the last step ' * bool(ends)}{ends}. Mend "
+        "that, or pass inputs on which the model works (example_inputs=, --input)"
+    )
+
+
+def _has_no_increments(now: list[Any], first: list[Any]) -> bool:
+    """Tell whether outputs hold NaN, or infinities where there were others at the first step."""
+    for y, x in zip(now, first, strict=True):
+        if not isinstance(y, Tensor) or not (y.is_floating_point() or y.is_complex()):
+            continue
+        if bool(torch.isnan(y).any()):
+            return True
+        ends = torch.isinf(y)
+        if y.shape == x.shape and bool((y != x)[ends | torch.isinf(x)].any()):
+            return True
+    return False
+
+
+def converted_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
+    """Return the cumulative outputs of the converted module on the run's increments."""
+    given = twin.conversion.source.inputs
+    increments = [
+        run.encoding.increments(x, run.time_steps, i.name) if i.role == "coded" else x
+        for x, i in zip(run.leaves, given, strict=True)
+    ]
+    clock = Clock(run.time_steps, total=run.time_steps, encoding=run.encoding)
+    return [_accumulated(y) for y in twin.propagate(increments, clock)]
+
+
+def _accumulated(y: Any) -> Any:
+    return y.cumsum(0) if isinstance(y, Tensor) and y.dtype is not torch.bool else y
