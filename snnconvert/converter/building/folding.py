@@ -78,7 +78,7 @@ def try_folding(
         if reason := next(trial.reasons(), ""):
             return Folding(graph, reason)
         graph, tried = (_with_layouts(g, trial.held) for g in (graph, tried))
-        other = _Trial(tried, tree, inputs, larger)
+        other = _Trial(tried, tree, inputs, larger, trial.layouts)
         reason = next(other.reasons(), "")
         # The source itself may not take that batch.
         return Folding(graph, "" if other.refused else reason)
@@ -110,6 +110,9 @@ def _with_layouts(graph: fx.Graph, held: Mapping[tuple[str, str], int]) -> fx.Gr
 class _Trial(fx.Interpreter):
     """Runs every node of a graph for all steps folded, and for each step.
 
+    Args:
+        known: layouts of the nodes on another batch.
+
     Attributes:
         refused: whether a node did not run on one step's batch.
         held: by names of a consumer and of the `hold` node, a layout that is not the usual one.
@@ -121,6 +124,7 @@ class _Trial(fx.Interpreter):
         tree: nn.Module,
         inputs: Sequence[TracedInput],
         examples: Sequence[Any],
+        known: Mapping[str, list[Layout]] | None = None,
     ) -> None:
         super().__init__(tree, graph=graph)
         self.generator = torch.Generator().manual_seed(0)
@@ -129,11 +133,12 @@ class _Trial(fx.Interpreter):
         self.batch = _batch(inputs, examples)
         self.folded_clock = Clock(_STEPS, total=_STEPS, encoding=encoding)
         self.clock = Clock(1, total=_STEPS, encoding=encoding)
+        self.known = known or {}
         self.refused = False
         self.held: dict[tuple[str, str], int] = {}
         # Of each node: its value with all steps folded, then its value at each step.
         self.values: dict[fx.Node, list[Any]] = {}
-        self.layouts: dict[fx.Node, list[Layout]] = {}
+        self.layouts: dict[str, list[Layout]] = {}
 
     def reasons(self) -> Iterator[str]:
         """Yield why steps may not be folded, node by node."""
@@ -142,16 +147,17 @@ class _Trial(fx.Interpreter):
                 yield from self._wrong_outputs(node)
                 return
             try:
-                runs = self._runs(node)
+                known = self._known(node)
+                runs = self._runs(node) if known is None else [self._run(node, -1)]
             except (RuntimeError, ValueError, IndexError) as error:
                 yield f"'{node.name}' does not accept a folded batch: {first_line(error)}"
                 return
             if TIME_DIMS in node.meta:
-                layouts = self._layouts(node, runs) or self._relaid(node, runs)
+                layouts = known or self._layouts(node, runs) or self._relaid(node, runs)
                 if layouts is None:
                     yield f"'{node.name}' mixes the samples of a batch"
                     return
-                self.layouts[node] = layouts
+                self.layouts[node.name] = layouts
                 runs = self._varied(runs[0], layouts)
             elif node.target is hold:
                 runs = self._held(node, runs[1])
@@ -159,9 +165,16 @@ class _Trial(fx.Interpreter):
             for dead in self.user_to_last_uses.get(node, ()):
                 self.values.pop(dead, None)
 
+    def _known(self, node: fx.Node) -> list[Layout] | None:
+        """Return the layouts of an operator module on another batch, which hold on any: linear
+        maps, norms and functions mix samples on all sizes, or on none."""
+        if node.op != "call_method" or node.target != "cumulative":
+            return None
+        return self.known.get(node.name)
+
     def _wrong_outputs(self, output: fx.Node) -> Iterator[str]:
         for node in output.all_input_nodes:
-            if any(outer != 1 for _, outer in self.layouts.get(node, ())):
+            if any(outer != 1 for _, outer in self.layouts.get(node.name, ())):
                 yield f"the output '{node.name}' has its steps inside another dimension"
 
     def _layouts(self, node: fx.Node, runs: list[Any]) -> list[Layout] | None:
@@ -205,7 +218,7 @@ class _Trial(fx.Interpreter):
     def _relaid(self, node: fx.Node, runs: list[Any]) -> list[Layout] | None:
         """Try a node on held values that lie as the streams that they meet; return its layouts."""
         given = [n for n in node.all_input_nodes if n.target is hold]
-        outers = {o for n in node.all_input_nodes for _, o in self.layouts.get(n, ()) if o > 1}
+        outers = {o for n in node.all_input_nodes for _, o in self.layouts.get(n.name, ()) if o > 1}
         for outer in outers if given else ():
             usual = {n: self.values[n] for n in given}
             for n, values in usual.items():
@@ -242,10 +255,11 @@ class _Trial(fx.Interpreter):
         """Make samples differ: by a factor each, or at random where they cannot."""
         if not x.is_floating_point() or not x.numel():
             return self._other_values(x)
-        x = torch.where(x.abs() <= _LARGE, x, self._noise(x.shape, x))  # NaN is not either
-        low, high = torch.aminmax(x)
-        if bool(low == high):
+        low, high = map(float, torch.aminmax(x))
+        if low == high:
             return self._noise(x.shape, x)
+        if not -_LARGE <= low <= high <= _LARGE:  # NaN is not either
+            x = torch.where(x.abs() <= _LARGE, x, self._noise(x.shape, x))
         dim, _ = layout
         factors = self._noise([n if d == dim else 1 for d, n in enumerate(x.shape)], x)
         return x * factors
