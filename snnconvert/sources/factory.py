@@ -59,9 +59,9 @@ def _call(name: str, module: str, attribute: str) -> Any:
             f"{name}: the module {module} cannot be imported ({shown(error, 300)}); it is looked "
             "for among the installed packages and in the working directory"
         ) from error
-    except (Exception, SystemExit) as error:
+    except Exception as error:  # of any kind: importing runs the module
         raise SourceError(
-            f"{name}: the module {module} fails while it is imported ({_what(error)})"
+            f"{name}: importing {module} failed ({type(error).__name__}: {shown(error, 300)})"
         ) from error
     function = getattr(loaded, attribute, None)
     if not callable(function):
@@ -70,14 +70,8 @@ def _call(name: str, module: str, attribute: str) -> Any:
         )
     try:
         return function()
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         raise SourceError(
-            f"{name}: {attribute}(), which is called without arguments, failed ({_what(error)})"
+            f"{name}: {attribute}(), which is called without arguments, failed "
+            f"({type(error).__name__}: {shown(error, 300)})"
         ) from error
-
-
-def _what(error: BaseException) -> str:
-    """An error in words; a script that ends the process is one, whatever its exit code."""
-    if isinstance(error, SystemExit):
-        return f"it asked Python to exit with {shown(error.code)}"
-    return f"{type(error).__name__}: {shown(error, 300)}"

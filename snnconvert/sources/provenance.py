@@ -20,7 +20,7 @@ def files_of(reference: str) -> tuple[Path, ...] | None:
     if reference.startswith("python:"):
         return source_files(reference.split(":")[1])
     path = Path(reference.removeprefix("hf:")).expanduser()
-    if path.exists():
+    if os.path.exists(path):  # takes any text: what is too long for a path is none
         return tuple(sorted(_regular(path)))
     return () if reference.startswith(_NAMED) else None
 

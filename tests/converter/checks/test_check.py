@@ -154,7 +154,7 @@ def test_the_steps_are_the_entrys_before_those_of_the_check(monkeypatch):
 
 
 def test_a_defect_is_a_result_that_says_where(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("one\ntwo")
 
     monkeypatch.setattr("snnconvert.converter.checks.check.trace", fail)

@@ -220,13 +220,14 @@ def quick():
 
 """
 SLEEPING = """\
+import os
 import time
 
 from quick_nets import quick
 
 
 def slow():
-    time.sleep(600)
+    time.sleep(float(os.environ.get("ASLEEP", "0")))
     return quick()
 """
 LIST = """\
@@ -240,14 +241,15 @@ def test_a_killed_check_goes_on_where_it_was(tmp_path):
     (tmp_path / "slow_nets.py").write_text(SLEEPING)
     (tmp_path / "models.yaml").write_text(LIST)
     command = [sys.executable, "-m", "snnconvert", "check", "models.yaml", "--report", "r.json"]
+    command += ["--allow", "quick_nets", "--allow", "slow_nets"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    slow = {**environment, "ASLEEP": "600"}
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
+        command, cwd=tmp_path, env=slow, stdout=subprocess.PIPE, text=True
     ) as first:
         assert first.stdout.readline().startswith("PASS")
         first.send_signal(signal.SIGKILL)
     assert not (tmp_path / "r.json").exists()
-    (tmp_path / "slow_nets.py").write_text(SLEEPING.replace("time.sleep(600)", "pass"))
     settings: dict = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
     refused = subprocess.run(command, **settings, timeout=300)
     assert (refused.returncode, refused.stdout) == (2, "")
