@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from snnconvert.cli.options import ConvertOptions, ExplainOptions
@@ -27,7 +28,8 @@ def loaded_source(options: ConvertOptions | ExplainOptions) -> Source:
         options.seed,
     )
     _log.info("loading %s onto %s", options.model, device)
-    return on_device(request.load(), device)
+    source = replace(request.load(), held=options.held, batch_dims=options.batch_dim)
+    return on_device(source, device)
 
 
 def files_read(*names: str | None) -> Iterator[Path]:

@@ -30,6 +30,8 @@ class ConvertOptions:
     model: str
     arch: str | None
     example: str | None
+    held: tuple[str, ...]
+    batch_dim: int | None
     trust_pickle: bool
     allow: tuple[str, ...]
     rules: str | None
@@ -59,6 +61,8 @@ class ExplainOptions:
     model: str
     arch: str | None
     example: str | None
+    held: tuple[str, ...]
+    batch_dim: int | None
     trust_pickle: bool
     allow: tuple[str, ...]
     rules: str | None

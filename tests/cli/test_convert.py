@@ -161,3 +161,35 @@ def test_what_is_wrong_with_a_model_is_told_without_a_traceback(run, arguments, 
     assert ran.out == ""
     assert ran.err.startswith("snnconvert: error: ")
     assert message in ran.err
+
+
+MASKED = """\
+import torch
+from torch import nn
+
+
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 4)
+
+    def forward(self, x, keep):
+        return self.map(x) * keep
+
+
+def build():
+    return Masked().eval(), (torch.randn(5, 3, 4), torch.rand(5, 3, 4))
+"""
+
+
+def test_held_inputs_and_the_batch_can_be_said(run, workplace):
+    (workplace / "masked.py").write_text(MASKED)
+    ran = run("python:masked:build", "--held", "keep", "--batch-dim", "1", "--out", "m.snn")
+    assert ran.code == 0, ran.err
+    inputs = snnconvert.load("m.snn").conversion.source.inputs
+    assert [(i.name, i.role, i.batch_dim) for i in inputs] == [
+        ("x", "coded", 1),
+        ("keep", "held", 1),
+    ]
+    ran = run("python:masked:build", "--held", "mask")
+    assert ran.code == 2 and "mask" in ran.err and "keep" in ran.err

@@ -150,6 +150,19 @@ MODEL = _every(
         "';' between them), or a .pt, .npy or .safetensors file; default: the model's own",
     ),
     click.option(
+        "--held",
+        metavar="NAME",
+        multiple=True,
+        help="a floating-point input that is the same at every step (a mask, boxes, timesteps), by "
+        "the name of forward's parameter; may be repeated",
+    ),
+    click.option(
+        "--batch-dim",
+        metavar="D",
+        type=WholeNumber(0, 7),
+        help="the dimension of the inputs that is the batch (default: found, 0 first)",
+    ),
+    click.option(
         "--trust-pickle",
         is_flag=True,
         help="load pickles without checking them: such a file can run any code",
