@@ -105,6 +105,8 @@ def _located(text: str) -> Path:
             return path
     except (SourceError, OSError) as error:  # OSError: a name that is too long
         raise InputError(f"input {shown(error)}; {_HELP}") from None
+    if _LIKE_A_FILE.search(text):
+        raise InputError(f"input {shown(text)!r}: there is no such file: {_where(path)}")
     raise InputError(f"input {shown(text)!r}: neither shapes nor a file; {_HELP}")
 
 

@@ -129,13 +129,13 @@ def test_allow_is_a_sequence() -> None:
 @pytest.mark.parametrize("code", ["0", "'bye'", "None", "3"])
 def test_a_factory_that_ends_the_process_is_an_error(folder: Path, code: str) -> None:
     name = module(folder, f"import sys\ndef net():\n    sys.exit({code})\n")
-    with pytest.raises(SourceError, match="asked Python to exit"):
+    with pytest.raises(SourceError, match=r"called sys\.exit\("):
         load_source(f"python:{name}:net")
 
 
 def test_a_script_that_ends_the_process_is_an_error(folder: Path) -> None:
     name = module(folder, "import sys\nsys.exit(0)\n")
-    with pytest.raises(SourceError, match="fails while it is imported"):
+    with pytest.raises(SourceError, match=r"called sys\.exit\(0\)"):
         load_source(f"python:{name}:net")
 
 
@@ -146,7 +146,7 @@ def test_a_home_of_nobody_is_an_error(reference: str) -> None:
 
 
 def test_names_of_files_nearby_are_shown_printable(folder: Path) -> None:
-    (folder / "model\x1b[31m.pt").write_text("")
-    with pytest.raises(SourceError, match="close matches") as caught:
+    (folder / "model\x1b.pt").write_text("")
+    with pytest.raises(SourceError, match="did you mean") as caught:
         load_source("model.ptt")
     assert "\x1b" not in str(caught.value)

@@ -36,12 +36,14 @@ from snnconvert.converter.tracing.preparing import (
 from snnconvert.converter.tracing.single import one_sample, run_source, why_not_single
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import TraceError
+from snnconvert.sources.exits import never_exits
 from snnconvert.sources.modules import module_problem
 from snnconvert.sources.names import keyword_problem
 from snnconvert.torch_private import pytree
 
 
 @exclusive
+@never_exits
 def trace(
     model: nn.Module | ExportedProgram,
     args: Sequence[Any] = (),
