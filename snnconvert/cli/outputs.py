@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from snnconvert.errors import InputError
+from snnconvert.errors import InputError, SourceError
+from snnconvert.sources.paths import expanded
 from snnconvert.wording import shown
 
 REPORT_SUFFIXES = (".json", ".md")
@@ -44,7 +45,11 @@ def check_suffix(report: str | None) -> None:
 def _checked(option: str, name: str | None, force: bool) -> Path | None:
     if name is None:
         return None
-    label, path = f"{option} {shown(name)}", Path(name).expanduser()
+    label = f"{option} {shown(name)}"
+    try:
+        path = expanded(name)
+    except SourceError as error:
+        raise InputError(f"{option} {error}") from None
     mode = _mode(label, path)
     if mode is not None and stat.S_ISDIR(mode):
         raise InputError(f"{label}: is a directory; give the name of a file")

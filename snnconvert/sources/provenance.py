@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from snnconvert.sources.importing import package_of
+from snnconvert.sources.paths import expanded
 
 _NAMED = ("timm:", "hf-tiny:", "demo:")  # made by an installed package, whose version tells all
 
@@ -19,7 +20,7 @@ def files_of(reference: str) -> tuple[Path, ...] | None:
     """
     if reference.startswith("python:"):
         return source_files(reference.split(":")[1])
-    path = Path(reference.removeprefix("hf:")).expanduser()
+    path = expanded(reference.removeprefix("hf:"))
     if os.path.exists(path):  # takes any text: what is too long for a path is none
         return tuple(sorted(_regular(path)))
     return () if reference.startswith(_NAMED) else None

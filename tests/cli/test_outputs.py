@@ -50,7 +50,8 @@ def test_what_is_no_regular_file_is_refused_even_with_force(workplace):
             assert "is no regular file" in refused({"--out": name})
     (workplace / "circle").symlink_to("circle")
     assert "cannot be written" in refused({"--out": "circle"})
-    assert "cannot be written" in refused({"--out": "a\0b"})
+    assert "null characters" in refused({"--out": "a\0b"})
+    assert "home directory" in refused({"--out": "~nobody-of-that-name/a.snn"})
 
 
 def test_a_name_reaches_the_terminal_on_one_line(workplace):

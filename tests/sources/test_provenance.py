@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from snnconvert.errors import SourceError
 from snnconvert.sources.importing import check_packages
 from snnconvert.sources.provenance import files_of, source_files
 
@@ -37,3 +38,9 @@ def test_nothing_is_imported():
     source_files("pack.deep")
     check_packages(["pack.deep", "made", "os", "sys"])
     assert "pack" not in sys.modules and "made" not in sys.modules
+
+
+@pytest.mark.parametrize("before", ["", "hf:"])
+def test_the_home_of_nobody_is_an_error_of_ours(before):
+    with pytest.raises(SourceError, match="home directory"):
+        files_of(f"{before}~nobody-of-that-name/m.pt")

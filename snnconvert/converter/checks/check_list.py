@@ -15,6 +15,7 @@ from snnconvert.documents import Described, Document, Fault, Kind, Problem, Vers
 from snnconvert.documents.fields import VERSION
 from snnconvert.errors import CheckListError, DocumentError
 from snnconvert.rules.schema import MAX_TIME_STEPS
+from snnconvert.sources.paths import expanded
 from snnconvert.wording import PATH_LENGTH, received, shown
 
 _YAML = (".yaml", ".yml")
@@ -196,7 +197,7 @@ def _entry(entry: _Entry, file: _CheckFile, directory: Path) -> CheckEntry:
 
 
 def _located(name: str, directory: Path, is_path: Callable[[str], bool] = lambda name: True) -> str:
-    return str(directory / Path(name).expanduser()) if is_path(name) else name
+    return str(directory / expanded(name)) if is_path(name) else name
 
 
 def _is_path(model: str) -> bool:

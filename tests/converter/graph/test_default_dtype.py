@@ -105,3 +105,12 @@ def test_padded_transformers_are_not_taken_by_the_fast_path():
     assert snn.report.passed
     assert snn.report.source_rel_error < 1e-9
     assert not snn.report.notes
+
+
+def test_it_ends_with_an_error_and_does_nothing_without_another_dtype():
+    with pytest.raises(RuntimeError), default_dtype({torch.float32: torch.float64}):
+        assert (torch.arange(2) / 2).dtype is torch.float64
+        raise RuntimeError
+    assert (torch.arange(2) / 2).dtype is torch.float32
+    with default_dtype({torch.float16: torch.float64}):
+        assert (torch.arange(2) / 2).dtype is torch.float32

@@ -9,7 +9,6 @@ from torch import nn
 from snnconvert.converter.graph.dtypes import (
     cast,
     cast_module,
-    default_dtype,
     literal_dtypes,
     real_dtype,
 )
@@ -47,19 +46,6 @@ def test_a_module_is_cast_with_its_complex_and_integer_buffers() -> None:
     assert module.num_batches_tracked is not None
     assert module.num_batches_tracked.dtype is torch.int64
     assert torch.equal(module.get_buffer("phase"), torch.tensor([1 + 2j], dtype=torch.complex128))
-
-
-def test_the_default_dtype_is_put_back_after_an_error() -> None:
-    own = torch.get_default_dtype()
-    with pytest.raises(RuntimeError), default_dtype({own: torch.float64}):
-        assert torch.get_default_dtype() is torch.float64
-        raise RuntimeError
-    assert torch.get_default_dtype() is own
-
-
-def test_a_default_that_has_no_other_stays() -> None:
-    with default_dtype({torch.float16: torch.float64}):
-        assert torch.get_default_dtype() is torch.float32
 
 
 @pytest.mark.parametrize(
