@@ -204,3 +204,17 @@ def test_spread():
     assert not has_spread(torch.full((3,), NAN))
     assert has_spread(torch.tensor([-INF, 1.0, 2.0]))
     assert has_spread(torch.tensor([True, False]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_increments_that_no_step_function_answers_are_drawn_again(seed):
+    class Steps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.last((self.first(x) > 0).float())
+
+    torch.manual_seed(seed)
+    assert snnconvert.convert(Steps().eval(), (torch.randn(2, 4),)).report.passed
