@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from snnconvert.cli.options import ConvertOptions, ExplainOptions
+from snnconvert.cli.options import ModelOptions
 from snnconvert.sources.devices import device_named, on_device
 from snnconvert.sources.provenance import files_of
 from snnconvert.sources.request import ModelRequest
@@ -16,7 +16,7 @@ from snnconvert.sources.source import Source
 _log = logging.getLogger(__name__)
 
 
-def loaded_source(options: ConvertOptions | ExplainOptions) -> Source:
+def loaded_source(options: ModelOptions) -> Source:
     """Load the model with its example inputs, and put them on the device."""
     device = device_named(options.device)
     request = ModelRequest(

@@ -24,8 +24,8 @@ class CheckOptions:
 
 
 @dataclass(frozen=True)
-class ConvertOptions:
-    """What ``snnconvert MODEL`` was asked for; names are those of the options."""
+class ModelOptions:
+    """Which model, on which example, by which rules; names are those of the options."""
 
     model: str
     arch: str | None
@@ -37,6 +37,14 @@ class ConvertOptions:
     rules: str | None
     seed: int
     device: str
+    as_json: bool
+    debug: bool
+
+
+@dataclass(frozen=True)
+class ConvertOptions(ModelOptions):
+    """What ``snnconvert MODEL`` was asked for."""
+
     out: str | None
     report: str | None
     time_steps: int | None
@@ -50,23 +58,8 @@ class ConvertOptions:
     quiet: bool
     force: bool
     no_verify: bool
-    as_json: bool
-    debug: bool
 
 
 @dataclass(frozen=True)
-class ExplainOptions:
+class ExplainOptions(ModelOptions):
     """What ``snnconvert explain`` was asked for."""
-
-    model: str
-    arch: str | None
-    example: str | None
-    held: tuple[str, ...]
-    batch_dim: int | None
-    trust_pickle: bool
-    allow: tuple[str, ...]
-    rules: str | None
-    seed: int
-    device: str
-    as_json: bool
-    debug: bool

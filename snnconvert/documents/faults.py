@@ -54,6 +54,14 @@ class Fault:
         of_key = self.type == "extra_forbidden"
         return (document.key_line if of_key else document.line)(self.location)
 
+    def runs_code(self, subject: str) -> str:
+        """What is said of a value that names code of a package which is not allowed."""
+        package = shown(self.context["package"])
+        return (
+            f"{subject} {received(self.value)} would run code of the package '{package}', which is "
+            f"not allowed; if you trust it, pass allow=['{package}'] or --allow {package}"
+        )
+
     def must_be(self, what: str) -> str:
         """``'key' must be ..., received ...``."""
         return f"{self.label} must be {what}, received {received(self.value)}"

@@ -6,7 +6,7 @@ from snnconvert.documents import Fault, Words
 from snnconvert.ops.encoding import ENCODINGS
 from snnconvert.rules.neuron import options_of
 from snnconvert.rules.schema import ACTIONS, MAX_NAME, SPIKING_ACTIONS
-from snnconvert.wording import listed, received, shown, suggestion
+from snnconvert.wording import listed, received, suggestion
 
 _ALL = 200  # more than there are of what the package itself knows
 
@@ -41,14 +41,6 @@ def _unknown_action(fault: Fault) -> str:
     return f"unknown action {received(fault.value)}{suggestion(fault.value, ACTIONS, allowed)}"
 
 
-def _action_not_allowed(fault: Fault) -> str:
-    package = shown(fault.context["package"])
-    return (
-        f"action {received(fault.value)} would run code of the package '{package}', which is "
-        f"not allowed; if you trust it, pass allow=['{package}'] or --allow {package}"
-    )
-
-
 def _foreign_option(fault: Fault) -> str:
     type_, foreign = fault.context["type"], fault.context["foreign"]
     return (
@@ -70,7 +62,7 @@ WORDS: Words = {
     "unknown_kind": _unknown_kind,
     "unknown_fact": _unknown_fact,
     "unknown_action": _unknown_action,
-    "action_not_allowed": _action_not_allowed,
+    "action_not_allowed": lambda fault: fault.runs_code("action"),
     "bad_name": lambda fault: fault.must_be(
         f"one line of printable text of 1 to {MAX_NAME} characters"
     ),

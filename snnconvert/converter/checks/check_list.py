@@ -127,14 +127,6 @@ class _CheckFile(_Settings):
     )
 
 
-def _code_not_allowed(fault: Fault) -> str:
-    package = shown(fault.context["package"])
-    return (
-        f"{fault.label} {received(fault.value)} would run code of the package '{package}', which "
-        f"is not allowed; if you trust it, pass allow=['{package}'] or --allow {package}"
-    )
-
-
 def _not_a_mapping(fault: Fault) -> str:
     each, what = ("each of 'models'", "a model, or ") if fault.location else ("the file", "")
     got = received(fault.value)
@@ -142,7 +134,8 @@ def _not_a_mapping(fault: Fault) -> str:
 
 
 CHECK_LISTS = Kind(
-    _CheckFile, {"code_not_allowed": _code_not_allowed, "model_type": _not_a_mapping}
+    _CheckFile,
+    {"code_not_allowed": lambda fault: fault.runs_code(fault.label), "model_type": _not_a_mapping},
 )
 
 
