@@ -17,6 +17,7 @@ from snnconvert.errors import DependencyError, InputError, SourceError
 from snnconvert.sources.names import keyword_problem
 from snnconvert.sources.paths import expanded
 from snnconvert.sources.pickles import load_tensors
+from snnconvert.torch_private import pytree
 from snnconvert.wording import shown
 
 LARGEST_ID = 100
@@ -30,6 +31,11 @@ _HELP = (
 )
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def has_tensor(value: Any) -> bool:
+    """Tell whether an input is or holds a tensor; what does not is a constant of the trace."""
+    return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))
 
 
 def parse_input(text: str, seed: int = 0) -> Inputs:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from snnconvert.errors import InputError
 from snnconvert.sources.examples import NO_EXAMPLE
-from snnconvert.sources.inputs import parse_input
+from snnconvert.sources.inputs import has_tensor, parse_input
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
-from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,6 @@ class ModelRequest:
 
 def _with_inputs(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Source:
     """The source with these tensors as inputs; its constants, such as a flag, stay."""
-    constants = {k: v for k, v in source.kwargs.items() if not _has_tensor(v)}
+    constants = {k: v for k, v in source.kwargs.items() if not has_tensor(v)}
     note = source.note.replace(NO_EXAMPLE, "").removesuffix("; ")
     return replace(source, args=args, kwargs={**constants, **kwargs}, note=note)
-
-
-def _has_tensor(value: Any) -> bool:
-    return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))

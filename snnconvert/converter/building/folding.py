@@ -24,6 +24,7 @@ from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.dtypes import cast, cast_module, literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
+from snnconvert.converter.graph.masks import KEPT, is_mask
 from snnconvert.converter.graph.meta import CLOCK, TIME_DIMS
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.errors import first_line
@@ -269,18 +270,14 @@ class _Trial(fx.Interpreter):
         if x.is_floating_point() or x.is_complex():
             return self._noise(x.shape, x)
         if x.dtype is torch.bool:
-            return torch.rand(x.shape, generator=self.generator).to(x.device) < _KEPT
-        if x.numel() and bool((x == x.flatten()[0]).all()) and 0 <= int(x.flatten()[0]) <= 1:
-            # A mask of ones, as integers.
+            return torch.rand(x.shape, generator=self.generator).to(x.device) < KEPT
+        if is_mask(x):
             return torch.randint(2, x.shape, generator=self.generator).to(x)
         order = torch.randint(max(1, x.numel()), x.shape, generator=self.generator)
         return x.flatten()[order.to(x.device)] if x.numel() else x
 
     def _noise(self, shape: Sequence[int], like: Tensor) -> Tensor:
         return torch.rand(shape, generator=self.generator).to(like) + 0.5
-
-
-_KEPT = 0.7  # share of truth values that are true
 
 
 def _with_one_more(given: TracedInput, example: Any) -> Any:
@@ -326,8 +323,7 @@ def _close(a: Tensor, b: Tensor) -> bool:
     if not (b.is_floating_point() or b.is_complex()):
         return False
     size = b.abs()
-    small = size[size <= _LARGE]
-    scale = small.max() if small.numel() else size.new_zeros(())
+    scale = torch.where(size <= _LARGE, size, 0.0).max() if size.numel() else size.new_zeros(())
     allowed = _ROUNDING * torch.finfo(b.dtype).eps * (size + scale)
     same = (a == b) | (a.isnan() & b.isnan())
     return bool((same | ((a - b).abs() <= allowed)).all())

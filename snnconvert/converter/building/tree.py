@@ -9,6 +9,7 @@ import copy
 import itertools
 import warnings
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -170,10 +171,7 @@ def _register(
 
 
 def resolve(root: nn.Module, target: str) -> Any:
-    value: Any = root
-    for name in target.split("."):
-        value = getattr(value, name)
-    return value
+    return attrgetter(target)(root)
 
 
 def device_of(module: nn.Module) -> torch.device:

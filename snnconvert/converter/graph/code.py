@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from torch import fx
@@ -123,7 +123,7 @@ def _function(built: _Steps, tree: int, inputs: Sequence[int], output: int) -> C
 def _called(node: fx.Node) -> tuple[Callable[..., Any], bool]:
     """What a node calls, and whether it takes the tree before its own arguments."""
     if node.op == "get_attr":
-        return _attribute(str(node.target)), True
+        return attrgetter(str(node.target)), True
     if node.op == "call_module":
         return _module(str(node.target)), True
     if node.op == "call_method":
@@ -132,19 +132,8 @@ def _called(node: fx.Node) -> tuple[Callable[..., Any], bool]:
     return node.target, False
 
 
-def _attribute(path: str) -> Callable[[Any], Any]:
-    names = path.split(".")
-
-    def attribute(value: Any) -> Any:
-        for name in names:
-            value = getattr(value, name)
-        return value
-
-    return attribute
-
-
 def _module(path: str) -> Callable[..., Any]:
-    find = _attribute(path)
+    find = attrgetter(path)
     return lambda tree, *args, **kwargs: find(tree)(*args, **kwargs)
 
 

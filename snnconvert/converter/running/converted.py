@@ -284,7 +284,7 @@ class ConvertedModule(nn.Module):
         """The dimension of each output leaf that holds the folded time; None where none does."""
         graph = self.conversion.sited.traced.graph
         streams = self.conversion.sited.streams
-        leaves = pytree.tree_leaves(next(n for n in graph.nodes if n.op == "output").args[0])
+        leaves = pytree.tree_leaves(graph.output_node().args[0])
         # What depends on the batch size alone is not folded: it leaves the graph once.
         return [
             streams.time_dims[y][0] if streams.domains.get(y) is Domain.STREAM else None

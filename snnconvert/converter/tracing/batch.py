@@ -160,7 +160,7 @@ def reaching(graph: fx.Graph, found: Sequence[Any]) -> list[Any]:
 def of_outputs(graph: fx.Graph, found: Sequence[Any]) -> list[Any]:
     """Return those symbols that are the first dimension of an output, or of the one before all
     others where there is none."""
-    output = next(n for n in graph.nodes if n.op == "output")
+    output = graph.output_node()
     for leaf in pytree.tree_leaves(output.args[0]):
         value = leaf.meta.get("val") if isinstance(leaf, fx.Node) else None
         if isinstance(value, Tensor) and value.dim():

@@ -7,16 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from snnconvert.converter.tracing.inputs import bind_inputs, check_dtype
+from snnconvert.converter.tracing.inputs import bind_inputs, check_dtype, example_of
 from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
-from snnconvert.torch_private import pytree
-
-
-def _example(traced: TracedModel) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    args, kwargs = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
-    return args, kwargs
+from snnconvert.sources.inputs import has_tensor
 
 
 def leaves_of(traced: TracedModel, batch: Any, index: int) -> list[Any]:
@@ -51,20 +46,20 @@ def as_inputs(traced: TracedModel, batch: Any) -> tuple[tuple[Any, ...], dict[st
 
 def example_batch(traced: TracedModel) -> dict[str, Any]:
     """Return the inputs that a source was traced on as a batch: all of them by their names."""
-    args, kwargs = _example(traced)
+    args, kwargs = example_of(traced)
     return {**dict(zip(program_names(traced.program, len(args)), args, strict=True)), **kwargs}
 
 
 def _named(traced: TracedModel, batch: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Place inputs by name, also those that the source was traced with by position."""
-    args, kwargs = _example(traced)
+    args, kwargs = example_of(traced)
     names = program_names(traced.program, len(args))
     if batch.keys().isdisjoint({*names, *kwargs}):
         # One tensor of a file is the input, whatever its name.
         return _in_order(traced, tuple(batch.values())) if len(batch) == 1 else ((), dict(batch))
     placed = []
     for name, example in zip(names, args, strict=True):
-        if name not in batch and _has_tensor(example):
+        if name not in batch and has_tensor(example):
             break
         placed.append(batch.get(name, example))
     return tuple(placed), {name: x for name, x in batch.items() if name in kwargs}
@@ -74,12 +69,8 @@ def _in_order(
     traced: TracedModel, batch: tuple[Any, ...]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Place inputs by position; the first is the one input that a source takes by keyword."""
-    args, kwargs = _example(traced)
-    needed = [name for name, example in kwargs.items() if _has_tensor(example)]
-    if batch and len(needed) == 1 and not any(map(_has_tensor, args)):
+    args, kwargs = example_of(traced)
+    needed = [name for name, example in kwargs.items() if has_tensor(example)]
+    if batch and len(needed) == 1 and not any(map(has_tensor, args)):
         return (), {needed[0]: batch[0]}
     return batch[: len(args)], {}
-
-
-def _has_tensor(value: Any) -> bool:
-    return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))

@@ -148,7 +148,7 @@ def _ends(limits: Any) -> tuple[int, int | None]:
 
 def _refuse_shapes_of_data(graph: fx.Graph) -> None:
     """Raise TraceError where the shape of an output depends on the values of tensors."""
-    output = next(n for n in graph.nodes if n.op == "output")
+    output = graph.output_node()
     for leaf in pytree.tree_leaves(output.args[0]):
         value = leaf.meta.get("val") if isinstance(leaf, fx.Node) else None
         sizes = value.shape if isinstance(value, Tensor) else ()

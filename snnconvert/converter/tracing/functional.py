@@ -133,8 +133,10 @@ def _viewed(node: fx.Node) -> Iterator[fx.Node]:
         yield node.args[0]  # type: ignore[misc]
     elif isinstance(node.target, OpOverload):
         for argument in schema_of(node.target).arguments:
+            if argument.alias_info is None:
+                continue
             value = arguments_of(node).get(argument.name)
-            if argument.alias_info is not None and isinstance(value, fx.Node):
+            if isinstance(value, fx.Node):
                 yield value
         if _name(node) in ("reshape", "flatten", "contiguous", "to", "chunk", "expand_as"):
             yield node.args[0]  # type: ignore[misc]

@@ -13,6 +13,7 @@ from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.tracing.sizes import check_sizes
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel
 from snnconvert.errors import InputError
+from snnconvert.sources.inputs import has_tensor
 from snnconvert.torch_private import pytree
 
 
@@ -83,14 +84,13 @@ def checked_time_steps(steps: Any) -> int:
 
 def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Flatten a call as the trace was flattened; constants that were left out are filled in."""
-    defaults = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
-    default_args, default_kwargs = defaults
+    default_args, default_kwargs = example_of(traced)
     unknown = sorted(set(kwargs) - set(default_kwargs))
     missing = [
-        name for name, value in default_kwargs.items() if name not in kwargs and _has_tensor(value)
+        name for name, value in default_kwargs.items() if name not in kwargs and has_tensor(value)
     ]
     too_many = len(args) > len(default_args)
-    too_few = any(map(_has_tensor, default_args[len(args) :]))
+    too_few = any(map(has_tensor, default_args[len(args) :]))
     if unknown or missing or too_many or too_few:
         raise InputError(
             f"the model was traced with {_signature(traced)}; received {len(args)} positional "
@@ -114,10 +114,9 @@ def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def refuse_names(traced: TracedModel, names: Sequence[str], method: str) -> None:
     """Raise InputError where a keyword input has the name of an argument of a method's own."""
-    examples = [given.example for given in traced.inputs]
-    _, keywords = pytree.tree_unflatten(examples, traced.in_spec)
+    _, keywords = example_of(traced)
     for name in names:
-        if _has_tensor(keywords.get(name)):
+        if has_tensor(keywords.get(name)):
             raise InputError(
                 f"the model's input '{name}' has the name of an argument of {method}(), which "
                 "would take it for its own; convert with this input by position "
@@ -125,8 +124,10 @@ def refuse_names(traced: TracedModel, names: Sequence[str], method: str) -> None
             )
 
 
-def _has_tensor(value: Any) -> bool:
-    return any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value))
+def example_of(traced: TracedModel) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the positional and keyword inputs that a source was traced on."""
+    args, kwargs = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
+    return args, kwargs
 
 
 def _signature(traced: TracedModel) -> str:

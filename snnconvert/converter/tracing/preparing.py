@@ -33,14 +33,18 @@ def _inside(model: nn.Module) -> nn.Module | None:
 
 
 @contextlib.contextmanager
-def as_traced(model: nn.Module) -> Iterator[None]:
-    """Run a model as it is traced: without a cache in its output; it is then put back as it was."""
+def as_traced(model: nn.Module) -> Iterator[list[Any]]:
+    """Run a model as it is traced: without a cache in its output; it is then put back as it was.
+
+    Yields:
+        The configurations whose cache is off until then.
+    """
     with unchanged(model):
         configurations = caching(model)
         try:
             for configuration in configurations:
                 configuration.use_cache = False
-            yield
+            yield configurations
         finally:
             for configuration in configurations:
                 configuration.use_cache = True

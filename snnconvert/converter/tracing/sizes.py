@@ -40,11 +40,12 @@ def _agree(
     for dim, (expression, size) in enumerate(zip(given.sizes, shape, strict=True)):
         if isinstance(expression, int):
             continue
-        if expression.is_Symbol and expression not in sizes:
-            sizes[expression] = size
-            continue
-        wanted = expression.subs(sizes)
-        if wanted.is_Integer and int(wanted) != size:
+        if expression.is_Symbol:
+            wanted = sizes.setdefault(expression, size)
+        else:
+            value = expression.subs(sizes)
+            wanted = int(value) if value.is_Integer else size
+        if wanted != size:
             first = _first(traced, expression)
             own = "batch size" if expression.free_symbols & traced.batch else "size"
             raise InputError(

@@ -29,7 +29,6 @@ from snnconvert.converter.tracing.names import forward_names, leaf_names
 from snnconvert.converter.tracing.outputs import registered_output_classes
 from snnconvert.converter.tracing.preparing import (
     as_traced,
-    caching,
     refuse_train_mode,
     unwrapped,
 )
@@ -78,9 +77,9 @@ def trace(
     refuse_train_mode(model)
     call = _call(model, tuple(args), dict(kwargs or {}), held, batch_dims)
     notes = [note] if note else []
-    if caching(model):
-        notes.append(_NO_CACHE)
-    with as_traced(model):
+    with as_traced(model) as without_cache:
+        if without_cache:
+            notes.append(_NO_CACHE)
         exported = _exported(model, call)
         traced = _traced(exported, notes, held)
         return _tried(model, traced, call, notes, held)

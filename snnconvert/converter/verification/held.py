@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.masks import KEPT, is_mask
 from snnconvert.converter.tracing.traced import TracedInput
-
-_KEPT = 0.7  # share of a mask that is kept
 
 
 def with_other_held(
@@ -42,15 +41,10 @@ def with_other_held(
 def _other(x: Tensor, generator: torch.Generator) -> Tensor:
     if not x.numel():
         return x
-    if x.dtype is torch.bool or _is_mask(x):
-        mask = torch.rand(x.shape, generator=generator) < _KEPT
+    if x.dtype is torch.bool or is_mask(x):
+        mask = torch.rand(x.shape, generator=generator) < KEPT
         if x.dim():
             mask[..., 0] = True
         return mask.to(x)
     order = torch.randperm(x.numel(), generator=generator).to(x.device)
     return x.flatten()[order].reshape(x.shape)
-
-
-def _is_mask(x: Tensor) -> bool:
-    first = x.flatten()[0]
-    return not x.is_floating_point() and int(first) in (0, 1) and bool((x == first).all())

@@ -49,16 +49,11 @@ def compare_nodes(
     errors = NodeErrors()
     reached: list[list[Any]] = []
     clock = Clock(1, total=time_steps, encoding=encoding)
-    given = twin.conversion.source.inputs
     wanted = frozenset(filter(None, map(_compared, twin.graph.nodes)))
     for t in range(time_steps):
         clock.start = t
         expected = reference.run(leaves, encoding, t, time_steps, wanted)
-        now = [
-            encoding.cumulative(x, t, 1, time_steps, i.name)[0] if i.role == "coded" else x
-            for x, i in zip(leaves, given, strict=True)
-        ]
-        _Comparison(twin, expected, errors).run(clock, *now)
+        _Comparison(twin, expected, errors).run(clock, *expected.inputs)
         reached.append(expected.finish())
     return errors, reached
 

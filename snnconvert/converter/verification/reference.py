@@ -60,6 +60,7 @@ class ReferenceRun(fx.Interpreter):
     ) -> None:
         super().__init__(reference.tree, graph=reference.graph)
         self.encoded, self.encoding, self.t, self.total = reference.encoded, encoding, t, total
+        self.inputs = inputs
         self.args_iter = iter(inputs)
         self.wanted = wanted
         self.waiting: dict[str, Any] = {}
