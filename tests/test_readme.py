@@ -23,9 +23,8 @@ RULES = blocks("yaml")
 
 @pytest.mark.parametrize("n", range(len(RULES)))
 def test_rule_files_can_be_loaded(n: int, tmp_path: Path) -> None:
-    text = RULES[n] if "version:" in RULES[n] else f"version: 1\n{RULES[n]}"
     path = tmp_path / "my.yaml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(RULES[n], encoding="utf-8")
     assert load_rules(path).rules
 
 
