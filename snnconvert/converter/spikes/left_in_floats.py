@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.streams import Domain
@@ -84,9 +85,20 @@ def _operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
         found = _streams(sited, [given[name] for name in operands_of(kind, given)])
         if kind.operands and "weight" in given:
             found += _streams(sited, given["weight"])
-        if kind.name == "mul" and len(found) < 2:
+        if kind.name == "mul" and len(found) == 1 and not _repeats(node, found[0]):
             return []  # by a constant, it is a scale
     return found
+
+
+def _repeats(node: fx.Node, stream: fx.Node) -> bool:
+    """Tell whether a product repeats a stream: ``x[:, None] * weight``, summed, is a linear map."""
+    sizes, made = stream.meta["val"].shape, node.meta["val"].shape
+    padded = [*[1] * (len(made) - len(sizes)), *sizes]
+    return any(_is_one(n) and not _is_one(m) for n, m in zip(padded, made, strict=True))
+
+
+def _is_one(size: int | torch.SymInt) -> bool:
+    return isinstance(size, int) and size == 1
 
 
 def _has_no_place(node: fx.Node) -> bool:

@@ -125,3 +125,12 @@ def test_what_is_summed_up_with_a_factor_counts_once():
         return snnconvert.verify(None, snn).spiking.work.operations["accumulations"]
 
     assert events(1.0) == events(5.0) > 0
+
+
+def test_a_map_written_as_a_product_and_a_sum_is_listed():
+    weight = torch.randn(5, 4)
+    _, said = notes_of(Of(lambda h: (h[:, None] * weight).sum(-1)), torch.randn(3, 4))
+    assert "1 linear map or product not on spikes" in said and "(mul)" in said
+    for scale in (weight[0], weight[0, :1], 2.0):
+        _, said = notes_of(Of(lambda h, s=scale: h * s), torch.randn(3, 4))
+        assert "not on spikes" not in said

@@ -66,6 +66,11 @@ def test_output_and_classes_can_be_chosen():
         find_classes(["a"], outputs((4, 3), dtype=torch.bool), None, "a", None)
 
 
+def test_labels_of_batches_are_told_to_be_joined():
+    with pytest.raises(InputError, match=r"labels are whole numbers.*torch\.cat"):
+        labels_of([torch.tensor([1, 2]), torch.tensor([0])], None)
+
+
 def test_labels_of_an_output():
     labels = torch.tensor([1, 2])
     assert labels_of({"class": labels}, None)[1] == "class"

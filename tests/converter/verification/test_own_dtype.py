@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import warnings
 
+import pytest
 import torch
 from torch import nn
 
 import snnconvert
+from snnconvert.rules import parse_rules
 
 
 class Normed(nn.Module):
@@ -32,3 +34,12 @@ def test_another_network_is_told_in_every_dtype():
         snn = snnconvert.convert(Other().eval(), (torch.rand(2, 3),))
     assert not snn.report.passed
     assert not any("own dtype" in note for note in snn.report.notes)
+
+
+def test_a_wrong_conversion_is_not_laid_on_the_sources_dtype():
+    rules = "version: 1\nextends: default\nrules:\n"
+    rules += " - {name: k, match: {op: linear, path: '2'}, action: keep}\n"
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    with pytest.warns(snnconvert.NotEquivalentWarning):
+        report = snnconvert.convert(model, (torch.randn(2, 4),), parse_rules(rules)).report
+    assert not report.passed and not any("from its dtype" in note for note in report.notes)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.wording import listed, shown
+from snnconvert.wording import listed, received, shown
 
 Labels: TypeAlias = Tensor | Mapping[str | int, Tensor]
 """Right answers of all samples, or those of an output, by its name or number."""
@@ -49,9 +49,15 @@ def labels_of(
         labels = labels[output]
     if labels is None:
         return None, output
-    whole = torch.as_tensor(labels)
+    expected = "labels are whole numbers, one for each prediction, in a tensor [N, ...]"
+    try:
+        whole = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{expected}; received {received(labels)}. Those of batches are joined with torch.cat"
+        ) from error
     if not whole.dim() or whole.is_complex() or bool((whole != whole.long()).any()):
-        raise InputError("labels are whole numbers, one for each prediction, in a tensor [N, ...]")
+        raise InputError(expected)
     return whole.long(), output
 
 
