@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
+from snnconvert.converter.building.trial import Trial
 from tests.converter.conftest import TinyLM
 
 
@@ -96,3 +97,50 @@ def test_weights_that_are_loaded_later_do_not_matter():
 
 def test_an_output_with_steps_inside_another_dimension_runs_step_by_step():
     assert steps_apart(module(lambda x: x.t().reshape(-1)), torch.randn(3, 4))
+
+
+class Blocks(nn.Module):
+    """Equal blocks, of which the last may roll its samples."""
+
+    def __init__(self, count: int, last: int = 0):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(count))
+        self.norms = nn.ModuleList(nn.LayerNorm(4) for _ in range(count))
+        self.last = last
+
+    def forward(self, x):
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            x = x + F.gelu(layer(norm(x)))
+            x = x + x.roll(self.last if i == len(self.layers) - 1 else 4, 1)
+        return x.roll(self.last, 0) if self.last else x
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_blocks_that_are_alike_are_tried_once(count, monkeypatch):
+    ran, runs = [], Trial._runs
+    monkeypatch.setattr(Trial, "_runs", lambda self, node: ran.append(node) or runs(self, node))
+    assert steps_apart(Blocks(count).eval(), torch.randn(3, 4)) == ""
+    tried = [node for node in ran if node.op != "get_attr"]
+    assert len(tried) < 20, "more than the nodes of two blocks on two batches"
+
+
+def test_what_differs_in_the_last_of_many_blocks_is_found():
+    assert "'roll_9' mixes" in steps_apart(Blocks(9, last=1).eval(), torch.randn(3, 4))
+
+
+class Adding(nn.Module):
+    """Two steps that are alike but for a table: one adds zeros to the first sample, one does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("index", torch.tensor([0]))
+        self.register_buffer("zeros", torch.zeros(1, 4))
+        self.register_buffer("ones", torch.ones(1, 4))
+
+    def forward(self, x):
+        x = (x * 2).index_add(0, self.index, self.zeros)
+        return (x * 2).index_add(0, self.index, self.ones)
+
+
+def test_nodes_are_not_alike_where_their_tables_differ():
+    assert "'index_add_1' mixes" in steps_apart(Adding().eval(), torch.randn(3, 4))

@@ -8,6 +8,7 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.building import folding
+from snnconvert.converter.building.trial import Trial
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.converter.verification.held import with_other_held
 
@@ -68,7 +69,7 @@ def test_a_held_mask_lies_as_the_tokens_that_it_meets(inputs):
 
 def test_mutation_a_mask_of_other_samples_fails(inputs, monkeypatch):
     monkeypatch.setattr(folding, "_with_layouts", lambda graph, held: graph)
-    monkeypatch.setattr(folding._Trial, "_held", lambda self, node, value: self._runs(node))
+    monkeypatch.setattr(Trial, "_held", lambda self, node, value: self._runs(node))
     model = SequenceFirst().eval()
     with pytest.warns(snnconvert.NotEquivalentWarning):
         snn = snnconvert.convert(model, inputs)
