@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import module_path, source_name
@@ -60,12 +61,13 @@ def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
     if not asks_for_spikes(rules):
         return []
     by_reason: dict[str, list[str]] = {}
+    sizes = sizes_of_streams(sited.traced.graph, sited.streams.domains)
     for node in sited.traced.graph.nodes:
         if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
             continue
         analog = [x for x in _operands(sited, node) if not is_spike_coded(x)]
         if analog:
-            reason = _why(node, analog, sited.decisions.get(node))
+            reason = _why(node, analog, sited.decisions.get(node), sizes)
             by_reason.setdefault(reason, []).append(_where(node))
     return [
         f"{len(found)} linear map{'s' * (len(found) != 1)} or product{'s' * (len(found) != 1)} "
@@ -121,7 +123,9 @@ def _streams(sited: Sited, arguments: Any) -> list[fx.Node]:
     ]
 
 
-def _why(node: fx.Node, analog: list[fx.Node], decision: Decision | None) -> str:
+def _why(
+    node: fx.Node, analog: list[fx.Node], decision: Decision | None, sizes: frozenset[Any]
+) -> str:
     dtypes = [x.meta["val"].dtype for x in analog]
     if decision is not None and decision.action not in ACTIONS:
         return f"as {decision.action} stands for them ({decision.reason})"
@@ -129,6 +133,8 @@ def _why(node: fx.Node, analog: list[fx.Node], decision: Decision | None) -> str
         return "as neurons have no place before these operators"
     if decision is not None and decision.action not in SPIKING_ACTIONS:
         return f"as a rule leaves them so ({decision.reason})"
+    if any(has_size_of(x, sizes) for x in analog):
+        return "as the number of values of an operand depends on what they are (a routing, a mask)"
     if any(dtype.is_complex for dtype in dtypes):
         return "as neurons are of real numbers and an operand is complex"
     if not all(dtype.is_floating_point for dtype in dtypes):

@@ -143,7 +143,9 @@ class Step(fx.Interpreter):
     def _events(self, node: fx.Node) -> Tensor:
         """Return where an operand changes in this step."""
         value, before = self.env[node], self._before(node)
-        return value != 0 if before is None else value != before
+        if before is None or before.shape != value.shape:  # of a routing: other values than before
+            return value != 0
+        return value != before
 
     def _map(self, call: Call, result: Tensor) -> None:
         own = list(dict.fromkeys(operands(call)))
