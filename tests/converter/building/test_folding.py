@@ -129,7 +129,7 @@ def test_what_differs_in_the_last_of_many_blocks_is_found():
 
 
 class Adding(nn.Module):
-    """Two steps that are alike but for a table: one adds zeros to the first sample, one does not."""
+    """Two steps that are alike but for a table: one adds zeros to the first sample, one ones."""
 
     def __init__(self):
         super().__init__()
