@@ -45,6 +45,10 @@ class Reference:
         ]
         return ReferenceRun(self, encoding, t, total, now, wanted)
 
+    def steps(self, leaves: list[Any], encoding: Encoding, total: int) -> list[list[Any]]:
+        """Return the output leaves at every step."""
+        return [self.run(leaves, encoding, t, total, frozenset()).finish() for t in range(total)]
+
 
 class ReferenceRun(fx.Interpreter):
     """One step of the source, node by node as its values are asked for; none is kept longer."""
