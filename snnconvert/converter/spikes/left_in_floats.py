@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -60,7 +61,7 @@ def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
     """
     if not asks_for_spikes(rules):
         return []
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[fx.Node]] = {}
     sizes = sizes_of_streams(sited.traced.graph, sited.streams.domains)
     for node in sited.traced.graph.nodes:
         if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
@@ -68,10 +69,10 @@ def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
         analog = [x for x in _operands(sited, node) if not is_spike_coded(x)]
         if analog:
             reason = _why(node, analog, sited.decisions.get(node), sizes)
-            by_reason.setdefault(reason, []).append(_where(node))
+            by_reason.setdefault(reason, []).append(node)
     return [
         f"{len(found)} linear map{'s' * (len(found) != 1)} or product{'s' * (len(found) != 1)} "
-        f"not on spikes, {reason}: {listed(found, _LISTED)}"
+        f"not on spikes, {reason}: {listed(_places(found), _LISTED)}"
         for reason, found in by_reason.items()
     ]
 
@@ -146,7 +147,14 @@ def _why(
     return "as an operand has no place for neurons"
 
 
-def _where(node: fx.Node) -> str:
-    path = module_path(node)
-    name = source_name(node) or node.name
-    return f"'{name}' ({operator_name(node.target)}{f' in {path}' if path else ''})"
+def _places(nodes: list[fx.Node]) -> list[str]:
+    """Name nodes of the source; count parts of what was taken apart, which have no name there."""
+    named, parts = [], Counter[str]()
+    for node in nodes:
+        path = module_path(node)
+        place = f"{operator_name(node.target)}{f' in {path}' if path else ''}"
+        if name := source_name(node):
+            named.append(f"'{name}' ({place})")
+        else:
+            parts[place] += 1
+    return [*named, *(f"{count} {place}" for place, count in parts.items())]

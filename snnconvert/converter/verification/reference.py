@@ -16,7 +16,7 @@ from snnconvert.converter.graph.dtypes import cast, cast_module, literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.tracing.preparing import as_traced, unwrapped
-from snnconvert.converter.tracing.single import WithoutFastPaths
+from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.ops.encoding import Encoding
 from snnconvert.torch_private import TorchDispatchMode, pytree
@@ -44,6 +44,10 @@ class Reference:
             for x, given in zip(leaves, self.given, strict=True)
         ]
         return ReferenceRun(self, encoding, t, total, now, wanted)
+
+    def steps(self, leaves: list[Any], encoding: Encoding, total: int) -> list[list[Any]]:
+        """Return the output leaves at every step."""
+        return [self.run(leaves, encoding, t, total, frozenset()).finish() for t in range(total)]
 
 
 class ReferenceRun(fx.Interpreter):
@@ -113,15 +117,11 @@ def source_outputs(
         name: cast(tensor.detach(), dtype)
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]
     }
-    args, kwargs = pytree.tree_unflatten([_own(x) for x in leaves], traced.in_spec)
+    args, kwargs = pytree.tree_unflatten(copies(leaves), traced.in_spec)
     pinned = _Pinned(literal_dtypes(floating_dtype(traced), dtype), _literals(traced))
     with as_traced(model), WithoutFastPaths(), pinned:
         answer = functional_call(model, tensors, args, kwargs)
     return list(pytree.tree_leaves(answer))
-
-
-def _own(x: Any) -> Any:
-    return x.clone() if isinstance(x, Tensor) else x
 
 
 def _literals(traced: TracedModel) -> list[Tensor]:
