@@ -25,9 +25,9 @@ from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.converter.deciding.decide import decide
 from snnconvert.converter.deciding.starts import where_streams_may_start
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.degree import what_is_left
 from snnconvert.converter.spikes.left_in_floats import (
     asks_for_spikes,
-    left_in_floats,
     without_any_neuron,
 )
 from snnconvert.converter.spikes.put_neurons import put_neurons
@@ -204,7 +204,7 @@ def convert_traced(
         *rules.notes,
         *traced.notes,
         *in_vain,
-        *left_in_floats(sited, rules),
+        *what_is_left(sited, rules),
         *calibrated.notes,
         *filter(None, [reason and f"time steps run one by one: {reason}"]),
     )

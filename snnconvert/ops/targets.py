@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
@@ -23,17 +24,57 @@ class Function:
     """A 1-D function that a target may be.
 
     Attributes:
-        exact: its values, elementwise.
-        arguments: those of a call, by schema name, that make the operator this function; others
-            do not matter.
+        parameters: the literals of a call that the function depends on, by schema name.
+        low, high: limits that its values have, whatever the drive.
+        exact: ``f(X, **parameters)``, elementwise; None: the ATen operator of its name.
     """
 
-    exact: Callable[[Tensor], Tensor]
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    exact: Callable[..., Tensor] | None = None
 
 
-FUNCTIONS: Mapping[str, Function] = MappingProxyType({})
-"""The 1-D functions that a target may be, by op kind."""
+_POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
+FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {
+        "abs": Function((), *_POSITIVE),
+        "atan": Function((), -math.pi / 2, math.pi / 2),
+        "celu": Function(("alpha",)),
+        "cos": Function((), *_SIGN),
+        "elu": Function(("alpha", "scale", "input_scale")),
+        "erf": Function((), *_SIGN),
+        "exp": Function((), *_POSITIVE),
+        "exp2": Function((), *_POSITIVE),
+        "expm1": Function((), -1.0, None),
+        "gelu": Function(("approximate",)),
+        "hardshrink": Function(("lambd",)),
+        "hardsigmoid": Function((), *_FRACTION),
+        "hardswish": Function(),
+        "leaky_relu": Function(("negative_slope",)),
+        "log": Function(),
+        "log10": Function(),
+        "log1p": Function(),
+        "log2": Function(),
+        "log_sigmoid": Function((), None, 0.0),
+        "mish": Function(),
+        "pow": Function(("exponent",)),
+        "reciprocal": Function(),
+        "rsqrt": Function((), *_POSITIVE),
+        "selu": Function(),
+        "sigmoid": Function((), *_FRACTION),
+        "sign": Function((), *_SIGN),
+        "silu": Function(),
+        "sin": Function((), *_SIGN),
+        "softplus": Function(("beta", "threshold"), *_POSITIVE),
+        "softshrink": Function(("lambd",)),
+        "sqrt": Function((), *_POSITIVE),
+        "tan": Function(),
+        "tanh": Function((), *_SIGN),
+        "threshold": Function(("threshold", "value")),
+    }
+)
+"""The 1-D functions that a target may be, by op kind. A row is all that one needs."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +85,7 @@ class Target:
         name: what it is called in reports: ``drive``, or the op kind that it stands for.
         low, high: limits of ``A``, in the unit of the activation; None: none.
         function: ``f``, a name of :data:`FUNCTIONS`; None: the drive itself.
+        parameters: of ``f``, pairs of name and value.
 
     Raises:
         InputError: the limits are not numbers with ``low < high``, or there is no such function.
@@ -53,6 +95,7 @@ class Target:
     low: float | None = None
     high: float | None = None
     function: str | None = None
+    parameters: tuple[tuple[str, float | str], ...] = ()
 
     def __post_init__(self) -> None:
         low = -math.inf if self.low is None else self.low
@@ -74,7 +117,11 @@ class Target:
 
     def unclipped(self, drive: Tensor) -> Tensor:
         """Return ``f(X)``, for who keeps within the limits by other means."""
-        return drive if self.function is None else FUNCTIONS[self.function].exact(drive)
+        if self.function is None:
+            return drive
+        exact = FUNCTIONS[self.function].exact or getattr(torch.ops.aten, self.function)
+        value: Tensor = exact(drive, **dict(self.parameters))
+        return value
 
     @property
     def limits(self) -> Limits:
@@ -134,8 +181,10 @@ def target_of(kind: str, arguments: Mapping[str, Any]) -> Target | None:
     function = FUNCTIONS.get(kind)
     if function is None:
         return None
-    same = all(arguments.get(name) == value for name, value in function.arguments.items())
-    return Target(kind, function=kind) if same else None
+    found = {name: arguments[name] for name in function.parameters if name in arguments}
+    if not all(isinstance(x, int | float | str) for x in found.values()):
+        return None  # parameters that are computed, or one for each feature
+    return Target(kind, function.low, function.high, kind, tuple(found.items()))
 
 
 def follow(drive: Tensor, target: Target) -> Tensor:

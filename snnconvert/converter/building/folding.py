@@ -81,12 +81,12 @@ def _reason(trial: Trial, other: Trial | None) -> str:
 
 
 def _with_layouts(graph: fx.Graph, held: Mapping[str, Mapping[str, int]]) -> fx.Graph:
-    """Return the graph with held values that lie as their consumers need them.
+    """Return the graph with held values that lie as their consumers need them, and neurons that
+    know where time is.
 
     Args:
         graph: the graph; it is not changed.
-        held: by names of the consumer and of the `hold` node, how many values of other dimensions
-            enclose the batch.
+        held: as of `Trial`.
     """
     if not held:
         return graph
@@ -99,6 +99,8 @@ def _with_layouts(graph: fx.Graph, held: Mapping[str, Mapping[str, int]]) -> fx.
                 arguments[given] = new.node_copy(given, lambda n: copies[n])
                 arguments[given].args = (*arguments[given].args[:3], outer)
         copies[node] = new.node_copy(node, arguments.__getitem__)
+        if outer := held.get(node.name, {}).get(node.name):  # a neuron
+            copies[node].args = (*copies[node].args, outer)
     new.eliminate_dead_code()
     return new
 

@@ -68,7 +68,8 @@ class Trial(fx.Interpreter):
 
     Attributes:
         held: by names of a consumer and of its `hold` nodes, how many values of other dimensions
-            enclose their batch, where that is not the usual layout.
+            enclose their batch, where that is not the usual layout; of a neuron, that of its drive
+            under its own name.
     """
 
     def __init__(
@@ -179,6 +180,10 @@ class Trial(fx.Interpreter):
 
     def _tried(self, node: fx.Node) -> bool:
         """Run a node for all steps folded and for each; tell whether the results agree."""
+        if node.target == "track":
+            drive: Any = node.args[1]
+            ((_, outer),) = self.layouts[drive]
+            self.held |= {node.name: {node.name: outer}} if outer > 1 else {}
         runs = self._runs(node)
         if TIME_DIMS not in node.meta:
             self.values[node] = self._held(node, runs[1]) if node.target is hold else runs
@@ -238,6 +243,8 @@ class Trial(fx.Interpreter):
         self.clock.start = max(t, 0)
         self.env = {n: self.values[n][t + 1] for n in node.all_input_nodes}
         args, kwargs = self.fetch_args_kwargs_from_env(node)
+        if t < 0 and node.target == "track":
+            args = (*args, self.held.get(node.name, {}).get(node.name, 1))
         return getattr(self, node.op)(node.target, args, kwargs)
 
     def _placeholder(self, node: fx.Node) -> list[Any]:

@@ -134,6 +134,7 @@ class SpikingReport:
         analog: by op kind, operators that compute in floats (*local analog operators*).
         work: operations and energy.
         latency: in layer-steps.
+        degree: how much is on spikes: ``maps`` or ``all``; None where some maps alone are.
     """
 
     samples: int
@@ -144,6 +145,7 @@ class SpikingReport:
     analog: Mapping[str, int]
     work: Work
     latency: Latency
+    degree: str | None
 
     @property
     def rel_error(self) -> float:
@@ -241,7 +243,7 @@ class SpikingReport:
         diverged = self.first_divergence
         said = [
             f"{self.samples} samples; spikes per neuron and step: {self.rate:.3f}",
-            f"latency at {self.latency}",
+            f"degree: {self.degree or 'some maps'}; latency at {self.latency}",
             f"{work.spiking_share:.1%} of the multiply-accumulate work has spikes for all its "
             f"operands; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",

@@ -13,7 +13,7 @@ from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import module_path, source_name
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
-from snnconvert.converter.spikes.apart.table import apart_of
+from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
 from snnconvert.rules import ACTIONS, SPIKING_ACTIONS, Decision, RuleSet
@@ -28,7 +28,7 @@ _WITHOUT_PLACE = frozenset(
     "fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn _fft_r2c _fft_c2c _fft_c2r stft "
     "istft".split()
 )
-_LISTED = 20
+LISTED = 20
 
 
 def asks_for_spikes(rules: RuleSet) -> bool:
@@ -64,17 +64,21 @@ def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
     by_reason: dict[str, list[fx.Node]] = {}
     sizes = sizes_of_streams(sited.traced.graph, sited.streams.domains)
     for node in sited.traced.graph.nodes:
-        if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
-            continue
-        analog = [x for x in _operands(sited, node) if not is_spike_coded(x)]
-        if analog:
+        if analog := analog_operands(sited, node):
             reason = _why(node, analog, sited.decisions.get(node), sizes)
             by_reason.setdefault(reason, []).append(node)
     return [
         f"{len(found)} linear map{'s' * (len(found) != 1)} or product{'s' * (len(found) != 1)} "
-        f"not on spikes, {reason}: {listed(_places(found), _LISTED)}"
+        f"not on spikes, {reason}: {listed(places(found), LISTED)}"
         for reason, found in by_reason.items()
     ]
+
+
+def analog_operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
+    """Return the operands of a linear map or product that are not spikes."""
+    if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
+        return []
+    return [x for x in _operands(sited, node) if not is_spike_coded(x)]
 
 
 def _operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
@@ -82,7 +86,7 @@ def _operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
     given, kind = arguments_of(node), kind_of(node.target)
     if is_neuron(node):
         return []
-    if apart_of(node.target) or _has_no_place(node):
+    if holds_maps(node.target) or _has_no_place(node):
         found = _streams(sited, list(given.values()))
     else:
         found = _streams(sited, [given[name] for name in operands_of(kind, given)])
@@ -147,7 +151,7 @@ def _why(
     return "as an operand has no place for neurons"
 
 
-def _places(nodes: list[fx.Node]) -> list[str]:
+def places(nodes: list[fx.Node]) -> list[str]:
     """Name nodes of the source; count parts of what was taken apart, which have no name there."""
     named, parts = [], Counter[str]()
     for node in nodes:

@@ -25,12 +25,12 @@ from snnconvert.converter.graph.meta import (
     source_name,
 )
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
-from snnconvert.converter.spikes.apart.part import Apart, Part
+from snnconvert.converter.spikes.apart.part import Part
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name, values_of
-from snnconvert.ops.targets import DRIVE, NO_LIMITS, Limits, Target, clip, follow
+from snnconvert.ops.targets import CLIPS, DRIVE, FUNCTIONS, NO_LIMITS, Limits, Target, clip, follow
 from snnconvert.rules import SPIKING_ACTIONS, Decision
 from snnconvert.torch_private import pytree
 
@@ -92,10 +92,9 @@ class _Placer:
     def place(self, node: fx.Node, decision: Decision) -> None:
         """Put the neurons of one decision into the graph."""
         kind, own = kind_of(node.target), _target_of(node)
-        take_apart = apart_of(node.target)
-        if take_apart is not None and decision.action != "neuron":
-            self._on_parts(take_apart(self.emit, node), decision)
-        elif kind.operands and decision.action != "neuron":
+        if self._took_apart(node, decision):
+            return
+        if kind.operands and decision.action != "neuron":
             self._on_operands(node, decision)
         elif own is not None and decision.action != "spike_operands":
             self._in_place(node, own, decision)
@@ -105,6 +104,8 @@ class _Placer:
         ):
             self._on_output(node, decision)
         elif decision.rule is not None and kind.name in decision.rule.match.op:
+            if decision.action == "spiking" and has_place(node.target):
+                return  # not in this form: it is listed
             raise ConversionError(
                 f"{decision.rule}: op kind '{kind.name}' at {decision.operation.place} has no "
                 f"place for '{decision.action}': spike_operands is for linear maps and products, "
@@ -112,13 +113,23 @@ class _Placer:
                 "neuron, which puts one on an output that is a single tensor"
             )
 
-    def _on_parts(self, apart: Apart, decision: Decision) -> None:
-        for part in (*apart.maps, *apart.products):
+    def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
+        """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""
+        taking = apart_of(node.target)
+        if taking is None or decision.action == "neuron":
+            return False
+        wholly = decision.action == "spiking"
+        take = taking.wholly if wholly else taking.into_maps
+        apart = None if take is None else take(self.emit, node)
+        if apart is None:
+            return False
+        for part in (*apart.maps, *apart.products, *(apart.gates if wholly else ())):
             self._code(part, decision)
-        for part in apart.targets:
+        for part in apart.targets if wholly else ():
             target = _target_of(part.node)
-            if target is not None and decision.action == "spiking":
-                self._in_place(part.node, target, decision)
+            assert target is not None, f"{part.node.target} is no target"
+            self._in_place(part.node, target, decision, part)
+        return True
 
     def _on_operands(self, node: fx.Node, decision: Decision) -> None:
         kind = kind_of(node.target)
@@ -144,13 +155,18 @@ class _Placer:
             value = pytree.tree_map(coded, arguments_of(node)[argument])
             set_argument(node, argument, value)
 
-    def _in_place(self, node: fx.Node, target: Target, decision: Decision) -> None:
+    def _in_place(
+        self, node: fx.Node, target: Target, decision: Decision, part: Part | None = None
+    ) -> None:
         """Put a neuron in the place of a function that is a target."""
         drive = node.all_input_nodes[0]
         own = module_stack(node)[-1] if module_stack(node) else ("", "")
         whole = bool(own[0]) and own[1].startswith("torch.nn.modules.")
-        label = "" if whole else f"{operator_name(node.target)}_neuron"
-        new = self._neuron(drive, target, _Place(node, label, _output_axes(node)), decision)
+        label = "" if whole and part is None else f"{operator_name(node.target)}_neuron"
+        shared = () if part is None else part.shared
+        for name in {} if part is None else part.operands.values():
+            label = f"{name}_neuron"
+        new = self._neuron(drive, target, _Place(node, label, _output_axes(node), shared), decision)
         self.emit.replace(node, new)
 
     def _on_output(self, node: fx.Node, decision: Decision) -> None:
@@ -229,6 +245,13 @@ class _Place:
     label: str
     axes: tuple[int, ...]
     shared: tuple[Any, ...] = ()
+
+
+def has_place(target: Any) -> bool:
+    """Tell whether spiking counterparts of an operator are known, in some forms of it."""
+    kind = kind_of(target)
+    known = apart_of(target) is not None or bool(kind.operands)
+    return known or kind.name in FUNCTIONS or kind.name in CLIPS
 
 
 def _target_of(node: fx.Node) -> Target | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 from snnconvert.converter.deciding.absorb import absorb_batch_norm
 from snnconvert.converter.graph.dtypes import cast_module
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.ops.clock import Clock
 from snnconvert.ops.targets import Target
 from snnconvert.torch_private import children_of
 
@@ -22,7 +22,7 @@ class _Followed(nn.Module):
         super().__init__()
         self.target = target
 
-    def track(self, x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
+    def track(self, x: Tensor, *where: Any) -> Tensor:
         return self.target(x)
 
 

@@ -287,14 +287,15 @@ class Neuron(nn.Module):
         """Forget all earlier steps: the next `step` is a first step."""
         self._state, self._steps = StepState(), 0
 
-    def track(self, x: Tensor, clock: Clock, site: str, dim: int) -> Tensor:
+    def track(self, x: Tensor, clock: Clock, site: str, dim: int, outer: int = 1) -> Tensor:
         """Return ``R`` inside a converted graph.
 
         Args:
-            x: the cumulative drive; its dimension ``dim`` holds ``T * B``, step by step.
+            x: the cumulative drive; its dimension ``dim`` holds ``outer * T * B``.
             clock: the run; its state holds the neuron's, under ``site``.
             site: name of the neuron.
             dim: the dimension with the folded time.
+            outer: how many values of other dimensions enclose the time.
         """
         state = self.state_of(clock.state, site)
         if clock.steps == 1:
@@ -302,9 +303,10 @@ class Neuron(nn.Module):
             followed = self.advance(x.reshape(1, *(x.shape or (1,))), state, clock.start)
             followed = followed.reshape(x.shape)
         else:
-            steps = x.unflatten(dim, (clock.steps, x.shape[dim] // clock.steps)).movedim(dim, 0)
-            followed = self.advance(steps, state, clock.start).movedim(0, dim)
-            followed = followed.flatten(dim, dim + 1)
+            parts = x.unflatten(dim, (outer, clock.steps, -1)).movedim(dim + 1, 0)
+            steps = parts.flatten(dim + 1, dim + 2)
+            followed = self.advance(steps, state, clock.start).reshape(parts.shape)
+            followed = followed.movedim(0, dim + 1).flatten(dim, dim + 2)
         clock.state.update({f"{site}.{key}": value for key, value in state.items()})
         return followed
 

@@ -150,3 +150,13 @@ class Adding(nn.Module):
 
 def test_nodes_are_not_alike_where_their_tables_differ():
     assert "'index_add_1' mixes" in steps_apart(Adding().eval(), torch.randn(3, 4))
+
+
+def test_neurons_in_attention_whose_tokens_enclose_the_batch_are_folded():
+    torch.manual_seed(0)
+    layer, x = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(), torch.randn(6, 5, 8)
+    snn = snnconvert.convert(layer, (x,), rules="spiking", calibration=[x])
+    assert snn.report.passed and not snn.conversion.step_by_step
+    whole = snn.simulate(x, time_steps=3)
+    folded_steps = [snn.step(x if not t else torch.zeros_like(x)) for t in range(3)]
+    torch.testing.assert_close(torch.stack(folded_steps).cumsum(0), whole)

@@ -37,6 +37,7 @@ def report(*top1: float | None) -> SpikingReport:
         analog={"gelu": 2},
         work=WORK,
         latency=Latency(bursts=2, deep=6, time_steps=3),
+        degree="maps",
     )
 
 

@@ -1,4 +1,4 @@
-"""Attention taken apart: one node becomes two products and a softmax, which spikes can drive.
+"""Attention taken apart: one node becomes two products with a softmax between them.
 
 ``softmax(q k^T / sqrt(d) + mask) v``, with the scale on q, so that it folds into the threshold of
 q's neuron.
@@ -15,6 +15,7 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
+from snnconvert.converter.spikes.apart.softmax import exponentials, without_zeros
 from snnconvert.errors import ConversionError
 from snnconvert.torch_private import SAFE_SOFTMAX
 
@@ -22,30 +23,15 @@ _aten = torch.ops.aten
 
 
 def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
-    """Replace ``aten.scaled_dot_product_attention``.
+    """Replace ``aten.scaled_dot_product_attention``, and keep its softmax.
 
     Its products are the scores ``q k^T`` and the output ``p v``; both are ``aten.matmul``.
 
     Raises:
         ConversionError: it is causal over a number of tokens that is not fixed.
     """
-    given = arguments_of(node)
-    query, key, value, mask = (given[n] for n in ("query", "key", "value", "attn_mask"))
     with emit.at(node):
-        if given["enable_gqa"]:
-            key, value = (_repeated(emit, x, query) for x in (key, value))
-        scale = given["scale"]
-        scale = 1.0 / math.sqrt(query.meta["val"].shape[-1]) if scale is None else scale
-        scaled = emit(_aten.mul.Tensor, query, scale)
-        transposed = emit(_aten.transpose.int, key, -2, -1)
-        products = emit(_aten.matmul.default, scaled, transposed)
-        scores = products
-        if given["is_causal"]:
-            scores = _masked(emit, scores, _causal(emit, scores, node))
-        elif mask is not None and mask.meta["val"].dtype is torch.bool:
-            scores = _masked(emit, scores, mask)
-        elif mask is not None:
-            scores = emit(_aten.add.Tensor, scores, mask)
+        products, scores, value = _scores(emit, node)
         # As attention does, it gives zeros, not NaN, to a query that may look at nothing.
         probabilities = emit(SAFE_SOFTMAX, scores, -1)
         output = emit(_aten.matmul.default, probabilities, value)
@@ -56,6 +42,53 @@ def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
             Part(output, {"self": "probability", "other": "value"}),
         )
     )
+
+
+def take_attention_wholly_apart(emit: Emitter, node: fx.Node) -> Apart:
+    """Replace ``aten.scaled_dot_product_attention`` and its softmax.
+
+    ``o = (e v) / sum(e)`` with ``e = exp(s - max(s))``: normalised behind the product, a query has
+    a neuron for each feature, not for each token that it looks at.
+
+    Raises:
+        ConversionError: it is causal over a number of tokens that is not fixed.
+    """
+    with emit.at(node):
+        products, scores, value = _scores(emit, node)
+        _, e = exponentials(emit, scores, [-1], safe=True)
+        total = emit(_aten.sum.dim_IntList, e, [-1], True)
+        rate = emit(_aten.reciprocal.default, without_zeros(emit, total))
+        weighted = emit(_aten.matmul.default, e, value)
+        output = emit(_aten.mul.Tensor, weighted, rate)
+    emit.replace(node, output)
+    return Apart(
+        products=(
+            Part(products, {"self": "query", "other": "key"}),
+            Part(weighted, {"other": "value"}),
+        ),
+        gates=(Part(output, {"self": "weighted"}),),
+        targets=(Part(e), Part(rate)),
+    )
+
+
+def _scores(emit: Emitter, node: fx.Node) -> tuple[fx.Node, fx.Node, fx.Node]:
+    """Emit the scores; return them without and with the mask, and the values that they weigh."""
+    given = arguments_of(node)
+    query, key, value, mask = (given[n] for n in ("query", "key", "value", "attn_mask"))
+    if given["enable_gqa"]:
+        key, value = (_repeated(emit, x, query) for x in (key, value))
+    scale = given["scale"]
+    scale = 1.0 / math.sqrt(query.meta["val"].shape[-1]) if scale is None else scale
+    scaled = emit(_aten.mul.Tensor, query, scale)
+    transposed = emit(_aten.transpose.int, key, -2, -1)
+    products = scores = emit(_aten.matmul.default, scaled, transposed)
+    if given["is_causal"]:
+        scores = _masked(emit, scores, _causal(emit, scores, node))
+    elif mask is not None and mask.meta["val"].dtype is torch.bool:
+        scores = _masked(emit, scores, mask)
+    elif mask is not None:
+        scores = emit(_aten.add.Tensor, scores, mask)
+    return products, scores, value
 
 
 def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:

@@ -41,7 +41,7 @@ def take_recurrence_apart(emit: Emitter, node: fx.Node) -> Apart:
         several = isinstance(node.meta["val"], tuple | list)
         result = emit(tuple, values) if several else values[0]
     emit.replace(node, result)
-    return Apart(maps=tuple(layer.maps))
+    return Apart(maps=tuple(layer.maps), gates=tuple(layer.gates), targets=tuple(layer.targets))
 
 
 class _Recurrence:
@@ -53,6 +53,8 @@ class _Recurrence:
         self.kind = name.partition("_")[0]
         self.activation = _aten.relu.default if "relu" in name else _aten.tanh.default
         self.maps: list[Part] = []
+        self.gates: list[Part] = []
+        self.targets: list[Part] = []
 
     def cell(self) -> list[fx.Node]:
         """Emit one position of one layer; return its states."""
@@ -113,26 +115,38 @@ class _Recurrence:
         """Emit the equations of one position; return the states after it, the hidden one first."""
         kept = self._map(state[0], weights.w_hh, weights.b_hh, label)
         if self.kind == "gru":
-            return [self._gru(given, kept, state[0])]
+            return [self._gru(given, kept, state[0], label)]
         gates = self._add(given, kept)
         if self.kind == "rnn":
-            return [self.emit(self.activation, gates)]
+            return [self._function(self.activation, gates, label)]
         i, f, g, o = self._split(gates, 4)
-        i, f, o = (self._sigmoid(v) for v in (i, f, o))
-        c = self._add(self._mul(f, state[1]), self._mul(i, self._tanh(g)))
-        h = self._mul(o, self._tanh(c))
+        i, f, o = (
+            self._function(_aten.sigmoid.default, v, f"{gate}_{label}")
+            for v, gate in ((i, "input_gate"), (f, "forget_gate"), (o, "output_gate"))
+        )
+        g = self._function(_aten.tanh.default, g, f"cell_gate_{label}")
+        c = self._add(self._gate(f, state[1], f"cell_{label}"), self._gate(i, g, f"new_{label}"))
+        h = self._gate(o, self._function(_aten.tanh.default, c, f"cell_{label}"), f"out_{label}")
         if weights.w_hr is not None:
             h = self._map(h, weights.w_hr, None, label.replace("hidden", "cell_output"))
         return [h, c]
 
-    def _gru(self, given: fx.Node, kept: fx.Node, h: fx.Node) -> fx.Node:
+    def _gru(self, given: fx.Node, kept: fx.Node, h: fx.Node, label: str) -> fx.Node:
         """``r, z = sigmoid(...)``, ``n = tanh(W_i x + r (W_h h))``, ``h' = n + z (h - n)``."""
         (given_r, given_z, given_n), (kept_r, kept_z, kept_n) = (
             self._split(v, 3) for v in (given, kept)
         )
-        r, z = self._sigmoid(self._add(given_r, kept_r)), self._sigmoid(self._add(given_z, kept_z))
-        n = self._tanh(self._add(given_n, self._mul(r, kept_n)))
-        return self._add(n, self._mul(z, self.emit(_aten.sub.Tensor, h, n)))
+        r, z = (
+            self._function(_aten.sigmoid.default, self._add(x, y), f"{gate}_{label}")
+            for x, y, gate in (
+                (given_r, kept_r, "reset_gate"),
+                (given_z, kept_z, "update_gate"),
+            )
+        )
+        n = self._add(given_n, self._gate(r, kept_n, f"kept_{label}"))
+        n = self._function(_aten.tanh.default, n, f"new_gate_{label}")
+        change = self.emit(_aten.sub.Tensor, h, n)
+        return self._add(n, self._gate(z, change, f"change_{label}"))
 
     def _initial(self) -> list[fx.Node]:
         state = self.given["hx"]
@@ -148,7 +162,7 @@ class _Recurrence:
 
     def _map(self, x: fx.Node, weight: Any, bias: Any, label: str) -> fx.Node:
         new = self.emit(_aten.linear.default, x, weight, bias)
-        # The positions of a layer share their neurons: those of one weight.
+        # The positions of a layer share their neurons: those of one weight, or of one gate.
         self.maps.append(Part(new, {"input": label}, shared=(weight,)))
         return new
 
@@ -159,11 +173,12 @@ class _Recurrence:
     def _add(self, a: fx.Node, b: fx.Node) -> fx.Node:
         return self.emit(_aten.add.Tensor, a, b)
 
-    def _mul(self, a: fx.Node, b: fx.Node) -> fx.Node:
-        return self.emit(_aten.mul.Tensor, a, b)
+    def _gate(self, gate: fx.Node, x: fx.Node, label: str) -> fx.Node:
+        new = self.emit(_aten.mul.Tensor, gate, x)
+        self.gates.append(Part(new, {"other": label}, shared=(self.node, label)))
+        return new
 
-    def _sigmoid(self, x: fx.Node) -> fx.Node:
-        return self.emit(_aten.sigmoid.default, x)
-
-    def _tanh(self, x: fx.Node) -> fx.Node:
-        return self.emit(_aten.tanh.default, x)
+    def _function(self, function: Any, x: fx.Node, label: str) -> fx.Node:
+        new = self.emit(function, x)
+        self.targets.append(Part(new, {"self": label}, shared=(self.node, label)))
+        return new

@@ -2,34 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
-from torch import fx
-
-from snnconvert.converter.graph.emitter import Emitter
-from snnconvert.converter.spikes.apart.attention import take_attention_apart
+from snnconvert.converter.spikes.apart.attention import (
+    take_attention_apart,
+    take_attention_wholly_apart,
+)
 from snnconvert.converter.spikes.apart.chain import take_chain_apart
-from snnconvert.converter.spikes.apart.part import Apart
+from snnconvert.converter.spikes.apart.division import take_division_apart
+from snnconvert.converter.spikes.apart.gating import take_glu_apart
+from snnconvert.converter.spikes.apart.norms import (
+    take_batch_norm_apart,
+    take_group_norm_apart,
+    take_layer_norm_apart,
+    take_rms_norm_apart,
+)
+from snnconvert.converter.spikes.apart.part import TakeApart
+from snnconvert.converter.spikes.apart.powers import take_power_apart
 from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart
+from snnconvert.converter.spikes.apart.softmax import (
+    take_log_softmax_apart,
+    take_logsumexp_apart,
+    take_softmax_apart,
+)
+from snnconvert.converter.spikes.apart.spread import take_norm_apart, take_variance_apart
 from snnconvert.ops.kinds import kind_of, operator_name
 
-TakeApart: TypeAlias = Callable[[Emitter, fx.Node], Apart]
 
-APART: Mapping[str, TakeApart] = MappingProxyType(
+@dataclass(frozen=True)
+class Taking:
+    """How an operator is taken apart.
+
+    Attributes:
+        wholly: into maps, products and targets, so that nothing of it need stay in floats.
+        into_maps: into maps and products, with functions as they are; None for an operator that
+            holds no map or product that a source's work is counted by.
+    """
+
+    wholly: TakeApart
+    into_maps: TakeApart | None = None
+
+
+_RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart)
+_CHAIN = Taking(take_chain_apart, take_chain_apart)
+APART: Mapping[str, Taking] = MappingProxyType(
     {
-        "scaled_dot_product_attention": take_attention_apart,
-        "lstm": take_recurrence_apart,
-        "gru": take_recurrence_apart,
-        "rnn": take_recurrence_apart,
-        "linalg_multi_dot": take_chain_apart,
-        "chain_matmul": take_chain_apart,
+        "batch_norm": Taking(take_batch_norm_apart),
+        "chain_matmul": _CHAIN,
+        "div": Taking(take_division_apart),
+        "glu": Taking(take_glu_apart),
+        "group_norm": Taking(take_group_norm_apart),
+        "gru": _RECURRENCE,
+        "layer_norm": Taking(take_layer_norm_apart),
+        "linalg_multi_dot": _CHAIN,
+        "linalg_vector_norm": Taking(take_norm_apart),
+        "log_softmax": Taking(take_log_softmax_apart),
+        "logsumexp": Taking(take_logsumexp_apart),
+        "lstm": _RECURRENCE,
+        "pow": Taking(take_power_apart),
+        "rms_norm": Taking(take_rms_norm_apart),
+        "rnn": _RECURRENCE,
+        "scaled_dot_product_attention": Taking(take_attention_wholly_apart, take_attention_apart),
+        "softmax": Taking(take_softmax_apart),
+        "square": Taking(take_power_apart),
+        "std": Taking(take_variance_apart),
+        "var": Taking(take_variance_apart),
     }
 )
-"""Each function replaces a node of the emitter's graph and returns what became of it."""
 
 
-def apart_of(target: Any) -> TakeApart | None:
-    """Return what takes a graph node's target apart; None where it stays whole."""
+def apart_of(target: Any) -> Taking | None:
+    """Return how a graph node's target is taken apart; None where it stays whole."""
     return APART.get(operator_name(target)) or APART.get(kind_of(target).name)
+
+
+def holds_maps(target: Any) -> bool:
+    """Tell whether an operator has maps and products inside, with functions between them."""
+    taking = apart_of(target)
+    return taking is not None and taking.into_maps is not None

@@ -14,6 +14,7 @@ from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.spiking import Latency, LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.activity import Activity, Layer
@@ -32,8 +33,9 @@ from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.operations import OPERATIONS, Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
+from snnconvert.ops.comparisons import COMPARISONS
 from snnconvert.ops.encoding import AtOnce, encoding_named
-from snnconvert.ops.homogeneity import is_homogeneous
+from snnconvert.ops.homogeneity import MOVES, is_homogeneous
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS
 from snnconvert.torch_private import pytree
@@ -167,6 +169,7 @@ class _Measurement:
             analog=dict(sorted(self._analog().items())),
             work=work[-1],
             latency=self._latency(),
+            degree=degree_of(self.snn.conversion.sited),
         )
 
     def _latency(self) -> Latency:
@@ -209,8 +212,10 @@ class _Measurement:
             if is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif name not in ("add", "sub", "cat", "stack") and not is_homogeneous(
-                name, call.arguments, _is_stream
+            elif (
+                name not in ("add", "sub", "cat", "stack")
+                and name not in COMPARISONS | MOVES
+                and not is_homogeneous(name, call.arguments, _is_stream)
             ):
                 kinds[kind_of(call.operator).name] += 1
         return kinds

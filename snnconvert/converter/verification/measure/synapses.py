@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import TIME_DIMS
-from snnconvert.converter.spikes.apart.table import apart_of
+from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.verification.measure.calls import Call, Held
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
 from snnconvert.torch_private import pytree, schema_of
@@ -29,7 +29,7 @@ _FACTORS = frozenset({"alpha", "value"})  # of what is summed up: a scale, whate
 def is_whole(call: Call) -> bool:
     """Tell whether a call is of an operator that was not taken apart: maps and products with
     functions between them, which are computed as a whole."""
-    return apart_of(call.operator) is not None
+    return holds_maps(call.operator)
 
 
 def whole_work(call: Call, value_of: Values) -> float:

@@ -1,0 +1,91 @@
+"""The degree: how much of a network is on spikes, and what is not, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, fx
+
+from snnconvert.converter.deciding.streams import Domain
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.spike_coded import is_neuron
+from snnconvert.converter.spikes.left_in_floats import (
+    LISTED,
+    analog_operands,
+    left_in_floats,
+    places,
+)
+from snnconvert.converter.spikes.put_neurons import has_place
+from snnconvert.converter.spikes.site import Sited
+from snnconvert.ops.comparisons import COMPARISONS
+from snnconvert.ops.homogeneity import MOVES, is_homogeneous
+from snnconvert.ops.kinds import KINDS, kind_of, operator_name
+from snnconvert.rules import SPIKING_ACTIONS, Decision, RuleSet
+from snnconvert.torch_private import pytree
+from snnconvert.wording import listed
+
+_SUMS = frozenset("add sub rsub cat stack to type_as _to_copy copy".split())
+
+_MAPS = frozenset({name for name, kind in KINDS.items() if kind.operands} | {"lstm", "gru", "rnn"})
+DEGREES = ("exact", "maps", "all")
+"""No spikes; spikes into every linear map and product; nothing else between one spike and the next
+than sums, comparisons and functions that neurons follow."""
+
+
+def degree_of(sited: Sited) -> str | None:
+    """Return the degree of a network, one of `DEGREES`; None where not all maps are on spikes."""
+    if not sited.sites:
+        return "exact"
+    if any(analog_operands(sited, node) for node in sited.traced.graph.nodes):
+        return None
+    return "maps" if any(functions_in_floats(sited)) else "all"
+
+
+def what_is_left(sited: Sited, rules: RuleSet) -> list[str]:
+    """Say which maps, products and functions rules that ask for spikes leave in floats, and why."""
+    return [*left_in_floats(sited, rules), *_functions_left(sited, rules)]
+
+
+def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:
+    if not any(site.target.function for site in sited.sites.values()) and not any(
+        rule.action == "spiking" and not _MAPS.issuperset(rule.match.op) for rule in rules.rules
+    ):
+        return []
+    by_reason: dict[str, list[fx.Node]] = {}
+    for node in functions_in_floats(sited):
+        by_reason.setdefault(_why(node, sited.decisions.get(node)), []).append(node)
+    return [
+        f"{len(found)} function{'s' * (len(found) != 1)} in floats, {reason}: "
+        f"{listed(places(found), LISTED)}"
+        for reason, found in by_reason.items()
+    ]
+
+
+def _why(node: fx.Node, decision: Decision | None) -> str:
+    if decision is not None and decision.action not in SPIKING_ACTIONS:
+        return f"as {decision.action} takes them ({decision.reason})"
+    if has_place(node.target):
+        return "as their form has no counterpart on spikes"
+    return "as no counterpart on spikes is known"
+
+
+def functions_in_floats(sited: Sited) -> Iterator[fx.Node]:
+    """Yield the streams that are computed in floats, besides maps and products."""
+
+    def is_stream(x: Any) -> bool:
+        return isinstance(x, fx.Node) and sited.streams.domains.get(x) is Domain.STREAM
+
+    for node in sited.traced.graph.nodes:
+        if node.op != "call_function" or not is_stream(node) or is_neuron(node):
+            continue
+        name, kind = operator_name(node.target), kind_of(node.target)
+        if name in _SUMS | MOVES | COMPARISONS or kind.operands or not _is_float(node):
+            continue
+        if not is_homogeneous(name, arguments_of(node), is_stream):
+            yield node
+
+
+def _is_float(node: fx.Node) -> bool:
+    values = [x for x in pytree.tree_leaves(node.meta.get("val")) if isinstance(x, Tensor)]
+    return any(x.is_floating_point() or x.is_complex() for x in values)
