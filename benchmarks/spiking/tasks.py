@@ -164,7 +164,7 @@ def _probe(
     features = torch.cat([model.pooled(**part) for part in batches(given, 50)])
     fitted = LogisticRegression(max_iter=2000, C=10.0).fit(features.numpy(), labels.numpy())
     state = {
-        "weight": torch.tensor(fitted.coef_, dtype=torch.float32),
+        "weight": torch.tensor(fitted.coef_, dtype=torch.float32).contiguous(),
         "bias": torch.tensor(fitted.intercept_, dtype=torch.float32),
     }
     return state, {"right": f"{fitted.score(features.numpy(), labels.numpy()):.4f}"}

@@ -48,7 +48,7 @@ def take_rms_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     eps = given["eps"]
     with emit.at(node):
         norm = _Norm(emit, dims)
-        eps = torch.finfo(given["input"].meta["val"].dtype).eps if eps is None else eps
+        eps = _precision(emit, given["input"]) if eps is None else eps
         y = _affine(emit, norm.scaled(given["input"], eps), given["weight"], None)
     emit.replace(node, y)
     return norm.apart()
@@ -84,7 +84,7 @@ def take_batch_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
         return None
     x = given["input"]
     with emit.at(node):
-        scale = emit(_aten.rsqrt.default, emit(_aten.add.Scalar, variance, given["eps"]))
+        scale = emit(_aten.rsqrt.default, emit(_aten.add.Tensor, variance, given["eps"]))
         if given["weight"] is not None:
             scale = emit(_aten.mul.Tensor, scale, given["weight"])
         shift = emit(_aten.neg.default, emit(_aten.mul.Tensor, mean, scale))
@@ -116,11 +116,11 @@ class _Norm:
         self.means.append(Part(centred, {"other": "mean"}))
         return centred
 
-    def scaled(self, c: fx.Node, eps: float) -> fx.Node:
+    def scaled(self, c: fx.Node, eps: Any) -> fx.Node:
         """Emit ``c rsqrt(sum(c c) / n + eps)``."""
         square = self.emit(_aten.mul.Tensor, c, c)
         variance = self.emit(_aten.mul.Scalar, self._sum(square), 1 / self._count(c))
-        rate = self.emit(_aten.rsqrt.default, self.emit(_aten.add.Scalar, variance, eps))
+        rate = self.emit(_aten.rsqrt.default, self.emit(_aten.add.Tensor, variance, eps))
         y = self.emit(_aten.mul.Tensor, c, rate)
         self.products += [
             Part(square, {"self": "centred", "other": "centred"}),
@@ -140,6 +140,14 @@ class _Norm:
 
     def _count(self, x: fx.Node) -> Any:
         return math.prod(x.meta["val"].shape[dim] for dim in self.dims)
+
+
+def _precision(emit: Emitter, x: fx.Node) -> fx.Node:
+    """Emit the distance from 1 to the next number, of whatever dtype the network is cast to."""
+    value = x.meta["val"]
+    one = emit(_aten.ones.default, [1], dtype=value.dtype, device=value.device)
+    next_ = emit(_aten.nextafter.default, one, emit(_aten.add.Scalar, one, 1))
+    return emit(_aten.sub.Tensor, next_, one)
 
 
 def _affine(emit: Emitter, y: fx.Node, weight: Any, bias: Any) -> fx.Node:
