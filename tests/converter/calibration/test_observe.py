@@ -87,6 +87,15 @@ def test_large_batches_are_sampled_as_many_small_ones_are():
         assert torch.equal(part.extremes[1], torch.full((8,), 3999.0))
 
 
+def test_a_large_batch_has_more_of_the_sample_than_a_small_one():
+    rows = torch.arange(22_000.0).reshape(-1, 1).expand(-1, 8)
+    observed = Observed("site", (1,))
+    observed.see(rows[:20_000], 0)
+    observed.see(rows[20_000:], 2)
+    share = (observed.fitted.rows[1][:, 0] < 20_000).float().mean()
+    assert share == pytest.approx(20 / 22, abs=0.03)
+
+
 def test_one_batch_of_eight_or_two_of_four_are_the_same_where_all_is_kept():
     rows = torch.randn(8, 3)
     one, two = seen(rows).whole(), Observed("site", (1,))
