@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.neurons.options import AUTO, Allowed, NeuronOptions, number, one_of
+from snnconvert.wording import listed
 
 DEFAULT_TYPE = "multi_threshold"
 
@@ -153,6 +154,22 @@ def options_of(type_: str | None) -> tuple[str, ...]:
 def foreign_options(spec: NeuronSpec) -> tuple[str, ...]:
     """Name the options that are given and that the neuron's type does not have."""
     return tuple(sorted(_given_options(spec).keys() - set(options_of(spec.type))))
+
+
+def options_problem(spec: NeuronSpec) -> str:
+    """Say what is wrong with a specification's options for its type; empty: nothing."""
+    type_ = spec.type or DEFAULT_TYPE
+    if foreign := foreign_options(spec):
+        allowed = listed((*options_of(type_), "threshold"))
+        return f"a {type_} neuron has no {listed(foreign)}; its options are {allowed}"
+    known = NEURONS[type_].candidates
+    given = _given_options(spec).items()
+    if unknown := [name for name, value in given if value == AUTO and name not in known]:
+        return (
+            f"a {type_} neuron takes no auto for {listed(unknown)}: calibration knows no values "
+            "to choose from; give one"
+        )
+    return ""
 
 
 def settings_of(spec: NeuronSpec) -> NeuronSettings:

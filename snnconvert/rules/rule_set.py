@@ -15,8 +15,7 @@ from snnconvert.rules.neuron import (
     LEFT_OPEN,
     NeuronSettings,
     NeuronSpec,
-    foreign_options,
-    options_of,
+    options_problem,
     settings_of,
 )
 from snnconvert.rules.schema import MAX_TIME_STEPS, Match, RuleSpec, Settings
@@ -83,18 +82,12 @@ class RuleSet:
         """Return the neuron that a rule places, with nothing left open.
 
         Raises:
-            RuleError: it has an option that its type does not have.
+            RuleError: its type does not have an option, or has no values for one that is auto.
         """
         spec = rule.neuron.over(self.neuron)
-        settings = settings_of(spec)
-        if foreign := foreign_options(spec):
-            raise RuleError(
-                [
-                    f"{rule}: a {settings.type} neuron has no {', '.join(foreign)}; its options "
-                    f"are {', '.join(options_of(spec.type))} and threshold"
-                ]
-            )
-        return settings
+        if problem := options_problem(spec):
+            raise RuleError([f"{rule}: {problem}"])
+        return settings_of(spec)
 
     def to_yaml(self) -> str:
         """Text of one rule file that needs no other, and reads back as an equal rule set."""

@@ -31,7 +31,7 @@ from snnconvert.ops.facts import fact_names
 from snnconvert.ops.kinds import KINDS, is_kind, kind_meant
 from snnconvert.rules.conditions import ConditionError, Scalar, parse_condition
 from snnconvert.rules.globs import MAX_LENGTH, GlobError, check_glob
-from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec, foreign_options
+from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec, options_problem
 
 ACTIONS = ("td", "encode", "keep", "spike_operands", "neuron", "spiking")
 SPIKING_ACTIONS = ("spike_operands", "neuron", "spiking")
@@ -185,8 +185,8 @@ class Match(Described):
 
 
 def _check_options(spec: NeuronSpec) -> NeuronSpec:
-    if spec.type is not None and (foreign := foreign_options(spec)):
-        raise PydanticCustomError("foreign_option", "", {"type": spec.type, "foreign": foreign})
+    if spec.type is not None and (problem := options_problem(spec)):
+        raise PydanticCustomError("neuron_options", "", {"problem": problem})
     return spec
 
 

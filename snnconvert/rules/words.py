@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from snnconvert.documents import Fault, Words
 from snnconvert.ops.encoding import ENCODINGS
-from snnconvert.rules.neuron import options_of
 from snnconvert.rules.schema import ACTIONS, MAX_NAME, SPIKING_ACTIONS
 from snnconvert.wording import listed, received, suggestion
 
@@ -41,14 +40,6 @@ def _unknown_action(fault: Fault) -> str:
     return f"unknown action {received(fault.value)}{suggestion(fault.value, ACTIONS, allowed)}"
 
 
-def _foreign_option(fault: Fault) -> str:
-    type_, foreign = fault.context["type"], fault.context["foreign"]
-    return (
-        f"a {type_} neuron has no {listed(foreign)}; its options are "
-        f"{listed((*options_of(type_), 'threshold'))}"
-    )
-
-
 def _neuron_without_use(fault: Fault) -> str:
     return (
         f"'neuron' is given, and action {received(fault.context['action'])} places none; "
@@ -75,7 +66,7 @@ WORDS: Words = {
         'the match is empty; to take every operation, write match: {op: "*"}'
     ),
     "not_allowed": lambda fault: fault.must_be(fault.context["expected"]),
-    "foreign_option": _foreign_option,
+    "neuron_options": lambda fault: str(fault.context["problem"]),
     "neuron_without_use": _neuron_without_use,
     "no_rules": lambda fault: (
         "the file has no rules and extends no other; add rules, or 'extends: default'"

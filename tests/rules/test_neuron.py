@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from snnconvert.errors import RuleError
 from snnconvert.rules import parse_rules
-from snnconvert.rules.neuron import NeuronSpec, ThresholdSpec, foreign_options, settings_of
+from snnconvert.rules.neuron import (
+    NeuronSpec,
+    ThresholdSpec,
+    foreign_options,
+    options_problem,
+    settings_of,
+)
 
 FILE = """\
 version: 1
@@ -34,6 +42,7 @@ neuron: {%s}
         ("threshold: {per: row}", "'per' must be one of auto, tensor, channel, received 'row'"),
         ("threshold: 3", "'threshold' must be a mapping of .*; received 3"),
         ("level: 3", "unknown key 'level'; did you mean 'levels'"),
+        ("type: st_bif, levels: auto", "a st_bif neuron takes no auto for levels: .*; give one"),
     ],
 )
 def test_what_is_not_allowed_is_told(text, words):
@@ -47,6 +56,19 @@ def test_options_of_another_type_are_foreign():
         "tau",
     )
     assert foreign_options(NeuronSpec(levels=4, per_octave=4, gain="constant", rate=0.5)) == ()
+
+
+def test_auto_is_for_options_that_calibration_chooses():
+    assert options_problem(NeuronSpec(levels="auto", gain="auto")) == ""
+    assert "takes no auto for levels" in options_problem(
+        NeuronSpec(levels="auto").over(NeuronSpec(type="sigma_delta"))
+    )
+    rules = parse_rules(
+        FILE % "type: st_bif" + "rules: [{name: a, match: {op: linear}, action: td}]"
+    )
+    (rule,) = [replace(r, neuron=NeuronSpec(levels="auto")) for r in rules.rules if r.name == "a"]
+    with pytest.raises(RuleError, match=r"'a'.*: a st_bif neuron takes no auto for levels"):
+        rules.neuron_of(rule)
 
 
 def test_what_is_left_open_comes_from_below_where_the_type_is_the_same():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +13,11 @@ from torch import fx, nn
 from snnconvert.converter.calibration.fit import fit
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
-from snnconvert.converter.spikes.site import Sited
+from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.errors import CalibrationError
+from snnconvert.ops.neurons.options import AUTO
+from snnconvert.ops.targets import DRIVE, NO_LIMITS
 from snnconvert.progress import bar
 
 _log = logging.getLogger(__name__)
@@ -53,12 +55,13 @@ def calibrate(
         batches: inputs of the source, once over: tensors, tuples or dicts, a `DataLoader`. What
             a tuple has beyond the source's inputs (labels) is left out. None: the inputs that
             the source was traced with.
-            A `Calibration` is taken as it is.
+            A `Calibration` is taken as it is, where it is of these neurons.
         time_steps: ``T`` of the simulated neurons.
         progress: show a progress bar.
 
     Raises:
-        CalibrationError: there are no batches, a batch does not fit, or values are not finite.
+        CalibrationError: there are no batches, a batch does not fit, values are not finite, or
+            thresholds are those of other neurons.
     """
     if not sited.sites:
         return Calibration({})
@@ -95,7 +98,37 @@ def _matching(found: Calibration, sited: Sited) -> Calibration:
             f"({', '.join(missing[:3])}); it belongs to another network or other rules. "
             "Calibrate again"
         )
+    for node, site in sited.sites.items():
+        if problem := _misfit(found.fitted[site.name], site, node.meta["val"].shape):
+            raise CalibrationError(
+                f"the calibration does not fit the neuron '{site.name}' (rule '{site.rule}'): "
+                f"{problem}; it belongs to another network or other rules. Calibrate again"
+            )
     return Calibration({name: found.fitted[name] for name in sorted(names)}, found.notes)
+
+
+def _misfit(fitted: Fitted, site: Site, shape: Sequence[Any]) -> str:
+    """Say why thresholds are not those of a site's neuron, whose drive has a shape; empty: they
+    are."""
+    settings, wanted, own = site.settings, site.target, fitted.target
+    if fitted.type != settings.type:
+        return f"it is of type {fitted.type}, and the rule says {settings.type}"
+    # Limits that a drive has anyway need not be the neuron's.
+    wide = wanted.name == DRIVE.name and own.limits == NO_LIMITS
+    if own.function != wanted.function or not (wide or own.limits == wanted.limits):
+        return (
+            f"it follows {own.name} within {own.limits}, and what stands there is {wanted.name} "
+            f"within {wanted.limits}"
+        )
+    for name, value in settings.options:
+        kept = fitted.arguments.get(name, value)
+        if value not in (kept, AUTO):
+            return f"it has {name}={kept}, and the rule says {value}"
+    count, axis = max(fitted.v_threshold.numel(), fitted.rest.numel()), fitted.axis
+    if count > 1 and (axis not in site.axes or shape[axis] != count):
+        sizes = {axis: int(shape[axis]) for axis in site.axes}
+        return f"it has {count} thresholds along dimension {axis}, and the features are {sizes}"
+    return ""
 
 
 _WITHOUT_DATA = (

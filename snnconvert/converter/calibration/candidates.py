@@ -23,6 +23,7 @@ from snnconvert.converter.spikes.site import Site
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.neurons import NEURONS, Neuron
 from snnconvert.ops.neurons.options import AUTO
+from snnconvert.ops.targets import Target
 from snnconvert.rules import NeuronSettings
 
 _STATISTICS = ("max", "mse")
@@ -163,10 +164,13 @@ class _Way:
         """Return the value before any spike: the mean of the drive, ``[C]``, or that nearest 0."""
         if not self.rests:
             return torch.tensor(self.site.target.at_rest)
-        return part.rows[self.feature_axis].float().mean(0)
+        # A mean of values that all stand at a limit may be rounded beyond it.
+        return self._target(part.rows[self.feature_axis].float().mean(0))
 
-    def _rows(self, rows: Tensor) -> Tensor:
-        return rows if self.axis is not None else rows.reshape(-1, 1)
+    @property
+    def _target(self) -> Target:
+        """What rows follow: they are values of the site's target already."""
+        return replace(self.site.target, function=None)
 
     def _extreme(self, part: Part) -> Tensor:
         """Return the largest distance from where the neuron rests, ``[C]`` (``[1]`` for all)."""
@@ -194,11 +198,11 @@ class _Way:
         return far.max().reshape(1) if self.axis is None else far
 
     def _statistic(self, extreme: Tensor, part: Part) -> Tensor:
-        rows = self._rows(part.rows[self.feature_axis] - self.rest(part))
         if self.settings.statistic == "percentile":
-            quantile = rows.abs().float().quantile(self.settings.percentile / 100, dim=0)
-            return self._alive(quantile, part)
-        return self._least_error(extreme, rows) if self.settings.statistic == "mse" else extreme
+            far = (part.rows[self.feature_axis] - self.rest(part)).abs().float()
+            far = far if self.axis is not None else far.reshape(-1, 1)
+            return self._alive(far.quantile(self.settings.percentile / 100, dim=0), part)
+        return self._least_error(extreme, part) if self.settings.statistic == "mse" else extreme
 
     def _alive(self, range_: Tensor, part: Part) -> Tensor:
         """Give features that were zero in all data the range of the largest, a dead site 1, and
@@ -206,12 +210,14 @@ class _Way:
         largest = part.extreme or 1.0
         return torch.where(range_ > 0, range_.clamp_min(largest * _FAINT), largest).float()
 
-    def _least_error(self, extreme: Tensor, rows: Tensor) -> Tensor:
-        errors = []
+    def _least_error(self, extreme: Tensor, part: Part) -> Tensor:
+        rows, rest, errors = part.rows[self.feature_axis], self.rest(part), []
+        if self.axis is None and not self.rests:
+            rows = rows.reshape(-1, 1)  # nothing is by feature
         for shrink in _SHRINKS:
-            neuron = self._made(extreme * shrink, self.site.target.at_rest)
-            off, _ = simulate(neuron, rows, self.time_steps)
-            errors.append(off.square().mean(0))
+            off, _ = simulate(self._made(extreme * shrink, rest), rows, self.time_steps)
+            error = off.square().mean(0)
+            errors.append(error if self.axis is not None else error.mean().reshape(1))
         best = torch.stack(errors).argmin(0)
         return extreme * torch.tensor(_SHRINKS)[best]
 
@@ -219,13 +225,12 @@ class _Way:
         """Return the neuron that is fitted to a part of the data."""
         return self._made(self.range(part), self.rest(part))
 
-    def _made(self, range_: Tensor, rest: Tensor | float) -> Neuron:
-        # Rows are values of the target, and have their features last, wherever they came from.
+    def _made(self, range_: Tensor, rest: Tensor) -> Neuron:
         return NEURONS[self.settings.type](
             self.threshold(range_),
-            target=replace(self.site.target, function=None),
+            target=self._target,
             rest=rest,
-            axis=1,
+            axis=1,  # rows have their features last, wherever they came from
             **self.arguments(),
         )
 

@@ -23,7 +23,8 @@ from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target, clip
 FORMAT = 2  # 1: limits among the arguments, as bounds
 _KEY = "snnconvert_calibration"
 _REST = ".rest"
-_FACTS = ("type", "axis", "arguments", "statistic", "error", "saturated", "rate", "dead")
+_NUMBERS = ("error", "saturated", "rate", "dead")
+_FACTS = ("type", "axis", "arguments", "statistic", *_NUMBERS)
 
 
 def save_calibration(calibration: Calibration, path: str | os.PathLike[str]) -> None:
@@ -52,9 +53,11 @@ def dump_calibration(calibration: Calibration) -> bytes:
         for name, fitted in calibration.fitted.items()
     }
     facts = {"format": FORMAT, "sites": sites, "notes": calibration.notes}
-    tensors = {name: f.v_threshold.contiguous() for name, f in calibration.fitted.items()}
-    tensors |= {f"{name}{_REST}": f.rest.contiguous() for name, f in calibration.fitted.items()}
-    return save(tensors, metadata={_KEY: json.dumps(facts)})
+    tensors = {name: f.v_threshold for name, f in calibration.fitted.items()}
+    tensors |= {f"{name}{_REST}": f.rest for name, f in calibration.fitted.items()}
+    # Neurons that were given one threshold to train share its memory.
+    apart = {n: x.detach().clone(memory_format=torch.contiguous_format) for n, x in tensors.items()}
+    return save(apart, metadata={_KEY: json.dumps(facts)})
 
 
 def parse_calibration(data: bytes, where: str) -> Calibration:
@@ -72,7 +75,10 @@ def parse_calibration(data: bytes, where: str) -> Calibration:
             for name, site in facts["sites"].items()
         }
         return Calibration(fitted, tuple(map(str, facts["notes"])))
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        *(SafetensorError, KeyError, TypeError, ValueError, AttributeError),
+        RecursionError,
+    ) as error:
         raise CalibrationError(
             f"{where}: is not a calibration that snnconvert wrote, or is damaged ({error}); "
             "write one with --calibration-out"
@@ -94,10 +100,20 @@ def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) 
     else:
         low, high = arguments.pop("bounds", NO_LIMITS)
         target = clip(low, high, DRIVE.name)
-    if site["type"] not in NEURONS or not bool(torch.isfinite(threshold).all()):
+    known = (
+        site["type"] in NEURONS
+        and bool(torch.isfinite(threshold).all())
+        and (site["axis"] is None or _is_number(site["axis"], int))
+        and all(_is_number(site[fact], int, float) for fact in _NUMBERS)
+    )
+    if not known:
         raise ValueError(f"{where} is no neuron")
     fitted = Fitted(
         **{**site, "arguments": arguments, "target": target}, v_threshold=threshold, rest=rest
     )
     fitted.neuron()
     return fitted
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)

@@ -69,7 +69,9 @@ def _weights(
     weight = arguments_of(user).get("weight") if kind.name in ("linear", "conv") else None
     if not isinstance(weight, fx.Node) or weight.target not in sited.traced.tensors:
         return None
-    values = sited.traced.tensors[str(weight.target)].detach().float().cpu()
+    values = torch.atleast_2d(sited.traced.tensors[str(weight.target)].detach().float().cpu())
+    if not values.numel():
+        return None
     groups, (outputs, inputs) = arguments_of(user).get("groups", 1), values.shape[:2]
     taps = values.reshape(outputs, inputs, -1)
     if groups * inputs != features:
@@ -116,7 +118,10 @@ def spend(
     for _ in range(_BISECTIONS):
         middle = math.sqrt(low * high)
         low, high = (low, middle) if spent(chosen(middle)) <= rate else (middle, high)
-    return chosen(high)
+    if spent(chosen(high)) <= rate:
+        return chosen(high)
+    # No price makes it so: what a small site spends weighs next to nothing.
+    return {name: min(found, key=lambda c: (c.rate, c.error)) for name, found in choices.items()}
 
 
 _BISECTIONS = 60

@@ -45,12 +45,10 @@ class Part:
     _keys: dict[int, Tensor] = field(default_factory=dict)
 
     def see(self, x: Tensor, axes: tuple[int, ...], generator: torch.Generator) -> None:
-        """Add one batch of what is followed, ``[B, ...]``; one without values counts as zeros.
+        """Add one batch of what is followed, ``[B, ...]``.
 
         What is kept is kept on the CPU, in float32 at least.
         """
-        if not x.numel():
-            x = x.new_zeros([max(1, n) for n in x.shape])
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         low, high = torch.aminmax(x)
         self.low, self.high = min(self.low, float(low)), max(self.high, float(high))
@@ -91,11 +89,14 @@ class Part:
 
 
 class Observed:
-    """What was seen of a drive: in the data that thresholds are fitted to, and held back."""
+    """What was seen of a drive: in the data that thresholds are fitted to, and held back.
+
+    Batches without values say nothing, and are zeros where there are no others.
+    """
 
     def __init__(self, name: str, axes: tuple[int, ...]) -> None:
         self.name, self.axes = name, axes
-        self.fitted, self.held_back = Part(), Part()
+        self._seen, self._held_back, self._empty = Part(), Part(), Part()
 
     def see(self, x: Tensor, batch: int) -> None:
         """Add one batch of a drive.
@@ -110,28 +111,34 @@ class Observed:
                 "cannot be found from it. Look at the inputs of that batch, or at the layers "
                 "before it"
             )
-        part = self.held_back if is_held_back(batch) else self.fitted
+        part = self._held_back if is_held_back(batch) else self._seen
+        if not x.numel():
+            part, x = self._empty, x.new_zeros([max(1, n) for n in x.shape])
         # The positions of a recurrence share a site: each has rows of its own.
         text = f"{batch} {part.count} {self.name}"
         seed = int.from_bytes(text.encode(), "little") % (2**61 - 1)
         part.see(x.detach(), self.axes, torch.Generator().manual_seed(seed))
 
     @property
-    def low(self) -> float:
-        """Smallest value of all data."""
-        return min(self.fitted.low, self.held_back.low)
+    def _parts(self) -> list[Part]:
+        return [part for part in (self._seen, self._held_back) if part.count] or [self._empty]
+
+    @property
+    def fitted(self) -> Part:
+        """What thresholds are fitted to: what was not held back, where there is any."""
+        return self._parts[0]
 
     @property
     def count(self) -> int:
         """Number of values of all data."""
-        return self.fitted.count + self.held_back.count
+        return sum(part.count for part in self._parts)
 
     def whole(self) -> Part:
         """Return what was seen in all data."""
-        parts = [part for part in (self.fitted, self.held_back) if part.count]
-        if len(parts) == 1:
-            return parts[0]
-        a, b = parts
+        a, *others = self._parts
+        if not others:
+            return a
+        (b,) = others
         return Part(
             min(a.low, b.low),
             max(a.high, b.high),
@@ -145,5 +152,4 @@ class Observed:
 
     def judged(self, axis: int) -> Tensor:
         """Return sampled rows ``[R, C]`` along an axis, of held-back data where there is any."""
-        held = self.held_back.rows.get(axis)
-        return self.fitted.rows[axis] if held is None else held
+        return self._parts[-1].rows[axis]

@@ -124,12 +124,19 @@ class _Placer:
         if apart is None:
             return False
         for part in (*apart.maps, *apart.products, *(apart.gates if wholly else ())):
-            self._code(part, decision)
+            if not self._is_scale(part.node):
+                self._code(part, decision)
         for part in apart.targets if wholly else ():
             target = _target_of(part.node)
             assert target is not None, f"{part.node.target} is no target"
-            self._in_place(part.node, target, decision, part)
+            if self._is_stream(part.node):
+                self._in_place(part.node, target, decision, part)
         return True
+
+    def _is_scale(self, node: fx.Node) -> bool:
+        """Tell whether a node is a stream times a constant."""
+        is_mul = kind_of(node.target).name == "mul"
+        return is_mul and sum(map(self._is_stream, arguments_of(node).values())) < 2
 
     def _on_operands(self, node: fx.Node, decision: Decision) -> None:
         kind = kind_of(node.target)

@@ -105,6 +105,25 @@ def test_nothing_is_left_in_floats_and_nothing_is_lost(name, x):
     assert not any("in floats" in note or "not on spikes" in note for note in report.notes)
 
 
+def test_what_is_held_is_no_drive(x):
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = nn.Linear(6, 4)
+
+        def forward(self, x, mask):
+            weights = mask.to(x.dtype)[..., None]
+            return (self.map(x) * weights).sum(1) / weights.sum(1)
+
+    mask = torch.ones(4, 5, dtype=torch.long)
+    mask[1, 3:] = 0
+    snn = snnconvert.convert(
+        Pooled().eval(), (x[:4], mask), rules="fully_spiking", calibration=[(x[:4], mask)]
+    )
+    assert snn.report.passed and snn.report.spiking.degree == "all"
+    assert len(snn.conversion.neurons) == 1
+
+
 def test_what_is_left_is_named_with_its_reason(x):
     snn = converted(Between(lambda n, h: torch.special.i0(h)), x)
     assert snn.report.passed and snn.report.spiking.degree == "maps"
