@@ -58,9 +58,9 @@ class Shown:
     def __getattr__(self, name):
         return getattr(self.neuron, name)
 
-    def cumulative(self, drive):
+    def answers(self, drive, state, start):
         self.drive = drive
-        return self.neuron.cumulative(drive)
+        return self.neuron.answers(drive, state, start)
 
 
 PER_FEATURE = torch.tensor([0.5, 2.0, 3.0], dtype=torch.float64)
@@ -78,6 +78,8 @@ NEURONS = {
         ladder,
     ),
     "a spike a step": (STBIF(0.25, low=-4, high=5), counter),
+    "three answers a step": (MultiThreshold(2.0, levels=4, per_octave=2, bursts=3), ladder),
+    "two spikes a step": (STBIF(0.25, low=-4, high=5, bursts=2), counter),
 }
 
 
@@ -93,22 +95,23 @@ def test_error_and_rate_are_those_of_a_plain_loop(case):
     for r, row in enumerate(rows.tolist()):
         for c, end in enumerate(row):
             reached = rests[c]
-            for x in shown.drive[:, r, c].tolist():
+            for x in shown.drive[:, r, c].repeat_interleave(neuron.bursts).tolist():
                 emitted = spike(x, reached, tops[c])
                 reached, spikes = reached + emitted, spikes + (emitted != 0)
             wanted = neuron.target(torch.tensor(end, dtype=torch.float64)).item()
             assert errors[r, c].item() == pytest.approx(reached - wanted, abs=1e-9)
     assert rate == pytest.approx(spikes / (T * rows.numel()))
-    assert 0 < rate < 1 and errors.abs().max() > 1e-3
+    assert 0 < rate < neuron.bursts and errors.abs().max() > 1e-3
 
 
 def test_the_drive_settles_as_those_of_a_network():
     rows = torch.randn(4000, 2) * torch.tensor([1.0, 20.0])
-    for per_octave in (1, 4):
-        shown = Shown(MultiThreshold(30.0, levels=8, per_octave=per_octave))
+    for per_octave, bursts in ((1, 1), (4, 1), (2, 3)):
+        shown = Shown(MultiThreshold(30.0, levels=8, per_octave=per_octave, bursts=bursts))
         simulate(shown, rows, 4)
         off = ((shown.drive - rows) / rows.std(0)).std(1)
-        wanted = [0.35 * 0.4**t / per_octave ** (t + 1) for t in range(4)]
+        left = (0.4 / per_octave) ** bursts  # of what was off, after a step
+        wanted = [0.35 / 0.4 * left ** (t + 1) for t in range(4)]
         torch.testing.assert_close(off[:, 0], torch.tensor(wanted), rtol=0.05, atol=0)
         torch.testing.assert_close(off[:, 1], torch.tensor(wanted), rtol=0.05, atol=0)
 
