@@ -31,6 +31,7 @@ from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.held import with_other_held
 from snnconvert.converter.verification.leaves import (
     any_changes,
@@ -184,8 +185,9 @@ def _compare_exactly(
     traced = snn.conversion.source
     literals = literal_dtypes(floating_dtype(traced), how.dtype)
     with torch.no_grad(), default_dtype(literals):
-        twin = exact_twin(snn, how.dtype)
-        reference = Reference(snn.conversion, how.dtype)
+        tensors = CheckTensors(how.dtype)
+        twin = exact_twin(snn, tensors)
+        reference = Reference(snn.conversion, tensors)
         given = _input_leaves(snn, inputs, how.dtype)
         try:
             run, nodes, expected = _drawn(twin, reference, given, how)
@@ -199,7 +201,7 @@ def _compare_exactly(
         still = refuse_independent(snn, expected)
         actual = converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
-        at_source, note = _beside_source(model, traced, run, actual, how.dtype)
+        at_source, note = _beside_source(model, traced, run, actual, tensors)
         notes = [note, still, _said_of_infinities(reference, run, expected)]
         others = _on_other_held_inputs(snn, twin, reference, given, how)
         if max((leaf.max_rel_error for leaf in others), default=0.0) > how.tolerance:
@@ -268,13 +270,13 @@ def _beside_source(
     traced: TracedModel,
     run: Run,
     actual: list[Any],
-    dtype: torch.dtype,
+    tensors: CheckTensors,
 ) -> tuple[float | None, str]:
     """Return the worst error against the source model at the last step, or why there is none."""
     if not isinstance(model, nn.Module):
         return None, ""
     try:
-        final = source_outputs(model, traced, run.leaves, dtype)
+        final = source_outputs(model, traced, run.leaves, tensors)
     except Exception as error:  # a model may raise anything
         return None, f"the source model was not run beside its trace: {first_line(error)}"
     return worst_at_last(actual, final), ""

@@ -15,6 +15,7 @@ from snnconvert.converter.graph.spike_coded import is_spike_coded
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.calls import calls_of
@@ -89,7 +90,7 @@ class _Measurement:
     def __init__(self, snn: ConvertedModule, steps: int) -> None:
         self.snn, self.steps = snn, steps
         conversion = snn.conversion
-        self.reference = Reference(conversion, snn.placed.dtype)
+        self.reference = Reference(conversion, CheckTensors(snn.placed.dtype))
         self.calls = calls_of(snn.graph, conversion)
         self.sites: dict[str, Activity] = {}
         for node, path in conversion.neurons.items():
