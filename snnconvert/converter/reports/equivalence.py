@@ -21,7 +21,7 @@ from snnconvert.wording import shown
 
 @dataclass(frozen=True)
 class LeafError:
-    """The error of one output leaf, by step relative to its largest value up to that step."""
+    """The error of one output leaf, the largest of its values' at each step (see `verify`)."""
 
     name: str
     per_step: tuple[float, ...]
@@ -52,8 +52,7 @@ class EquivalenceReport:
     Attributes:
         passed: whether no relative error is above the tolerance.
         max_abs_error: largest absolute error over all steps and output leaves.
-        max_rel_error: largest relative error over all steps and output leaves; relative to the
-            largest value of that leaf up to that step.
+        max_rel_error: largest relative error over all steps and output leaves (see `verify`).
         source_rel_error: that against the source model itself at the last step; None: not run.
         tolerance: largest relative error that passes.
         dtype: in which both sides were computed.

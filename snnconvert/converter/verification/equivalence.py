@@ -41,6 +41,7 @@ from snnconvert.converter.verification.leaves import (
     refuse_independent,
     worst_at_last,
 )
+from snnconvert.converter.verification.lost_digits import said_of_lost_digits
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.measure.exact import measure_exact
 from snnconvert.converter.verification.measure.predictions import Labels
@@ -106,6 +107,9 @@ def verify(
         output, classes: the output whose classes are compared, and its dimension that holds them,
             as of `measure_spiking`.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
+
+    The error of a value is relative to its own size or, where that is larger, to its output's scale
+    up to that step: the largest value that is not huge, as a mask's -1e9 is.
 
     Raises:
         VerificationError: nothing can be concluded: the source draws random numbers, or its
@@ -203,6 +207,8 @@ def _compare_exactly(
         leaves = leaf_errors(snn, expected, actual)
         at_source, note = _beside_source(model, traced, run, actual, tensors)
         notes = [note, still, _said_of_infinities(reference, run, expected)]
+        if max((leaf.max_rel_error for leaf in leaves), default=0.0) > how.tolerance:
+            notes.append(said_of_lost_digits(snn, twin, run, expected, how.tolerance))
         others = _on_other_held_inputs(snn, twin, reference, given, how)
         if max((leaf.max_rel_error for leaf in others), default=0.0) > how.tolerance:
             leaves = others
