@@ -118,8 +118,9 @@ class ConvertedModule(nn.Module):
                 file's ``time_steps``. Constants of the trace may be left out.
 
         Returns:
-            The source's output structure; each tensor ``[T, ...]`` holds increments. (Truth
-            values have no difference and are returned as they are at each step.)
+            The source's output structure; each tensor ``[T, ...]`` holds increments, those of
+            integers in int64, which add up. (Truth values have no difference and are returned as
+            they are at each step.)
 
         Raises:
             InputError: an input does not fit, or time lengths differ.
