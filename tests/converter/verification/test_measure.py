@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
@@ -211,3 +212,31 @@ def test_outputs_that_ignore_the_inputs_are_refused_and_said():
     report = snnconvert.convert(Beside().eval(), (torch.randn(2, 3),)).report
     assert report.passed
     assert any("did not change with the coded inputs" in n and "1" in n for n in report.notes)
+
+
+class Behind(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.map, self.function = nn.Conv2d(2, 4, 3, padding=1), function
+
+    def forward(self, x):
+        return self.function(self.map(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "analog"),
+    [
+        (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), {}),
+        (lambda x: F.avg_pool2d(x, 2).mean(1), {}),
+        (lambda x: 1 - x.cumsum(-1), {}),
+        (lambda x: torch.lerp(x, x.flip(1), 0.3), {}),
+        (lambda x: F.grid_sample(x, torch.zeros(len(x), 3, 3, 2), align_corners=False), {}),
+        (lambda x: torch.lerp(x, x.flip(1), x), {"lerp": 1}),
+        (lambda x: x.relu().cumprod(-1), {"cumprod": 1, "relu": 1}),
+    ],
+)
+def test_what_only_adds_up_is_no_analog_operator(function, analog):
+    x = torch.randn(2, 2, 4, 4)
+    model = Behind(function).eval()
+    snn = snnconvert.convert(model, (x,), "spiking", calibration=[(x,)], verify=False)
+    assert measure_spiking(snn, [(x,)], time_steps=2).analog == analog

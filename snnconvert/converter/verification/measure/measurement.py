@@ -34,7 +34,7 @@ from snnconvert.costs.operations import OPERATIONS, Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import AtOnce, encoding_named
-from snnconvert.ops.homogeneity import is_homogeneous
+from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS
 from snnconvert.torch_private import pytree
@@ -186,8 +186,8 @@ class _Measurement:
         )
 
     def _analog(self) -> Counter[str]:
-        """Count the operators that compute in floats: neither maps nor linear without a constant,
-        and maps that have an operand without spikes. A rule's own class is not looked into."""
+        """Count the operators that compute in floats: those that do more than add up, and maps
+        that have an operand without spikes. A rule's own class is not looked into."""
         kinds = Counter[str]()
         for node in self.snn.graph.nodes:
             call = self.calls.get(node)
@@ -200,9 +200,7 @@ class _Measurement:
             if is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif name not in ("add", "sub", "cat", "stack") and not is_homogeneous(
-                name, call.arguments, _is_stream
-            ):
+            elif not adds_up(name, call.arguments, _is_stream):
                 kinds[kind_of(call.operator).name] += 1
         return kinds
 
