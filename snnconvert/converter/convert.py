@@ -204,7 +204,7 @@ def convert_traced(
         *rules.notes,
         *traced.notes,
         *in_vain,
-        *left_in_floats(sited, rules),
+        *left_in_floats(sited, decided, rules),
         *calibrated.notes,
         *filter(None, [reason and f"time steps run one by one: {reason}"]),
     )

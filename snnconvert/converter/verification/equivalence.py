@@ -322,7 +322,7 @@ def _report(
         dtype=str(dtype).removeprefix("torch."),
         time_steps=time_steps,
         leaves=leaves,
-        kinds=kind_rows(decisions, nodes.relative),
+        kinds=kind_rows(snn.conversion, nodes.relative),
         first_failure=first,
         first_failure_at=None if first is None else describe_node(decisions, first),
         notes=(*snn.conversion.notes, *constant_outputs(leaves)),

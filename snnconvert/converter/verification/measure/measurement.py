@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_spike_coded
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
@@ -92,6 +93,7 @@ class _Measurement:
         conversion = snn.conversion
         self.reference = Reference(conversion, CheckTensors(snn.placed.dtype))
         self.calls = calls_of(snn.graph, conversion)
+        self.written_out = contractions(conversion.decided)
         self.sites: dict[str, Activity] = {}
         for node, path in conversion.neurons.items():
             neuron: Any = snn.tree.get_submodule(path)
@@ -114,7 +116,7 @@ class _Measurement:
 
     def add(self, leaves: list[Any], labels: Tensor | None) -> None:
         """Run one batch."""
-        self.source_macs += source_macs(self.reference, leaves)
+        self.source_macs += source_macs(self.reference, leaves, self.written_out)
         wanted = frozenset(self.layers)
         expected = self.reference.run(leaves, AtOnce(), 0, 1, wanted)
         clock = Clock(1, total=self.steps, encoding=self.encoding)
