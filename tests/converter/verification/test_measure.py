@@ -240,3 +240,40 @@ def test_what_only_adds_up_is_no_analog_operator(function, analog):
     model = Behind(function).eval()
     snn = snnconvert.convert(model, (x,), "spiking", calibration=[(x,)], verify=False)
     assert measure_spiking(snn, [(x,)], time_steps=2).analog == analog
+
+
+class Shifted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 3)
+
+    def forward(self, shift, x):
+        return self.map(x + shift)
+
+
+class Sequences(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.map(x).sum(0)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "batch_dims"),
+    [
+        (Shifted(), (torch.randn(1, 4), torch.randn(6, 4)), None),
+        (Sequences(), (torch.randn(5, 6, 4),), 1),
+    ],
+)
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_samples_are_counted_along_the_batch(model, inputs, batch_dims, rules):
+    snn = snnconvert.convert(
+        model.eval(), inputs, rules, calibration=[inputs], batch_dims=batch_dims, verify=False
+    )
+    with torch.no_grad():
+        labels = model(*inputs).argmax(1)
+    report = snnconvert.verify(None, snn, data=[inputs, inputs], labels=torch.cat([labels, labels]))
+    found = report.on_data or report.spiking
+    assert found.samples == 12 and found.source_accuracy == 1.0

@@ -62,7 +62,7 @@ def measure_exact(
             answers = pytree.tree_leaves(snn.simulate(*args, **kwargs))
             last = [y[-1] for y in answers if isinstance(y, Tensor)]
             closeness = closeness or Closeness(1, list(outputs), output, classes)
-            count, own = labels_of_batch(leaves, labels, done)
+            count, own = labels_of_batch(traced, leaves, labels, done)
             closeness.add([last], list(outputs.values()), own)
             done += count
             numbers = [x for x in leaves if isinstance(x, Tensor) and x.is_floating_point()]

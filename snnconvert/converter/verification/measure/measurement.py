@@ -76,7 +76,7 @@ def measure_spiking(
     with torch.no_grad():
         for index, batch in enumerate(data):
             leaves = leaves_of(snn.conversion.source, batch, index)
-            count, own = labels_of_batch(leaves, labels, done)
+            count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
             run.add(leaves, own)
             done += count
     if not done:
