@@ -24,17 +24,12 @@ class CheckOptions:
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """Which model, on which example, by which rules; names are those of the options."""
+class _GivenOptions:
+    """What is read, on which inputs, and what is said; names are those of the options."""
 
     model: str
-    arch: str | None
     example: str | None
-    held: tuple[str, ...]
-    batch_dim: int | None
-    trust_pickle: bool
     allow: tuple[str, ...]
-    rules: str | None
     seed: int
     device: str
     as_json: bool
@@ -42,22 +37,46 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class ConvertOptions(ModelOptions):
-    """What ``snnconvert MODEL`` was asked for."""
+class ModelOptions(_GivenOptions):
+    """Which model, on which example, by which rules."""
 
-    out: str | None
-    report: str | None
+    arch: str | None
+    held: tuple[str, ...]
+    batch_dim: int | None
+    trust_pickle: bool
+    rules: str | None
+
+
+@dataclass(frozen=True)
+class ComparisonOptions(_GivenOptions):
+    """How a conversion is compared with its source, and where the report goes."""
+
     time_steps: int | None
     tolerance: float | None
     dtype: str | None
+    data: str | None
+    output: str | int | None
+    classes: int | None
+    report: str | None
+    quiet: bool
+    force: bool
+
+
+@dataclass(frozen=True)
+class ConvertOptions(ModelOptions, ComparisonOptions):
+    """What ``snnconvert MODEL`` was asked for."""
+
+    out: str | None
     calibration: str | None
     calibration_in: str | None
     calibration_out: str | None
-    data: str | None
     strict: bool
-    quiet: bool
-    force: bool
     no_verify: bool
+
+
+@dataclass(frozen=True)
+class VerifyOptions(ComparisonOptions):
+    """What ``snnconvert verify`` was asked for; the model is the saved conversion."""
 
 
 @dataclass(frozen=True)

@@ -40,15 +40,21 @@ def validate_rules(files: Sequence[str], allow: Sequence[str], as_json: bool) ->
     check_packages(allow)
     rows: list[dict[str, Any]] = []
     for name in files:
-        count, problems = None, tuple[str, ...]()
+        row: dict[str, Any] = {"file": name, "rules": None, "problems": (), "notes": ()}
+        rows.append(row)
         try:
-            count = len(load_rules(Path(name), allow=allow).rules)
+            found = load_rules(Path(name), allow=allow)
         except RuleError as error:
-            problems = error.problems
-        rows.append({"file": name, "rules": count, "problems": problems})
-        if count is not None and not as_json:
-            rules = f"{count} rule{'s' if count != 1 else ''}"
-            say(f"{name}: valid, {rules} with what it extends")
+            row["problems"] = error.problems
+            continue
+        count = row["rules"] = len(found.rules)
+        row["notes"] = found.notes
+        if not as_json:
+            extends = any(rule.origin.rpartition(":")[0] != found.origin for rule in found.rules)
+            more = " with what it extends" if extends else ""
+            say(f"{name}: valid, {count} rule{'s' if count != 1 else ''}{more}")
+            for note in found.notes:
+                say(f"note: {note}")
     wrong = [problem for row in rows for problem in row["problems"]]
     if as_json:
         say_json(rows)

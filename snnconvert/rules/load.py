@@ -18,6 +18,7 @@ from snnconvert.errors import DocumentError, RuleError
 from snnconvert.rules.files import extended, named
 from snnconvert.rules.former import FORMER_KEYS, former_names
 from snnconvert.rules.neuron import LEFT_OPEN
+from snnconvert.rules.rates import rates_without_effect
 from snnconvert.rules.rule_set import Rule, RuleSet
 from snnconvert.rules.schema import Context, RuleFile, RuleSpec, Settings, known_kinds
 from snnconvert.rules.words import WORDS
@@ -187,5 +188,5 @@ def _merge(files: list[tuple[_Layer, RuleFile]]) -> RuleSet:
         **settings,
         description=nearest.description,
         origin=layer.origin,
-        notes=tuple(itertools.chain(*notes)),
+        notes=(*itertools.chain(*notes), *rates_without_effect(rules, settings["neuron"])),
     )

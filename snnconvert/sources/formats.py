@@ -139,7 +139,7 @@ FORMATS: tuple[Format, ...] = (
         "a saved conversion",
         _member(CONVERSION_MEMBER),
         "its rules are applied already: load it with snnconvert.load(), verify it again with "
-        "'snnconvert FILE' without --rules, or convert the model that it was made from",
+        "'snnconvert verify FILE', or convert the model that it was made from",
     ),
     Format(EXPORTED_PROGRAM, _member("archive_format")),
     Format(

@@ -1,17 +1,16 @@
 """Faults while commands write: a full disk, a killed process, files that stand in the way.
 
-``python -m pytest -m sweep tests/cli/test_faults.py`` kills at many more points.
+``python -m pytest -m sweep tests/cli/test_faults.py`` kills at every point.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -94,41 +93,77 @@ def test_places_that_cannot_be_written_are_told_before_the_work(run, workplace, 
         assert ran.code == 2 and words in ran.err
 
 
-def killed(workplace: Path, seconds: float) -> bool:
-    """Run the command and kill it after some time; tell whether it had ended by then."""
-    with subprocess.Popen(
-        command(*WRITES, "--force"),
+DYING = """
+import os, resource, signal, sys
+point, workplace, arguments = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+from snnconvert.cli.main import main
+seen = 0
+
+
+def touches(event, given):
+    name = str(given[0]) if given else ""
+    if event == "open":
+        return name.startswith(workplace) and bool(given[2] & (os.O_WRONLY | os.O_RDWR))
+    return event in ("os.rename", "os.chmod") and name.startswith(workplace)
+
+
+def die(event, given):
+    global seen
+    if touches(event, given):
+        seen += 1
+        if seen == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(die)
+if point < 0:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (-point, -point))
+code = main(arguments)
+print(seen)
+sys.exit(code)
+"""
+
+
+def run_until(workplace: Path, point: int) -> subprocess.CompletedProcess[str]:
+    """Run the command and kill it just before it opens, changes or renames a file for that many a
+    time; below 0: in the midst of the first file with more bytes than that. 0: it is not killed."""
+    arguments = command(*WRITES, "--force")[3:]
+    return subprocess.run(
+        [sys.executable, "-c", DYING, str(point), os.path.realpath(workplace), *arguments],
         cwd=workplace,
         env=environment(workplace),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return False
-    return True
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
-def kill_again_and_again(workplace: Path, times: int) -> None:
-    began = time.monotonic()
-    assert killed(workplace, 300) and whole(workplace)
-    duration = time.monotonic() - began
-    numbers, ended = random.Random(0), 0
-    for _ in range(times):
-        ended += killed(workplace, numbers.uniform(0.2, 0.7) * duration)
+def points_of(workplace: Path) -> int:
+    """Run the command to its end; return at how many points it touches files."""
+    ran = run_until(workplace, 0)
+    assert ran.returncode in (0, 1) and whole(workplace), ran.stderr
+    return int(ran.stdout.splitlines()[-1])
+
+
+def kill_at(workplace: Path, points: Iterable[int]) -> None:
+    before = {name: (workplace / name).stat().st_ino for name in FILES}
+    for point in points:
+        by = signal.SIGKILL if point > 0 else signal.SIGXFSZ
+        assert run_until(workplace, point).returncode == -by
         assert whole(workplace)
-    assert ended < times  # some were killed
-    # What a killed run leaves is in nobody's way.
-    assert killed(workplace, 300) and whole(workplace)
+    # What a killed run leaves is in nobody's way, and what it finished is another file.
+    assert any((workplace / name).stat().st_ino != before[name] for name in FILES)
+    points_of(workplace)
 
 
 def test_a_killed_run_leaves_whole_files(workplace):
-    kill_again_and_again(workplace, 2)
+    points = points_of(workplace)
+    assert points >= 3 * len(FILES)  # each is made, gets its mode and is renamed
+    kill_at(workplace, (-FULL, points // 2, points))
 
 
 @pytest.mark.sweep
-def test_a_run_killed_at_many_points_leaves_whole_files(workplace):
-    kill_again_and_again(workplace, 40)
+def test_a_run_killed_at_every_point_leaves_whole_files(workplace):
+    kill_at(workplace, (-FULL, *range(1, points_of(workplace) + 1)))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from snnconvert.cli import main as entry
-from snnconvert.cli.commands.convert import DTYPES
+from snnconvert.cli.commands.comparison import DTYPES
 from snnconvert.cli.commands.options import MAX_TIME_STEPS
 from snnconvert.cli.commands.root import root
 from snnconvert.converter.verification.equivalence import TOLERANCES
@@ -133,7 +133,14 @@ def test_completion_knows_commands_models_and_rules(monkeypatch, capfdbinary):
     assert b"compdef" in capfdbinary.readouterr().out
 
 
-LIGHT = [["--help"], ["--version"], ["explain", "--help"], ["rules", "list"], ["check", "--jobs"]]
+LIGHT = [
+    ["--help"],
+    ["--version"],
+    ["explain", "--help"],
+    ["verify", "-h"],
+    ["rules", "list"],
+    ["check", "--jobs"],
+]
 
 
 @pytest.mark.parametrize("arguments", [*LIGHT, ["rules", "show", "default"], ["m.pt", "--ruels"]])

@@ -28,6 +28,15 @@ def test_validate_tells_the_problems_of_all_files(run):
         assert problem in ran.err
 
 
+def test_validate_says_what_a_file_extends_and_what_is_to_be_known_of_it(run, workplace):
+    alone = "version: 1\nrules: [{name: all, match: {op: '*'}, action: td}]\n"
+    (workplace / "alone.yaml").write_text(alone)
+    assert run("rules", "validate", "alone.yaml").out == "alone.yaml: valid, 1 rule\n"
+    (workplace / "rate.yaml").write_text("version: 1\nextends: spiking\nneuron: {rate: 0.2}\n")
+    said = run("rules", "validate", "rate.yaml").out
+    assert "valid, 4 rules with what it extends\nnote: 'rate: 0.2' has no effect" in said
+
+
 def test_validate_takes_its_argument_for_a_file(run):
     assert "default: there is no such file" in run("rules", "validate", "default").err
 
@@ -38,7 +47,7 @@ def test_json_of_lists_and_of_problems(run):
     ran = run("rules", "validate", "--json", "unused.yaml", "bad.yaml")
     assert (ran.code, ran.err) == (2, "")
     good, bad = json.loads(ran.out)
-    assert good == {"file": "unused.yaml", "rules": 3, "problems": []}
+    assert good == {"file": "unused.yaml", "rules": 3, "problems": [], "notes": []}
     assert bad["rules"] is None and bad["problems"][0].startswith("bad.yaml:4")
 
 

@@ -68,14 +68,16 @@ def test_spikes_are_the_alphabet_to_the_bit(neuron, x_seq):
                 assert found <= allowed
 
 
-def test_the_scan_is_its_steps_to_the_bit(neuron, x_seq):
+@pytest.mark.parametrize("bursts", [1, 3])
+def test_the_scan_is_its_steps_to_the_bit(neuron, x_seq, bursts):
+    neuron.bursts = bursts
     drive = x_seq.cumsum(0)
     plain = torch.empty_like(drive)
     threshold = neuron.v_threshold.reshape(-1, 1)
     state = {"R": neuron.rest.expand(40, 3).unsqueeze(-1)} if bool(neuron.rest.any()) else {}
     with torch.no_grad():
         for t, x in enumerate(drive):
-            plain[t] = neuron._emit(x.unsqueeze(-1), state, threshold, t).squeeze(-1)
+            plain[t] = neuron._burst(x.unsqueeze(-1), state, threshold, t)[-1].squeeze(-1)
     assert torch.equal(neuron.cumulative(drive), plain)
 
 

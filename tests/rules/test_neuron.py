@@ -52,8 +52,13 @@ def test_options_of_another_type_are_foreign():
 def test_what_is_left_open_comes_from_below_where_the_type_is_the_same():
     below = NeuronSpec(levels=9, per_octave=2, rate=0.5, threshold=ThresholdSpec(per="channel"))
     found = settings_of(NeuronSpec(levels=4).over(below))
-    assert dict(found.options) == {"levels": 4, "per_octave": 2, "gain": "constant"}
+    assert dict(found.options) == {
+        "bursts": 1,
+        "levels": 4,
+        "per_octave": 2,
+        "gain": "constant",
+    }
     assert (found.rate, found.per, found.statistic) == (0.5, "channel", "mse")
     other = settings_of(NeuronSpec(type="st_bif").over(below))
-    assert dict(other.options) == {"levels": 32}
+    assert dict(other.options) == {"bursts": 1, "levels": 32}
     assert (other.rate, other.per) == (0.5, "channel")

@@ -77,6 +77,16 @@ def test_biases_and_statistics_are_not_zero() -> None:
     assert biases and all(v.abs().max() > 0 for v in biases)
 
 
+@pytest.mark.parametrize("model_type", ["efficientnet", "mobilevit"])
+def test_an_input_reaches_the_output_through_many_norms(model_type: str) -> None:
+    source = tiny_model(model_type)
+    (name, x), *_ = source.kwargs.items()
+    model = source.model.double()
+    with torch.no_grad():
+        one, other = (model(**{name: y.double()}).pooler_output for y in (x, x + 1))
+    assert not torch.allclose(one, other, rtol=1e-3)
+
+
 def test_constants_of_the_trace_are_given() -> None:
     assert tiny_model("llama").kwargs["use_cache"] is False
 

@@ -51,6 +51,8 @@ The file:
       data: test.safetensors      # held-out inputs and their labels,
       tolerance: 1.0e-8           # the largest relative error that passes,
       time_steps: 8               # and the steps of random increments
+      output: logits              # optional: where predictions on data are read,
+      classes: 1                  # and the dimension of the classes
     - model: hf-tiny:longformer
       skip: its shapes depend on data
 

@@ -6,36 +6,31 @@ from typing import Any
 
 import click
 
+from snnconvert.cli.commands.comparison import DATA, HOW, REPORT, TOLD
 from snnconvert.cli.commands.options import (
     FILE,
-    FORCE,
     JSON,
     MAX_TIME_STEPS,
     MODEL,
     MODEL_HELP,
     TALK,
-    Positive,
     WholeNumber,
 )
 from snnconvert.cli.commands.parsing import Command, Session
 from snnconvert.cli.exits import FAULTS
 from snnconvert.cli.options import ConvertOptions
 
-DTYPES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}
-"""What can be verified in, and the largest relative error that passes there."""
-
 _HELP = """\
 Turn a trained network into a spiking one and prove how close the two are.
 
 The model is traced, converted by the rules of a rule file, and compared with the source at every
 time step on random signed increments. A table says, for each op kind, how many nodes there are,
-which rule took them and their worst relative error; then comes the verdict.
-
-A saved conversion (what --out wrote) is loaded and verified again."""
+which rule took them and their worst relative error; then comes the verdict."""
 _EPILOG = f"""\
 {MODEL_HELP}
 
 Other commands (each has its own --help):
+  snnconvert verify FILE       a saved conversion (what --out wrote), verified again
   snnconvert explain MODEL     which rule takes which node, and why
   snnconvert rules ...         list, show and validate rule files
   snnconvert check FILE.yaml   many models, as a gate for CI
@@ -44,7 +39,7 @@ Other commands (each has its own --help):
 Examples:
   snnconvert demo:digits-vit
   snnconvert timm:resnet18 --out resnet18.snn --report resnet18.md
-  snnconvert resnet18.snn
+  snnconvert verify resnet18.snn
   snnconvert weights.safetensors --arch timm:deit_tiny_patch16_224 --dtype float32
   snnconvert net.pt --allow mypackage --input 2,1,28,28 --rules my-rules.yaml
 
@@ -58,7 +53,7 @@ Exit code:
 @click.command(cls=Command, usage="snnconvert MODEL [options]", help=_HELP, epilog=_EPILOG)
 @MODEL
 @click.option("-o", "--out", metavar="F", type=FILE, help="write the converted model to this file")
-@click.option("--report", metavar="F", type=FILE, help="write the report to F.json or F.md")
+@REPORT
 @click.option(
     "--time-steps",
     metavar="T",
@@ -66,18 +61,7 @@ Exit code:
     help="time steps of the converted model and of its verification (there at least 2); "
     "default: the rule file's, and 4",
 )
-@click.option(
-    "--tolerance",
-    metavar="X",
-    type=Positive(),
-    help="largest relative error that passes; default: "
-    + ", ".join(f"{x:.0e} in {name}" for name, x in DTYPES.items()),
-)
-@click.option(
-    "--dtype",
-    type=click.Choice(list(DTYPES)),
-    help="of the verification (default: float64; the source's own where BatchNorm is folded)",
-)
+@HOW
 @click.option(
     "--calibration",
     metavar="FILE",
@@ -89,18 +73,9 @@ Exit code:
     "--calibration-in", metavar="F", type=FILE, help="take thresholds from a file instead"
 )
 @click.option("--calibration-out", metavar="F", type=FILE, help="write thresholds to F.safetensors")
-@click.option(
-    "--data",
-    metavar="FILE",
-    type=FILE,
-    help="held-out inputs to run the converted network on, as --calibration; a tensor named "
-    "'labels' holds the right answers",
-)
+@DATA
 @click.option("--strict", is_flag=True, help="a rule that takes nothing is an error")
-@click.option(
-    "-q", "--quiet", is_flag=True, help="print nothing unless it is not equivalent; no bars"
-)
-@FORCE
+@TOLD
 @click.option("--no-verify", is_flag=True, help="convert only")
 @JSON
 @TALK

@@ -42,9 +42,9 @@ class WholeNumber(Value):
         self.at_least, self.at_most = at_least, at_most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read digits."""
+        """Read digits, with a sign where there is one."""
         text = str(value)
-        fits = re.fullmatch(r"\d{1,10}", text, re.ASCII)
+        fits = re.fullmatch(r"-?\d{1,10}", text, re.ASCII)
         if not fits or not self.at_least <= int(text) <= self.at_most:
             self.fail(
                 f"a whole number from {self.at_least} to {self.at_most} is needed, received "
@@ -98,7 +98,7 @@ def bundled() -> tuple[str, ...]:
     return bundled_rules()
 
 
-def _every(*decorators: Callable[[Any], Any]) -> Decorator[Any]:
+def every(*decorators: Callable[[Any], Any]) -> Decorator[Any]:
     """Apply decorators so that help shows their options in this order."""
 
     def decorate(function: Any) -> Any:
@@ -128,12 +128,26 @@ SEED = click.option(
     default=0,
     help="of random increments, and of random weights and inputs (default: 0)",
 )
-TALK = _every(
+EXAMPLE = click.option(
+    "--input",
+    "example",
+    metavar="SHAPE_OR_FILE",
+    type=FILE,
+    help="example inputs, batch first: shapes such as 2,3,224,224 or int:2,16 (several with ';' "
+    "between them), or a .pt, .npy or .safetensors file; default: the model's own",
+)
+DEVICE = click.option(
+    "--device",
+    metavar="D",
+    default="cpu",
+    help="where the model and its inputs are put, such as cuda or cuda:1 (default: cpu)",
+)
+TALK = every(
     _kept("-v", "--verbose", count=True, help="log what is done; -vv: in detail"),
     _kept("--log-level", type=click.Choice(LEVELS), help="of the log on stderr (default: warning)"),
     _kept("--debug", is_flag=True, help="show tracebacks and other libraries' warnings"),
 )
-MODEL = _every(
+MODEL = every(
     click.argument("model", metavar="MODEL", type=Named(lambda: PREFIXES)),
     click.option(
         "--arch",
@@ -141,14 +155,7 @@ MODEL = _every(
         type=Named(lambda: PREFIXES),
         help="the model that a file of weights belongs to: timm:NAME, hf:DIRECTORY or python:...",
     ),
-    click.option(
-        "--input",
-        "example",
-        metavar="SHAPE_OR_FILE",
-        type=FILE,
-        help="example inputs, batch first: shapes such as 2,3,224,224 or int:2,16 (several with "
-        "';' between them), or a .pt, .npy or .safetensors file; default: the model's own",
-    ),
+    EXAMPLE,
     click.option(
         "--held",
         metavar="NAME",
@@ -175,10 +182,5 @@ MODEL = _every(
         help="a bundled rule file's name ('snnconvert rules list') or a path (default: default)",
     ),
     SEED,
-    click.option(
-        "--device",
-        metavar="D",
-        default="cpu",
-        help="where the model and its inputs are put, such as cuda or cuda:1 (default: cpu)",
-    ),
+    DEVICE,
 )

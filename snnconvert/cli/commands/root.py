@@ -7,10 +7,11 @@ from snnconvert.cli.commands.convert import convert
 from snnconvert.cli.commands.explain import explain
 from snnconvert.cli.commands.parsing import Group
 from snnconvert.cli.commands.rules import rules
+from snnconvert.cli.commands.verify import verify
 
 root = Group(
     "snnconvert",
     "snnconvert MODEL [options]",
-    {"explain": explain, "rules": rules, "check": check},
+    {"verify": verify, "explain": explain, "rules": rules, "check": check},
     default=convert,
 )

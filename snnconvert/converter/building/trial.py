@@ -33,6 +33,7 @@ from snnconvert.ops.attention import TDScaledDotProductAttention
 from snnconvert.ops.clock import Clock, hold
 from snnconvert.ops.encoding import Constant
 from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
+from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
 from snnconvert.torch_private import pytree
 
@@ -40,12 +41,12 @@ _KEPT_BYTES = 2**27  # of values that stand for those of nodes that are alike
 _REFUSALS = (RuntimeError, ValueError, IndexError)
 
 
-_SAID_BY_REPR = (
+_SAID_IN_FULL = (
     *(TDConv1d, TDConv2d, TDConv3d, TDLinear),
     *(TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm),
     *(TDGELU, TDReLU, TDScaledDotProductAttention, TDSiLU, TDSoftmax),
 )
-"""Operators of which all but the weights is in what ``repr`` prints."""
+"""Operators of which all but the weights is in ``extra_repr``."""
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,18 @@ class Trial(fx.Interpreter):
                 return given[n], shapes, self.layouts[n]
             if n.op == "get_attr":
                 module = self.fetch_attr(str(n.target))
-                return repr(module) if type(module) in _SAID_BY_REPR else n.name
+                if type(module) in NEURONS.values():
+                    return type(module)  # whatever its thresholds, it follows each value by itself
+                is_known = type(module) in _SAID_IN_FULL
+                return (type(module), module.extra_repr()) if is_known else n.name
             sizes = [x for x in self.values[n] if isinstance(x, int)]
             return sizes or n.name
 
-        said = repr(fx.map_arg((node.args, node.kwargs), said_of))
+        args = node.args
+        if node.target == "track":
+            neuron, drive, clock, _, dim = args  # by which name its state is kept does not matter
+            args = (neuron, drive, clock, dim)
+        said = repr(fx.map_arg((args, node.kwargs), said_of))
         return node.target, tuple(node.meta[TIME_DIMS]), said
 
     def _tried(self, node: fx.Node) -> bool:

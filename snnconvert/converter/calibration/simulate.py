@@ -22,11 +22,12 @@ def simulate(neuron: Neuron, rows: Tensor, time_steps: int) -> tuple[Tensor, flo
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((time_steps, *rows.shape), generator=generator).to(rows)
     steps = torch.arange(time_steps, dtype=rows.dtype)
-    fading = _UNSETTLED * _SETTLING**steps / neuron.per_octave ** (steps + 1)
+    left = (_SETTLING / neuron.per_octave) ** neuron.bursts
+    fading = _UNSETTLED / _SETTLING * left ** (steps + 1)
     scale = rows.std(0) if len(rows) > 1 else rows.abs()[0]
     drive = rows + noise * scale * fading.reshape(-1, 1, 1)
     with torch.no_grad():
-        followed = neuron.cumulative(drive)
+        answers = neuron.answers(drive, {}, 0).flatten(0, 1)
     before = neuron.resting(rows).expand_as(rows)
-    changes = torch.diff(followed, dim=0, prepend=before.unsqueeze(0))
-    return followed[-1] - neuron.target(rows), float((changes != 0).float().mean())
+    changes = torch.diff(answers, dim=0, prepend=before.unsqueeze(0))
+    return answers[-1] - neuron.target(rows), float((changes != 0).float().mean()) * neuron.bursts

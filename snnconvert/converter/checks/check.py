@@ -128,6 +128,8 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
         time_steps=task.time_steps,
         data=data,
         labels=labels,
+        output=entry.output,
+        classes=entry.classes,
         seed=task.seed,
     )
     return report, notes

@@ -35,6 +35,8 @@ class CheckEntry:
         data: file of held-out inputs, and their labels, that a spiking network is run on.
         tolerance: largest relative error in float64 that passes; None: that of the check.
         time_steps: number of steps of random increments; None: that of the check.
+        output, classes: where predictions on data are read, as in
+            :func:`~snnconvert.converter.verification.equivalence.verify`.
     """
 
     name: str
@@ -47,6 +49,8 @@ class CheckEntry:
     data: str | None = None
     tolerance: float | None = None
     time_steps: int | None = None
+    output: str | int | None = None
+    classes: int | None = None
 
 
 def _written_short(entry: Any) -> Any:
@@ -111,6 +115,14 @@ class _Entry(_Settings):
     input: _Text | None = Field(
         None, description="Example inputs: shapes, or a file.", examples=["2,3,224,224"]
     )
+    output: Annotated[int, Field(ge=0)] | _Text | None = Field(
+        None,
+        description="Name or number of the output whose classes are compared on data.",
+        examples=["logits"],
+    )
+    classes: int | None = Field(
+        None, description="Its dimension that holds the classes.", examples=[1]
+    )
     skip: _Text | None = Field(
         None, description="Why the model is not run.", examples=["its shapes depend on data"]
     )
@@ -169,7 +181,7 @@ def read_check_list(
 
 
 def _entry(entry: _Entry, file: _CheckFile, directory: Path) -> CheckEntry:
-    keys = ("arch", *_Settings.model_fields, "input")
+    keys = ("arch", *_Settings.model_fields, "input", "output", "classes")
     own = [f"{key} {value}" for key in keys if (value := getattr(entry, key)) is not None]
     settings = {
         key: getattr(entry if getattr(entry, key) is not None else file, key)
@@ -186,6 +198,8 @@ def _entry(entry: _Entry, file: _CheckFile, directory: Path) -> CheckEntry:
         data=settings["data"] and _located(settings["data"], directory),
         tolerance=settings["tolerance"],
         time_steps=settings["time_steps"],
+        output=entry.output,
+        classes=entry.classes,
     )
 
 

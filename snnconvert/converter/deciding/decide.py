@@ -9,6 +9,7 @@ from torch import fx
 
 from snnconvert.converter.deciding.absorb import absorb_batch_norm
 from snnconvert.converter.deciding.operations import operations
+from snnconvert.converter.deciding.shapes import refuse_outputs_of_other_sizes
 from snnconvert.converter.deciding.streams import Domain, Streams, find_streams
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.rules import Decision, Operation, Plan, RuleSet, match, plan_of
@@ -37,13 +38,18 @@ class Decided:
 
 
 def decide(traced: TracedModel, rules: RuleSet) -> Decided:
-    """Match a trace against rules; the trace is not changed."""
+    """Match a trace against rules; the trace is not changed.
+
+    Raises:
+        TraceError: the shape of an output changes from step to step.
+    """
     if rules.absorb_batch_norm:
         traced = absorb_batch_norm(traced)
     seen = operations(traced)
     everything = dict(zip(seen, match(rules, list(seen.values())).decisions, strict=True))
     encoded = frozenset(node for node, d in everything.items() if _starts_stream(d))
     streams = find_streams(traced, encoded)
+    refuse_outputs_of_other_sizes(traced.graph, streams.domains)
     decisions = {n: d for n, d in everything.items() if streams.domains[n] is Domain.STREAM}
     plan = plan_of(rules, list(decisions.values()))
     return Decided(traced, seen, encoded, streams, decisions, plan)

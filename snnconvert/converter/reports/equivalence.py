@@ -194,9 +194,9 @@ class EquivalenceReport:
         last = spiking.steps[-1]
         agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
         return (
-            f"with spikes, at T={last.step} on {spiking.samples} samples: relative error "
-            f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
-            f"{last.rate:.3f} spikes per neuron and step"
+            f"with spikes, at T={last.step}, K={spiking.latency.bursts} on {spiking.samples} "
+            f"samples: relative error {last.rel_error:.2g} (tolerance "
+            f"{self.spiking_tolerance:g}){agreement}, {last.rate:.3f} spikes per neuron and step"
         )
 
     def __str__(self) -> str:

@@ -91,6 +91,37 @@ class LayerCloseness:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """How long answers take, in layer-steps: one answer of one layer's neurons.
+
+    Attributes:
+        bursts: the most answers of a neuron within a step, ``K``.
+        deep: answers one after another, on the longest way from an input to an output in a step.
+        time_steps: ``T``.
+    """
+
+    bursts: int
+    deep: int
+    time_steps: int
+
+    @property
+    def waiting(self) -> int:
+        """Return ``T deep``: each step goes through all layers before the next begins."""
+        return self.time_steps * self.deep
+
+    @property
+    def pipelined(self) -> int:
+        """Return ``deep + (T - 1) K``: a layer takes the next step as soon as it has answered."""
+        return self.deep + (self.time_steps - 1) * self.bursts if self.deep else 0
+
+    def __str__(self) -> str:
+        return (
+            f"T={self.time_steps}, K={self.bursts}: {self.waiting} layer-steps where each step "
+            f"waits for all layers, {self.pipelined} pipelined"
+        )
+
+
+@dataclass(frozen=True)
 class SpikingReport:
     """How a spiking network ran on some data.
 
@@ -103,6 +134,7 @@ class SpikingReport:
         analog: by op kind, operators that compute in floats (*local analog operators*); what only
             adds up with constant factors is none (`snnconvert.ops.homogeneity`).
         work: operations and energy.
+        latency: in layer-steps.
     """
 
     samples: int
@@ -112,6 +144,7 @@ class SpikingReport:
     layers: tuple[LayerCloseness, ...]
     analog: Mapping[str, int]
     work: Work
+    latency: Latency
 
     @property
     def rel_error(self) -> float:
@@ -209,6 +242,7 @@ class SpikingReport:
         diverged = self.first_divergence
         said = [
             f"{self.samples} samples; spikes per neuron and step: {self.rate:.3f}",
+            f"latency at {self.latency}",
             f"{work.spiking_share:.1%} of the multiply-accumulate work has spikes for all its "
             f"operands; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided
+from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import module_path, source_name
@@ -79,19 +81,20 @@ def left_in_floats(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     """
     if not asks_for_spikes(rules):
         return []
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[fx.Node]] = {}
     written_out = contractions(decided)
+    sizes = sizes_of_streams(sited.traced.graph, sited.streams.domains)
     for node in sited.traced.graph.nodes:
         if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
             continue
         operands = _operands(sited, node, source_name(node) in written_out)
         analog = [x for x in operands if not is_spike_coded(x)]
         if analog:
-            reason = _why(node, analog, sited.decisions.get(node))
-            by_reason.setdefault(reason, []).append(_where(node))
+            reason = _why(node, analog, sited.decisions.get(node), sizes)
+            by_reason.setdefault(reason, []).append(node)
     return [
         f"{len(found)} linear map{'s' * (len(found) != 1)} or product{'s' * (len(found) != 1)} "
-        f"not on spikes, {reason}: {listed(found, _LISTED)}"
+        f"not on spikes, {reason}: {listed(_places(found), _LISTED)}"
         for reason, found in by_reason.items()
     ]
 
@@ -132,7 +135,9 @@ def _streams(sited: Sited, arguments: Any) -> list[fx.Node]:
     ]
 
 
-def _why(node: fx.Node, analog: list[fx.Node], decision: Decision | None) -> str:
+def _why(
+    node: fx.Node, analog: list[fx.Node], decision: Decision | None, sizes: frozenset[Any]
+) -> str:
     dtypes = [x.meta["val"].dtype for x in analog]
     if decision is not None and decision.action not in ACTIONS:
         return f"as {decision.action} stands for them ({decision.reason})"
@@ -140,6 +145,8 @@ def _why(node: fx.Node, analog: list[fx.Node], decision: Decision | None) -> str
         return "as neurons have no place before these operators"
     if decision is not None and decision.action not in SPIKING_ACTIONS:
         return f"as a rule leaves them so ({decision.reason})"
+    if any(has_size_of(x, sizes) for x in analog):
+        return "as the number of values of an operand depends on what they are (a routing, a mask)"
     if any(dtype.is_complex for dtype in dtypes):
         return "as neurons are of real numbers and an operand is complex"
     if not all(dtype.is_floating_point for dtype in dtypes):
@@ -151,7 +158,14 @@ def _why(node: fx.Node, analog: list[fx.Node], decision: Decision | None) -> str
     return "as an operand has no place for neurons"
 
 
-def _where(node: fx.Node) -> str:
-    path = module_path(node)
-    name = source_name(node) or node.name
-    return f"'{name}' ({operator_name(node.target)}{f' in {path}' if path else ''})"
+def _places(nodes: list[fx.Node]) -> list[str]:
+    """Name nodes of the source; count parts of what was taken apart, which have no name there."""
+    named, parts = [], Counter[str]()
+    for node in nodes:
+        path = module_path(node)
+        place = f"{operator_name(node.target)}{f' in {path}' if path else ''}"
+        if name := source_name(node):
+            named.append(f"'{name}' ({place})")
+        else:
+            parts[place] += 1
+    return [*named, *(f"{count} {place}" for place, count in parts.items())]

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.decide import Decided
+from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain, StreamFinder, Streams
 from snnconvert.converter.graph.arguments import arguments_of, set_argument
 from snnconvert.converter.graph.emitter import Emitter
@@ -80,6 +81,8 @@ class _Placer:
 
     def __init__(self, graph: fx.Graph, finder: StreamFinder) -> None:
         self.graph, self.finder = graph, finder
+        # A neuron's state is of one size.
+        self.unsteady = sizes_of_streams(graph, finder.domains)
         self.emit = Emitter(graph, finder.visit)
         self.sites: dict[fx.Node, Site] = {}
         self.names: set[str] = set()
@@ -207,7 +210,8 @@ class _Placer:
             return False
         value = x.meta.get("val")
         is_float = isinstance(value, Tensor) and value.is_floating_point()
-        return is_float and self.finder.domains[x] is Domain.STREAM
+        steady = not has_size_of(x, self.unsteady)
+        return is_float and steady and self.finder.domains[x] is Domain.STREAM
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
 from snnconvert.converter.tracing.batch import (
@@ -24,6 +24,7 @@ from snnconvert.converter.tracing.batch import (
     reaching,
     symbols,
 )
+from snnconvert.converter.tracing.source_runs import copies
 from snnconvert.errors import first_line
 from snnconvert.torch_private import EXPORT_LOGGERS, pytree
 
@@ -121,7 +122,7 @@ def refused(error: BaseException) -> str:
 def export(model: nn.Module, call: Call, marks: Marks) -> ExportedProgram:
     """Export a model with some dimensions of its inputs left open."""
     # Export marks the tensors that it is given, so it gets copies.
-    leaves = [_copied(x) for x in doubled(call.leaves, marks)]
+    leaves = copies(doubled(call.leaves, marks))
     shapes = ShapesCollection()
     for i, dims in marks.items():
         shapes[leaves[i]] = dict.fromkeys(dims, Dim.AUTO)
@@ -165,10 +166,6 @@ def _said_of(call: Call, dims: Mapping[int, int]) -> str:
         f"the batch was found to be {where}, and not dimension 0 of the first input; say another "
         "with batch_dims="
     )
-
-
-def _copied(x: Any) -> Any:
-    return x.detach().clone() if isinstance(x, Tensor) else x
 
 
 @contextlib.contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
+from snnconvert.converter.tracing.exporting import Call
+from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.errors import first_line
 
 _TORCH = str(Path(torch.__file__).parent)
@@ -21,14 +22,10 @@ _STDLIB = str(Path(traceback.__file__).parent / "inspect.py")
 _HERE = str(Path(__file__).parent)
 
 
-def explain_failure(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException
-) -> str:
+def explain_failure(model: nn.Module, call: Call, error: BaseException) -> str:
     """Say why a model cannot be traced: it does not run on its inputs, or export refuses it."""
     try:
-        # The model itself is run: some cannot be copied, and what a run changes is put back.
-        with torch.no_grad():
-            model(*args, **kwargs)
+        run_source(model, call.leaves, call.spec)
     except Exception as own:
         return explain_own_failure(model, own)
     if _packs(error):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
-from snnconvert.converter.graph.meta import fixed_size, module_path
+from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.tracing.batch import (
     BatchDims,
     leaves_named,
@@ -71,7 +70,6 @@ def traced_from(
     assert out_spec is not None
     all_notes = [*notes, *functional_notes]
     all_notes += [] if batch or notes else [_FIXED]
-    _refuse_shapes_of_data(graph_module.graph)
     return TracedModel(
         graph=graph_module.graph,
         root=graph_module,
@@ -143,27 +141,6 @@ def _guards(texts: Sequence[str], inputs: Sequence[TracedInput]) -> tuple[Guard,
 
 
 def _ends(limits: Any) -> tuple[int, int | None]:
-    return int(limits.lower), int(limits.upper) if limits.upper.is_Integer else None
-
-
-def _refuse_shapes_of_data(graph: fx.Graph) -> None:
-    """Raise TraceError where the shape of an output depends on the values of tensors."""
-    output = graph.output_node()
-    for leaf in pytree.tree_leaves(output.args[0]):
-        value = leaf.meta.get("val") if isinstance(leaf, fx.Node) else None
-        sizes = value.shape if isinstance(value, Tensor) else ()
-        if any(isinstance(n, torch.SymInt) and _follows_data(n) for n in sizes):
-            path = module_path(leaf)
-            raise TraceError(
-                f"the shape of the output '{leaf.name}' ({leaf.target}"
-                + (f" in module '{path}'" if path else "")
-                + ") depends on the values of tensors, so it changes from step to step and has no "
-                "increments. Return what it is computed from (the mask itself, not its nonzero() "
-                "or x[mask]), and select from the conversion's answer"
-            )
-
-
-def _follows_data(size: torch.SymInt) -> bool:
-    environment = size.node.shape_env
-    unbacked = getattr(environment, "is_unbacked_symint", lambda symbol: False)
-    return any(unbacked(symbol) for symbol in size.node.expr.free_symbols)
+    """Return the smallest and largest size; a symbol of data may have no smallest value."""
+    least, most = (int(x) if x.is_Integer else None for x in (limits.lower, limits.upper))
+    return least or 0, most

@@ -40,13 +40,38 @@ class _Unreadable(Exception):
     """A condition says what this module does not know."""
 
 
+class _Size(ast.expr):
+    """Stands in a condition for the size of an input leaf."""
+
+    _fields = ("leaf", "dim")
+    leaf: int
+    dim: int
+
+
+class _WithSizes(ast.NodeTransformer):
+    """Puts sizes in the place of the text for them, so that no call has to read it again."""
+
+    def __init__(self, leaves: Mapping[str, tuple[int, int]]) -> None:
+        self.leaves = leaves
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """Look a place up that may be a size of an input."""
+        place = self.leaves.get(ast.unparse(node))
+        if place is None:
+            return node
+        size = _Size()
+        size.leaf, size.dim = place
+        return size
+
+
 @dataclass(frozen=True)
 class Guard:
     """A condition on sizes of inputs.
 
     Attributes:
         text: for people: ``size 0 of 'x' < 4``.
-        expression: the condition; None where it cannot be read.
+        expression: the condition, in which a node of its own stands for each size; None where it
+            cannot be read.
         leaves: the input leaf of each place that it speaks of, and the dimension.
     """
 
@@ -72,6 +97,8 @@ class Guard:
             ArithmeticError: it divides by zero, or a number is too large.
             _Unreadable: it says what this module does not know.
         """
+        if isinstance(node, _Size):
+            return shapes[node.leaf][node.dim]
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             return node.value
         if isinstance(node, ast.BoolOp):
@@ -91,10 +118,7 @@ class Guard:
             function = _FUNCTIONS.get(node.func.id)
             if function is not None and len(node.args) > 1 and not node.keywords:
                 return function(*(self.value(value, shapes) for value in node.args))
-        leaf, dim = self.leaves.get(ast.unparse(node), (None, 0))
-        if leaf is None:
-            raise _Unreadable(ast.unparse(node))
-        return shapes[leaf][dim]
+        raise _Unreadable
 
 
 def read_guards(
@@ -122,7 +146,7 @@ def _read(text: str, places: Mapping[str, int], names: Sequence[str], shapes: Sh
             leaves[ast.unparse(ast.parse(found[0], mode="eval").body)] = leaf, dim
             spoken = spoken.replace(found[0], f"size {dim} of '{names[leaf]}'")
     try:
-        expression = ast.parse(text, mode="eval").body
+        expression = _WithSizes(leaves).visit(ast.parse(text, mode="eval").body)
         guard = Guard(spoken, expression, leaves)
         with contextlib.suppress(ArithmeticError):
             guard.value(expression, shapes)

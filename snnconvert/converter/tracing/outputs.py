@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from snnconvert.converter.tracing.exporting import Call
+from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.torch_private import pytree
 
 
@@ -19,12 +19,9 @@ def registered_output_classes(model: nn.Module, call: Call) -> str:
     A dataclass is taken apart into its fields, a mapping into its items. Empty where all classes
     are known, or the model does not run.
     """
-    own = pytree.tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, call.leaves)
-    args, kwargs = pytree.tree_unflatten(own, call.spec)
     names = []
     try:
-        with torch.no_grad():
-            output = model(*args, **kwargs)
+        output = run_source(model, call.leaves, call.spec)
     except Exception:  # a model may raise anything, and this is not the place to say so
         return ""
     while unknown := next(_unknown(output), None):

@@ -6,40 +6,18 @@ Whether it is right of one is tried: on the first sample of the example, beside 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.overrides import TorchFunctionMode
 
 from snnconvert.converter.graph.comparison import relative_error
+from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.converter.tracing.traced import TracedModel, sizes_of_batch
 from snnconvert.errors import first_line
 from snnconvert.torch_private import pytree
 
 _CLOSE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.2}
-
-
-class WithoutFastPaths(TorchFunctionMode):
-    """Keeps this thread's transformers of ``torch.nn`` from their fast path.
-
-    A trace does not take it, and it returns zeros where tokens are padded. `torch.backends.mha`
-    has a switch, which is that of all threads.
-    """
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
-def run_source(model: nn.Module, traced: TracedModel, leaves: Sequence[Any]) -> list[Any]:
-    """Return the output leaves of the source on input leaves, which it may write to."""
-    own = [x.detach().clone() if isinstance(x, Tensor) else x for x in leaves]
-    args, kwargs = pytree.tree_unflatten(own, traced.in_spec)
-    with torch.no_grad(), WithoutFastPaths():
-        return list(pytree.tree_leaves(model(*args, **kwargs)))
 
 
 def one_sample(traced: TracedModel) -> list[Any] | None:
@@ -62,7 +40,7 @@ def why_not_single(model: nn.Module, traced: TracedModel, leaves: list[Any]) -> 
     Raises:
         Exception: the model does not run on it.
     """
-    wanted = run_source(model, traced, leaves)
+    wanted = _outputs(model, traced, leaves)
     try:
         with torch.no_grad():
             made = _Shaped(traced).run(*leaves)
@@ -71,9 +49,13 @@ def why_not_single(model: nn.Module, traced: TracedModel, leaves: list[Any]) -> 
     except Exception as error:  # as a graph that was traced on several may
         return f"the graph does not run on it ({first_line(error)})"
     difference = _difference(wanted, list(pytree.tree_leaves(made)))
-    if difference and _difference(wanted, run_source(model, traced, leaves)):
+    if difference and _difference(wanted, _outputs(model, traced, leaves)):
         return ""  # a model that draws random numbers differs from itself
     return difference
+
+
+def _outputs(model: nn.Module, traced: TracedModel, leaves: list[Any]) -> list[Any]:
+    return list(pytree.tree_leaves(run_source(model, leaves, traced.in_spec)))
 
 
 class _OtherShape(Exception):

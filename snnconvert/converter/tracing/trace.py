@@ -32,7 +32,8 @@ from snnconvert.converter.tracing.preparing import (
     refuse_train_mode,
     unwrapped,
 )
-from snnconvert.converter.tracing.single import one_sample, run_source, why_not_single
+from snnconvert.converter.tracing.single import one_sample, why_not_single
+from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import TraceError
 from snnconvert.sources.exits import never_exits
@@ -116,8 +117,7 @@ def _exported(model: nn.Module, call: Call) -> Exported:
     try:
         fixed = export_fixed(model, call)
     except Exception as error:
-        args, kwargs = pytree.tree_unflatten(call.leaves, call.spec)
-        raise TraceError(explain_failure(model, args, kwargs, error)) from error
+        raise TraceError(explain_failure(model, call, error)) from error
     return replace(fixed, notes=(*notes, *fixed.notes))
 
 
@@ -143,13 +143,13 @@ def _tried(
     try:
         reason = "" if sample is None else why_not_single(model, traced, sample)
         if sample is None:
-            run_source(model, traced, call.leaves)
+            run_source(model, call.leaves, call.spec)
     except NotImplementedError:  # it may lack kernels for this device, and can still be traced
         return traced
     except Exception as alone:
         reason = f"the model does not run on it ({type(alone).__name__})"
         try:
-            run_source(model, traced, call.leaves)
+            run_source(model, call.leaves, call.spec)
         except Exception as error:
             raise TraceError(explain_own_failure(model, error)) from error
     if not reason:

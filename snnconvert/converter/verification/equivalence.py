@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.deciding.streams import random_nodes
@@ -47,10 +47,10 @@ from snnconvert.converter.verification.measure.exact import measure_exact
 from snnconvert.converter.verification.measure.predictions import Labels
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors
-from snnconvert.converter.verification.not_finite import where_finite_numbers_end
+from snnconvert.converter.verification.not_finite import said_of_infinities
 from snnconvert.converter.verification.own_dtype import agrees_in_own_dtype
 from snnconvert.converter.verification.reference import Reference, source_outputs
-from snnconvert.converter.verification.runs import Run, compared, converted_outputs
+from snnconvert.converter.verification.runs import Run, compared, converted_outputs, source_alone
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.sources.exits import never_exits
 
@@ -105,29 +105,44 @@ def verify(
         labels: right answers of all samples of the data, in order; -1 where none is known; or a
             dict of those of an output.
         output, classes: the output whose classes are compared, and its dimension that holds them,
-            as of `measure_spiking`.
+            as of `measure_spiking`; refused where no data is run.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
 
-    The error of a value is relative to its own size or, where that is larger, to its output's scale
-    up to that step: the largest value that is not huge, as a mask's -1e9 is.
+    An error is relative to the value or, if larger, the largest so far that is no mask's -1e9.
 
     Raises:
+        InputError: an argument is out of its range, or is about data that there is none of.
         VerificationError: nothing can be concluded: the source draws random numbers, or its
             outputs are degenerate or not finite.
     """
     wanted = torch.float64 if dtype is None else dtype
     _check_arguments(snn, wanted, time_steps)
+    chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
+    on_data = _runs_on_data(snn, data, **chosen)
     allowed = TOLERANCES[wanted] if tolerance is None else tolerance
     report = _compare_exactly(model, snn, inputs, _How(wanted, allowed, time_steps, seed))
-    if data is None and labels is None and not snn.conversion.neurons:
+    if not on_data:
         return report
     if data is None:
         data = [example_batch(snn.conversion.source) if inputs is None else inputs]
-    chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
     if not snn.conversion.neurons:
         found = measure_exact(snn, data, **chosen, tolerance=_rounding(snn))
         return _with_data(report, found)
     return _with_spikes(report, measure_spiking(snn, data, **chosen), spiking_tolerance)
+
+
+def _runs_on_data(
+    snn: ConvertedModule, data: Iterable[Any] | None, labels: Labels | None, **read: Any
+) -> bool:
+    """Tell whether a conversion is run on data; refuse to be told how where it is not."""
+    if data is not None or labels is not None or snn.conversion.neurons:
+        return True
+    if any(where is not None for where in read.values()):
+        raise InputError(
+            "output= and classes= (--output, --classes) say where predictions are read, and a "
+            "conversion without neurons makes none without data; pass data too, or leave them out"
+        )
+    return False
 
 
 def _with_data(report: EquivalenceReport, found: DataCloseness) -> EquivalenceReport:
@@ -206,7 +221,7 @@ def _compare_exactly(
         actual = converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
         at_source, note = _beside_source(model, traced, run, actual, tensors)
-        notes = [note, still, _said_of_infinities(reference, run, expected)]
+        notes = [note, still, said_of_infinities(reference, run.leaves, expected)]
         if max((leaf.max_rel_error for leaf in leaves), default=0.0) > how.tolerance:
             notes.append(said_of_lost_digits(snn, twin, run, expected, how.tolerance))
         others = _on_other_held_inputs(snn, twin, reference, given, how)
@@ -257,18 +272,10 @@ def _on_other_held_inputs(
     if varied is None:
         return ()
     try:
-        run, _, expected = compared(twin, reference, varied, how.time_steps, how.seed)
+        run, expected = source_alone(reference, varied, how.time_steps, how.seed)
     except (VerificationError, RuntimeError, IndexError, ValueError):
         return ()  # what is masked or exchanged at random may be nothing that the source works on
     return leaf_errors(snn, expected, converted_outputs(twin, run))
-
-
-def _said_of_infinities(reference: Reference, run: Run, expected: list[Any]) -> str:
-    """Say where infinite outputs come from; nothing where all are finite."""
-    if not any(isinstance(y, Tensor) and bool(torch.isinf(y).any()) for y in expected):
-        return ""
-    ends = where_finite_numbers_end(reference, run.leaves)
-    return f"outputs hold infinities, the same on both sides{'; ' * bool(ends)}{ends}"
 
 
 def _beside_source(

@@ -15,7 +15,7 @@ from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.tracing.preparing import as_traced, unwrapped
-from snnconvert.converter.tracing.single import WithoutFastPaths
+from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.encoding import Encoding
@@ -46,6 +46,10 @@ class Reference:
             for x, given in zip(leaves, self.given, strict=True)
         ]
         return ReferenceRun(self, encoding, t, total, now, wanted)
+
+    def steps(self, leaves: list[Any], encoding: Encoding, total: int) -> list[list[Any]]:
+        """Return the output leaves at every step."""
+        return [self.run(leaves, encoding, t, total, frozenset()).finish() for t in range(total)]
 
 
 class ReferenceRun(fx.Interpreter):
@@ -113,15 +117,11 @@ def source_outputs(
     model, _ = unwrapped(model)
     parameters = {name: tensors.of(x).detach() for name, x in model.named_parameters()}
     buffers = {name: tensors.of(x).clone() for name, x in model.named_buffers()}
-    args, kwargs = pytree.tree_unflatten([_own(x) for x in leaves], traced.in_spec)
+    args, kwargs = pytree.tree_unflatten(copies(leaves), traced.in_spec)
     pinned = _Pinned(literal_dtypes(floating_dtype(traced), tensors.dtype), _literals(traced))
     with as_traced(model), WithoutFastPaths(), pinned:
         answer = functional_call(model, parameters | buffers, args, kwargs)
     return list(pytree.tree_leaves(answer))
-
-
-def _own(x: Any) -> Any:
-    return x.clone() if isinstance(x, Tensor) else x
 
 
 def _literals(traced: TracedModel) -> list[Tensor]:

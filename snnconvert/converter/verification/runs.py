@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from snnconvert.converter.verification.not_finite import where_finite_numbers_en
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.errors import VerificationError
 from snnconvert.ops.clock import Clock
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,49 @@ def compared(
     twin: ConvertedModule, reference: Reference, leaves: list[Any], time_steps: int, seed: int
 ) -> tuple[Run, NodeErrors, list[Any]]:
     """Return a run on which the source's outputs have increments, node errors, and the outputs."""
+
+    def beside(run: Run) -> tuple[NodeErrors, list[list[Any]]]:
+        return compare_nodes(twin, reference, run.leaves, run.encoding, run.time_steps)
+
+    return _with_increments(reference, leaves, time_steps, seed, beside)
+
+
+def source_alone(
+    reference: Reference, leaves: list[Any], time_steps: int, seed: int
+) -> tuple[Run, list[Any]]:
+    """Return a run on which the source's outputs have increments, and the outputs."""
+
+    def alone(run: Run) -> tuple[None, list[list[Any]]]:
+        return None, reference.steps(run.leaves, run.encoding, run.time_steps)
+
+    run, _, outputs = _with_increments(reference, leaves, time_steps, seed, alone)
+    return run, outputs
+
+
+def _with_increments(
+    reference: Reference,
+    leaves: list[Any],
+    time_steps: int,
+    seed: int,
+    steps_of: Callable[[Run], tuple[Found, list[list[Any]]]],
+) -> tuple[Run, Found, list[Any]]:
+    """Return the first run on which the source's outputs have increments, and what it gave.
+
+    Args:
+        reference: the source.
+        leaves: one step's inputs.
+        time_steps: number of steps.
+        seed: of the increments.
+        steps_of: runs what is wanted; returns what it found, and the source's outputs by step.
+    """
     bad: list[int] = []
     for keep_sign in (False, True):
         run = Run(leaves, RandomIncrements(seed, keep_sign), time_steps)
-        nodes, steps = compare_nodes(twin, reference, leaves, run.encoding, time_steps)
+        found, steps = steps_of(run)
         bad = [t for t, ys in enumerate(steps) if _has_no_increments(ys, steps[0])]
         if not bad:
-            return run, nodes, stacked(steps)
-    ends = where_finite_numbers_end(reference, run.leaves)
+            return run, found, stacked(steps)
+    ends = where_finite_numbers_end(reference, leaves)
     raise VerificationError(
         f"the source's outputs hold NaN, or infinities that come and go, at steps {bad} of random "
         f"increments, so nothing can be compared{'; at the last step ' * bool(ends)}{ends}. Mend "

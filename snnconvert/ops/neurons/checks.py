@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from snnconvert.errors import InputError
+from snnconvert.errors import InputError, StateError
 from snnconvert.ops.neurons.spike import PER_OCTAVE, Ladder
 from snnconvert.ops.targets import Limits
 
@@ -27,6 +28,13 @@ def checked_ladder(
         # Below a half, a spike leaves a larger residual than it found.
         raise InputError(f"{where}: fire_at must be from 0.5 to 1, received {fire_at!r}")
     return Ladder(levels, per_octave, fire_at, signed)
+
+
+def checked_bursts(where: str, bursts: int) -> int:
+    """Return how often a neuron may answer within a step, or raise InputError."""
+    if isinstance(bursts, bool) or not isinstance(bursts, int) or bursts < 1:
+        raise InputError(f"{where}: bursts must be a whole number >= 1, received {bursts!r}")
+    return bursts
 
 
 def checked_threshold(where: str, v_threshold: float | Tensor, axis: int | None) -> Tensor:
@@ -99,3 +107,30 @@ def checked_choice(where: str, name: str, value: str, allowed: tuple[str, ...]) 
     if value not in allowed:
         raise InputError(f"{where}: {name} must be one of {', '.join(allowed)}, received {value!r}")
     return value
+
+
+def check_state(where: str, state: Mapping[str, Tensor], step: Tensor, dtype: torch.dtype) -> None:
+    """Raise StateError where a state of earlier steps is not one of this drive."""
+    for name, x in state.items():
+        if (x.shape, x.dtype, x.device) != (step.shape, dtype, step.device):
+            raise StateError(
+                f"{where}: '{name}' of earlier steps is {list(x.shape)} {x.dtype} on {x.device}, "
+                f"this drive needs {list(step.shape)} {dtype} on {step.device}; start a new run "
+                "from an empty state"
+            )
+
+
+def folded(
+    where: str, shape: Sequence[int], axis: int | None, features: int
+) -> tuple[int, int, int]:
+    """Return the sizes before, along and behind the axis of one step's drive, or raise InputError
+    where that has not as many features as there are thresholds."""
+    if axis is None or features == 1:
+        return math.prod(shape), 1, 1
+    own = axis + len(shape) if axis < 0 else axis
+    if not 0 < own < len(shape) or shape[own] != features:
+        raise InputError(
+            f"{where}: a drive of shape {list(shape)} (one step) needs {features} features, one "
+            f"for each v_threshold, along axis={axis}, which is not the batch"
+        )
+    return math.prod(shape[:own]), shape[own], math.prod(shape[own + 1 :])

@@ -41,7 +41,7 @@ class IntegrateAndFire(Tracker):
         reset: ``soft`` or ``hard``.
         start: ``zero``: ``v_{-1} = 0``; ``half``: half a threshold (Bu et al., ICLR 2022).
         target: what it follows; spikes have one sign, so their sum is never below ``rest``.
-        rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
+        rest, bursts, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
 
     Source: Rueckauer et al., Frontiers in Neuroscience 2017 (reset by subtraction).
     """
@@ -58,6 +58,7 @@ class IntegrateAndFire(Tracker):
         start: str = "zero",
         target: Target = DRIVE,
         rest: float | Tensor | None = None,
+        bursts: int = 1,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
@@ -67,6 +68,7 @@ class IntegrateAndFire(Tracker):
             fire_at=0.5 if start == "half" else 1.0,
             target=target,
             rest=rest,
+            bursts=bursts,
             axis=axis,
             surrogate=surrogate,
         )
@@ -75,7 +77,7 @@ class IntegrateAndFire(Tracker):
 
     @classmethod
     def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
-        return float(time_steps)  # a spike a step at most
+        return float(time_steps * options.bursts)  # a spike an answer at most
 
     def _scan(
         self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
@@ -85,9 +87,11 @@ class IntegrateAndFire(Tracker):
         else:
             Neuron._scan(self, steps, state, threshold, start, out)
 
-    def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
+    def _emit(
+        self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
+    ) -> Tensor:
         if self.reset_mode == "soft":
-            return super()._emit(drive, state, threshold, t)
+            return super()._emit(drive, state, threshold, t, first=first)
         # What a spike discards, besides its own size, is taken from all later drives.
         before = state.get("R")
         wanted = self.target(drive)

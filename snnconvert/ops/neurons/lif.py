@@ -39,7 +39,8 @@ class LIF(Tracker):
             ``[C]``.
         tau: time constant, in steps, at least 1 (which forgets everything at each step).
         reset: ``soft`` or ``hard``.
-        target, rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
+        target, rest, bursts, axis, surrogate: see :class:`Neuron`, also for shapes, state and
+            errors.
 
     Source: Gerstner et al., Neuronal Dynamics, 2014, chapter 1.3, in discrete time.
     """
@@ -57,6 +58,7 @@ class LIF(Tracker):
         reset: str = "soft",
         target: Target = DRIVE,
         rest: float | Tensor | None = None,
+        bursts: int = 1,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
@@ -66,6 +68,7 @@ class LIF(Tracker):
             fire_at=1.0,
             target=target,
             rest=rest,
+            bursts=bursts,
             axis=axis,
             surrogate=surrogate,
         )
@@ -76,13 +79,18 @@ class LIF(Tracker):
 
     @classmethod
     def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
-        return float(time_steps)  # a spike a step at most
+        return float(time_steps * options.bursts)  # a spike an answer at most
 
-    def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
+    def _emit(
+        self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
+    ) -> Tensor:
         before, wanted = state.get("R"), self.target(drive)
         last = state.get("A", before)
         increment = wanted if last is None else wanted - last
-        potential = increment if "v" not in state else state["v"] * (1 - 1 / self.tau) + increment
+        potential = increment
+        if "v" in state:
+            leak = 1 - 1 / self.tau if first else 1.0  # time passes between steps alone
+            potential = state["v"] * leak + increment
         spike = self.spike(potential, threshold)
         if self.target.limits != NO_LIMITS:
             spike = self._within(spike, before, threshold)

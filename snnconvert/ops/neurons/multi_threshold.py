@@ -58,6 +58,7 @@ class MultiThreshold(Tracker):
         gain: str = "constant",
         target: Target = DRIVE,
         rest: float | Tensor | None = None,
+        bursts: int = 1,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
@@ -70,6 +71,7 @@ class MultiThreshold(Tracker):
             fire_at=0.75 if per_octave == 1 else 1 - 1 / (3 * per_octave),
             target=target,
             rest=rest,
+            bursts=bursts,
             axis=axis,
             surrogate=surrogate,
         )

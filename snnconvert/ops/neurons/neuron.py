@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from snnconvert.errors import InputError, StateError
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.neurons.checks import checked_rest, checked_threshold, shown
+from snnconvert.ops.neurons.checks import (
+    check_state,
+    checked_bursts,
+    checked_rest,
+    checked_threshold,
+    folded,
+    shown,
+)
 from snnconvert.ops.neurons.options import NeuronOptions
 from snnconvert.ops.neurons.spike import Straight
 from snnconvert.ops.sequence import (
@@ -38,8 +43,9 @@ class Neuron(nn.Module):
     """A neuron that follows a target: the base of all neurons.
 
     With the cumulative drive ``X_t`` and its target ``A_t``, the neuron's spikes add up to the
-    reconstruction ``R_t``, from ``R_{-1} = rest`` on. A subclass gives its equation: `_scan` and
-    `_emit` take steps, `_nearest` says which spike a change of ``R`` was.
+    reconstruction ``R_t``, from ``R_{-1} = rest`` on. Within a step it answers up to ``bursts``
+    times, each time what the answers before left. A subclass gives its equation: `_scan` takes
+    steps, `_emit` gives one answer, `_nearest` says which spike a change of ``R`` was.
 
     Args:
         v_threshold: in the unit of the activation: a number, or ``[C]``; a Parameter is shared and
@@ -48,6 +54,7 @@ class Neuron(nn.Module):
         rest: ``R_{-1}``, in the unit of the activation, a number or ``[C]``: what the drive is
             without news. It is a constant, which enters the operator behind the neuron once.
             None: the value nearest to 0 within the limits.
+        bursts: ``K``: how often it may answer within a step before what stands behind reads.
         axis: dimension of one step's drive ``[B, ...]`` that ``[C]`` lies along.
         surrogate: of the gradient, see :mod:`snnconvert.ops.surrogate`.
 
@@ -89,12 +96,14 @@ class Neuron(nn.Module):
         *,
         target: Target = DRIVE,
         rest: float | Tensor | None = None,
+        bursts: int = 1,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
         super().__init__()
         where = type(self).__name__
         self.target, self.axis = target, axis
+        self.bursts = checked_bursts(where, bursts)
         threshold = checked_threshold(where, v_threshold, axis)
         if isinstance(v_threshold, nn.Parameter):
             self.v_threshold = v_threshold
@@ -134,7 +143,7 @@ class Neuron(nn.Module):
         return 2 * (self.per_octave - 1)
 
     def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
-        """Return ``R`` of steps ``start, start + 1, ...``.
+        """Return ``R`` of steps ``start, start + 1, ...``, ``[T, B, ...]``.
 
         Args:
             drive: ``X_t`` of these steps, ``[T, B, ...]``.
@@ -145,13 +154,25 @@ class Neuron(nn.Module):
             InputError: the drive is not ``[T, B, ...]`` in floating point, or does not fit.
             StateError: the state is of other shape, dtype or device.
         """
+        return self._advanced(drive, state, start, 1).squeeze(1)
+
+    def answers(self, drive: Tensor, state: State, start: int) -> Tensor:
+        """Return ``R`` after each answer, ``[T, bursts, B, ...]``; the last of a step is its ``R``.
+
+        Args and errors: as `advance`.
+        """
+        return self._advanced(drive, state, start, self.bursts)
+
+    def _advanced(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
+        """Return the last answers of each step, as many as are to be kept."""
         check_increments(type(self).__name__, [drive])
         check_time(type(self).__name__, [drive])
         time_steps, *shape = drive.shape
         dtype = accumulation_dtype(drive.dtype)
-        self._check_state(state, drive[0], dtype)
+        check_state(type(self).__name__, state, drive[0], dtype)
         # All dimensions but the threshold's are one: rows before it, and what is behind it.
-        before, features, behind = self._folded(shape)
+        features = max(self.v_threshold.numel(), self.rest.numel())
+        before, features, behind = folded(type(self).__name__, shape, self.axis, features)
         steps = drive.reshape(time_steps, before, features, behind)
         threshold = self.v_threshold.to(dtype).reshape(-1, 1)
         carried = {name: x.reshape(steps.shape[1:]) for name, x in state.items()}
@@ -160,48 +181,59 @@ class Neuron(nn.Module):
             rest = self.rest.to(dtype).reshape(-1, 1)
             carried["R"] = rest.expand(steps.shape[1:])
         if self._needs_gradient(drive, *carried.values()):
-            emitted = [
-                self._emit(x.to(dtype), carried, threshold, start + t)
+            answers = [
+                answer
                 for t, x in enumerate(steps.unbind(0))
+                for answer in self._burst(x.to(dtype), carried, threshold, start + t)[-kept:]
             ]
-            followed = torch.stack(emitted).to(drive.dtype)
+            followed = torch.stack(answers).to(drive.dtype)
         else:
             # All steps of one block before the next: what a step leaves is still in the cache.
-            followed = torch.empty(steps.shape, dtype=drive.dtype, device=drive.device)
+            rows = (time_steps * kept, *steps.shape[1:])
+            followed = torch.empty(rows, dtype=drive.dtype, device=drive.device)
             size = max(1, _BLOCK // max(1, features * behind))
             ends: list[State] = []
             for first in range(0, max(1, before), size):
-                rows = slice(first, first + size)
-                end = {name: x[rows] for name, x in carried.items()}
-                self._scan(steps[:, rows], end, threshold, start, followed[:, rows])
+                block = slice(first, first + size)
+                end = {name: x[block] for name, x in carried.items()}
+                self._scan(steps[:, block], end, threshold, start, followed[:, block])
                 ends.append(end)
             carried = {name: torch.cat([end[name] for end in ends]) for name in ends[0]}
         state.update({name: x.reshape(shape) for name, x in carried.items()})
-        return followed.reshape(drive.shape)
+        return followed.reshape(time_steps, kept, *shape)
 
     def _scan(
         self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
     ) -> None:
-        """Take all steps of a block without gradient: write ``R`` to ``out``, replace the state."""
-        for t, x in enumerate(steps.unbind(0)):
-            out[t] = self._emit(x.to(threshold.dtype), state, threshold, start + t)
+        """Take all steps of a block without gradient, and replace the state.
 
-    def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
-        """Take one step: replace the state, return ``R_t``."""
+        Args:
+            steps: ``X_t``, ``[T, rows, features, behind]``.
+            out: ``[T n, rows, features, behind]``, written to: the last ``n`` answers of each step.
+        """
+        kept = len(out) // len(steps)
+        for t, x in enumerate(steps.unbind(0)):
+            answers = self._burst(x.to(threshold.dtype), state, threshold, start + t)
+            for now, answer in zip(out[t * kept : (t + 1) * kept], answers[-kept:], strict=True):
+                now.copy_(answer)
+
+    def _burst(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> list[Tensor]:
+        """Take one step: replace the state, return ``R`` after each answer."""
+        return [
+            self._emit(drive, state, threshold, t, first=not answer)
+            for answer in range(self.bursts)
+        ]
+
+    def _emit(
+        self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
+    ) -> Tensor:
+        """Give one answer: replace the state, return ``R``."""
         raise NotImplementedError(f"{type(self).__name__} must define _emit()")
 
     def _nearest(self, change: Tensor, threshold: Tensor, t: int) -> Tensor:
-        """Return the spike of step ``t`` that changed ``R``: a difference of sums is rounded."""
+        """Return the spikes of step ``t`` that changed ``R``, in sum: a difference of sums is
+        rounded."""
         raise NotImplementedError(f"{type(self).__name__} must define _nearest()")
-
-    def _check_state(self, state: State, step: Tensor, dtype: torch.dtype) -> None:
-        for name, x in state.items():
-            if (x.shape, x.dtype, x.device) != (step.shape, dtype, step.device):
-                raise StateError(
-                    f"{type(self).__name__}: '{name}' of earlier steps is {list(x.shape)} "
-                    f"{x.dtype} on {x.device}, this drive needs {list(step.shape)} {dtype} on "
-                    f"{step.device}; start a new run from an empty state"
-                )
 
     def resting(self, drive: Tensor) -> Tensor:
         """Return ``R_{-1}`` in a shape that broadcasts to one step's drive."""
@@ -264,12 +296,7 @@ class Neuron(nn.Module):
             site: name of the neuron.
             dim: the dimension with the folded time.
         """
-        prefix = f"{site}."
-        state = {
-            name: clock.state[prefix + name]
-            for name in self.state_names
-            if prefix + name in clock.state
-        }
+        state = self.state_of(clock.state, site)
         if clock.steps == 1:
             # A scalar is a batch of one sample.
             followed = self.advance(x.reshape(1, *(x.shape or (1,))), state, clock.start)
@@ -278,11 +305,18 @@ class Neuron(nn.Module):
             steps = x.unflatten(dim, (clock.steps, x.shape[dim] // clock.steps)).movedim(dim, 0)
             followed = self.advance(steps, state, clock.start).movedim(0, dim)
             followed = followed.flatten(dim, dim + 1)
-        clock.state.update({prefix + key: value for key, value in state.items()})
+        clock.state.update({f"{site}.{key}": value for key, value in state.items()})
         return followed
+
+    def state_of(self, states: Mapping[str, Tensor], site: str) -> State:
+        """Return the neuron's own among the states of a run, empty before its first step."""
+        found = {name: states.get(f"{site}.{name}") for name in self.state_names}
+        return {name: x for name, x in found.items() if x is not None}
 
     def extra_repr(self) -> str:
         options = [f"v_threshold={shown(self.v_threshold)}", *self._shown_options()]
+        if self.bursts > 1:
+            options.append(f"bursts={self.bursts}")
         if self.rest.is_meta or bool(self.rest.any()):
             options.append(f"rest={shown(self.rest)}")
         if self.target.limits != NO_LIMITS:
@@ -293,20 +327,6 @@ class Neuron(nn.Module):
 
     def _shown_options(self) -> list[str]:
         return []
-
-    def _folded(self, shape: Sequence[int]) -> tuple[int, int, int]:
-        """Return the sizes before, along and behind the axis of one step's drive."""
-        features = max(self.v_threshold.numel(), self.rest.numel())
-        if self.axis is None or features == 1:
-            return math.prod(shape), 1, 1
-        axis = self.axis + len(shape) if self.axis < 0 else self.axis
-        if not 0 < axis < len(shape) or shape[axis] != features:
-            raise InputError(
-                f"{type(self).__name__}: a drive of shape {list(shape)} (one step) needs "
-                f"{features} features, one for each v_threshold, along axis={self.axis}, which is "
-                "not the batch"
-            )
-        return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
     def _needs_gradient(self, *tensors: Tensor) -> bool:
         return torch.is_grad_enabled() and any(

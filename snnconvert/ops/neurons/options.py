@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError, core_schema
 
 from snnconvert.ops.neurons.gains import GAINS
@@ -15,6 +15,7 @@ from snnconvert.ops.neurons.spike import PER_OCTAVE
 AUTO = "auto"
 """The value of an option that calibration chooses."""
 MAX_LEVELS = 65_536
+MAX_BURSTS = 64
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,14 @@ PerOctave = Annotated[
         {"enum": list(PER_OCTAVE)},
     ),
 ]
+Bursts = Annotated[
+    int,
+    Allowed(
+        f"a whole number from 1 to {MAX_BURSTS}",
+        lambda value: is_whole(value) and 1 <= value <= MAX_BURSTS,
+        {"type": "integer", "minimum": 1, "maximum": MAX_BURSTS},
+    ),
+]
 Gain = Annotated[str, one_of(AUTO, *GAINS)]
 Reset = Annotated[str, one_of("soft", "hard")]
 Start = Annotated[str, one_of("zero", "half")]
@@ -106,3 +115,7 @@ class NeuronOptions(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    bursts: Bursts = Field(
+        1, description="answers within a step before what stands behind reads", examples=[2]
+    )

@@ -23,9 +23,10 @@ def ladder_scan_(
     tops: Sequence[Tensor],
     ladder: Ladder,
     bounds: tuple[float | None, float | None],
+    bursts: int,
     out: Tensor,
 ) -> Tensor:
-    """Write ``R`` of every step to ``out``; return the last.
+    """Write the last answers of every step to ``out``; return the last of all.
 
     A spike is cut to the largest level for which there is room within the bounds. That is never
     more than the residual of a clipped target asks for, so the target need not be clipped.
@@ -36,7 +37,8 @@ def ladder_scan_(
         tops: ``g_t v_threshold`` of each step; broadcasts to one step.
         ladder: the levels, in parts of ``tops``.
         bounds: lowest and highest ``R``.
-        out: ``[T, ...]``, of the dtype of ``steps``.
+        bursts: answers of each step, ``K``.
+        out: ``[T n, ...]``, of the dtype of ``steps``: ``R`` after the last ``n`` answers of each.
     """
     low, high = bounds
     low = low if ladder.signed else None  # nothing leads down
@@ -44,15 +46,18 @@ def ladder_scan_(
     work = torch.empty_like(out[0])
     room = torch.empty_like(work) if bounded else work
     last = steps.new_zeros(()).expand_as(work) if before is None else before
-    for x, top, now in zip(steps.unbind(0), tops, out.unbind(0), strict=True):
-        torch.sub(x, last, out=work).mul_((top * ladder.fire_at).reciprocal_())
-        per = (1 + DUST) / top  # levels per unit of room
-        if high is not None:
-            torch.minimum(work, torch.addcmul(per * high, last, -per, out=room), out=work)
-        if low is not None:
-            torch.maximum(work, torch.addcmul(per * low, last, -per, out=room), out=work)
-        torch.add(last, fire_ladder_(work, ladder).mul_(top), out=now)
-        last = now.clamp_(low, high) if bounded else now
+    kept = len(out) // len(steps)
+    for t, (x, top) in enumerate(zip(steps.unbind(0), tops, strict=True)):
+        rate, per = (top * ladder.fire_at).reciprocal_(), (1 + DUST) / top  # levels per unit
+        for answer in range(bursts):
+            now = out[t * kept + max(0, answer - bursts + kept)]
+            torch.sub(x, last, out=work).mul_(rate)
+            if high is not None:
+                torch.minimum(work, torch.addcmul(per * high, last, -per, out=room), out=work)
+            if low is not None:
+                torch.maximum(work, torch.addcmul(per * low, last, -per, out=room), out=work)
+            torch.add(last, fire_ladder_(work, ladder).mul_(top), out=now)
+            last = now.clamp_(low, high) if bounded else now
     return last
 
 
@@ -63,12 +68,14 @@ def counter_scan_(
     low: Tensor,
     high: Tensor,
     rest: Tensor,
+    bursts: int,
     out: Tensor,
 ) -> Tensor:
-    """Write ``R = rest + q N`` of every step of an ST-BIF neuron to ``out``; return the last.
+    """Write ``R = rest + q N`` of an ST-BIF neuron, after the last answers of every step, to
+    ``out``; return the last of all.
 
-    ``N`` goes by one step at most towards ``clip(floor((X - rest) / q + 1/2), low, high)``. It is
-    a whole number, so no sum is rounded.
+    With each answer ``N`` goes by one at most towards ``clip(floor((X - rest) / q + 1/2), low,
+    high)``. It is a whole number, so no sum is rounded.
 
     Args:
         steps: ``X_t``, ``[T, ...]``, float32 or float64.
@@ -76,12 +83,15 @@ def counter_scan_(
         q: size of a spike; broadcasts to one step.
         low, high: bounds of ``N``; broadcast to one step.
         rest: ``R`` before any spike; broadcasts to one step.
-        out: ``[T, ...]``, of the dtype of ``steps``.
+        bursts: answers of each step, ``K``.
+        out: ``[T n, ...]``, of the dtype of ``steps``: ``R`` after the last ``n`` answers of each.
     """
     count = torch.zeros_like(out[0]) if before is None else ((before - rest) / q).round_()
     work = torch.empty_like(count)
-    for x, now in zip(steps.unbind(0), out.unbind(0), strict=True):
+    kept = len(out) // len(steps)
+    for t, x in enumerate(steps.unbind(0)):
         aim = torch.sub(x, rest, out=work).div_(q).add_(0.5).floor_().clamp_(low, high)
-        count.add_(aim.sub_(count).clamp_(-1, 1))
-        torch.mul(count, q, out=now).add_(rest)
+        for answer in range(bursts):
+            count.add_((aim - count).clamp_(-1, 1))
+            torch.mul(count, q, out=out[t * kept + max(0, answer - bursts + kept)]).add_(rest)
     return out[-1]

@@ -33,8 +33,8 @@ class SigmaDelta(Tracker):
         v_threshold: ``q``, in the unit of the activation: a number, or ``[C]``.
         target: what it follows; the sum of spikes, a multiple of ``q`` away from rest, may be
             ``q / 2`` beyond the limits before it is cut to them.
-        rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors. The gradient
-            of rounding is 1 (straight through).
+        rest, bursts, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors. The
+            gradient of rounding is 1 (straight through).
 
     Source: Yoon, LIF and Simplified SRM Neurons Encode Signals Into Spikes via a Form of
     Asynchronous Pulse Sigma-Delta Modulation, IEEE TNNLS 2017.
@@ -51,10 +51,13 @@ class SigmaDelta(Tracker):
         *,
         target: Target = DRIVE,
         rest: float | Tensor | None = None,
+        bursts: int = 1,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
-        super().__init__(v_threshold, target=target, rest=rest, axis=axis, surrogate=surrogate)
+        super().__init__(
+            v_threshold, target=target, rest=rest, bursts=bursts, axis=axis, surrogate=surrogate
+        )
 
     @classmethod
     def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
@@ -62,7 +65,7 @@ class SigmaDelta(Tracker):
 
     @classmethod
     def arguments_of(cls, options: Any, target: Target) -> dict[str, Any]:
-        return {}
+        return {"bursts": options.bursts}
 
     def spike(self, residual: Tensor, top: Tensor) -> Tensor:
         spike: Tensor = Rounding.apply(residual, top)

@@ -46,7 +46,8 @@ class STBIF(Tracker):
         v_threshold: ``q``, in the unit of the activation: a number, or ``[C]``.
         low: lowest sum of spikes, in steps of ``q``, not above 0.
         high: highest sum of spikes, in steps of ``q``, not below 0.
-        target, rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
+        target, rest, bursts, axis, surrogate: see :class:`Neuron`, also for shapes, state and
+            errors.
 
     Source: You et al., SpikeZIP-TF, arXiv 2406.03470.
     """
@@ -61,6 +62,7 @@ class STBIF(Tracker):
         high: int = 15,
         target: Target = DRIVE,
         rest: float | Tensor | None = None,
+        bursts: int = 1,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
@@ -70,7 +72,9 @@ class STBIF(Tracker):
                 "STBIF: low and high must be whole numbers with low <= 0 <= high, apart, "
                 f"received {low!r} and {high!r}"
             )
-        super().__init__(v_threshold, target=target, rest=rest, axis=axis, surrogate=surrogate)
+        super().__init__(
+            v_threshold, target=target, rest=rest, bursts=bursts, axis=axis, surrogate=surrogate
+        )
         self.low, self.high = low, high
 
     @classmethod
@@ -80,7 +84,7 @@ class STBIF(Tracker):
     @classmethod
     def arguments_of(cls, options: Any, target: Target) -> dict[str, Any]:
         low, high = ends_of(options.levels, target)
-        return {"low": low, "high": high}
+        return {"low": low, "high": high, "bursts": options.bursts}
 
     def _ends(self, rest: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
         """Return lowest and highest ``N`` within its own bounds and the target's limits."""
@@ -95,27 +99,28 @@ class STBIF(Tracker):
         self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
     ) -> None:
         wide = self.target.unclipped(steps.to(threshold.dtype))
-        into = out if out.dtype is wide.dtype else torch.empty_like(wide)
-        rest = self.rest.to(threshold.dtype).reshape(-1, 1)
-        low, high = self._ends(rest, threshold)
-        state["R"] = counter_scan_(wide, state.get("R"), threshold, low, high, rest, into)
+        into = out if out.dtype is wide.dtype else torch.empty_like(out, dtype=wide.dtype)
+        state["R"] = self._counted(wide, state.get("R"), threshold, self.bursts, into)
         if into is not out:
             out.copy_(into)
 
-    def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
+    def _counted(
+        self, wide: Tensor, before: Tensor | None, threshold: Tensor, bursts: int, out: Tensor
+    ) -> Tensor:
+        rest = self.rest.to(threshold.dtype).reshape(-1, 1)
+        low, high = self._ends(rest, threshold)
+        return counter_scan_(wide, before, threshold, low, high, rest, bursts, out)
+
+    def _emit(
+        self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
+    ) -> Tensor:
         before = state.get("R")
         wanted = self.target.unclipped(drive)
         spike = self.spike(wanted if before is None else wanted - before, threshold)
         after = spike if before is None else before + spike
         with torch.no_grad():
-            value = torch.empty_like(after)
-            self._scan(
-                drive.detach().unsqueeze(0),
-                {} if before is None else {"R": before.detach()},
-                threshold,
-                t,
-                value.unsqueeze(0),
-            )
+            last, value = None if before is None else before.detach(), torch.empty_like(after)
+            self._counted(wanted.detach()[None], last, threshold, 1, value[None])
             # What the bounds hold back has no gradient.
             fired = ((value - after).abs() < threshold / 2).to(value.dtype)
         origin = spike * fired if before is None else before + spike * fired

@@ -28,6 +28,8 @@ class Tracker(Neuron):
     Levels are ``g_t v_threshold 2^-k (1 + j / per_octave)`` with ``0 <= k < levels`` and ``0 <= j <
     per_octave``, none larger than ``g_t v_threshold``.
 
+    With ``bursts = K`` these lines are gone through up to ``K`` times a step.
+
     A spike that would carry ``R`` out of the target's limits is cut to the largest level that
     does not, or to 0.
 
@@ -41,7 +43,8 @@ class Tracker(Neuron):
         gain: ``g_t``: ``constant`` (1), ``inverse_time`` (1/(t+1)) or ``halving`` (2^-t).
         signed: whether there are negative spikes.
         fire_at: share of a level from which on it fires.
-        target, rest, axis, surrogate: see :class:`Neuron`, also for shapes, state and errors.
+        target, rest, bursts, axis, surrogate: see :class:`Neuron`, also for shapes, state and
+            errors.
 
     Attributes:
         ladder: ``levels``, ``per_octave``, ``fire_at`` and ``signed``.
@@ -61,10 +64,13 @@ class Tracker(Neuron):
         fire_at: float = 0.5,
         target: Target = DRIVE,
         rest: float | Tensor | None = None,
+        bursts: int = 1,
         axis: int | None = None,
         surrogate: str | Surrogate = "atan",
     ) -> None:
-        super().__init__(v_threshold, target=target, rest=rest, axis=axis, surrogate=surrogate)
+        super().__init__(
+            v_threshold, target=target, rest=rest, bursts=bursts, axis=axis, surrogate=surrogate
+        )
         where = type(self).__name__
         self.ladder = checked_ladder(where, levels, per_octave, fire_at, signed)
         self.gain = check_gain(where, gain)
@@ -80,20 +86,23 @@ class Tracker(Neuron):
         gains = [gain_at(self.gain, start + t) for t in range(len(steps))]
         tops = {g: threshold * g for g in gains}
         wide = self.target.unclipped(steps.to(threshold.dtype))
-        into = out if out.dtype is wide.dtype else torch.empty_like(wide)
+        into = out if out.dtype is wide.dtype else torch.empty_like(out, dtype=wide.dtype)
         state["R"] = ladder_scan_(
             wide,
             state.get("R"),
             [tops[g] for g in gains],
             self.ladder,
             self.target.limits,
+            self.bursts,
             into,
         )
         if into is not out:
             out.copy_(into)
 
-    def _emit(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> Tensor:
-        """Take one step: replace the state, return ``R_t``."""
+    def _emit(
+        self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
+    ) -> Tensor:
+        """Give one answer: replace the state, return ``R``."""
         before = state.get("R")
         residual = self.target(drive) if before is None else self.target(drive) - before
         top = threshold * gain_at(self.gain, t)
@@ -141,6 +150,10 @@ class Tracker(Neuron):
         return after.clamp(*self.target.limits)
 
     def _nearest(self, change: Tensor, threshold: Tensor, t: int) -> Tensor:
+        if self.bursts > 1:  # all levels are multiples of the finest difference of two
+            finest = 2.0 ** (1 - self.ladder.levels) / self.per_octave
+            quantum = threshold * gain_at(self.gain, t) * finest
+            return torch.round(change / quantum) * quantum
         fire_at = 1 - 0.25 / self.ladder.per_octave if self.ladder.levels > 1 else 0.5
         return ladder_spike(
             change, threshold * gain_at(self.gain, t), self.ladder._replace(fire_at=fire_at)

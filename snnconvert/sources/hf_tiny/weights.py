@@ -15,6 +15,7 @@ _GAINS: tuple[tuple[type[nn.Module], float], ...] = (
     (nn.Conv2d, _CONVOLUTION_GAIN),
     (nn.Conv3d, _CONVOLUTION_GAIN),
 )
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)
 _CODEBOOKS = ("embed", "embed_sum", "codebook")
 
 
@@ -22,12 +23,15 @@ def enliven(model: nn.Module, seed: int) -> None:
     """Redraws weights too small for width-32 layers, and moves biases, gains and statistics.
 
     The library's initial weights suit widths of hundreds (standard deviation 0.02, biases zero,
-    gains one): in a tiny model attention is then uniform, convolutional stacks die out and a bias
-    that is lost goes unnoticed.
+    gains one, or as small as the weights): in a tiny model attention is then uniform, convolutional
+    stacks die out and a bias that is lost goes unnoticed.
     """
     generator = torch.Generator().manual_seed(seed)
     spreads = _spreads(model)
     with torch.no_grad():
+        for norm in model.modules():
+            if isinstance(norm, _NORMS) and norm.weight is not None and norm.weight.mean() < 0.5:
+                norm.weight.add_(1)
         for parameter in model.parameters():
             if not parameter.is_floating_point():
                 continue

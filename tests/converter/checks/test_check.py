@@ -115,10 +115,11 @@ def test_files_of_inputs_reach_calibration_and_verification(asked, tmp_path):
     seen, held = torch.randn(40, 3), torch.randn(50, 3)
     torch.save({"x": seen}, tmp_path / "seen.pt")
     torch.save({"x": held, "labels": torch.zeros(50, dtype=torch.long)}, tmp_path / "held.pt")
-    checked("shifted", "spiking", calibration="seen.pt", data="held.pt")
+    checked("shifted", "spiking", calibration="seen.pt", data="held.pt", output=0, classes=-1)
     assert torch.equal(torch.cat([batch["x"] for batch in asked["calibration"]]), seen)
     assert torch.equal(torch.cat([batch[0] for batch in asked["data"]]), held)
     assert asked["labels"].shape == (50,)
+    assert (asked["output"], asked["classes"]) == (0, -1)
 
 
 def test_without_files_the_sources_own_inputs_serve(asked):

@@ -150,6 +150,27 @@ def test_settings_are_the_lists_unless_an_entry_has_its_own(read, tmp_path, file
 
 
 @pytest.mark.parametrize(
+    ("setting", "found"),
+    [
+        ("output: logits", ("logits", None)),
+        ("output: 2", (2, None)),
+        ("classes: -1", (None, -1)),
+        ("output: -1", "'output' must be a whole number of at least 0, or text"),
+        ("output: []", "'output' must be a whole number of at least 0, or text"),
+        ("classes: logits", "'classes' must be a whole number, received 'logits'"),
+    ],
+)
+def test_a_model_says_where_its_predictions_are_read(read, setting, found):
+    text = f"version: 1\nmodels: [{{model: timm:a, {setting}}}]"
+    if isinstance(found, tuple):
+        (entry,) = read(text)
+        assert (entry.output, entry.classes) == found and setting.replace(":", "") in entry.name
+    else:
+        with pytest.raises(CheckListError, match=f"models.yaml:2: {found}"):
+            read(text)
+
+
+@pytest.mark.parametrize(
     ("setting", "problem"),
     [
         ("tolerance: 0", "'tolerance' must be a number above 0, received 0"),

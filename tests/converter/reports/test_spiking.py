@@ -8,6 +8,7 @@ import pytest
 
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import (
+    Latency,
     LayerCloseness,
     SiteActivity,
     SpikingReport,
@@ -35,7 +36,15 @@ def report(*top1: float | None) -> SpikingReport:
         layers=(LayerCloseness("a", "fc1", 1.0, 0.1), LayerCloseness("b", "fc2", 0.9, 0.11)),
         analog={"gelu": 2},
         work=WORK,
+        latency=Latency(bursts=2, deep=6, time_steps=3),
     )
+
+
+def test_latency_counts_answers_one_after_another() -> None:
+    found = Latency(bursts=2, deep=6, time_steps=3)
+    assert (found.waiting, found.pipelined) == (18, 10)
+    assert str(found).startswith("T=3, K=2: 18 layer-steps")
+    assert Latency(1, 0, 4).pipelined == 0
 
 
 def test_energies_are_additions_and_products() -> None:

@@ -74,6 +74,21 @@ def test_a_rule_that_leaves_a_map_is_named():
     assert "'everything exact'" in said and "(linear in 2)" in said
 
 
+def test_parts_of_what_was_taken_apart_are_counted():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.GRU(4, 4, batch_first=True), nn.GRU(4, 4, batch_first=True)
+
+        def forward(self, x):
+            return self.second(self.first(x)[0])[0] ** 2
+
+    _, said = notes_of(Recurrent(), torch.randn(3, 7, 4))
+    # z (h - n) and r (W h) at every position; at the first, h is zero and no stream.
+    assert "taken apart: 13 mul in first, 13 mul in second" in said
+    assert "mul_tensor" not in said and "(pow)" in said
+
+
 def test_a_scale_is_no_product():
     _, said = notes_of(Of(lambda x: x * torch.arange(4.0)), torch.randn(3, 4))
     assert said == ""

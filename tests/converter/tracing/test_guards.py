@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import copy
+import pickle
+import time
+
 import pytest
 
 from snnconvert.converter.tracing.guards import read_guards
@@ -91,3 +96,21 @@ def test_a_division_by_zero_is_no_agreement():
     (guard,) = read("12 % L['x'].size()[0] == 0")
     assert guard.holds(with_size(0, 0, 3), SHAPES)
     assert not guard.holds(with_size(0, 0, 0), SHAPES)
+
+
+def test_the_text_of_a_condition_is_read_once(monkeypatch):
+    (guard,) = read("2 * L['x'].size()[0] < 8 or L['ps'][0].size()[0] == f()")
+
+    def read_again(node):
+        raise AssertionError("read at a call")
+
+    monkeypatch.setattr(ast, "unparse", read_again)
+    for one in (guard, copy.deepcopy(guard), pickle.loads(pickle.dumps(guard))):
+        assert one.holds(with_size(0, 0, 3), SHAPES)
+        assert not one.holds(with_size(0, 0, 5), SHAPES)
+
+
+def test_a_condition_of_many_brackets_is_read_in_time():
+    began = time.perf_counter()
+    (guard,) = read(f"L['x'].size()[0] < 4 or y{'[0]' * 2000}")
+    assert guard.holds(SHAPES, SHAPES) and time.perf_counter() - began < 5

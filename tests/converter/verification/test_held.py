@@ -10,7 +10,9 @@ import snnconvert
 from snnconvert.converter.building import folding
 from snnconvert.converter.building.trial import Trial
 from snnconvert.converter.tracing.traced import TracedInput
+from snnconvert.converter.verification import equivalence, runs
 from snnconvert.converter.verification.held import with_other_held
+from snnconvert.converter.verification.reference import Reference
 
 
 def given(role, example):
@@ -75,3 +77,32 @@ def test_mutation_a_mask_of_other_samples_fails(inputs, monkeypatch):
         snn = snnconvert.convert(model, inputs)
     assert not snn.report.passed
     assert any("other held inputs" in note for note in snn.report.notes)
+
+
+def test_with_other_held_inputs_nothing_is_computed_that_is_not_compared(inputs, monkeypatch):
+    snn = snnconvert.convert(SequenceFirst().eval(), inputs, verify=False)
+    ran = []
+    for name in ("compare_nodes", "converted_outputs"):
+        module = runs if name == "compare_nodes" else equivalence
+        own = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, n=name, f=own: (ran.append(n), f(*a))[1])
+    assert snnconvert.verify(None, snn).passed
+    assert ran == ["compare_nodes", "converted_outputs", "converted_outputs"]
+
+
+def test_other_held_inputs_that_the_source_refuses_prove_nothing(inputs, monkeypatch):
+    snn = snnconvert.convert(SequenceFirst().eval(), inputs, verify=False)
+    steps, tried = Reference.steps, []
+
+    def refused(self, leaves, *more):
+        tried.append(leaves)
+        raise RuntimeError("index out of range")
+
+    monkeypatch.setattr(Reference, "steps", refused)
+    assert snnconvert.verify(None, snn).passed and tried
+    # What the source computes and the conversion does not is a fault of the conversion.
+    monkeypatch.setattr(Reference, "steps", steps)
+    answers = iter([equivalence.converted_outputs])
+    monkeypatch.setattr(equivalence, "converted_outputs", lambda *a: next(answers)(*a))
+    with pytest.raises(StopIteration):
+        snnconvert.verify(None, snn)

@@ -277,3 +277,59 @@ def test_samples_are_counted_along_the_batch(model, inputs, batch_dims, rules):
     report = snnconvert.verify(None, snn, data=[inputs, inputs], labels=torch.cat([labels, labels]))
     found = report.on_data or report.spiking
     assert found.samples == 12 and found.source_accuracy == 1.0
+
+
+class Padded(nn.Module):
+    """Two layers whose spikes are moved and padded between neuron and map."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 6, bias=False), nn.Conv1d(2, 5, 3, bias=False)
+
+    def forward(self, x):
+        h = self.one(x).relu().reshape(-1, 2, 3)
+        return self.two(torch.constant_pad_nd(h, (1, 1)))
+
+
+def spikes_by_hand(neuron, drive):
+    """Count the spikes of each value in plain Python, answer by answer."""
+    counts, ladder = torch.zeros(drive.shape[1:]), neuron.ladder
+    levels = [float(neuron.v_threshold) * share for share in ladder.shares()]
+    for index in range(counts.numel()):
+        reached = 0.0
+        for x in drive.flatten(1)[:, index].tolist():
+            for _ in range(neuron.bursts):
+                left = neuron.target(torch.tensor(x)).item() - reached
+                level = next((s for s in levels if abs(left) >= ladder.fire_at * s), 0.0)
+                reached += level if left > 0 else -level
+                counts.view(-1)[index] += level > 0
+    return counts
+
+
+@pytest.mark.parametrize("bursts", [1, 3])
+def test_operations_are_counted_spike_by_spike(bursts):
+    torch.manual_seed(0)
+    rules = f"""version: 1
+extends: default
+time_steps: 2
+encoding: constant
+neuron: {{type: multi_threshold, bursts: {bursts}, levels: 6}}
+rules: [{{name: s, match: {{op: [linear, relu, conv]}}, action: spiking}}]
+"""
+    model, x = Padded().double().eval(), torch.randn(3, 4, dtype=torch.float64)
+    snn = snnconvert.convert(
+        model, (x,), snnconvert.rules.parse_rules(rules), calibration=[x], verify=False
+    )
+    report = measure_spiking(snn, [x])
+    first, second = (snn.tree.get_submodule(p) for p in snn.conversion.neurons.values())
+    assert first.bursts == second.bursts == bursts
+    drive = torch.stack([x / 2, x])
+    spikes = spikes_by_hand(first, drive)
+    inner = (first.cumulative(drive) @ model.one.weight.T).detach()
+    hidden = spikes_by_hand(second, inner)
+    taps = torch.tensor([2.0, 3.0, 2.0])  # windows of padded rows that a value is in
+    additions = spikes.sum() * 6 + (hidden.reshape(3, 2, 3) * taps).sum() * 5
+    assert report.work.operations["accumulations"] * 3 == pytest.approx(float(additions))
+    total = float(spikes.sum() + hidden.sum())
+    assert report.rate * 2 * (x.numel() + hidden.numel()) == pytest.approx(total)
+    assert (report.latency.bursts, report.latency.deep) == (bursts, 2 * bursts)

@@ -42,10 +42,14 @@ class Activity:
     residual: float = 0.0
     followed: float = 0.0
 
-    def see(self, step: int, change: Tensor) -> None:
-        """Add one step of a batch: by what the reconstruction changed."""
+    def see(self, step: int, changes: Tensor) -> None:
+        """Add one step of a batch: by what each answer changed, ``[bursts, B, ...]``."""
         if step == 0:
-            self.seen += change.numel()
+            self.seen += changes[0].numel()
+        for change in changes:
+            self._see(step, change)
+
+    def _see(self, step: int, change: Tensor) -> None:
         fired = change != 0
         self.spikes[step] += float(fired.sum(dtype=torch.float64))
         self.spoken = _either(self.spoken, self._features(change)(fired))

@@ -12,8 +12,8 @@ from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
-from snnconvert.converter.graph.spike_coded import is_spike_coded
-from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
+from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
+from snnconvert.converter.reports.spiking import Latency, LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
@@ -28,7 +28,7 @@ from snnconvert.converter.verification.measure.predictions import (
     refuse_too_many,
 )
 from snnconvert.converter.verification.measure.source_work import source_macs
-from snnconvert.converter.verification.measure.step import Batch, Step, Watched
+from snnconvert.converter.verification.measure.step import Batch, Step, Watched, path_of
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.operations import OPERATIONS, Work
@@ -169,7 +169,17 @@ class _Measurement:
             ),
             analog=dict(sorted(self._analog().items())),
             work=work[-1],
+            latency=self._latency(),
         )
+
+    def _latency(self) -> Latency:
+        """Follow the longest way through the neurons of the graph."""
+        deep: dict[fx.Node, int] = {}
+        for node in self.snn.graph.nodes:
+            own = self.sites[path_of(node)].neuron.bursts if is_neuron(node) else 0
+            deep[node] = own + max((deep[x] for x in node.all_input_nodes), default=0)
+        bursts = max((a.neuron.bursts for a in self.sites.values()), default=1)
+        return Latency(bursts, max(deep.values(), default=0), self.steps)
 
     def _scale(self) -> float:
         """Return the root mean square of inputs or of what neurons follow, which is larger."""

@@ -24,6 +24,7 @@ from snnconvert.converter.verification.measure.synapses import (
 )
 from snnconvert.converter.verification.reference import ReferenceRun
 from snnconvert.ops.clock import Clock
+from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.neurons import Neuron
 from snnconvert.torch_private import pytree
 
@@ -67,6 +68,11 @@ def path_of(node: fx.Node) -> str:
     return str(neuron.target)
 
 
+def _drive_of(node: fx.Node) -> fx.Node:
+    drive: Any = node.args[1]
+    return drive
+
+
 @dataclass
 class Batch:
     """Values of one batch that the next step sees as those before."""
@@ -91,6 +97,7 @@ class Step(fx.Interpreter):
         self.watched, self.batch, self.clock, self.expected = watched, batch, clock, expected
         self.now: dict[fx.Node, Tensor] = {}
         self.resting: dict[fx.Node, Tensor] = {}  # of spikes, where it is not zero
+        self.fired: dict[fx.Node, Tensor] = {}  # spikes of each value, where there may be several
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
@@ -98,12 +105,15 @@ class Step(fx.Interpreter):
         return result
 
     def run_node(self, n: fx.Node) -> Any:
+        states = dict(self.clock.state)
         value = super().run_node(n)
         call = self.watched.calls.get(n)
         if self.clock.start == 0 and is_spike_coded(n):
             self._rest(n, value)
         if is_neuron(n):
-            self._neuron(n, value)
+            self._neuron(n, value, states)
+        elif any(x in self.fired for x in n.all_input_nodes) and is_spike_coded(n):
+            self.fired[n] = self._moved(n)
         elif call is not None and is_map(call):
             self._map(call, value)
         elif call is not None and is_whole(call):
@@ -143,7 +153,24 @@ class Step(fx.Interpreter):
     def _events(self, node: fx.Node) -> Tensor:
         """Return where an operand changes in this step."""
         value, before = self.env[node], self._before(node)
-        return value != 0 if before is None else value != before
+        if before is None or before.shape != value.shape:  # of a routing: other values than before
+            return value != 0
+        return value != before
+
+    def _spikes(self, node: fx.Node) -> Tensor:
+        """Return how many spikes an operand has in this step."""
+        return self.fired[node] if node in self.fired else self._events(node).to(torch.float32)
+
+    def _moved(self, node: fx.Node) -> Tensor:
+        """Return how many spikes a value has that others were moved to."""
+        operator: Any = node.target
+        pads = operator_name(operator) == "constant_pad_nd"  # what is padded has none
+        args, kwargs = (node.args[:2], {}) if pads else (node.args, node.kwargs)
+        spikes: Tensor = operator(
+            *fx.map_arg(args, lambda n: self._spikes(n) if is_spike_coded(n) else self.env[n]),
+            **fx.map_arg(kwargs, self.env.__getitem__),
+        )
+        return spikes
 
     def _map(self, call: Call, result: Tensor) -> None:
         own = list(dict.fromkeys(operands(call)))
@@ -159,7 +186,7 @@ class Step(fx.Interpreter):
                 kind = "MACs in floats"
             elif any(neuron.graded for neuron in neurons):
                 kind = "graded products"
-            events = self._events(operand)
+            events = self._spikes(operand)
             self._count(kind, reached(call, self._value_of, {operand: events}))
             if neurons and bool(events.any()):
                 joins = max(neuron.joins for neuron in neurons)
@@ -174,15 +201,22 @@ class Step(fx.Interpreter):
             self._count("MACs in floats", whole_work(call, self._value_of))
         self.now.update({x: self.env[x] for x in own})
 
-    def _neuron(self, node: fx.Node, reached_now: Tensor) -> None:
+    def _neuron(self, node: fx.Node, reached_now: Tensor, states: Mapping[str, Tensor]) -> None:
         activity = self.watched.sites[path_of(node)]
-        before = self._before(node)
-        change = reached_now if before is None else reached_now - before
+        neuron, before, drive = activity.neuron, self._before(node), self.env[_drive_of(node)]
+        last = torch.zeros_like(reached_now) if before is None else before.expand_as(reached_now)
+        answers = reached_now[None]
+        if neuron.bursts > 1:
+            steps = drive.reshape(1, *(drive.shape or (1,)))
+            state = neuron.state_of(states, str(node.args[3]))
+            answers = neuron.answers(steps, state, self.clock.start).reshape(-1, *drive.shape)
+        changes = torch.diff(answers, dim=0, prepend=last[None])
+        if neuron.bursts > 1:
+            self.fired[node] = (changes != 0).sum(0).to(torch.float32)
         self.now[node] = reached_now
-        activity.see(self.clock.start, change)
+        activity.see(self.clock.start, changes)
         if self.clock.start == self.clock.total - 1:
-            drive: Any = node.args[1]
-            activity.end(self.env[drive], reached_now)
+            activity.end(drive, reached_now)
 
     def _count(self, kind: str, number: float) -> None:
         self.watched.count(self.clock.start, kind, number)

@@ -1,0 +1,72 @@
+"""Options of the commands that compare a conversion with its source and write a report of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from snnconvert.cli.commands.options import FILE, FORCE, Positive, Value, WholeNumber, every
+
+DTYPES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}
+"""What can be verified in, and the largest relative error that passes there."""
+_MAX_DIMS = 8
+
+
+class _Output(Value):
+    """An output of a model: its name, or its number."""
+
+    name = "output"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | int:
+        """Read a number where there are digits alone, as those of a tuple's outputs are."""
+        text = str(value)
+        if not text:
+            self.fail("the name or number of an output is needed, received nothing", param, ctx)
+        return int(text) if text.isascii() and text.isdigit() else text
+
+
+HOW = every(
+    click.option(
+        "--tolerance",
+        metavar="X",
+        type=Positive(),
+        help="largest relative error that passes; default: "
+        + ", ".join(f"{x:.0e} in {name}" for name, x in DTYPES.items()),
+    ),
+    click.option(
+        "--dtype", type=click.Choice(list(DTYPES)), help="of the verification (default: float64)"
+    ),
+)
+DATA = every(
+    click.option(
+        "--data",
+        metavar="FILE",
+        type=FILE,
+        help="held-out inputs to run the converted network on: a .pt, .npy or .safetensors file "
+        "of tensors, samples first; a tensor named 'labels' holds the right answers",
+    ),
+    click.option(
+        "--output",
+        metavar="NAME",
+        type=_Output(),
+        help="the output whose classes are compared on data, by its name, or its number from 0; "
+        "default: the one that the labels fit, or 'logits', or the first that has classes",
+    ),
+    click.option(
+        "--classes",
+        metavar="D",
+        type=WholeNumber(-_MAX_DIMS, _MAX_DIMS - 1),
+        help="the dimension of that output that holds the classes, -1 being the last; default: "
+        "the last of [B, C] and [B, L, C], 1 of [B, C, H, W]",
+    ),
+)
+REPORT = click.option("--report", metavar="F", type=FILE, help="write the report to F.json or F.md")
+TOLD = every(
+    click.option(
+        "-q", "--quiet", is_flag=True, help="print nothing unless it is not equivalent; no bars"
+    ),
+    FORCE,
+)
