@@ -14,7 +14,7 @@ _HEADER = ("op kind", "nodes", "rule", "action", "worst rel. error")
 def print_result(snn: ConvertedModule, as_json: bool) -> None:
     """Print a conversion and its report, where it was verified, as text or as JSON."""
     report = snn.report
-    kinds = report.kinds if report else kind_rows(snn.conversion.decided.plan.decisions, {})
+    kinds = report.kinds if report else kind_rows(snn.conversion, {})
     if as_json:
         rest = {"passed": None, "kinds": [vars(row) for row in kinds], "notes": _notes(snn)}
         say_json(report.to_dict() if report else rest)

@@ -204,7 +204,7 @@ def convert_traced(
         *rules.notes,
         *traced.notes,
         *in_vain,
-        *what_is_left(sited, rules),
+        *what_is_left(sited, decided, rules),
         *calibrated.notes,
         *filter(None, [reason and f"time steps run one by one: {reason}"]),
     )

@@ -1,5 +1,12 @@
-"""Which operators may act on increments untouched: linear and homogeneous in their streams.
+"""Which operators only add up their streams, and which of them may act on increments untouched.
 
+An operator *adds up* when its streams have constant factors, ``f(x) = A x + c`` with ``A``, ``c``
+the same at every step: residual additions, views, means, pooling by averages, interpolation, a
+constant mask, normalisation by constants. That takes additions and scales that can be folded into
+weights and thresholds, so it needs no neuron, and no report lists it as computing in floats.
+(Linear maps with weights add up too, but are what spikes are for: a report looks at them first.)
+
+The narrower class is linear and homogeneous, ``c = 0``, and may act on increments as it stands:
 ``f`` is in this class when ``f(a x + b x') = a f(x) + b f(x')`` for its streams taken together.
 Everything that is not listed here is not in it: a bias, a positional embedding, ``1 - x``,
 BatchNorm's shift or a product of two streams, passed through, is counted once per time step.
@@ -86,3 +93,63 @@ def is_homogeneous(operator: str, arguments: Mapping[str, Any], is_stream: IsStr
     """
     condition = _CONDITIONS.get(operator)
     return condition is not None and bool(arguments) and condition(arguments, is_stream)
+
+
+def _always(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+    return True
+
+
+def _constant(*names: str) -> Callable[[Mapping[str, Any], IsStream], bool]:
+    """Return the condition that none of some arguments is a stream."""
+
+    def condition(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+        return not any(map(is_stream, pytree.tree_leaves([arguments.get(n) for n in names])))
+
+    return condition
+
+
+def _one_factor(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+    return not (is_stream(arguments["tensor1"]) and is_stream(arguments["tensor2"]))
+
+
+def _of_evaluation(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+    return not arguments.get("training") and _first_only(arguments, is_stream)
+
+
+def _stays_a_number(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+    dtype = arguments.get("dtype")
+    return dtype is None or dtype.is_floating_point or dtype.is_complex
+
+
+_FIXED = frozenset(
+    "cumsum diff trace tril triu diagonal im2col col2im unfold pad repeat_interleave index gather "
+    "take_along_dim reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
+    "replication_pad2d replication_pad3d grid_sampler grid_sampler_2d grid_sampler_3d "
+    "upsample_linear1d upsample_trilinear3d upsample_nearest1d upsample_nearest3d "
+    "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d "
+    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa _adaptive_avg_pool2d "
+    "_adaptive_avg_pool3d".split()
+)
+"""Fixed coefficients for the first argument."""
+
+_ADDING: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
+    **dict.fromkeys(_FIXED, _first_only),
+    **dict.fromkeys(_ADDS | _JOINS | {"rsub"}, _always),
+    **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), _of_evaluation),
+    **dict.fromkeys(("expand_as", "view_as", "reshape_as"), _always),  # of the other, the shape
+    **dict.fromkeys(("to", "_to_copy"), _stays_a_number),
+    "addcmul": _one_factor,
+    "addcdiv": _constant("tensor2"),
+    "lerp": _constant("weight"),
+    "masked_fill": _constant("mask"),
+    "where": _constant("condition"),
+}
+
+
+def adds_up(operator: str, arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+    """Tell whether an operator only adds up its streams, with factors that are the same at every
+    step, and a constant (arguments as `is_homogeneous`)."""
+    condition = _ADDING.get(operator)
+    return is_homogeneous(operator, arguments, is_stream) or (
+        condition is not None and bool(arguments) and condition(arguments, is_stream)
+    )

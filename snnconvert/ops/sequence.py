@@ -2,7 +2,9 @@
 
 Half-precision increments (float16, bfloat16) are accumulated in float32 and each cumulative value
 is rounded once to the dtype of the stream; so the error does not grow with ``T``, and a small
-increment is not lost next to a large cumulative value. No other dtype is changed.
+increment is not lost next to a large cumulative value. Increments of integers are int64, whatever
+their width: in uint8 or int8 a difference would wrap, and no sum of them give the value back. No
+other dtype is changed.
 """
 
 from __future__ import annotations
@@ -97,14 +99,21 @@ def stack(outputs: Sequence[Any], where: str) -> Any:
     return _zip_leaves(lambda steps: torch.stack(list(steps)), outputs, where)
 
 
+def signed(x: Tensor) -> Tensor:
+    """Return a value in the dtype of its increments: integers as int64."""
+    is_number = x.is_floating_point() or x.is_complex()
+    return x if is_number or x.dtype is torch.bool else x.to(torch.int64)
+
+
 def subtract(value: Tensor, last: Tensor) -> Tensor:
     """Return ``value - last``, where an infinity that stays the same does not change."""
-    return _kept_infinities_(value - last, value, last)
+    return _kept_infinities_(signed(value) - signed(last), value, last)
 
 
 def increments_of(values: Tensor) -> Tensor:
     """Return ``y_t = Y_t - Y_{t-1}`` with ``Y_{-1} = 0`` of ``[T, ...]`` (see `subtract`)."""
     # In place on one copy: with outputs as large as a layer's, new memory costs as much as the sum.
+    values = signed(values)
     increments = values.clone()
     _kept_infinities_(increments[1:].sub_(values[:-1]), values[1:], values[:-1])
     return increments
@@ -133,7 +142,7 @@ def difference(values: Any, where: str) -> Any:
 def change(last: Any, value: Any, where: str) -> Any:
     """Return ``value - last`` leaf by leaf; ``value`` itself, copied, where ``last`` is None."""
     if last is None:
-        return _zip_leaves(lambda pair: pair[0].clone(), [value], where)
+        return _zip_leaves(lambda pair: signed(pair[0]).clone(), [value], where)
     return _zip_leaves(lambda pair: subtract(pair[1], pair[0]), [last, value], where)
 
 

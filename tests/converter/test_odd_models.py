@@ -125,12 +125,21 @@ def test_mutation_complex_weights_are_compared_whole():
     assert not snnconvert.verify(other, snn).passed
 
 
-def test_bytes_add_up():
-    snn = snnconvert.convert(module(lambda x: (x * 100).to(torch.uint8)), (torch.rand(3, 4),))
-    x = torch.tensor([2.0, -1.0]).reshape(2, 1, 1).expand(2, 3, 4)
-    y = snn(x)
-    assert y.dtype is torch.int64
-    assert torch.equal(y.cumsum(0), (x.cumsum(0) * 100).to(torch.int64))
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
+def test_small_integers_add_up(dtype):
+    most = min(torch.iinfo(dtype).max, 10**9)
+    least = max(torch.iinfo(dtype).min, -most)
+    scaled = module(lambda x: (x * most).clamp(least, most).to(dtype))
+    snn = snnconvert.convert(scaled, (torch.randn(3, 4, dtype=torch.float64),))
+    assert snn.report.passed
+    x = torch.tensor([-1.0, 2.0, -2.0], dtype=torch.float64).reshape(3, 1, 1).expand(3, 3, 4)
+    expected = scaled(x.cumsum(0))
+    steps = torch.stack([snn.step(now) for now in x])
+    for y in (snn(x), steps):
+        assert y.dtype is torch.int64
+        assert torch.equal(y.cumsum(0), expected.to(torch.int64))
+    whole = snn.cumulative(x.cumsum(0))
+    assert whole.dtype is dtype and torch.equal(whole, expected)
 
 
 def test_a_source_that_cannot_be_copied_is_run_itself():

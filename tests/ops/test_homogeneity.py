@@ -1,4 +1,4 @@
-"""Every operator that may act on increments is tested to be linear, and what is not, refused."""
+"""Every operator that may act on increments, or is said to add up, is tested to be linear."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.ops import homogeneity
-from snnconvert.ops.homogeneity import is_homogeneous
+from snnconvert.ops.homogeneity import adds_up, is_homogeneous
 
 aten = torch.ops.aten
 W, B = torch.randn(4, 4).double(), torch.randn(4).double()
@@ -98,6 +98,92 @@ def test_listed_operators_of_two_streams_are_linear_in_them_together(name):
     torch.testing.assert_close(call(3 * a - 2 * c, 3 * b - 2 * d), 3 * call(a, b) - 2 * call(c, d))
 
 
+IMAGE, INDEX = (1, 2, 4, 4), torch.tensor([2, 0])
+MASK = torch.tensor([True, False, True, False])
+GRID = {n: torch.rand(1, *[3] * n, n).double() * 2 - 1 for n in (2, 3)}
+
+# operator: (call of one stream, shape of the stream)
+ADDS_UP = {
+    "cumsum": (lambda x: aten.cumsum(x, 1), (2, 3)),
+    "diff": (aten.diff, (2, 3)),
+    "trace": (aten.trace, (3, 3)),
+    "tril": (aten.tril, (3, 3)),
+    "triu": (aten.triu, (3, 3)),
+    "diagonal": (aten.diagonal, (3, 3)),
+    "im2col": (lambda x: aten.im2col(x, [2, 2], [1, 1], [0, 0], [1, 1]), IMAGE),
+    "col2im": (lambda x: aten.col2im(x, [3, 3], [2, 2], [1, 1], [0, 0], [1, 1]), (1, 8, 4)),
+    "unfold": (lambda x: aten.unfold(x, 1, 2, 1), (2, 4)),
+    "pad": (lambda x: aten.pad(x, [1, 1], "constant", 2.0), (2, 3)),
+    "repeat_interleave": (lambda x: aten.repeat_interleave(x, 2, 1), (2, 3)),
+    "index": (lambda x: aten.index(x, [None, INDEX]), (2, 3)),
+    "gather": (lambda x: aten.gather(x, 1, INDEX[None]), (2, 3)),
+    "take_along_dim": (lambda x: aten.take_along_dim(x, INDEX[None], 1), (2, 3)),
+    **{
+        f"{how}_pad{n}d": (
+            lambda x, how=how, n=n: getattr(aten, f"{how}_pad{n}d")(x, [1, 1] * n),
+            (1, 2, *[3] * n),
+        )
+        for how in ("reflection", "replication")
+        for n in (1, 2, 3)
+    },
+    "grid_sampler": (lambda x: aten.grid_sampler(x, GRID[2], 0, 0, False), IMAGE),
+    "grid_sampler_2d": (lambda x: aten.grid_sampler_2d(x, GRID[2], 0, 0, False), IMAGE),
+    "grid_sampler_3d": (lambda x: aten.grid_sampler_3d(x, GRID[3], 0, 0, False), (1, 2, 3, 3, 3)),
+    "upsample_linear1d": (lambda x: aten.upsample_linear1d(x, [5], False), (1, 2, 3)),
+    "upsample_trilinear3d": (
+        lambda x: aten.upsample_trilinear3d(x, [5] * 3, False),
+        (1, 2, 3, 3, 3),
+    ),
+    "upsample_nearest1d": (lambda x: aten.upsample_nearest1d(x, [5]), (1, 2, 3)),
+    "upsample_nearest3d": (lambda x: aten.upsample_nearest3d(x, [5] * 3), (1, 2, 3, 3, 3)),
+    **{
+        f"_upsample_nearest_exact{n}d": (
+            lambda x, n=n: getattr(aten, f"_upsample_nearest_exact{n}d")(x, [5] * n),
+            (1, 2, *[3] * n),
+        )
+        for n in (1, 2, 3)
+    },
+    "_upsample_bilinear2d_aa": (lambda x: aten._upsample_bilinear2d_aa(x, [3, 3], False), IMAGE),
+    "_upsample_bicubic2d_aa": (lambda x: aten._upsample_bicubic2d_aa(x, [3, 3], False), IMAGE),
+    "_adaptive_avg_pool2d": (lambda x: aten._adaptive_avg_pool2d(x, [2, 2]), IMAGE),
+    "_adaptive_avg_pool3d": (lambda x: aten._adaptive_avg_pool3d(x, [2] * 3), (1, 2, 5, 5, 5)),
+    "add": (lambda x: aten.add(x, B), (2, 4)),
+    "sub": (lambda x: aten.sub(B, x), (2, 4)),
+    "rsub": (lambda x: aten.rsub(x, 1.0), (2, 4)),
+    "cat": (lambda x: aten.cat([x, W]), (2, 4)),
+    "stack": (lambda x: aten.stack([x, B]), (4,)),
+    "batch_norm": (
+        lambda x: aten.batch_norm(x, B, B, B, B.abs() + 1, False, 0.1, 1e-5, False),
+        (2, 4),
+    ),
+    "_native_batch_norm_legit_no_training": (
+        lambda x: aten._native_batch_norm_legit_no_training(x, B, B, B, B.abs() + 1, 0.1, 1e-5)[0],
+        (2, 4),
+    ),
+    "expand_as": (lambda x: aten.expand_as(x, torch.zeros(2, 3)), (1, 3)),
+    "view_as": (lambda x: aten.view_as(x, torch.zeros(3, 2)), (2, 3)),
+    "reshape_as": (lambda x: aten.reshape_as(x, torch.zeros(3, 2)), (2, 3)),
+    "to": (lambda x: aten.to(x, torch.complex128), (2, 3)),
+    "_to_copy": (lambda x: aten._to_copy(x, dtype=torch.complex128), (2, 3)),
+    "addcmul": (lambda x: aten.addcmul(x, x, B, value=2.0), (2, 4)),
+    "addcdiv": (lambda x: aten.addcdiv(x, x, B, value=2.0), (2, 4)),
+    "lerp": (lambda x: aten.lerp(x, B, 0.25), (2, 4)),
+    "masked_fill": (lambda x: aten.masked_fill(x, MASK, -1e4), (2, 4)),
+    "where": (lambda x: aten.where(MASK, x, B), (2, 4)),
+}
+
+
+def test_the_table_of_what_adds_up_is_covered():
+    assert set(ADDS_UP) == set(homogeneity._ADDING)
+
+
+@pytest.mark.parametrize("name", sorted(ADDS_UP))
+def test_what_adds_up_is_linear_but_for_a_constant(name):
+    call, shape = ADDS_UP[name]
+    x, y = torch.randn(2, *shape, dtype=torch.float64)
+    torch.testing.assert_close(call(3 * x - 2 * y), 3 * call(x) - 2 * call(y))
+
+
 STREAM, STATIC = "stream", "static"
 
 
@@ -135,6 +221,38 @@ def is_stream(x):
 )
 def test_conditions(operator, arguments, expected):
     assert is_homogeneous(operator, arguments, is_stream) is expected
+
+
+@pytest.mark.parametrize(
+    ("operator", "arguments", "expected"),
+    [
+        ("mean", {"self": STREAM, "dim": [1]}, True),  # homogeneous, so it adds up
+        ("add", {"self": STREAM, "other": STATIC}, True),
+        ("rsub", {"self": STREAM, "other": 1.0}, True),
+        ("lerp", {"self": STREAM, "end": STREAM, "weight": 0.5}, True),
+        ("lerp", {"self": STREAM, "end": STREAM, "weight": STREAM}, False),
+        ("grid_sampler", {"input": STREAM, "grid": STATIC}, True),
+        ("grid_sampler", {"input": STREAM, "grid": STREAM}, False),
+        ("grid_sampler", {"input": STATIC, "grid": STREAM}, False),
+        ("where", {"condition": STATIC, "self": STREAM, "other": STREAM}, True),
+        ("where", {"condition": STREAM, "self": STREAM, "other": 0.0}, False),
+        ("masked_fill", {"self": STREAM, "mask": STREAM, "value": 0.0}, False),
+        ("index", {"self": STREAM, "indices": [None, STATIC]}, True),
+        ("index", {"self": STREAM, "indices": [None, STREAM]}, False),
+        ("addcmul", {"self": STREAM, "tensor1": STREAM, "tensor2": STATIC}, True),
+        ("addcmul", {"self": STATIC, "tensor1": STREAM, "tensor2": STREAM}, False),
+        ("addcdiv", {"self": STREAM, "tensor1": STATIC, "tensor2": STREAM}, False),
+        ("batch_norm", {"input": STREAM, "weight": STATIC, "training": False}, True),
+        ("batch_norm", {"input": STREAM, "weight": STATIC, "training": True}, False),
+        ("to", {"self": STREAM, "dtype": torch.float64}, True),
+        ("to", {"self": STREAM, "dtype": torch.int64}, False),
+        ("mul", {"self": STREAM, "other": STREAM}, False),
+        ("relu", {"self": STREAM}, False),
+        ("layer_norm", {"input": STREAM}, False),
+    ],
+)
+def test_what_has_factors_that_change_does_not_add_up(operator, arguments, expected):
+    assert adds_up(operator, arguments, is_stream) is expected
 
 
 def test_softplus_is_not_linear_here():

@@ -560,3 +560,11 @@ class TestState:
         expected, operator.weight.grad = operator.weight.grad, None
         sum((w * operator.step(x)).sum() for w, x in zip(weights, x_seq, strict=True)).backward()
         torch.testing.assert_close(operator.weight.grad, expected)
+
+
+def test_small_integers_of_a_function_add_up() -> None:
+    operator = ops.TemporalDifference(lambda x: (x * 100).to(torch.int8))
+    x_seq = torch.tensor([-1.0, 2.0, -2.0]).reshape(3, 1, 1).expand(3, 2, 4)
+    expected = (x_seq.cumsum(0) * 100).to(torch.int64)
+    assert torch.equal(operator(x_seq).cumsum(0), expected)
+    assert torch.equal(torch.stack([operator.step(x) for x in x_seq]).cumsum(0), expected)

@@ -10,6 +10,7 @@ from torch import fx
 from snnconvert.converter.building.rewrite import Replacement
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.deciding.decide import Decided
+from snnconvert.converter.spikes.left_in_floats import without_spikes
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.rules import RuleSet
@@ -41,6 +42,11 @@ class Conversion:
     neurons: Mapping[fx.Node, str]
     step_by_step: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def without_spikes(self) -> frozenset[str]:
+        """Names of the operations that a rule asks spikes for and that have none."""
+        return without_spikes(self.sited)
 
     @property
     def absorbed(self) -> list[str]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.comparison import LARGE
+
 Layout = tuple[int, int]
 """The dimension that holds the folded time, and how many values of other dimensions enclose it."""
 
 STEPS = 2
 """How many steps are folded where folding is tried."""
-
-LARGE = 1e3
-"""Larger values than these are no activations of what is tried on, which is near 1."""
 
 _ROUNDING = 1e4  # units in the last place; a mix-up of steps is off by the size of the values
 
@@ -55,8 +54,8 @@ def with_one_more(x: Tensor, layout: Layout, batch: int) -> Tensor:
 def _close(a: Tensor, b: Tensor) -> bool:
     """Tell whether two values are equal up to rounding, element by element.
 
-    An element may be off by rounding of its own, or of the largest that is no mask's: beside
-    -1e9 all others would be alike.
+    An element may be off by rounding of its own, or of the largest that is no mask's: what is tried
+    on is near 1.
     """
     if torch.equal(a, b):
         return True

@@ -67,7 +67,7 @@ class Container(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Container:
         for held in (*parameters_of(self).values(), *buffers_of(self).values()):
-            if held is not None and held.layout in _COMPRESSED:
+            if held is not None and id(held) not in memo and held.layout in _COMPRESSED:
                 # It has no storage to be copied by, which torch's own copy asks for.
                 copied = held.detach().clone()
                 is_parameter = isinstance(held, nn.Parameter)

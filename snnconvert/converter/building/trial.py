@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.layouts import (
-    LARGE,
     STEPS,
     Layout,
     layout_of,
     split,
     with_one_more,
 )
+from snnconvert.converter.graph.comparison import LARGE
 from snnconvert.converter.graph.masks import KEPT, is_mask
 from snnconvert.converter.graph.meta import CLOCK, TIME_DIMS
 from snnconvert.converter.tracing.traced import TracedInput

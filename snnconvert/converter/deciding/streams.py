@@ -25,6 +25,9 @@ _WITH_DROPOUT = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 _POSITIONAL = frozenset({"cumsum", "arange", "argmax", "argmin", "sort", "argsort", "nonzero"})
 
 
+_HINT = " (if it is the same at every step, declare it so: held=)"
+
+
 class Domain(IntEnum):
     """How a value depends on the inputs; the domain of a node is the largest of its arguments'."""
 
@@ -121,7 +124,7 @@ class StreamFinder:
         elif domain is Domain.STREAM and node.users:
             self._unfoldable = (
                 f"'{node.name}' has a shape in which the batch has no dimension of its own: "
-                f"{_shapes(node)}"
+                f"{_shapes(node)}{_HINT * (node.op == 'placeholder')}"
             )
         elif _depends(node.meta.get("val"), self.batch):
             self._unfoldable = f"'{node.name}' is not proportional to the batch size"

@@ -10,18 +10,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.errors import SnnconvertError
 from snnconvert.files import write_atomically
-from snnconvert.rules import Decision
+from snnconvert.rules import UNMATCHED_ACTION, Decision
 from snnconvert.wording import shown
 
 
 @dataclass(frozen=True)
 class LeafError:
-    """The error of one output leaf, by step relative to its largest value up to that step."""
+    """The error of one output leaf, the largest of its values' at each step (see `verify`)."""
 
     name: str
     per_step: tuple[float, ...]
@@ -52,8 +53,7 @@ class EquivalenceReport:
     Attributes:
         passed: whether no relative error is above the tolerance.
         max_abs_error: largest absolute error over all steps and output leaves.
-        max_rel_error: largest relative error over all steps and output leaves; relative to the
-            largest value of that leaf up to that step.
+        max_rel_error: largest relative error over all steps and output leaves (see `verify`).
         source_rel_error: that against the source model itself at the last step; None: not run.
         tolerance: largest relative error that passes.
         dtype: in which both sides were computed.
@@ -206,18 +206,23 @@ class EquivalenceReport:
         return "\n".join([*_table(self.kinds), *spiking, "", self.verdict(), *notes])
 
 
-def kind_rows(decisions: Sequence[Decision], errors: Mapping[str, float]) -> tuple[KindRow, ...]:
-    """Group the nodes of a conversion by op kind and rule.
+def kind_rows(conversion: Conversion, errors: Mapping[str, float]) -> tuple[KindRow, ...]:
+    """Group the nodes of a conversion that change over time by op kind, rule and action.
+
+    Where no spikes are, whatever the rule asks for, an operation stays TD.
 
     Args:
-        decisions: on every node that changes over time.
+        conversion: what was decided and built.
         errors: the relative error of each node that was compared, by its name.
     """
     groups: dict[tuple[str, str, str], list[float | None]] = {}
-    for decision in decisions:
+    without_spikes = conversion.without_spikes
+    for decision in conversion.decided.plan.decisions:
         rule = decision.rule.name if decision.rule is not None else "(none)"
-        key = (decision.operation.kind, rule, decision.action)
-        groups.setdefault(key, []).append(errors.get(decision.operation.name))
+        name = decision.operation.name
+        action = UNMATCHED_ACTION if name in without_spikes else decision.action
+        key = (decision.operation.kind, rule, action)
+        groups.setdefault(key, []).append(errors.get(name))
     return tuple(
         KindRow(
             kind, len(found), rule, action, max((e for e in found if e is not None), default=None)
@@ -235,9 +240,9 @@ def describe_node(decisions: Sequence[Decision], name: str) -> str:
     return "no operation of its own"
 
 
-def unverified(decisions: Sequence[Decision]) -> str:
+def unverified(kinds: tuple[KindRow, ...]) -> str:
     """Return the table of a conversion that was not verified."""
-    return "\n".join([*_table(kind_rows(decisions, {})), "", "not verified"])
+    return "\n".join([*_table(kinds), "", "not verified"])
 
 
 def write_report(report: EquivalenceReport, path: str | os.PathLike[str]) -> None:

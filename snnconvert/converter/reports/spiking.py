@@ -131,7 +131,8 @@ class SpikingReport:
         source_accuracy: of the source on the same labels; None without labels.
         sites: activity of each neuron site.
         layers: closeness of each layer that a rule put on spikes, in the order of computation.
-        analog: by op kind, operators that compute in floats (*local analog operators*).
+        analog: by op kind, operators that compute in floats (*local analog operators*); what only
+            adds up with constant factors is none (`snnconvert.ops.homogeneity`).
         work: operations and energy.
         latency: in layer-steps.
         degree: how much is on spikes: ``maps`` or ``all``; None where some maps alone are.

@@ -17,7 +17,7 @@ from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.code import compile_graph
 from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
-from snnconvert.converter.reports.equivalence import EquivalenceReport, unverified
+from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
 from snnconvert.converter.running.calls import replaced, with_calls
 from snnconvert.converter.running.casts import refuse_cast
 from snnconvert.converter.running.layout import fold, stacked, unfold
@@ -118,8 +118,9 @@ class ConvertedModule(nn.Module):
                 file's ``time_steps``. Constants of the trace may be left out.
 
         Returns:
-            The source's output structure; each tensor ``[T, ...]`` holds increments. (Truth
-            values have no difference and are returned as they are at each step.)
+            The source's output structure; each tensor ``[T, ...]`` holds increments, those of
+            integers in int64, which add up. (Truth values have no difference and are returned as
+            they are at each step.)
 
         Raises:
             InputError: an input does not fit, or time lengths differ.
@@ -203,7 +204,7 @@ class ConvertedModule(nn.Module):
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
         if self.report is not None:
             return str(self.report)
-        return unverified(self.conversion.decided.plan.decisions)
+        return unverified(kind_rows(self.conversion, {}))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversion, with its parameters as they are now, to a file that

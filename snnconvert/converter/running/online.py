@@ -12,11 +12,9 @@ from torch import Tensor
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.errors import StateError
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.sequence import accumulation_dtype, increments_of, subtract
+from snnconvert.ops.sequence import accumulation_dtype, increments_of, signed, subtract
 
 Run: TypeAlias = Callable[[list[Any], Clock], list[Any]]
-
-_UNSIGNED = (torch.uint8, torch.uint16, torch.uint32, torch.uint64)  # differences have signs
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,10 @@ def carried(before: Any, now: Any, given: TracedInput) -> Any:
 
 
 def difference(cumulative: Any) -> Any:
-    """Return the increments ``[T, ...]`` of cumulative values; truth values have none."""
+    """Return the increments ``[T, ...]`` of cumulative values, those of integers in int64; truth
+    values have none."""
     if not isinstance(cumulative, Tensor) or cumulative.dtype is torch.bool:
         return cumulative
-    if cumulative.dtype in _UNSIGNED:
-        cumulative = cumulative.to(torch.int64)
     return increments_of(cumulative)
 
 
@@ -114,11 +111,10 @@ def change(before: Any, now: Any) -> Any:
     if not isinstance(now, Tensor):
         return now
     if before is None or now.dtype is torch.bool:
-        return now.clone()  # the state keeps the other
+        return signed(now).clone()  # the state keeps the other
     if before.shape != now.shape:
         raise StateError(
             f"an output has shape {tuple(now.shape)} at this step and had {tuple(before.shape)} "
             "before; call reset() before a sequence with other shapes"
         )
-    wide = now.to(torch.int64) if now.dtype in _UNSIGNED else now
-    return subtract(wide, before)
+    return subtract(now, before)

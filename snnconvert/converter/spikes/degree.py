@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor, fx
 
+from snnconvert.converter.deciding.contractions import contractions
+from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.spike_coded import is_neuron
@@ -19,13 +21,11 @@ from snnconvert.converter.spikes.left_in_floats import (
 from snnconvert.converter.spikes.put_neurons import has_place
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.ops.comparisons import COMPARISONS
-from snnconvert.ops.homogeneity import MOVES, is_homogeneous
+from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import KINDS, kind_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS, Decision, RuleSet
 from snnconvert.torch_private import pytree
 from snnconvert.wording import listed
-
-_SUMS = frozenset("add sub rsub cat stack to type_as _to_copy copy".split())
 
 _MAPS = frozenset({name for name, kind in KINDS.items() if kind.operands} | {"lstm", "gru", "rnn"})
 DEGREES = ("exact", "maps", "all")
@@ -33,18 +33,19 @@ DEGREES = ("exact", "maps", "all")
 than sums, comparisons and functions that neurons follow."""
 
 
-def degree_of(sited: Sited) -> str | None:
+def degree_of(sited: Sited, decided: Decided) -> str | None:
     """Return the degree of a network, one of `DEGREES`; None where not all maps are on spikes."""
     if not sited.sites:
         return "exact"
-    if any(analog_operands(sited, node) for node in sited.traced.graph.nodes):
+    written_out = contractions(decided)
+    if any(analog_operands(sited, node, written_out) for node in sited.traced.graph.nodes):
         return None
     return "maps" if any(functions_in_floats(sited)) else "all"
 
 
-def what_is_left(sited: Sited, rules: RuleSet) -> list[str]:
+def what_is_left(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     """Say which maps, products and functions rules that ask for spikes leave in floats, and why."""
-    return [*left_in_floats(sited, rules), *_functions_left(sited, rules)]
+    return [*left_in_floats(sited, decided, rules), *_functions_left(sited, rules)]
 
 
 def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:
@@ -80,9 +81,9 @@ def functions_in_floats(sited: Sited) -> Iterator[fx.Node]:
         if node.op != "call_function" or not is_stream(node) or is_neuron(node):
             continue
         name, kind = operator_name(node.target), kind_of(node.target)
-        if name in _SUMS | MOVES | COMPARISONS or kind.operands or not _is_float(node):
+        if name in COMPARISONS or kind.operands or not _is_float(node):
             continue
-        if not is_homogeneous(name, arguments_of(node), is_stream):
+        if not adds_up(name, arguments_of(node), is_stream):
             yield node
 
 

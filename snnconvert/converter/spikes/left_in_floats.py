@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 
+from snnconvert.converter.deciding.contractions import contractions
+from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
@@ -49,11 +51,30 @@ def without_any_neuron(sited: Sited, rules: RuleSet) -> tuple[str, ...]:
     return (said,)
 
 
-def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
+def without_spikes(sited: Sited) -> frozenset[str]:
+    """Name the operations that a rule asks spikes for and that stay as they are: no operand is
+    spikes, nor does a neuron stand behind them where that is asked for."""
+    return frozenset(
+        decision.operation.name
+        for node, decision in sited.decisions.items()
+        if decision.action in SPIKING_ACTIONS and not _has_spikes(node, decision)
+    )
+
+
+def _has_spikes(node: fx.Node, decision: Decision) -> bool:
+    given, kind = arguments_of(node), kind_of(node.target)
+    if decision.action == "neuron" or not kind.operands:
+        return any(map(is_neuron, node.users)) and decision.action != "spike_operands"
+    operands = [given[name] for name in operands_of(kind, given)]
+    return any(map(is_spike_coded, pytree.tree_leaves(operands)))
+
+
+def left_in_floats(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     """Say for every linear map and product that is not on spikes where it is and why.
 
     Args:
         sited: the graph with its neurons.
+        decided: what it was before them.
         rules: those that were decided by; where none asks for spikes, there is nothing to say.
 
     Returns:
@@ -62,9 +83,10 @@ def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
     if not asks_for_spikes(rules):
         return []
     by_reason: dict[str, list[fx.Node]] = {}
+    written_out = contractions(decided)
     sizes = sizes_of_streams(sited.traced.graph, sited.streams.domains)
     for node in sited.traced.graph.nodes:
-        if analog := analog_operands(sited, node):
+        if analog := analog_operands(sited, node, written_out):
             reason = _why(node, analog, sited.decisions.get(node), sizes)
             by_reason.setdefault(reason, []).append(node)
     return [
@@ -74,14 +96,21 @@ def left_in_floats(sited: Sited, rules: RuleSet) -> list[str]:
     ]
 
 
-def analog_operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
-    """Return the operands of a linear map or product that are not spikes."""
+def analog_operands(sited: Sited, node: fx.Node, written_out: Container[str]) -> list[fx.Node]:
+    """Return the operands of a linear map or product that are not spikes.
+
+    Args:
+        sited: the graph with its neurons.
+        node: any of its nodes.
+        written_out: products that are maps written out, by name (`contractions`).
+    """
     if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
         return []
-    return [x for x in _operands(sited, node) if not is_spike_coded(x)]
+    operands = _operands(sited, node, source_name(node) in written_out)
+    return [x for x in operands if not is_spike_coded(x)]
 
 
-def _operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
+def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node]:
     """Return the streams that a node multiplies with weights or with each other."""
     given, kind = arguments_of(node), kind_of(node.target)
     if is_neuron(node):
@@ -92,20 +121,9 @@ def _operands(sited: Sited, node: fx.Node) -> list[fx.Node]:
         found = _streams(sited, [given[name] for name in operands_of(kind, given)])
         if kind.operands and "weight" in given:
             found += _streams(sited, given["weight"])
-        if kind.name == "mul" and len(found) == 1 and not _repeats(node, found[0]):
+        if kind.name == "mul" and len(found) == 1 and not is_written_out:
             return []  # by a constant, it is a scale
     return found
-
-
-def _repeats(node: fx.Node, stream: fx.Node) -> bool:
-    """Tell whether a product repeats a stream: ``x[:, None] * weight``, summed, is a linear map."""
-    sizes, made = stream.meta["val"].shape, node.meta["val"].shape
-    padded = [*[1] * (len(made) - len(sizes)), *sizes]
-    return any(_is_one(n) and not _is_one(m) for n, m in zip(padded, made, strict=True))
-
-
-def _is_one(size: int | torch.SymInt) -> bool:
-    return isinstance(size, int) and size == 1
 
 
 def _has_no_place(node: fx.Node) -> bool:

@@ -172,7 +172,7 @@ def _check_tensor(given: TracedInput, leaf: Any, *, timed: bool) -> None:
         isinstance(e, str) or e == n for e, n in zip(expected, leaf.shape, strict=True)
     )
     if not fits:
-        hint = ""
+        hint = "; for another shape, convert with example_inputs that have it"
         if timed and len(leaf.shape) == len(given.shape):
             hint = "; forward takes increments over time: use simulate(x) for one input"
         raise InputError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.deciding.streams import random_nodes
@@ -31,6 +31,7 @@ from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.held import with_other_held
 from snnconvert.converter.verification.leaves import (
     any_changes,
@@ -40,12 +41,13 @@ from snnconvert.converter.verification.leaves import (
     refuse_independent,
     worst_at_last,
 )
+from snnconvert.converter.verification.lost_digits import said_of_lost_digits
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.measure.exact import measure_exact
 from snnconvert.converter.verification.measure.predictions import Labels
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors
-from snnconvert.converter.verification.not_finite import where_finite_numbers_end
+from snnconvert.converter.verification.not_finite import said_of_infinities
 from snnconvert.converter.verification.own_dtype import agrees_in_own_dtype
 from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.converter.verification.runs import Run, compared, converted_outputs, source_alone
@@ -105,6 +107,8 @@ def verify(
         output, classes: the output whose classes are compared, and its dimension that holds them,
             as of `measure_spiking`; refused where no data is run.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
+
+    An error is relative to the value or, if larger, the largest so far that is no mask's -1e9.
 
     Raises:
         InputError: an argument is out of its range, or is about data that there is none of.
@@ -200,8 +204,9 @@ def _compare_exactly(
     traced = snn.conversion.source
     literals = literal_dtypes(floating_dtype(traced), how.dtype)
     with torch.no_grad(), default_dtype(literals):
-        twin = exact_twin(snn, how.dtype)
-        reference = Reference(snn.conversion, how.dtype)
+        tensors = CheckTensors(how.dtype)
+        twin = exact_twin(snn, tensors)
+        reference = Reference(snn.conversion, tensors)
         given = _input_leaves(snn, inputs, how.dtype)
         try:
             run, nodes, expected = _drawn(twin, reference, given, how)
@@ -215,8 +220,10 @@ def _compare_exactly(
         still = refuse_independent(snn, expected)
         actual = converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
-        at_source, note = _beside_source(model, traced, run, actual, how.dtype)
-        notes = [note, still, _said_of_infinities(reference, run, expected)]
+        at_source, note = _beside_source(model, traced, run, actual, tensors)
+        notes = [note, still, said_of_infinities(reference, run.leaves, expected)]
+        if max((leaf.max_rel_error for leaf in leaves), default=0.0) > how.tolerance:
+            notes.append(said_of_lost_digits(snn, twin, run, expected, how.tolerance))
         others = _on_other_held_inputs(snn, twin, reference, given, how)
         if max((leaf.max_rel_error for leaf in others), default=0.0) > how.tolerance:
             leaves = others
@@ -271,26 +278,18 @@ def _on_other_held_inputs(
     return leaf_errors(snn, expected, converted_outputs(twin, run))
 
 
-def _said_of_infinities(reference: Reference, run: Run, expected: list[Any]) -> str:
-    """Say where infinite outputs come from; nothing where all are finite."""
-    if not any(isinstance(y, Tensor) and bool(torch.isinf(y).any()) for y in expected):
-        return ""
-    ends = where_finite_numbers_end(reference, run.leaves)
-    return f"outputs hold infinities, the same on both sides{'; ' * bool(ends)}{ends}"
-
-
 def _beside_source(
     model: nn.Module | ExportedProgram | None,
     traced: TracedModel,
     run: Run,
     actual: list[Any],
-    dtype: torch.dtype,
+    tensors: CheckTensors,
 ) -> tuple[float | None, str]:
     """Return the worst error against the source model at the last step, or why there is none."""
     if not isinstance(model, nn.Module):
         return None, ""
     try:
-        final = source_outputs(model, traced, run.leaves, dtype)
+        final = source_outputs(model, traced, run.leaves, tensors)
     except Exception as error:  # a model may raise anything
         return None, f"the source model was not run beside its trace: {first_line(error)}"
     return worst_at_last(actual, final), ""
@@ -330,7 +329,7 @@ def _report(
         dtype=str(dtype).removeprefix("torch."),
         time_steps=time_steps,
         leaves=leaves,
-        kinds=kind_rows(decisions, nodes.relative),
+        kinds=kind_rows(snn.conversion, nodes.relative),
         first_failure=first,
         first_failure_at=None if first is None else describe_node(decisions, first),
         notes=(*snn.conversion.notes, *constant_outputs(leaves)),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
+from snnconvert.converter.graph.comparison import has_spread, relative_error, scale_of
 from snnconvert.converter.graph.paths import named_leaves
 from snnconvert.converter.reports.equivalence import LeafError
 from snnconvert.converter.running.converted import ConvertedModule
@@ -85,7 +85,8 @@ def _changes(y: Tensor) -> bool:
     finite = torch.isfinite(now) & torch.isfinite(first)
     change = (now - first).masked_fill(~finite, 0.0)
     ends = bool((torch.isfinite(now) != torch.isfinite(first)).any())
-    return ends or magnitude(change) > _ROUNDING * magnitude(y)
+    passed = torch.maximum(now.abs(), first.abs()).clamp(min=scale_of(y))
+    return ends or bool((change.abs() > _ROUNDING * passed).any())
 
 
 def leaf_errors(
@@ -105,12 +106,9 @@ def leaf_errors(
 
 
 def _relative_errors(actual: Tensor, expected: Tensor) -> tuple[float, ...]:
-    """Return the error of each step, relative to the largest value up to that step."""
-    errors, scale = [], 0.0
-    for a, b in zip(actual, expected, strict=True):
-        scale = max(scale, magnitude(b))
-        errors.append(relative_error(a, b, scale)[1])
-    return tuple(errors)
+    """Return the error of each step, relative to the scale of the values up to that step."""
+    steps = enumerate(zip(actual, expected, strict=True), 1)
+    return tuple(relative_error(a, b, scale_of(expected[:t]))[1] for t, (a, b) in steps)
 
 
 def worst_at_last(actual: list[Any], expected: list[Any]) -> float:
@@ -118,7 +116,7 @@ def worst_at_last(actual: list[Any], expected: list[Any]) -> float:
     worst = 0.0
     for y, final in zip(actual, expected, strict=True):
         if isinstance(final, Tensor):
-            worst = max(worst, relative_error(y[-1], final, magnitude(y))[1])
+            worst = max(worst, relative_error(y[-1], final, scale_of(y))[1])
     return worst
 
 

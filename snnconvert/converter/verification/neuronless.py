@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from snnconvert.converter.deciding.absorb import absorb_batch_norm
-from snnconvert.converter.graph.dtypes import cast_module
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.targets import Target
 from snnconvert.torch_private import children_of
 
@@ -35,20 +34,17 @@ def without_neurons(snn: ConvertedModule) -> ConvertedModule:
     return snn
 
 
-def exact_twin(snn: ConvertedModule, dtype: torch.dtype) -> ConvertedModule:
-    """Return a copy of a conversion in another dtype, without its neurons.
+def exact_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
+    """Return a copy of a conversion in the dtype of a check, without its neurons.
 
     What a map absorbed is absorbed again in that dtype, unless it was changed since: rounded to
     the conversion's own, it would be off by more than a check allows.
     """
-    twin = cast_module(without_neurons(copy.deepcopy(snn)), dtype)
-    absorbed = snn.conversion.absorbed
-    if not absorbed:
-        return twin
-    now, own = snn.state_dict(keep_vars=True), twin.state_dict(keep_vars=True)
-    wide = absorb_batch_norm(snn.conversion.source, torch.float64).tensors
-    for name in absorbed:
-        exact = wide[name].detach().to(now[name].device)
-        if torch.equal(exact.to(now[name].dtype), now[name]):
-            own[name].data.copy_(exact)
-    return twin
+    if absorbed := snn.conversion.absorbed:
+        now = snn.state_dict(keep_vars=True)
+        wide = absorb_batch_norm(snn.conversion.source, torch.float64).tensors
+        for name in absorbed:
+            exact = wide[name].detach().to(now[name].device)
+            if torch.equal(exact.to(now[name].dtype), now[name]):
+                tensors.put(now[name], exact)
+    return without_neurons(tensors.copied(snn))

@@ -29,6 +29,20 @@ def where_finite_numbers_end(reference: Reference, leaves: list[Any]) -> str:
     return "; ".join(found)
 
 
+def said_of_infinities(reference: Reference, leaves: list[Any], expected: list[Any]) -> str:
+    """Say where infinite outputs come from; nothing where all are finite.
+
+    Args:
+        reference: the source.
+        leaves: inputs as the source takes them.
+        expected: its output leaves.
+    """
+    if not any(isinstance(y, Tensor) and bool(torch.isinf(y).any()) for y in expected):
+        return ""
+    ends = where_finite_numbers_end(reference, leaves)
+    return f"outputs hold infinities, the same on both sides{'; ' * bool(ends)}{ends}"
+
+
 class _Finder(fx.Interpreter):
     """Runs the source and remembers the first infinity and the first NaN."""
 

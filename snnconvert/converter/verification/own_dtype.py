@@ -9,6 +9,7 @@ from torch import nn
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.graph.dtypes import cast
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import worst_at_last
 from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.ops.encoding import AtOnce
@@ -36,13 +37,13 @@ def agrees_in_own_dtype(
     own = conversion.source.dtype
     if own not in _DTYPES or own is dtype:
         return ""
-    given = [cast(x, own) for x in leaves]
+    given, tensors = [cast(x, own) for x in leaves], CheckTensors(own)
     try:
-        traced = Reference(conversion, own).run(given, AtOnce(), 0, 1, frozenset()).finish()
+        traced = Reference(conversion, tensors).run(given, AtOnce(), 0, 1, frozenset()).finish()
         with torch.no_grad():
             found = worst_at_last(
                 [x.unsqueeze(0) if isinstance(x, torch.Tensor) else x for x in traced],
-                source_outputs(model, conversion.source, given, own),
+                source_outputs(model, conversion.source, given, tensors),
             )
     except Exception:  # a model may raise anything; then nothing is known of its own dtype
         return ""

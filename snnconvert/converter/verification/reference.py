@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,28 +11,31 @@ from torch.func import functional_call
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.tree import build_tree
-from snnconvert.converter.graph.dtypes import cast, cast_module, literal_dtypes
+from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.tracing.preparing import as_traced, unwrapped
 from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.encoding import Encoding
 from snnconvert.torch_private import TorchDispatchMode, pytree
 
 
 class Reference:
-    """The traced source in the dtype of a check, on copies of its tensors.
+    """The traced source in the dtype of a check.
 
     Where ids are held, it is fed with the same partial embeddings as the conversion.
     """
 
-    def __init__(self, conversion: Conversion, dtype: torch.dtype) -> None:
+    def __init__(self, conversion: Conversion, tensors: CheckTensors) -> None:
         traced = conversion.source
         self.given = traced.inputs
         self.encoded = frozenset(node.name for node in conversion.decided.encoded)
-        self.graph = with_literals(traced.graph, literal_dtypes(floating_dtype(traced), dtype))
-        self.tree = cast_module(copy.deepcopy(build_tree(traced)), dtype)
+        self.graph = with_literals(
+            traced.graph, literal_dtypes(floating_dtype(traced), tensors.dtype)
+        )
+        self.tree = tensors.copied(build_tree(traced))
 
     def run(
         self, leaves: list[Any], encoding: Encoding, t: int, total: int, wanted: frozenset[str]
@@ -105,22 +107,20 @@ class ReferenceRun(fx.Interpreter):
 
 
 def source_outputs(
-    model: nn.Module, traced: TracedModel, leaves: list[Any], dtype: torch.dtype
+    model: nn.Module, traced: TracedModel, leaves: list[Any], tensors: CheckTensors
 ) -> list[Any]:
     """Return the output leaves of the source model itself, in the dtype of a check.
 
     It is run on tensors that were cast, in the place of its own: a copy of a model need not be
-    the same network.
+    the same network. Of its buffers, which a model may write to, it has copies.
     """
     model, _ = unwrapped(model)
-    tensors = {
-        name: cast(tensor.detach(), dtype)
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]
-    }
+    parameters = {name: tensors.of(x).detach() for name, x in model.named_parameters()}
+    buffers = {name: tensors.of(x).clone() for name, x in model.named_buffers()}
     args, kwargs = pytree.tree_unflatten(copies(leaves), traced.in_spec)
-    pinned = _Pinned(literal_dtypes(floating_dtype(traced), dtype), _literals(traced))
+    pinned = _Pinned(literal_dtypes(floating_dtype(traced), tensors.dtype), _literals(traced))
     with as_traced(model), WithoutFastPaths(), pinned:
-        answer = functional_call(model, tensors, args, kwargs)
+        answer = functional_call(model, parameters | buffers, args, kwargs)
     return list(pytree.tree_leaves(answer))
 
 

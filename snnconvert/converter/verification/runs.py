@@ -98,14 +98,28 @@ def _has_no_increments(now: list[Any], first: list[Any]) -> bool:
 
 
 def converted_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
-    """Return the cumulative outputs of the converted module on the run's increments."""
+    """Return what the increments of the converted module add up to on the run's increments."""
     given = twin.conversion.source.inputs
     increments = [
         run.encoding.increments(x, run.time_steps, i.name) if i.role == "coded" else x
         for x, i in zip(run.leaves, given, strict=True)
     ]
-    clock = Clock(run.time_steps, total=run.time_steps, encoding=run.encoding)
-    return [_accumulated(y) for y in twin.propagate(increments, clock)]
+    return [_accumulated(y) for y in twin.propagate(increments, _clock(run))]
+
+
+def cumulative_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
+    """Return the cumulative outputs of the converted module, of which its increments are made."""
+    given, total = twin.conversion.source.inputs, run.time_steps
+    inputs = [
+        run.encoding.cumulative(x, 0, total, total, i.name) if i.role == "coded" else x
+        for x, i in zip(run.leaves, given, strict=True)
+    ]
+    steps = twin.run_step_by_step if twin.conversion.step_by_step else twin.run_folded
+    return steps(inputs, _clock(run))
+
+
+def _clock(run: Run) -> Clock:
+    return Clock(run.time_steps, total=run.time_steps, encoding=run.encoding)
 
 
 def _accumulated(y: Any) -> Any:

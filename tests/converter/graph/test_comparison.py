@@ -7,12 +7,17 @@ import math
 import pytest
 import torch
 
-from snnconvert.converter.graph.comparison import has_spread, magnitude, relative_error
+from snnconvert.converter.graph.comparison import (
+    beside_huge,
+    has_spread,
+    relative_error,
+    scale_of,
+)
 
 INF, NAN = math.inf, math.nan
 
 
-def test_an_error_is_relative_to_the_largest_expected_value() -> None:
+def test_an_error_is_relative_to_the_largest_expected_value_that_is_not_huge() -> None:
     error = relative_error(torch.tensor([1.0, 4.0]), torch.tensor([1.5, 4.0]))
     assert error == (0.5, 0.125)
 
@@ -57,14 +62,44 @@ def test_half_types_do_not_overflow_in_their_difference() -> None:
 def test_imaginary_parts_count() -> None:
     x = torch.tensor([3 + 4j])
     assert relative_error(x.conj(), x)[0] == pytest.approx(8.0)
-    assert magnitude(x) == pytest.approx(5.0)
+    assert scale_of(x) == pytest.approx(5.0)
 
 
-def test_a_magnitude_is_of_finite_values() -> None:
-    assert magnitude(torch.tensor([-3.0, INF, NAN])) == 3.0
-    assert magnitude(torch.tensor([NAN])) == 0.0
-    assert magnitude(torch.zeros(0)) == 0.0
-    assert magnitude(torch.tensor([-7, 2])) == 7.0
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([-3.0, INF, NAN], 3.0),
+        ([NAN], 0.0),
+        ([], 0.0),
+        ([-7, 2], 7.0),
+        ([2.0, -1e9, 0.5], 2.0),  # a mask
+        ([1e9] * 8 + [0.5, 3.0], 3.0),  # a mask of nearly all
+        ([999.0, 1e-12], 999.0),  # noise beside what is meant
+        ([1e5, -3e5, 2e5], 3e5),  # a network that computes with larger numbers
+        ([1e30], 1e30),
+        ([0.0, 1e30], 1e30),  # zeros say nothing of a scale
+    ],
+)
+def test_a_scale_is_of_values_that_are_not_huge(values: list[float], scale: float) -> None:
+    assert scale_of(torch.tensor(values, dtype=torch.float64)) == scale
+
+
+@pytest.mark.parametrize("large", [-1e9, 1e30])
+def test_huge_values_hide_no_error_and_have_one_of_their_own(large: float) -> None:
+    expected = torch.tensor([1.0, large, 2.0], dtype=torch.float64)
+    off = torch.tensor([0.5, 0.0, 0.0], dtype=torch.float64)
+    assert relative_error(expected + off, expected)[1] == 0.25
+    off = torch.tensor([0.0, 0.25 * large, 0.0], dtype=torch.float64)
+    assert relative_error(expected + off, expected)[1] == pytest.approx(0.25)
+
+
+def test_sums_of_squares_see_all_beside_huge_values() -> None:
+    expected = torch.tensor([3.0, -1e30, 4.0], dtype=torch.float64)
+    actual = torch.tensor([2.0, -1e30, 4.0], dtype=torch.float64)
+    x, y = beside_huge(actual, expected)
+    assert (x.tolist(), y.tolist()) == ([2.0, 0.0, 4.0], [3.0, 0.0, 4.0])
+    x, y = beside_huge(torch.tensor([3.0, 5.0, 4.0], dtype=torch.float64), expected)
+    assert (x - y).tolist() == [0.0, -4.0, 0.0]  # wholly wrong, as one of the largest would be
 
 
 @pytest.mark.parametrize(

@@ -74,3 +74,35 @@ def test_a_model_without_pins_is_cast_to_a_half_type():
     x = torch.randn(2, 4)
     snn = snnconvert.convert(nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval(), (x,), verify=False)
     assert snn.half().simulate(x.half()).dtype is torch.float16
+
+
+class Masked(nn.Module):
+    """Follows its model's dtype where it names one."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(8, 8)
+
+    def forward(self, x, mask):
+        return self.map(x).relu() * mask[..., None].to(x.dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_every_dtype_is_derived_from_what_was_converted(dtype):
+    model, mask = Masked().eval(), torch.tensor([[1, 0, 1], [1, 1, 1]])
+    x = torch.randn(2, 3, 8)
+    snn = snnconvert.convert(copy.deepcopy(model), (x, mask), verify=False)
+    direct, around = copy.deepcopy(snn).to(dtype), copy.deepcopy(snn).double().to(dtype)
+    assert str(direct.graph) == str(around.graph) != str(snn.graph)
+    assert str(copy.deepcopy(around).float().graph) == str(snn.graph)
+    with torch.no_grad():
+        expected = copy.deepcopy(model).to(dtype)(x.to(dtype), mask)
+        for cast in (direct, around):
+            assert torch.equal(cast.simulate(x.to(dtype), mask, time_steps=1)[-1], expected)
+
+
+def test_a_refused_cast_is_refused_after_another_too():
+    snn = snnconvert.convert(Norm().eval(), (torch.randn(2, 8),), verify=False)
+    with pytest.raises(ConversionError, match="cannot be cast"):
+        snn.double().half()
+    assert snn.placed.dtype is torch.float64

@@ -115,7 +115,7 @@ def test_rules_that_place_no_neuron_say_so():
         (lambda x, y: torch.linalg.multi_dot([x, torch.ones(4, 5), torch.ones(5, 3)]), 3, 51),
         (lambda x, y: torch.linalg.multi_dot([x, torch.ones(4, 5), torch.ones(5)]), 2, 20),
         (lambda x, y: torch.addcmul(x, x, y, value=2.0), 3, 16),
-        (lambda x, y: torch.linalg.vecdot(x, y), 3, 16),
+        (lambda x, y: torch.linalg.vecdot(x, y), 3, 16 + 4),
         (lambda x, y: torch.addr(x, x[:, 0], y[0]), 3, 16),
     ],
 )
@@ -128,6 +128,73 @@ def test_every_map_that_there_is_gets_neurons_and_is_counted(function, neurons, 
     work = report.spiking.work
     assert work.analog_macs == 0 and work.synaptic_operations > 0
     assert work.spiking_macs == macs
+
+
+WEIGHT = torch.randn(5, 4)
+
+
+@pytest.mark.parametrize(
+    ("function", "equivalent", "macs"),
+    [
+        (lambda x, y: (x[:, None] * WEIGHT).sum(-1), lambda x, y: x @ WEIGHT.T, 20),
+        (lambda x, y: (WEIGHT[0] * x).sum(-1), lambda x, y: x @ WEIGHT[0], 4),
+        (lambda x, y: (WEIGHT[0] * x).mean(), lambda x, y: x @ WEIGHT[0], 4),
+        (lambda x, y: (x * y).sum(-1), lambda x, y: (x[:, None] @ y[..., None])[:, 0, 0], 4),
+        (lambda x, y: torch.linalg.vecdot(x, y), lambda x, y: x[:, None] @ y[..., None], 4),
+        (lambda x, y: torch.outer(x.flatten()[:4], WEIGHT[:, 0]), None, 20 / 3),
+        (lambda x, y: x * WEIGHT[0], None, 0),  # a scale
+        (lambda x, y: (x * WEIGHT[0, :1]).sum(-1), None, 0),  # the same for all that is summed
+        (lambda x, y: x * y, None, 0),  # a gate
+        (lambda x, y: (x * x).sum(-1), None, 0),  # a square
+    ],
+)
+def test_a_product_written_out_is_work_of_the_source_as_its_equivalent_is(
+    function, equivalent, macs
+):
+    inputs = two()
+    _, work = work_of(function, inputs, "spiking")
+    assert work.source_macs == pytest.approx(16 + macs)
+    for rules in ("sparse", parse_rules(FEW.replace('"0"', "map"))):
+        assert work_of(function, inputs, rules)[1].source_macs == work.source_macs
+    if equivalent is not None:
+        assert work_of(equivalent, inputs, "spiking")[1].source_macs == work.source_macs
+
+
+def work_of(function, inputs, rules):
+    snn, _ = notes_of(Of(function), *inputs, rules=rules)
+    report = snnconvert.verify(None, snn)
+    return report, report.spiking.work
+
+
+def test_a_map_written_out_is_computed_in_floats_and_its_work_is_counted():
+    inputs = two()
+    snn, _ = notes_of(Of(lambda x, y: ((x[:, None] * WEIGHT).sum(-1), x)), *inputs)
+    report = snnconvert.verify(None, snn)
+    work = report.spiking.work
+    assert work.spiking_macs == 16 and work.spiking_share == pytest.approx(16 / 36)
+    _, x = snn.simulate(*inputs)
+    changed = (torch.cat([torch.zeros_like(x[:1]), x]).diff(dim=0) != 0).sum()
+    assert work.analog_macs == pytest.approx(5 * int(changed) / 3)
+    assert report.spiking.analog == {"mul": 1}
+    assert "44.4% of the multiply-accumulate work has spikes" in str(report)
+
+
+def test_a_product_of_spikes_written_out_is_on_spikes():
+    report, work = work_of(lambda x, y: (x * y).sum(-1), two(), "spiking")
+    assert work.spiking_macs == work.source_macs == 16 + 4
+    assert report.spiking.analog == {} and work.analog_macs == 0
+
+
+def actions(report, kind):
+    return {(row.rule, row.action): row.nodes for row in report.kinds if row.kind == kind}
+
+
+def test_what_has_no_spikes_is_not_said_to_have_them():
+    snn, _ = notes_of(Of(lambda x, y: (x * WEIGHT[0]) * (y * 2)), *two())
+    report = snnconvert.verify(None, snn)
+    (rule,) = {rule for rule, _ in actions(report, "mul")}
+    found = {action: nodes for (_, action), nodes in actions(report, "mul").items()}
+    assert found == {"td": 2, "spike_operands": 1} and rule in snn.summary()
 
 
 def test_what_is_summed_up_with_a_factor_counts_once():

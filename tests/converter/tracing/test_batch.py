@@ -253,3 +253,44 @@ def test_names_are_those_of_forward():
     assert [given.name for given in traced.inputs] == ["image", "extras_0", "scale", "shift[0]"]
     traced = trace(export(Net().eval(), (x, x), {"scale": x, "shift": [x]}))
     assert [given.name for given in traced.inputs] == ["image", "extras_0", "scale", "shift[0]"]
+
+
+class Placed(nn.Module):
+    """Adds what is the same for the whole batch, in that the source repeats it."""
+
+    def __init__(self):
+        super().__init__()
+        self.map, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x, place):
+        return self.head((self.map(x) + place).relu())
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+@pytest.mark.parametrize("held", [(), ("x",), ("place",)])
+@pytest.mark.parametrize("alone", ["x", "place"])
+def test_an_input_may_be_one_for_the_whole_batch(alone, held, rules):
+    def inputs(batch):
+        sizes = {"x": batch, "place": batch} | {alone: 1}
+        return {name: torch.randn(size, 4) for name, size in sizes.items()}
+
+    model, example = Placed().eval(), inputs(3)
+    snn = snnconvert.convert(model, example, rules, calibration=[example], held=held)
+    assert snn.report.passed
+    # Only what is coded needs a batch for time to lie in front of.
+    assert (snn.conversion.step_by_step == "") is (alone in held)
+    assert ("declare it so: held=" in snn.conversion.step_by_step) is (alone not in held)
+    for batch in (1, 3, 5):
+        given = inputs(batch)
+        with torch.no_grad():
+            expected = model(**given)
+        assert snnconvert.verify(model, snn, given).passed
+        whole = snn.simulate(**given, time_steps=16)[-1]
+        half = {n: x if n in held else x / 2 for n, x in given.items()}
+        steps = [snn.step(**half) for _ in range(2)]
+        snn.reset()
+        torch.testing.assert_close(whole, expected, atol=1e-3, rtol=1e-3)
+        if rules == "default":
+            torch.testing.assert_close(sum(steps), expected, atol=1e-5, rtol=1e-5)
+    with pytest.raises(InputError, match=rf"'{alone}' must have shape .*convert with example_inp"):
+        snn.simulate(**{name: torch.randn(3, 4) for name in given})

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
@@ -211,6 +212,71 @@ def test_outputs_that_ignore_the_inputs_are_refused_and_said():
     report = snnconvert.convert(Beside().eval(), (torch.randn(2, 3),)).report
     assert report.passed
     assert any("did not change with the coded inputs" in n and "1" in n for n in report.notes)
+
+
+class Behind(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.map, self.function = nn.Conv2d(2, 4, 3, padding=1), function
+
+    def forward(self, x):
+        return self.function(self.map(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "analog"),
+    [
+        (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), {}),
+        (lambda x: F.avg_pool2d(x, 2).mean(1), {}),
+        (lambda x: 1 - x.cumsum(-1), {}),
+        (lambda x: torch.lerp(x, x.flip(1), 0.3), {}),
+        (lambda x: F.grid_sample(x, torch.zeros(len(x), 3, 3, 2), align_corners=False), {}),
+        (lambda x: torch.lerp(x, x.flip(1), x), {"lerp": 1}),
+        (lambda x: x.relu().cumprod(-1), {"cumprod": 1, "relu": 1}),
+    ],
+)
+def test_what_only_adds_up_is_no_analog_operator(function, analog):
+    x = torch.randn(2, 2, 4, 4)
+    model = Behind(function).eval()
+    snn = snnconvert.convert(model, (x,), "spiking", calibration=[(x,)], verify=False)
+    assert measure_spiking(snn, [(x,)], time_steps=2).analog == analog
+
+
+class Shifted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 3)
+
+    def forward(self, shift, x):
+        return self.map(x + shift)
+
+
+class Sequences(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.map(x).sum(0)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "batch_dims"),
+    [
+        (Shifted(), (torch.randn(1, 4), torch.randn(6, 4)), None),
+        (Sequences(), (torch.randn(5, 6, 4),), 1),
+    ],
+)
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_samples_are_counted_along_the_batch(model, inputs, batch_dims, rules):
+    snn = snnconvert.convert(
+        model.eval(), inputs, rules, calibration=[inputs], batch_dims=batch_dims, verify=False
+    )
+    with torch.no_grad():
+        labels = model(*inputs).argmax(1)
+    report = snnconvert.verify(None, snn, data=[inputs, inputs], labels=torch.cat([labels, labels]))
+    found = report.on_data or report.spiking
+    assert found.samples == 12 and found.source_accuracy == 1.0
 
 
 class Padded(nn.Module):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.comparison import beside_huge
 from snnconvert.converter.reports.spiking import SiteActivity
 from snnconvert.converter.spikes.site import Site
 from snnconvert.ops.neurons import Neuron
@@ -104,7 +105,7 @@ class Layer:
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add the values of one batch, and the source's."""
-        a, b = (_real(v).double().flatten() for v in (x, y))
+        a, b = beside_huge(*(_real(v).double().flatten() for v in (x, y)))
         self.count += a.numel()
         self.sums += torch.stack([a.sum(), b.sum(), a @ a, b @ b, a @ b]).cpu()
         self.error += float((a - b).square().sum())

@@ -9,8 +9,9 @@ from typing import Any
 from torch import fx
 
 from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import SITED
+from snnconvert.converter.graph.meta import SITED, source_name
 from snnconvert.rules import ACTIONS
 from snnconvert.torch_private import OpOverload, pytree
 
@@ -22,10 +23,13 @@ class Call:
     Attributes:
         operator: the ATen operator.
         arguments: by schema name: nodes of the converted graph, `Held` tensors, and literals.
+        written_out: whether it is an elementwise product that stands for a linear map or a product
+            of matrices.
     """
 
     operator: Callable[..., Any]
     arguments: Mapping[str, Any]
+    written_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,13 @@ def calls_of(graph: fx.Graph, conversion: Conversion) -> dict[fx.Node, Call]:
     be looked into, have none.
     """
     sited = {node.name: node for node in conversion.sited.traced.graph.nodes}
-    calls = {}
+    written_out, calls = contractions(conversion.decided), {}
     for node in graph.nodes:
         if SITED not in node.meta:
             continue  # the same at every step
         if node.op == "call_function" and isinstance(node.target, OpOverload):
-            calls[node] = Call(node.target, arguments_of(node))
+            is_written_out = source_name(sited[node.meta[SITED]]) in written_out
+            calls[node] = Call(node.target, arguments_of(node), is_written_out)
         elif node.op == "call_method" and node.target == "cumulative":
             source = sited[node.meta[SITED]]
             replacement = conversion.replacements[source]

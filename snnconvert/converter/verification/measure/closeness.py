@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.comparison import beside_huge
 from snnconvert.converter.reports.spiking import StepCloseness
 from snnconvert.converter.verification.measure.predictions import (
     Classes,
@@ -62,7 +63,7 @@ class Closeness:
         """
         for i, y in enumerate(expected):
             if _is_number(y):
-                self.norm[i] += float(_real(_finite(y, y)).double().square().sum())
+                self.norm[i] += float(_judged(y, y)[1].square().sum())
                 self.values[i] += y.numel()
             else:
                 self.discrete += y.numel()
@@ -81,8 +82,8 @@ class Closeness:
                 continue
             # Infinities that are the same are no error; others are an infinite one.
             self.error[t, i] += math.inf if bool((~_same_end(a, b)).any()) else 0.0
-            x, y = (_real(_finite(v, b)) for v in (a, b))
-            self.error[t, i] += float((x - y).double().square().sum())
+            x, y = _judged(a, b)
+            self.error[t, i] += float((x - y).square().sum())
             numbers.append((x, y))
         # The states of a recurrent layer have their samples elsewhere than the first output.
         rows = next((len(y) for _, y in numbers if y.dim() > 1), 0)
@@ -183,9 +184,12 @@ def _real(y: Tensor) -> Tensor:
     return torch.view_as_real(y.resolve_conj()) if y.is_complex() else y
 
 
-def _finite(x: Tensor, wanted: Tensor) -> Tensor:
-    """Return values with zero where those of the source are not finite."""
-    return x.masked_fill(~torch.isfinite(wanted), 0.0)
+def _judged(x: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Return values and the source's, whose squares say how close they are: where the source's are
+    not finite, both are zero."""
+    ends = ~torch.isfinite(wanted)
+    x, wanted = (_real(v.masked_fill(ends, 0.0)).double() for v in (x, wanted))
+    return beside_huge(x, wanted)
 
 
 def _same_end(a: Tensor, b: Tensor) -> Tensor:

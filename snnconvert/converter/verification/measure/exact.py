@@ -12,6 +12,7 @@ from torch import Tensor
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import (
@@ -47,7 +48,8 @@ def measure_exact(
         VerificationError: the source answers zero alone.
     """
     labels, output = labels_of(labels, output)
-    traced, reference = snn.conversion.source, Reference(snn.conversion, snn.placed.dtype)
+    traced = snn.conversion.source
+    reference = Reference(snn.conversion, CheckTensors(snn.placed.dtype))
     closeness: Closeness | None = None
     done, squares, values = 0, 0.0, 0
     with torch.no_grad():
@@ -60,7 +62,7 @@ def measure_exact(
             answers = pytree.tree_leaves(snn.simulate(*args, **kwargs))
             last = [y[-1] for y in answers if isinstance(y, Tensor)]
             closeness = closeness or Closeness(1, list(outputs), output, classes)
-            count, own = labels_of_batch(leaves, labels, done)
+            count, own = labels_of_batch(traced, leaves, labels, done)
             closeness.add([last], list(outputs.values()), own)
             done += count
             numbers = [x for x in leaves if isinstance(x, Tensor) and x.is_floating_point()]

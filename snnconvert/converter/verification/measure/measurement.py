@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.spiking import Latency, LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.calls import calls_of
@@ -35,7 +37,7 @@ from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.comparisons import COMPARISONS
 from snnconvert.ops.encoding import AtOnce, encoding_named
-from snnconvert.ops.homogeneity import MOVES, is_homogeneous
+from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS
 from snnconvert.torch_private import pytree
@@ -76,7 +78,7 @@ def measure_spiking(
     with torch.no_grad():
         for index, batch in enumerate(data):
             leaves = leaves_of(snn.conversion.source, batch, index)
-            count, own = labels_of_batch(leaves, labels, done)
+            count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
             run.add(leaves, own)
             done += count
     if not done:
@@ -91,8 +93,9 @@ class _Measurement:
     def __init__(self, snn: ConvertedModule, steps: int) -> None:
         self.snn, self.steps = snn, steps
         conversion = snn.conversion
-        self.reference = Reference(conversion, snn.placed.dtype)
+        self.reference = Reference(conversion, CheckTensors(snn.placed.dtype))
         self.calls = calls_of(snn.graph, conversion)
+        self.written_out = contractions(conversion.decided)
         self.sites: dict[str, Activity] = {}
         for node, path in conversion.neurons.items():
             neuron: Any = snn.tree.get_submodule(path)
@@ -115,7 +118,7 @@ class _Measurement:
 
     def add(self, leaves: list[Any], labels: Tensor | None) -> None:
         """Run one batch."""
-        self.source_macs += source_macs(self.reference, leaves)
+        self.source_macs += source_macs(self.reference, leaves, self.written_out)
         wanted = frozenset(self.layers)
         expected = self.reference.run(leaves, AtOnce(), 0, 1, wanted)
         clock = Clock(1, total=self.steps, encoding=self.encoding)
@@ -169,7 +172,7 @@ class _Measurement:
             analog=dict(sorted(self._analog().items())),
             work=work[-1],
             latency=self._latency(),
-            degree=degree_of(self.snn.conversion.sited),
+            degree=degree_of(self.snn.conversion.sited, self.snn.conversion.decided),
         )
 
     def _latency(self) -> Latency:
@@ -198,8 +201,8 @@ class _Measurement:
         )
 
     def _analog(self) -> Counter[str]:
-        """Count the operators that compute in floats: neither maps nor linear without a constant,
-        and maps that have an operand without spikes. A rule's own class is not looked into."""
+        """Count the operators that compute in floats: those that do more than add up, and maps
+        that have an operand without spikes. A rule's own class is not looked into."""
         kinds = Counter[str]()
         for node in self.snn.graph.nodes:
             call = self.calls.get(node)
@@ -212,11 +215,7 @@ class _Measurement:
             if is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif (
-                name not in ("add", "sub", "cat", "stack")
-                and name not in COMPARISONS | MOVES
-                and not is_homogeneous(name, call.arguments, _is_stream)
-            ):
+            elif name not in COMPARISONS and not adds_up(name, call.arguments, _is_stream):
                 kinds[kind_of(call.operator).name] += 1
         return kinds
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import InputError
 from snnconvert.wording import listed, received, shown
 
@@ -152,11 +153,12 @@ def check_labels(labels: Tensor, classes: int) -> Tensor:
 
 
 def labels_of_batch(
-    leaves: Sequence[Any], labels: Tensor | None, done: int
+    traced: TracedModel, leaves: Sequence[Any], labels: Tensor | None, done: int
 ) -> tuple[int, Tensor | None]:
     """Return the number of samples of a batch, and their labels.
 
     Args:
+        traced: says which dimension of which input is the batch.
         leaves: inputs of the batch.
         labels: of all samples.
         done: number of samples before.
@@ -164,7 +166,11 @@ def labels_of_batch(
     Raises:
         InputError: there are too few labels.
     """
-    count = next((len(x) for x in leaves if isinstance(x, Tensor) and x.dim()), 1)
+    pairs = list(zip(leaves, traced.inputs, strict=True))
+    sizes = [x.shape[given.batch_dim] for x, given in pairs if given.batch_dim is not None]
+    # Where the batch is bound to the example's size, it is dimension 0, as far as anyone can tell.
+    sizes += [len(x) for x, _ in pairs if isinstance(x, Tensor) and x.dim()]
+    count = sizes[0] if sizes else 1
     own = None if labels is None else labels[done : done + count]
     if own is not None and len(own) < count:
         raise InputError(

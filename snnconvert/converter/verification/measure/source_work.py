@@ -7,20 +7,41 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import fx
 from torch.utils.flop_counter import FlopCounterMode
 
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
+from snnconvert.ops.kinds import operator_name
 from snnconvert.torch_private import CPU_ATTENTION
 
 
-def source_macs(reference: Reference, leaves: list[Any]) -> float:
+def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
     """Return the multiply-accumulates of a run of the source on some inputs: half of the
-    operations that ``torch.utils.flop_counter`` counts (it counts no elementwise ones)."""
+    operations that ``torch.utils.flop_counter`` counts (it counts no elementwise ones).
+
+    Args:
+        reference: the source.
+        leaves: its inputs.
+        written_out: names of the elementwise products that are counted as the linear maps and
+            products of matrices that they stand for.
+    """
+    products = [node for node in reference.graph.nodes if node.name in written_out]
+    wanted = {x.name for node in products for x in (node, *node.all_input_nodes)}
     counter = FlopCounterMode(display=False, custom_mapping=dict(_UNKNOWN))
     with torch.no_grad(), counter:
-        reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
-    return counter.get_total_flops() / 2
+        run = reference.run(leaves, AtOnce(), 0, 1, frozenset(wanted))
+        names = [node.name for node in reference.graph.nodes if node.name in wanted]
+        sizes = {name: run.value_of(name).shape for name in names}
+        run.finish()
+    return counter.get_total_flops() / 2 + sum(_elements(node, sizes) for node in products)
+
+
+def _elements(product: fx.Node, sizes: Mapping[str, torch.Size]) -> int:
+    """Return how many elements a product has before it is summed."""
+    if operator_name(product.target) != "linalg_vecdot":
+        return math.prod(sizes[product.name])
+    return math.prod(torch.broadcast_shapes(*(sizes[x.name] for x in product.all_input_nodes)))
 
 
 def _layer_of_a_library(

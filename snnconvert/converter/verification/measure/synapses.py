@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.verification.measure.calls import Call, Held
-from snnconvert.ops.kinds import kind_of, operands_of, operator_name
+from snnconvert.ops.kinds import kind_of, operands_of
 from snnconvert.torch_private import pytree, schema_of
 
 Values = Callable[[Any], Any]
@@ -55,22 +55,19 @@ def _chained(matrices: list[Tensor]) -> float:
     return float(sum(rows * matrix.numel() for matrix in matrices[1:]))
 
 
-def is_elementwise(call: Call) -> bool:
-    """Tell whether a call is a product of two streams, element by element."""
-    return kind_of(call.operator).name == "mul"
-
-
 def is_in_source_work(call: Call) -> bool:
-    """Tell whether the source's counter has the multiply-accumulates of a map or product; what it
-    takes for elementwise ones it has not."""
-    return not is_elementwise(call) and operator_name(call.operator) != "linalg_vecdot"
+    """Tell whether a map or product is in the source's multiply-accumulates: one that is
+    elementwise is where it is another written out."""
+    return call.written_out or kind_of(call.operator).name != "mul"
 
 
 def is_map(call: Call) -> bool:
     """Tell whether a call is a linear map of a stream, or a product of two."""
     if is_whole(call):
         return False
-    return len(operands(call)) > is_elementwise(call)  # by a constant, it is a scale
+    if is_in_source_work(call):
+        return bool(operands(call))
+    return len(operands(call)) > 1  # by a constant, it is a scale
 
 
 def operands(call: Call) -> list[fx.Node]:

@@ -1,0 +1,47 @@
+"""Digits that increments lose: a value that was 1e30 leaves nothing of what comes after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.verification.leaves import leaf_errors
+from snnconvert.converter.verification.runs import Run, cumulative_outputs
+
+
+def said_of_lost_digits(
+    snn: ConvertedModule, twin: ConvertedModule, run: Run, expected: list[Any], tolerance: float
+) -> str:
+    """Say that outputs out of tolerance are the source's, and only their increments are not.
+
+    ``y_t = Y_t - Y_{t-1}`` is rounded to the digits of the larger of both: after a huge value, as
+    one that stands for "none", the increments add up to another value than the source's.
+
+    Args:
+        snn: the conversion.
+        twin: its copy in the dtype of the check.
+        run: on which its outputs are out of tolerance.
+        expected: the source's output leaves, ``[T, ...]``.
+        tolerance: largest relative error that passes.
+
+    Returns:
+        A sentence, empty where the cumulative outputs are out of tolerance too.
+    """
+    errors = leaf_errors(snn, expected, cumulative_outputs(twin, run))
+    worst = max((leaf.max_rel_error for leaf in errors), default=0.0)
+    if worst > tolerance:
+        return ""
+    passed = max(
+        float(y.abs().to(torch.float64).nan_to_num(0.0, 0.0).max())
+        for y in expected
+        if isinstance(y, Tensor) and y.numel() and y.dtype is not torch.bool
+    )
+    return (
+        f"the cumulative outputs are the source's (worst relative error {worst:.1e}), but their "
+        f"increments do not add up to them: values of up to {passed:.1e} come and go, and the "
+        "difference to one of those has no digits left for what follows. Read cumulative outputs "
+        "(simulate(), cumulative()), or give the source a smaller number in its place"
+    )
