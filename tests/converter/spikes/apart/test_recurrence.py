@@ -25,7 +25,7 @@ def rules(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text(
         "version: 1\nextends: default\n" + NEURON + "rules:\n"
-        "  - {name: recurrences, match: {op: [lstm, gru, rnn]}, action: spiking}\n"
+        "  - {name: recurrences, match: {op: [lstm, gru, rnn]}, action: spike_operands}\n"
         "  - {name: maps, match: {op: linear}, action: spike_operands}\n"
     )
     return path
