@@ -89,11 +89,9 @@ def check_model(task: CheckTask) -> CheckResult:
     try:
         report, notes = _compare(task)
     except SnnconvertError as error:
-        reason = str(error).replace("\n", " ")
-        return CheckResult(entry.name, "error", None, time.perf_counter() - began, reason)
+        return _error(entry, began, str(error).replace("\n", " "))
     except Exception as error:
-        reason = _defect(error)
-        return CheckResult(entry.name, "error", None, time.perf_counter() - began, reason)
+        return _error(entry, began, _defect(error))
     finally:
         gc.collect()
     return CheckResult(
@@ -103,7 +101,14 @@ def check_model(task: CheckTask) -> CheckResult:
         time.perf_counter() - began,
         "" if report.passed else report.verdict(),
         (*notes, *report.notes),
+        rules=entry.rules,
+        degree="exact" if report.spiking is None else report.spiking.degree,
     )
+
+
+def _error(entry: CheckEntry, began: float, reason: str) -> CheckResult:
+    seconds = time.perf_counter() - began
+    return CheckResult(entry.name, "error", None, seconds, reason, rules=entry.rules)
 
 
 @never_exits
@@ -166,7 +171,7 @@ def _results(
 ) -> Iterator[CheckResult]:
     for entry in entries:
         if entry.skip:
-            yield CheckResult(entry.name, "skipped", reason=entry.skip)
+            yield CheckResult(entry.name, "skipped", reason=entry.skip, rules=entry.rules)
     left = []
     for task in tasks:
         if journal is not None and (known := journal.result(task)) is not None:
@@ -179,7 +184,14 @@ def _results(
         if isinstance(answer, CheckResult):
             result = answer
         else:
-            result = CheckResult(task.entry.name, "error", None, answer.seconds, answer.reason)
+            result = CheckResult(
+                task.entry.name,
+                "error",
+                None,
+                answer.seconds,
+                answer.reason,
+                rules=task.entry.rules,
+            )
         if journal is not None:
             journal.add(task, result)
         yield result
