@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from snnconvert.converter.deciding.absorb import absorb_batch_norm
-from snnconvert.converter.graph.dtypes import cast_module
+from snnconvert.converter.graph.dtypes import cast_module, literal_dtypes
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.targets import Target
@@ -42,6 +42,8 @@ def exact_twin(snn: ConvertedModule, dtype: torch.dtype) -> ConvertedModule:
     the conversion's own, it would be off by more than a check allows.
     """
     twin = cast_module(without_neurons(copy.deepcopy(snn)), dtype)
+    # Also where it has that dtype already: what a network in float64 pins to float32 is widened.
+    twin.follow_dtypes(literal_dtypes(snn.conversion.source.dtype, dtype), twin.placed.device)
     absorbed = snn.conversion.absorbed
     if not absorbed:
         return twin

@@ -253,3 +253,16 @@ def test_names_are_those_of_forward():
     assert [given.name for given in traced.inputs] == ["image", "extras_0", "scale", "shift[0]"]
     traced = trace(export(Net().eval(), (x, x), {"scale": x, "shift": [x]}))
     assert [given.name for given in traced.inputs] == ["image", "extras_0", "scale", "shift[0]"]
+
+
+def last_of(mask, x, y):
+    """``len`` of a tensor is a number that export fixes."""
+    return x[torch.arange(len(x)), mask.sum(1) - 1], 2 * y
+
+
+@pytest.mark.parametrize("batch_dims", [None, 0])
+def test_an_input_whose_single_sample_is_fixed_keeps_its_size(batch_dims):
+    inputs = torch.ones(1, 4, dtype=torch.long), torch.randn(1, 4, 3), torch.randn(1, 3)
+    snn = snnconvert.convert(Fn(last_of).eval(), inputs, batch_dims=batch_dims)
+    for made, own in zip(snn.simulate(*inputs, time_steps=2), last_of(*inputs), strict=True):
+        assert torch.equal(made[-1], own)

@@ -15,7 +15,6 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
-from snnconvert.errors import ConversionError
 from snnconvert.torch_private import SAFE_SOFTMAX
 
 _aten = torch.ops.aten
@@ -25,9 +24,6 @@ def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
     """Replace ``aten.scaled_dot_product_attention``.
 
     Its products are the scores ``q k^T`` and the output ``p v``; both are ``aten.matmul``.
-
-    Raises:
-        ConversionError: it is causal over a number of tokens that is not fixed.
     """
     given = arguments_of(node)
     query, key, value, mask = (given[n] for n in ("query", "key", "value", "attn_mask"))
@@ -41,7 +37,7 @@ def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
         products = emit(_aten.matmul.default, scaled, transposed)
         scores = products
         if given["is_causal"]:
-            scores = _masked(emit, scores, _causal(emit, scores, node))
+            scores = _masked(emit, scores, _causal(emit, scores))
         elif mask is not None and mask.meta["val"].dtype is torch.bool:
             scores = _masked(emit, scores, mask)
         elif mask is not None:
@@ -63,15 +59,13 @@ def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:
     return emit(_aten.masked_fill.Scalar, scores, closed, float("-inf"))
 
 
-def _causal(emit: Emitter, scores: fx.Node, node: fx.Node) -> fx.Node:
+def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
     rows, columns = map(fixed_size, scores.meta["val"].shape[-2:])
-    if rows is None or columns is None:
-        raise ConversionError(
-            f"'{node.name}' is causal attention over a number of tokens that is not "
-            "fixed; pass its mask, or leave it to TD with an earlier rule"
-        )
-    device = scores.meta["val"].device
-    ones = emit(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
+    if rows is None or columns is None:  # the number of tokens is open
+        ones = emit(_aten.ones_like.default, scores, dtype=torch.bool)
+    else:
+        device = scores.meta["val"].device
+        ones = emit(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
     return emit(_aten.tril.default, ones)
 
 
