@@ -144,3 +144,13 @@ class Adding(nn.Module):
 
 def test_nodes_are_not_alike_where_their_tables_differ():
     assert "'index_add_1' mixes" in steps_apart(Adding().eval(), torch.randn(3, 4))
+
+
+def test_a_comparison_that_is_false_of_all_lies_as_its_operands():
+    """It would fit any layout, and the steps of this output lie inside another dimension."""
+    model, x = module(lambda x: torch.cat([x, x]) > 100), torch.randn(4)
+    snn = snnconvert.convert(model, (x,), verify=False)
+    x_seq = torch.tensor([[1.0, 1, 1, 1], [200, 1, 1, 1], [1, 1, 1, -200]])
+    expected = torch.stack([model(x) for x in x_seq.cumsum(0)])
+    assert torch.equal(snn(x_seq), expected)
+    assert "inside another dimension" in snn.conversion.step_by_step
