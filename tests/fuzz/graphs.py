@@ -128,7 +128,8 @@ class Drawn:
     """A network, what it is traced on, and how.
 
     Attributes:
-        network: in the dtype of its floating-point inputs.
+        network: the network.
+        dtype: of its parameters and coded inputs.
         layout: a key of `TABLES`.
         given: its inputs.
         inputs: the example.
@@ -139,6 +140,7 @@ class Drawn:
     """
 
     network: Network
+    dtype: torch.dtype
     layout: str
     given: tuple[Input, ...]
     inputs: tuple[Tensor, ...]
@@ -152,11 +154,6 @@ class Drawn:
         """The options of `convert` that the network needs."""
         held = [i for i, g in enumerate(self.given) if not g.coded and g.dtype.is_floating_point]
         return {"held": held, "batch_dims": self.batch_dims}
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the network's parameters."""
-        return next(g.dtype for g in self.given if g.kind == "float" and g.coded)
 
     @property
     def smooth(self) -> bool:
@@ -238,7 +235,9 @@ def drawn_from(seed: int, most: int, dtype: str = "", smooth: bool = False) -> D
     read = [i for i in kept if i < len(given)]
     given, inputs = [given[i] for i in read], [inputs[i] for i in read]
     dims = _said(draw, layout, given)
-    return Drawn(network, layout, tuple(given), tuple(inputs), batch, other, dims, (seed, most))
+    return Drawn(
+        network, own, layout, tuple(given), tuple(inputs), batch, other, dims, (seed, most)
+    )
 
 
 def _coded(draw: Draw, layout: str, own: torch.dtype) -> list[Input]:
