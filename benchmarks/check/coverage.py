@@ -121,8 +121,8 @@ def page(tables: Mapping[tuple[str, str], Sequence[Row]], made: str) -> str:
         f"Made by `python -m benchmarks.check.coverage` from the reports of `snnconvert check`: "
         f"{made}. Random weights, T=4, random signed increments, every output at every step, in "
         "float64 at a relative tolerance of 1e-9; with spikes, the same with every neuron replaced "
-        "by what it follows, and a relative error of at most 0.1 at T=8 on the example inputs, from "
-        "which the thresholds come.",
+        "by what it follows, and a relative error of at most 0.1 at T=8 on the example inputs, "
+        "from which the thresholds come.",
         "",
         table(
             (

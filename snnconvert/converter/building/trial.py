@@ -217,8 +217,9 @@ class Trial(fx.Interpreter):
         if node.op == "placeholder":
             return [(dims[0], 1)]
         folded, *steps = (pytree.tree_leaves(run) for run in runs)
+        outers = {outer for n in node.all_input_nodes for _, outer in self.layouts.get(n, ())}
         found = [
-            layout_of(x, [step[i] for step in steps], dim, self.batch)
+            layout_of(x, [step[i] for step in steps], dim, self.batch, outers)
             for i, (x, dim) in enumerate(zip(folded, dims, strict=True))
         ]
         layouts = [layout for layout in found if layout is not None]
