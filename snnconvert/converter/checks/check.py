@@ -23,7 +23,10 @@ from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.verification.equivalence import verify
-from snnconvert.converter.verification.randomize import randomize_constant_weights
+from snnconvert.converter.verification.randomize import (
+    randomize_constant_weights,
+    settle_batch_norms,
+)
 from snnconvert.errors import InputError, SnnconvertError
 from snnconvert.rules import SPIKING_ACTIONS, load_rules
 from snnconvert.sources.exits import never_exits
@@ -153,6 +156,8 @@ def _enlivened(source: Source, seed: int) -> Iterator[str]:
         return
     if count := randomize_constant_weights(source.model, seed=seed):
         yield f"{count} constant weights were given random values for this check"
+    if count := settle_batch_norms(source.model, source.args, source.kwargs):
+        yield f"{count} batch norms were given the statistics of the example"
 
 
 def _defect(error: Exception) -> str:
