@@ -14,6 +14,7 @@ from typing import Any
 from torch import fx
 
 from snnconvert.converter.graph.meta import SITED, TIME_DIMS, tensors_in
+from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.verification.calls import Call
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
@@ -67,7 +68,7 @@ def form_of(node: fx.Node, call: Call | None) -> Form:
     streams = tuple(_streams(node, call))
     if call is None:
         return Form(streams, () if _is_structure(node) else None)
-    if not all(_is_float(x.node) for x in streams) or not _is_float(node):
+    if holds_maps(call.operator) or not all(map(_is_float, (node, *(x.node for x in streams)))):
         return Form(streams, None)
     kind = kind_of(call.operator)
     names = {*operands_of(kind, call.arguments)}

@@ -14,7 +14,7 @@ at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -51,6 +51,8 @@ class Operation:
         label_of: of a tensor; None for constants.
         result: what it gave.
         tags: of the operator.
+        of_increments: whether all that changes are increments: products of these are no part of
+            the increments of a product.
     """
 
     ran: Ran
@@ -59,6 +61,7 @@ class Operation:
     label_of: Callable[[Tensor], Label | None]
     result: Any
     tags: Collection[Any] = ()
+    of_increments: bool = False
 
     def tracked(self, *names: str) -> list[Tensor]:
         """Return the tensors that depend on a stream, of these arguments or of all."""
@@ -86,6 +89,11 @@ def judge(operation: Operation) -> Label | None:
         NotOnSpikes: it is not allowed.
     """
     return _RULES.get(operation.name, _refused)(operation)
+
+
+def judge_increments(operation: Operation) -> Label | None:
+    """Judge an operation of a node that is linear in its streams, and acts on their increments."""
+    return judge(replace(operation, of_increments=True))
 
 
 def refuse_waiting(label: Label | None, *, uniform: bool = True) -> None:
@@ -237,6 +245,8 @@ def _product(operation: Operation, *names: str) -> Label:
         raise NotOnSpikes("multiplies by weights what are no spikes")
     if len(labels) > 1 and not spikes:
         raise NotOnSpikes("multiplies two values of which none is a spike")
+    if len(labels) > 1 and operation.of_increments:
+        raise NotOnSpikes("multiplies increments with each other")
     if len(labels) > 2:
         raise NotOnSpikes("multiplies more than two values that change")
     label = joined(labels)

@@ -13,7 +13,12 @@ from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.events.forms import Form, form_of, is_stream
-from snnconvert.converter.verification.events.judge import NotOnSpikes, judge, refuse_waiting
+from snnconvert.converter.verification.events.judge import (
+    NotOnSpikes,
+    judge,
+    judge_increments,
+    refuse_waiting,
+)
 from snnconvert.converter.verification.events.labels import Kind, Label, joined
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
 from snnconvert.converter.verification.events.violation import Violation
@@ -210,7 +215,9 @@ class EventNetwork(fx.Interpreter):
 
     def _watched(self, node: fx.Node, streams: Sequence[Carried]) -> Carried:
         """Call a node on values of its streams; judge what runs."""
-        watch = Watch(_name(node), module_path(node), judge)
+        of_increments = self.forms[node].factors == ()
+        rules = judge_increments if of_increments else judge
+        watch = Watch(_name(node), module_path(node), rules)
         for value, label in streams:
             watch.see(value, label)
         with watch:
