@@ -288,12 +288,11 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
             "view_as_complex unfold im2col copy index gather take take_along_dim diagonal "
             "upsample_nearest1d upsample_nearest2d upsample_nearest3d reflection_pad1d "
             "reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
-            "replication_pad3d unsafe_split unsafe_chunk unsafe_split_with_sizes",
+            "replication_pad3d native_channel_shuffle",
             _moved,
         ),
         **_named(
-            "zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty "
-            "rand_like sym_size sym_numel sym_stride",
+            "zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty",
             _constant,
         ),
         **_named("add sub rsub", _added),

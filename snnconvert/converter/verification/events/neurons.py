@@ -19,9 +19,10 @@ from snnconvert.converter.verification.events.watch import Watch
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.neurons.neuron import Neuron
 from snnconvert.ops.neurons.scan import DUST
+from snnconvert.ops.sequence import accumulation_dtype
 from snnconvert.ops.targets import Target
 
-_ROUNDING = 64  # units in the last place of sums of spikes
+_ROUNDING = 4  # units in the last place of a difference of sums
 
 
 def is_known(neuron: nn.Module) -> bool:
@@ -46,7 +47,7 @@ def check_spikes(
     neuron: Neuron, change: Tensor, reached: Tensor, step: int, node: str, path: str
 ) -> list[Violation]:
     """Return whether a change of what a neuron has said is none of its alphabet."""
-    spike = neuron.spike_of(change, step)
+    spike = neuron.spike_of(change.to(accumulation_dtype(change.dtype)), step)
     rounding = _ROUNDING * torch.finfo(reached.dtype).eps * reached.abs().max()
     # What a sum is beyond its limits by rounding is cut off.
     allowed = 2 * DUST * spike.abs() + rounding

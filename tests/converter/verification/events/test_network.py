@@ -51,6 +51,13 @@ def test_every_neuron_passes(name, operator, x, tmp_path):
     assert proven(snn, x) == ()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["layer_norm", "attention", "lstm"])
+def test_every_dtype_passes(name, dtype, x):
+    snn = on_spikes(OPERATORS[name](), x).to(dtype)
+    assert prove_spikes(snn).violations == ()
+
+
 @pytest.mark.parametrize(("model", "shape"), [(TinyViT, (1, 4, 4)), (TinyCNN, (1, 8, 8))])
 def test_networks_pass(model, shape):
     x = torch.randn(16, *shape)
