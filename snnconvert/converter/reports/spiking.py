@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 from snnconvert.costs.operations import AC_PJ, INT8_AC_PJ, INT8_MAC_PJ, MAC_PJ, Work
+from snnconvert.wording import listed
 
 Rows: TypeAlias = list[tuple[str, ...]]
 Table: TypeAlias = tuple[tuple[str, ...], Rows]
@@ -136,6 +137,8 @@ class SpikingReport:
         work: operations and energy.
         latency: in layer-steps.
         degree: how much is on spikes: ``maps`` or ``all``; None where some maps alone are.
+        analog_between: what denies the degree ``all``, by reason: operations that ran between one
+            spike and the next.
     """
 
     samples: int
@@ -147,6 +150,7 @@ class SpikingReport:
     work: Work
     latency: Latency
     degree: str | None
+    analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def rel_error(self) -> float:
@@ -183,6 +187,14 @@ class SpikingReport:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data."""
         return asdict(self)
+
+    def notes(self) -> list[str]:
+        """Say what denies the network the degree ``all``."""
+        return [
+            f"the degree is maps, not all: between one spike and the next stands what {why}: "
+            f"{listed(places)}"
+            for why, places in self.analog_between.items()
+        ]
 
     def tables(self) -> list[Table]:
         """Return the report as tables, each a header and rows of text."""

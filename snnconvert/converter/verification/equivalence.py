@@ -162,6 +162,7 @@ def _with_spikes(
         passed=report.passed and max(spiking.rel_error, spiking.unequal) <= tolerance,
         spiking=spiking,
         spiking_tolerance=tolerance,
+        notes=(*report.notes, *spiking.notes()),
     )
 
 

@@ -255,10 +255,11 @@ class Neuron(nn.Module):
         followed = self.advance(drive, {}, 0)
         first = subtract(followed[:1], self.resting(drive[0]))
         changes = torch.cat([first, subtract(followed[1:], followed[:-1])])
-        spikes = [self._spike_of(x, t) for t, x in enumerate(changes.unbind(0))]
+        spikes = [self.spike_of(x, t) for t, x in enumerate(changes.unbind(0))]
         return torch.stack(spikes).to(x_seq.dtype)
 
-    def _spike_of(self, change: Tensor, t: int) -> Tensor:
+    def spike_of(self, change: Tensor, t: int) -> Tensor:
+        """Return the spikes of step ``t``, ``[B, ...]``, that changed ``R`` by about ``change``."""
         threshold = self._along(self.v_threshold.detach(), change)
         exact = self._nearest(change.detach(), threshold, t)
         spike: Tensor = Straight.apply(change, exact)
@@ -279,7 +280,7 @@ class Neuron(nn.Module):
         before = state["R"] if "R" in state else self.resting(drive)
         followed = self.advance(drive.unsqueeze(0), state, self._steps)[0]
         self._state = StepState(totals, (x_t.dtype,), state)
-        spike = self._spike_of(subtract(followed, before), self._steps)
+        spike = self.spike_of(subtract(followed, before), self._steps)
         self._steps += 1
         return spike.to(x_t.dtype)
 

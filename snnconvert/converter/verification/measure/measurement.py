@@ -15,12 +15,12 @@ from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.spiking import Latency, LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.events import proven_degree
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.activity import Activity, Layer
-from snnconvert.converter.verification.measure.calls import calls_of
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import (
     Labels,
@@ -160,6 +160,7 @@ class _Measurement:
         work = [self._work(t + 1, samples) for t in range(self.steps)]
         energies, closeness = [w.energy()["spiking fp32"] for w in work], self.closeness
         assert closeness is not None
+        degree, analog_between = proven_degree(self.snn, self.steps)
         return SpikingReport(
             samples=samples,
             steps=closeness.steps(rates, energies, self._scale()),
@@ -172,7 +173,8 @@ class _Measurement:
             analog=dict(sorted(self._analog().items())),
             work=work[-1],
             latency=self._latency(),
-            degree=degree_of(self.snn.conversion.sited, self.snn.conversion.decided),
+            degree=degree,
+            analog_between=analog_between,
         )
 
     def _latency(self) -> Latency:

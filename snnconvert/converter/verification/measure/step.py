@@ -12,8 +12,8 @@ from torch import Tensor, fx
 from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.meta import SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
+from snnconvert.converter.verification.calls import Call, Held
 from snnconvert.converter.verification.measure.activity import Activity, Layer
-from snnconvert.converter.verification.measure.calls import Call, Held
 from snnconvert.converter.verification.measure.synapses import (
     is_in_source_work,
     is_map,

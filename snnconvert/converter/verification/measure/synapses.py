@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import holds_maps
-from snnconvert.converter.verification.measure.calls import Call, Held
+from snnconvert.converter.verification.calls import Call, Held
 from snnconvert.ops.kinds import kind_of, operands_of
 from snnconvert.torch_private import pytree, schema_of
 

@@ -1,0 +1,121 @@
+"""The increment form of a node: which increments it acts on, and what they meet.
+
+An operator that adds up, or a linear map, acts on increments as it stands: ``y = f(x) - f(0)``,
+where the constant ``f(0)`` has entered before the first step. A product of streams has a term for
+each operand, ``s_a B_{t-1} + A_t s_b``. All else has none, and is computed on cumulative values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import fx
+
+from snnconvert.converter.graph.meta import SITED, TIME_DIMS, tensors_in
+from snnconvert.converter.spikes.apart.table import holds_maps
+from snnconvert.converter.verification.calls import Call
+from snnconvert.ops.homogeneity import adds_up
+from snnconvert.ops.kinds import kind_of, operands_of, operator_name
+from snnconvert.torch_private import OpOverload, schema_of
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A stream as an argument of a node, which may take it several times.
+
+    Attributes:
+        node: the stream.
+        argument: name of the argument that it is, or is in.
+    """
+
+    node: fx.Node
+    argument: str
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a node does with its streams.
+
+    Attributes:
+        streams: its arguments that are streams, in order.
+        factors: positions in `streams` of those that are multiplied with each other; empty where
+            increments alone are acted on; None: all streams are taken as cumulative values.
+    """
+
+    streams: tuple[Occurrence, ...]
+    factors: tuple[int, ...] | None
+
+    @property
+    def needs_sums(self) -> bool:
+        """Whether it takes cumulative values of its streams."""
+        return self.factors is None or bool(self.factors)
+
+
+def is_stream(x: Any) -> bool:
+    """Tell whether a node of a converted graph changes over time."""
+    return isinstance(x, fx.Node) and (TIME_DIMS in x.meta or SITED in x.meta)
+
+
+def form_of(node: fx.Node, call: Call | None) -> Form:
+    """Return the increment form of a node.
+
+    Args:
+        node: of a converted graph.
+        call: what it calls, where that is known.
+    """
+    streams = tuple(_streams(node, call))
+    if call is None:
+        return Form(streams, () if _is_structure(node) else None)
+    if holds_maps(call.operator) or not all(map(_is_float, (node, *(x.node for x in streams)))):
+        return Form(streams, None)
+    kind = kind_of(call.operator)
+    names = {*operands_of(kind, call.arguments)}
+    names |= {"weight"} & call.arguments.keys() if kind.operands else set()
+    factors = tuple(i for i, x in enumerate(streams) if x.argument in names)
+    if len(factors) > 1:
+        return Form(streams, factors)
+    linear = len(factors) == 1
+    return Form(streams, () if linear or _adds_up(call) else None)
+
+
+def _adds_up(call: Call) -> bool:
+    return adds_up(operator_name(call.operator), call.arguments, is_stream)
+
+
+def _is_structure(node: fx.Node) -> bool:
+    """Tell whether a node puts values together, or takes one out, and computes nothing."""
+    return operator_name(node.target) in ("getitem", "tuple", "_side_by_side")
+
+
+def _is_float(node: fx.Node) -> bool:
+    values = list(tensors_in(node.meta.get("val")))
+    return bool(values) and all(x.is_floating_point() or x.is_complex() for x in values)
+
+
+def _streams(node: fx.Node, call: Call | None) -> list[Occurrence]:
+    found: list[Occurrence] = []
+    arguments = (*node.args, *node.kwargs.values())
+    for argument, name in zip(arguments, _names(node, call), strict=True):
+        inner: list[fx.Node] = []
+        fx.map_arg(argument, inner.append)
+        found += [Occurrence(x, name) for x in inner if is_stream(x)]
+    return found
+
+
+def _names(node: fx.Node, call: Call | None) -> Sequence[str]:
+    """Name the arguments of a node in its own order."""
+    keywords = list(node.kwargs)
+    if isinstance(node.target, OpOverload):
+        names = [argument.name for argument in schema_of(node.target).arguments]
+        return [*names[: len(node.args)], *keywords]
+    if call is None:
+        return [*map(str, range(len(node.args))), *keywords]
+    left = dict(call.arguments)  # an operator, and what is handed over to it
+    handed = []
+    for given in node.args[1:]:
+        name = next(n for n, value in left.items() if value is given)
+        handed.append(name)
+        del left[name]
+    return ["", *handed, *keywords]

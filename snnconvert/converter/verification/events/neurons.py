@@ -1,0 +1,65 @@
+"""Neurons between what drives them and their spikes: are they what they say?
+
+A neuron accumulates its drive, looks up its target, compares, and emits levels of its alphabet. So
+it is one of the package's types, its target is a row of the table of 1-D functions, and each change
+of what it has said is a sum of levels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnconvert.converter.verification.events.judge import NotOnSpikes, Operation, judge
+from snnconvert.converter.verification.events.labels import Kind, Label, Ran
+from snnconvert.converter.verification.events.violation import Violation
+from snnconvert.converter.verification.events.watch import Watch
+from snnconvert.ops.neurons import NEURONS
+from snnconvert.ops.neurons.neuron import Neuron
+from snnconvert.ops.neurons.scan import DUST
+from snnconvert.ops.sequence import accumulation_dtype
+from snnconvert.ops.targets import Target
+
+_ROUNDING = 4  # units in the last place of a difference of sums
+
+
+def is_known(neuron: nn.Module) -> bool:
+    """Tell whether a module is a neuron of the package's, and no other that stands for one."""
+    return type(neuron) in NEURONS.values()
+
+
+def check_target(neuron: Neuron, drive: Tensor, node: str, path: str) -> list[Violation]:
+    """Return what a neuron's target does besides looking up a 1-D function of its drive."""
+    target, known = neuron.target, type(neuron.target) is Target
+    watch = Watch(node, path, (lambda o: _looked_up(o, target)) if known else judge)
+    watch.see(drive, Label(Kind.WEIGHED))
+    with watch:
+        target(drive)
+    if known:
+        return watch.violations
+    what = f"target of type {type(target).__name__}"
+    return [Violation(Ran(node, path, what), "is no look-up"), *watch.violations]
+
+
+def check_spikes(
+    neuron: Neuron, change: Tensor, reached: Tensor, step: int, node: str, path: str
+) -> list[Violation]:
+    """Return whether a change of what a neuron has said is none of its alphabet."""
+    spike = neuron.spike_of(change.to(accumulation_dtype(change.dtype)), step)
+    rounding = _ROUNDING * torch.finfo(reached.dtype).eps * reached.abs().max()
+    # What a sum is beyond its limits by rounding is cut off.
+    allowed = 2 * DUST * spike.abs() + rounding
+    if bool(((change - spike).abs() <= allowed).all()):
+        return []
+    what = f"neuron {type(neuron).__name__}"
+    return [Violation(Ran(node, path, what), "emits what is none of its levels")]
+
+
+def _looked_up(operation: Operation, target: Target) -> Label:
+    function: Any = target.function
+    named = function is not None and operation.name.startswith(function)
+    if not named and torch.Tag.pointwise not in operation.tags:
+        raise NotOnSpikes("is no 1-D function of a neuron's drive, that could be looked up")
+    return Label(Kind.WEIGHED)

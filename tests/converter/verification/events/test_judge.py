@@ -1,0 +1,192 @@
+"""What may run between two spikes: judged on what runs, by what the operands are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from snnconvert.converter.verification.events.judge import (
+    is_power_of_two,
+    judge,
+    judge_increments,
+)
+from snnconvert.converter.verification.events.labels import Kind, Label
+from snnconvert.converter.verification.events.watch import Watch
+
+SPIKE, WEIGHED, RECEIVED = Kind.SPIKE, Kind.WEIGHED, Kind.RECEIVED
+W = torch.rand(4, 4) + 0.1
+MASK = torch.eye(4, dtype=torch.bool)
+
+
+def judged(function, *kinds):
+    """Return the label of a function's result, the factors that wait, and what is refused."""
+    watch = Watch("node", "", judge)
+    values = [torch.randn(2, 3, 4, 4) for _ in kinds]
+    for value, kind in zip(values, kinds, strict=True):
+        watch.see(value, Label(kind))
+    with torch.no_grad(), watch:
+        result = function(*values)
+    label = watch.label_of(result)
+    return label, [v.ran.operator for v in watch.violations]
+
+
+ALLOWED = {
+    "a map of spikes": (lambda x: F.linear(x, W, W[0]), [SPIKE], WEIGHED),
+    "a convolution of spikes": (
+        lambda x: F.conv2d(x, torch.rand(5, 3, 2, 2), torch.rand(5)),
+        [SPIKE],
+        WEIGHED,
+    ),
+    "weighed spikes": (lambda x: x * W, [SPIKE], WEIGHED),
+    "a factor behind spikes": (lambda x: (x * 0.3).mean(-1) / 7, [WEIGHED], WEIGHED),
+    "a product with a spike": (lambda x, y: x * y, [WEIGHED, SPIKE], WEIGHED),
+    "a product of matrices": (lambda x, y: x @ y, [SPIKE, WEIGHED], WEIGHED),
+    "a spike times what was received": (lambda x, y: x * y, [SPIKE, RECEIVED], RECEIVED),
+    "sums": (lambda x, y: x + y - x.sum(-1, keepdim=True), [WEIGHED, RECEIVED], RECEIVED),
+    "spikes that are moved": (lambda x: F.pad(x.permute(0, 1, 3, 2), (1, 1)), [SPIKE], SPIKE),
+    "spikes that are joined": (lambda x, y: torch.cat([x, y[:, :1]], 1), [SPIKE, SPIKE], SPIKE),
+    "spikes of which some are held back": (lambda x: x.masked_fill(MASK, 0), [SPIKE], SPIKE),
+    "a sum of spikes": (lambda x, y: x + y, [SPIKE, SPIKE], WEIGHED),
+    "a shift": (lambda x: x * 0.25 / 8 * torch.tensor([-2.0, 1, 0, 4]), [RECEIVED], RECEIVED),
+    "a mean of a power of two": (lambda x: x.mean((-1, -2)), [RECEIVED], RECEIVED),
+    "comparisons": (lambda x: x.amax(-1) + F.max_pool2d(x, 2).sum(), [RECEIVED], RECEIVED),
+    "a selection": (lambda x, y: torch.where(x > y, x, y), [WEIGHED, WEIGHED], WEIGHED),
+    "a look-up": (lambda x: F.embedding(x.argmax(-1), W), [RECEIVED], WEIGHED),
+    "fixed coefficients": (
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+        [WEIGHED],
+        WEIGHED,
+    ),
+    "a constant batch norm": (
+        lambda x: F.batch_norm(x, torch.rand(3), torch.rand(3) + 1),
+        [WEIGHED],
+        WEIGHED,
+    ),
+    "addcmul with a constant": (lambda x, y: x.addcmul(y, W), [WEIGHED, WEIGHED], WEIGHED),
+    "addcmul with a spike": (lambda x, y: W.addcmul(x, y), [WEIGHED, SPIKE], WEIGHED),
+    "only a shape": (lambda x: torch.zeros_like(x).exp(), [WEIGHED], None),
+}
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_allowed(name):
+    function, kinds, kind = ALLOWED[name]
+    label, refused = judged(function, *kinds)
+    assert refused == []
+    assert label == (None if kind is None else Label(kind))
+
+
+REFUSED = {
+    "two values": (lambda x, y: x * y, [WEIGHED, RECEIVED], "aten.mul.Tensor"),
+    "a square": (lambda x: x * x, [WEIGHED], "aten.mul.Tensor"),
+    "matrices without spikes": (lambda x, y: x @ y, [WEIGHED, WEIGHED], "aten.bmm.default"),
+    "a map of sums": (lambda x: F.linear(x, W[:1]), [WEIGHED], "aten.mm.default"),
+    "a convolution of what was received": (
+        lambda x: F.conv2d(x, torch.rand(5, 3, 2, 2)),
+        [RECEIVED],
+        "aten.convolution.default",
+    ),
+    "three values": (
+        lambda x, y, z: F.bilinear(x[0, 0], y[0, 0], z[0]),
+        [SPIKE, WEIGHED, WEIGHED],
+        "aten._trilinear.default",
+    ),
+    "addcmul of values": (lambda x, y: x.addcmul(x, y), [WEIGHED, WEIGHED], "aten.addcmul.default"),
+    "a function": (lambda x: x.tanh(), [WEIGHED], "aten.tanh.default"),
+    "a function of a spike": (lambda x: x.exp(), [SPIKE], "aten.exp.default"),
+    "a power": (lambda x: x**2, [SPIKE], "aten.pow.Tensor_Scalar"),
+    "a division": (lambda x, y: x / y, [SPIKE, WEIGHED], "aten.div.Tensor"),
+    "a division of a constant": (lambda x: 2 / x, [SPIKE], "aten.reciprocal.default"),
+    "a rounded quotient": (
+        lambda x: x.div(2, rounding_mode="floor"),
+        [WEIGHED],
+        "aten.div.Tensor_mode",
+    ),
+    "a softmax": (lambda x: x.softmax(-1), [WEIGHED], "aten._softmax.default"),
+    "a norm": (lambda x: F.layer_norm(x, (4,)), [WEIGHED], "aten.native_layer_norm.default"),
+    "statistics of the batch": (
+        lambda x: F.batch_norm(x, None, None, training=True),
+        [WEIGHED],
+        "aten.native_batch_norm.default",
+    ),
+    "a number that is read out": (
+        lambda x: x * x.max().item(),
+        [SPIKE],
+        "aten._local_scalar_dense.default",
+    ),
+    "rounding": (lambda x: x.to(torch.int64), [WEIGHED], "aten._to_copy.default"),
+    "fixed coefficients without spikes": (
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
+        [RECEIVED],
+        "aten.upsample_bilinear2d.default",
+    ),
+    "a factor in an addition": (
+        lambda x, y: x.add(y, alpha=0.3),
+        [WEIGHED, RECEIVED],
+        "aten.add.Tensor",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    function, kinds, operator = REFUSED[name]
+    _, refused = judged(function, *kinds)
+    assert refused == [operator]
+
+
+WAITING = {
+    "a factor": (lambda x: x * 0.3, True),
+    "a quotient": (lambda x: x / 255, True),
+    "a mean of six": (lambda x: x[..., :3].mean(-1), True),
+    "one for each feature": (lambda x: x * W[0], False),
+    "a pool": (lambda x: F.avg_pool2d(x, 3), False),
+    "moved, negated and shifted": (lambda x: -(x * 0.3).flatten(1) + W[0, 0], True),
+}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_a_factor_of_what_was_received_waits_for_a_neuron(name):
+    function, uniform = WAITING[name]
+    label, refused = judged(function, RECEIVED)
+    assert refused == [] and label.kind is RECEIVED
+    assert [factor.uniform for factor in label.factors] == [uniform]
+
+
+def test_increments_are_not_multiplied_with_each_other():
+    watch, x = Watch("node", "", judge_increments), torch.randn(3)
+    watch.see(x, Label(SPIKE))
+    with torch.no_grad(), watch:
+        x * x, x * 0.3
+    assert [v.why for v in watch.violations] == ["multiplies increments with each other"]
+
+
+def test_a_factor_waits_with_what_has_weights():
+    label, refused = judged(lambda x, y: x * 0.3 + y, RECEIVED, WEIGHED)
+    assert refused == [] and len(label.factors) == 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x * 0.3 + x, lambda x: (x * W[0]).sum(-1), lambda x: (x * W[0]).amax(-1)],
+    ids=["beside another", "summed", "compared"],
+)
+def test_a_factor_that_can_wait_no_longer_is_blamed(function):
+    _, refused = judged(function, RECEIVED)
+    assert refused == ["aten.mul.Tensor"]
+
+
+def test_one_number_commutes_with_sums_and_comparisons():
+    label, refused = judged(lambda x: (x * 0.3).sum(-1).amax(-1), RECEIVED)
+    assert refused == [] and len(label.factors) == 1
+
+
+@pytest.mark.parametrize("constant", [1, -0.5, 0, 2.0**-30, torch.tensor([1.0, -4, 0]), True])
+def test_powers_of_two(constant):
+    assert is_power_of_two(constant)
+
+
+@pytest.mark.parametrize("constant", [3, 0.3, torch.tensor([1.0, 1.5]), float("nan"), 1j])
+def test_no_powers_of_two(constant):
+    assert not is_power_of_two(constant)

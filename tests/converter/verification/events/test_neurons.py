@@ -1,0 +1,67 @@
+"""Neurons are what they say: known types, targets that are looked up, spikes of their alphabet."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
+from snnconvert.ops import targets
+from snnconvert.ops.neurons import MultiThreshold
+from snnconvert.ops.targets import FUNCTIONS, Function, Target
+from tests.ops.test_neuron_scan import MADE
+
+DRIVE = torch.rand(64, 3) + 0.1
+
+
+class Square(Target):
+    def unclipped(self, drive):
+        return drive * drive
+
+
+class Own(MultiThreshold):
+    pass
+
+
+def test_a_class_of_ones_own_is_no_known_neuron():
+    assert is_known(MultiThreshold()) and not is_known(Own())
+    assert not is_known(torch.nn.Identity())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_is_looked_up(name):
+    parameters = {"pow": (("exponent", 2.5),), "threshold": (("threshold", 0.5), ("value", 0.0))}
+    target = Target(name, 0.0, 1.0, name, parameters.get(name, ()))
+    assert check_target(MultiThreshold(target=target), DRIVE, "n", "p") == []
+
+
+def test_a_target_of_ones_own_is_named_with_what_it_ran():
+    found = check_target(MultiThreshold(target=Square()), DRIVE, "n", "p")
+    assert [v.ran.operator for v in found] == ["target of type Square", "aten.mul.Tensor"]
+
+
+def test_what_looks_at_other_neurons_is_no_look_up(monkeypatch):
+    wrong = Function(exact=lambda x: x * x.mean(-1, keepdim=True))
+    monkeypatch.setattr(targets, "FUNCTIONS", {**FUNCTIONS, "wrong": wrong})
+    target = Target("wrong", function="wrong")
+    (found,) = check_target(MultiThreshold(target=target), DRIVE, "n", "p")
+    assert found.ran.operator == "aten.mean.dim"
+
+
+@pytest.mark.parametrize("bursts", [1, 3])
+@pytest.mark.parametrize("name", MADE)
+def test_spikes_of_every_neuron_are_of_its_alphabet(name, bursts):
+    neuron = MADE[name]()
+    neuron.bursts = bursts
+    drive = torch.randn(6, 8, 3, generator=torch.Generator().manual_seed(5)).cumsum(0)
+    reached = neuron.cumulative(drive)
+    rest = neuron.resting(drive[0]).expand(1, 8, 3)
+    for t, change in enumerate(torch.diff(reached, dim=0, prepend=rest)):
+        assert check_spikes(neuron, change, reached[t], t, "n", "p") == []
+
+
+def test_what_is_no_level_is_found():
+    neuron, change = MultiThreshold(1.0, levels=4), torch.tensor([0.5, 0.3])
+    (found,) = check_spikes(neuron, change, change, 0, "n", "p")
+    assert "none of its levels" in found.why
+    assert check_spikes(neuron, change[:1], change[:1], 0, "n", "p") == []
