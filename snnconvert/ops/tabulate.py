@@ -37,8 +37,8 @@ def tabulate(
     """
     if not (0 < error < 1 and 1 <= margin < _HUGE):
         raise InputError(
-            f"the error of a table is between 0 and 1 and its margin at least 1; received {error!r} "
-            f"and {margin!r}"
+            "the error of a table is between 0 and 1 and its margin at least 1; received "
+            f"{error!r} and {margin!r}"
         )
     if not (-_HUGE < drives.low <= drives.high < _HUGE and drives.least > 0):
         raise InputError(
