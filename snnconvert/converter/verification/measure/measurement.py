@@ -13,7 +13,8 @@ from torch import Tensor, fx
 from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
-from snnconvert.converter.reports.spiking import Latency, LayerCloseness, SpikingReport
+from snnconvert.converter.reports.latency import Latency
+from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.calls import calls_of
