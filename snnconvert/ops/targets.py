@@ -39,39 +39,64 @@ _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         "abs": Function((), *_POSITIVE),
+        "acos": Function((), 0.0, math.pi),
+        "acosh": Function((), *_POSITIVE),
+        "asin": Function((), -math.pi / 2, math.pi / 2),
+        "asinh": Function(),
         "atan": Function((), -math.pi / 2, math.pi / 2),
+        "atanh": Function(),
+        "ceil": Function(),
         "celu": Function(("alpha",)),
         "cos": Function((), *_SIGN),
+        "cosh": Function((), 1.0, None),
+        "digamma": Function(),
         "elu": Function(("alpha", "scale", "input_scale")),
         "erf": Function((), *_SIGN),
+        "erfc": Function((), 0.0, 2.0),
+        "erfinv": Function(),
         "exp": Function((), *_POSITIVE),
         "exp2": Function((), *_POSITIVE),
         "expm1": Function((), -1.0, None),
+        "floor": Function(),
+        "fmod": Function(("other",)),
+        "frac": Function((), *_SIGN),
         "gelu": Function(("approximate",)),
         "hardshrink": Function(("lambd",)),
         "hardsigmoid": Function((), *_FRACTION),
         "hardswish": Function(),
         "leaky_relu": Function(("negative_slope",)),
+        "lgamma": Function(),
         "log": Function(),
         "log10": Function(),
         "log1p": Function(),
         "log2": Function(),
         "log_sigmoid": Function((), None, 0.0),
+        "logit": Function(("eps",)),
         "mish": Function(),
         "pow": Function(("exponent",)),
         "reciprocal": Function(),
+        "remainder": Function(("other",)),
+        "round": Function(("decimals",)),
+        "rrelu": Function(("lower", "upper", "training")),
         "rsqrt": Function((), *_POSITIVE),
         "selu": Function(),
+        "sgn": Function((), *_SIGN),
         "sigmoid": Function((), *_FRACTION),
         "sign": Function((), *_SIGN),
         "silu": Function(),
         "sin": Function((), *_SIGN),
+        "sinc": Function((), *_SIGN),
+        "sinh": Function(),
         "softplus": Function(("beta", "threshold"), *_POSITIVE),
         "softshrink": Function(("lambd",)),
+        "special_entr": Function(),
+        "special_log_ndtr": Function((), None, 0.0),
+        "special_ndtr": Function((), *_FRACTION),
         "sqrt": Function((), *_POSITIVE),
         "tan": Function(),
         "tanh": Function((), *_SIGN),
         "threshold": Function(("threshold", "value")),
+        "trunc": Function(),
     }
 )
 """The 1-D functions that a target may be, by op kind. A row is all that one needs."""
@@ -181,7 +206,7 @@ def target_of(kind: str, arguments: Mapping[str, Any]) -> Target | None:
     function = FUNCTIONS.get(kind)
     if function is None:
         return None
-    found = {name: arguments[name] for name in function.parameters if name in arguments}
+    found = {n: arguments[n] for n in function.parameters if arguments.get(n) is not None}
     if not all(isinstance(x, int | float | str) for x in found.values()):
         return None  # parameters that are computed, or one for each feature
     return Target(kind, function.low, function.high, kind, tuple(found.items()))

@@ -80,6 +80,8 @@ def functions_in_floats(sited: Sited) -> Iterator[fx.Node]:
     for node in sited.traced.graph.nodes:
         if node.op != "call_function" or not is_stream(node) or is_neuron(node):
             continue
+        if node in sited.encoded:
+            continue  # a stream starts here: nothing before it is on spikes
         name, kind = operator_name(node.target), kind_of(node.target)
         if name in COMPARISONS or kind.operands or not _is_float(node):
             continue

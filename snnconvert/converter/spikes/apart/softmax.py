@@ -6,6 +6,7 @@ The maximum is found by comparisons.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,6 +62,23 @@ def take_logsumexp_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     emit.replace(node, y)
     del shifted
     return Apart(targets=(Part(e), Part(log)))
+
+
+def take_logaddexp_apart(emit: Emitter, node: fx.Node) -> Apart:
+    """Replace ``aten.logaddexp``, to the base e or 2: ``max(a, b) + softplus(min(a, b) - max(a,
+    b))``."""
+    given = arguments_of(node)
+    rate = math.log(2) if operator_name(node.target) == "logaddexp2" else 1.0
+    with emit.at(node):
+        most, least = (
+            emit(pick, given["self"], given["other"])
+            for pick in (_aten.maximum.default, _aten.minimum.default)
+        )
+        apart = emit(_aten.sub.Tensor, least, most)
+        rest = emit(_aten.softplus.default, apart, rate)
+        y = emit(_aten.add.Tensor, most, rest)
+    emit.replace(node, y)
+    return Apart(targets=(Part(rest),))
 
 
 def exponentials(
