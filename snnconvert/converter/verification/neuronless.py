@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from snnconvert.converter.deciding.absorb import absorb_batch_norm
+from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.targets import Target
@@ -47,4 +48,9 @@ def exact_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
             exact = wide[name].detach().to(now[name].device)
             if torch.equal(exact.to(now[name].dtype), now[name]):
                 tensors.put(now[name], exact)
-    return without_neurons(tensors.copied(snn))
+    twin = without_neurons(tensors.copied(snn))
+    # Also where it has that dtype already: what a network in float64 pins to float32 is widened.
+    twin.follow_dtypes(
+        literal_dtypes(snn.conversion.source.dtype, tensors.dtype), twin.placed.device
+    )
+    return twin
