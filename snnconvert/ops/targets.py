@@ -137,16 +137,33 @@ class Target:
 
     def __call__(self, drive: Tensor) -> Tensor:
         """Return ``A``, in the shape and dtype of the drive."""
-        value = self.unclipped(drive)
-        return value if self.limits == NO_LIMITS else value.clamp(self.low, self.high)
+        return self._clipped(self._exact(drive))
+
+    def followed(self, drive: Tensor) -> Tensor:
+        """Return what a neuron follows: ``A``, and ``at_rest`` where ``f`` has no finite value of a
+        finite drive.
+
+        A drive that has not settled may be where ``f`` is not defined (``sqrt(-0.01)``, ``1 / 0``);
+        a neuron that went there would not come back.
+        """
+        return self._clipped(self.unclipped(drive))
 
     def unclipped(self, drive: Tensor) -> Tensor:
-        """Return ``f(X)``, for who keeps within the limits by other means."""
+        """Return what a neuron follows, for one that keeps within the limits by other means."""
+        if self.function is None:
+            return drive
+        value = self._exact(drive)
+        return value.masked_fill(~value.isfinite() & drive.isfinite(), self.at_rest)
+
+    def _exact(self, drive: Tensor) -> Tensor:
         if self.function is None:
             return drive
         exact = FUNCTIONS[self.function].exact or getattr(torch.ops.aten, self.function)
         value: Tensor = exact(drive, **dict(self.parameters))
         return value
+
+    def _clipped(self, value: Tensor) -> Tensor:
+        return value if self.limits == NO_LIMITS else value.clamp(self.low, self.high)
 
     @property
     def limits(self) -> Limits:

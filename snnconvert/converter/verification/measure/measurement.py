@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -185,11 +186,11 @@ class _Measurement:
         return Latency(bursts, max(deep.values(), default=0), self.steps)
 
     def _scale(self) -> float:
-        """Return the root mean square of inputs or of what neurons follow, which is larger."""
-        followed = sum(a.followed for a in self.sites.values())
-        seen = sum(a.seen for a in self.sites.values())
-        squares = (followed / max(seen, 1), self.inputs[0] / max(self.inputs[1], 1.0))
-        return math.sqrt(max(squares))
+        """Return the root mean square of inputs or of what neurons follow, whichever is larger: of
+        the middle one of the neurons, as one may follow 1 / 1e-12, or the square of 1e6."""
+        sites = [a.followed / max(a.seen, 1) for a in self.sites.values()]
+        followed = statistics.median_low(sites) if sites else 0.0
+        return math.sqrt(max(followed, self.inputs[0] / max(self.inputs[1], 1.0)))
 
     def _work(self, steps: int, samples: int) -> Work:
         """Return what a sample has cost by the end of some steps."""
