@@ -26,6 +26,7 @@ from snnconvert.converter.spikes.apart.powers import take_power_apart
 from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_prod_apart
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
 from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart
+from snnconvert.converter.spikes.apart.sampling import take_sampling_apart
 from snnconvert.converter.spikes.apart.similarity import take_cosine_apart, take_distance_apart
 from snnconvert.converter.spikes.apart.softmax import (
     take_log_softmax_apart,
@@ -68,6 +69,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "div": Taking(take_division_apart),
         "floor_divide": Taking(take_division_apart),
         "glu": Taking(take_glu_apart),
+        "grid_sampler": Taking(take_sampling_apart),
         "group_norm": Taking(take_group_norm_apart),
         "gru": _RECURRENCE,
         "hypot": Taking(take_hypot_apart),

@@ -16,7 +16,7 @@ from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.spiking import Latency, LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.spikes.degree import degree_of
+from snnconvert.converter.spikes.degree import degree_of, gives_floats
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import leaf_names
@@ -205,6 +205,7 @@ class _Measurement:
         """Count the operators that compute in floats: those that do more than add up, and maps
         that have an operand without spikes. A rule's own class is not looked into."""
         kinds = Counter[str]()
+        sited = {node.name: node for node in self.snn.conversion.sited.traced.graph.nodes}
         for node in self.snn.graph.nodes:
             call = self.calls.get(node)
             if call is None:
@@ -216,7 +217,11 @@ class _Measurement:
             if is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif name not in COMPARISONS and not adds_up(name, call.arguments, _is_stream):
+            elif (
+                name not in COMPARISONS
+                and gives_floats(sited[node.meta[SITED]])
+                and not adds_up(name, call.arguments, _is_stream)
+            ):
                 kinds[kind_of(call.operator).name] += 1
         return kinds
 

@@ -127,9 +127,21 @@ OPERATORS = {
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "einsum of three": lambda: Between(lambda n, h: torch.einsum("bik,bjk,bjl->bil", h, h / 4, h)),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
+    "grid_sample": lambda: Between(sampled(align_corners=False)),
+    "grid_sample of aligned corners": lambda: Between(sampled(align_corners=True)),
     "topk": lambda: Between(lambda n, h: h.topk(3, -1)[0].sum(-1, keepdim=True) + h),
     "where": lambda: Between(lambda n, h: torch.where(h > 0, h, h / 2)),
 }
+
+
+def sampled(**options):
+    """Sample an image of 5 by 8 at 20 places, some of them outside."""
+
+    def function(net, h):
+        grid = 1.3 * h.roll(1, 0).unflatten(-1, (4, 2)).sin()
+        return h + F.grid_sample(h[:, None], grid, **options).mean(-1)[:, 0, :, None]
+
+    return function
 
 
 def channels_of_prelu():
@@ -242,6 +254,7 @@ def test_integers_are_no_streams_of_spikes(x):
 
     snn = converted(Between(routed), x)
     assert snn.report.passed and snn.report.spiking.degree == "all", snn.report.notes
+    assert not snn.report.spiking.analog
 
 
 def test_a_batch_norm_of_the_batch_stays_whole():
