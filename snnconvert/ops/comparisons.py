@@ -15,14 +15,14 @@ _LARGEST = (
 _ORDERS = "eq ne lt le gt ge isclose isnan isinf isfinite isposinf isneginf signbit searchsorted"
 _TRUTHS = (
     "logical_not logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor "
-    "any all"
+    "any all heaviside copysign nan_to_num histc bincount"
 )
 _CHOICES = (
     "where masked_fill masked_scatter masked_select index gather take take_along_dim scatter "
     "index_put index_copy index_fill scatter_add index_add one_hot nonzero bucketize tril triu "
     "fill zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty "
-    "slice_scatter select_scatter diagonal_scatter diagonal diag diag_embed copy unique unfold "
-    "im2col col2im"
+    "embedding slice_scatter select_scatter diagonal_scatter diagonal diag diag_embed "
+    "copy unique unfold im2col col2im"
 )
 
 COMPARISONS = frozenset(" ".join((_LARGEST, _ORDERS, _TRUTHS, _CHOICES)).split())

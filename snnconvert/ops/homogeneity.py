@@ -33,7 +33,9 @@ _AVERAGES = frozenset(
     "adaptive_avg_pool3d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d".split()
 )
 _ADDS = frozenset({"add", "sub"})  # every tensor operand must be a stream
-_JOINS = frozenset({"cat", "stack"})
+JOINS = frozenset({"cat", "concat", "concatenate", "stack"})
+"""Operators that join the tensors of a list, and do nothing else."""
+
 _CONTRACTS = frozenset({"matmul", "bmm", "mm", "mul", "einsum"})  # exactly one operand is a stream
 _MAPS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 
@@ -74,7 +76,7 @@ def _zero_padding(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
 _CONDITIONS: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
     **dict.fromkeys(MOVES | _AVERAGES, _first_only),
     **dict.fromkeys(_ADDS, _all_operands),
-    **dict.fromkeys(_JOINS, _all_joined),
+    **dict.fromkeys(JOINS, _all_joined),
     **dict.fromkeys(_CONTRACTS, _exactly_one),
     **dict.fromkeys(_MAPS, _without_bias),
     "div": _numerator_only,
@@ -128,21 +130,25 @@ _FIXED = frozenset(
     "upsample_linear1d upsample_trilinear3d upsample_nearest1d upsample_nearest3d "
     "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d "
     "_upsample_bilinear2d_aa _upsample_bicubic2d_aa _adaptive_avg_pool2d "
-    "_adaptive_avg_pool3d".split()
+    "_adaptive_avg_pool3d real imag view_as_real view_as_complex _conj conj deg2rad rad2deg "
+    "fft_fftshift fft_ifftshift".split()
 )
 """Fixed coefficients for the first argument."""
 
 _ADDING: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
     **dict.fromkeys(_FIXED, _first_only),
-    **dict.fromkeys(_ADDS | _JOINS | {"rsub"}, _always),
+    **dict.fromkeys(_ADDS | JOINS | {"rsub"}, _always),
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), _of_evaluation),
-    **dict.fromkeys(("expand_as", "view_as", "reshape_as"), _always),  # of the other, the shape
+    **dict.fromkeys(
+        ("expand_as", "view_as", "reshape_as", "type_as"), _always
+    ),  # of the other, the form
     **dict.fromkeys(("to", "_to_copy"), _stays_a_number),
     "addcmul": _one_factor,
     "addcdiv": _constant("tensor2"),
     "lerp": _constant("weight"),
     "masked_fill": _constant("mask"),
     "where": _constant("condition"),
+    "complex": _always,
 }
 
 

@@ -72,6 +72,13 @@ _TABLE = (
         dict.fromkeys([f"conv_transpose{n}d" for n in (1, 2, 3)]),
         operands=("input",),
     ),
+    # Of rows that are sorted by group, as those of tokens are by expert.
+    Kind(
+        "grouped_mm",
+        dict.fromkeys(("_grouped_mm", "grouped_mm_fallback")),
+        inputs=("self", "input", "offs"),
+        operands=("self", "input"),
+    ),
     Kind("layer_norm", {"layer_norm": TDLayerNorm, "native_layer_norm": None}),
     Kind("rms_norm", {"rms_norm": TDRMSNorm}),
     Kind("batch_norm", {"batch_norm": TDBatchNorm, "_native_batch_norm_legit_no_training": None}),
@@ -79,7 +86,7 @@ _TABLE = (
     Kind("gelu", {"gelu": TDGELU}, inputs=("self",)),
     Kind("silu", {"silu": TDSiLU}, inputs=("self",)),
     Kind("relu", {"relu": TDReLU}, inputs=("self",)),
-    Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min".split())),
+    Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min clamp_max".split())),
     Kind(
         "softmax",
         {"softmax": TDSoftmax, "_softmax": None, "_safe_softmax": None},

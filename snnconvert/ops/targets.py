@@ -33,18 +33,20 @@ class Function:
         parameters: the literals of a call that the function depends on, by schema name.
         low, high: limits that its values have, whatever the drive.
         exact: ``f(X, **parameters)``, elementwise; None: the ATen operator of its name.
-        layout: how the entries of its tables lie, and what needs none; or that, of the parameters.
+        layout: how the entries of its tables lie, and what needs none; or that, of the parameters;
+            None: it rounds, which comparisons do, without a table.
     """
 
     parameters: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     exact: Callable[..., Tensor] | None = None
-    layout: Layout | Callable[..., Layout] = _UNIFORM
+    layout: Layout | Callable[..., Layout] | None = _UNIFORM
 
-    def laid(self, **parameters: Any) -> Layout:
-        """Return how the entries of its tables lie."""
-        return self.layout if isinstance(self.layout, Layout) else self.layout(**parameters)
+    def laid(self, **parameters: Any) -> Layout | None:
+        """Return how the entries of its tables lie; None where it has none."""
+        own = self.layout
+        return own if own is None or isinstance(own, Layout) else own(**parameters)
 
 
 _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
@@ -53,39 +55,64 @@ _ODD = Uniform(-1, above=True)
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         "abs": Function((), *_POSITIVE, layout=Uniform(1, above=True)),
+        "acos": Function((), 0.0, math.pi),
+        "acosh": Function((), *_POSITIVE),
+        "asin": Function((), -math.pi / 2, math.pi / 2, layout=Uniform(-1)),
+        "asinh": Function(layout=Uniform(-1)),
         "atan": Function((), -math.pi / 2, math.pi / 2, layout=_ODD),
+        "atanh": Function(layout=Uniform(-1)),
+        "ceil": Function(layout=None),
         "celu": Function(("alpha",), layout=_STRAIGHT),
         "cos": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
+        "cosh": Function((), 1.0, None),
+        "digamma": Function(),
         "elu": Function(("alpha", "scale", "input_scale"), layout=_STRAIGHT),
         "erf": Function((), *_SIGN, layout=_ODD),
+        "erfc": Function((), 0.0, 2.0),
+        "erfinv": Function(),
         "exp": Function((), *_POSITIVE, layout=Periods(0, True, gain=1, period=math.log(2))),
         "exp2": Function((), *_POSITIVE, layout=Periods(0, True, gain=1, period=1.0)),
         "expm1": Function((), -1.0, None, layout=Uniform(below=True)),
+        "floor": Function(layout=None),
+        "fmod": Function(("other",), layout=None),
+        "frac": Function((), *_SIGN, layout=None),
         "gelu": Function(("approximate",), layout=_STRAIGHT),
         "hardshrink": Function(("lambd",), layout=_ODD),
         "hardsigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
         "hardswish": Function(layout=_STRAIGHT),
         "leaky_relu": Function(("negative_slope",), layout=_STRAIGHT),
+        "lgamma": Function(),
         "log": Function(layout=Octaves()),
         "log10": Function(layout=Octaves()),
         "log1p": Function(layout=Octaves(origin=-1.0)),
         "log2": Function(layout=Octaves()),
         "log_sigmoid": Function((), None, 0.0, layout=_STRAIGHT),
+        "logit": Function(("eps",)),
         "mish": Function(layout=_STRAIGHT),
         "pow": Function(("exponent",), layout=power),
         "reciprocal": Function(layout=Octaves(-1, True, gain=-1, period=1)),
+        "remainder": Function(("other",), layout=None),
+        "round": Function(("decimals",), layout=None),
+        "rrelu": Function(("lower", "upper", "training")),
         "rsqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=-1, period=2)),
         "selu": Function(layout=_STRAIGHT),
+        "sgn": Function((), *_SIGN),
         "sigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
         "sign": Function((), *_SIGN, layout=_ODD),
         "silu": Function(layout=_STRAIGHT),
         "sin": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
+        "sinc": Function((), *_SIGN),
+        "sinh": Function(),
         "softplus": Function(("beta", "threshold"), *_POSITIVE, layout=_STRAIGHT),
         "softshrink": Function(("lambd",), layout=_ODD),
+        "special_entr": Function(),
+        "special_log_ndtr": Function((), None, 0.0),
+        "special_ndtr": Function((), *_FRACTION),
         "sqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=1, period=2)),
         "tan": Function(layout=Uniform(-1)),
         "tanh": Function((), *_SIGN, layout=_ODD),
         "threshold": Function(("threshold", "value"), layout=_STRAIGHT),
+        "trunc": Function(layout=None),
     }
 )
 """The 1-D functions that a target may be, by op kind. A row is all that one needs."""
@@ -128,14 +155,26 @@ class Target:
 
     def __call__(self, drive: Tensor) -> Tensor:
         """Return ``A``, in the shape and dtype of the drive."""
-        value = self.unclipped(drive)
-        return value if self.limits == NO_LIMITS else value.clamp(self.low, self.high)
+        return self._clipped(self._value(drive))
+
+    def followed(self, drive: Tensor) -> Tensor:
+        """Return what a neuron follows: ``A``, and ``at_rest`` where ``f`` has no finite value of a
+        finite drive.
+
+        A drive that has not settled may be where ``f`` is not defined (``sqrt(-0.01)``, ``1 / 0``);
+        a neuron that went there would not come back.
+        """
+        return self._clipped(self.unclipped(drive))
 
     def unclipped(self, drive: Tensor) -> Tensor:
-        """Return ``f(X)``, for who keeps within the limits by other means.
+        """Return what a neuron follows, for one that keeps within the limits by other means."""
+        if self.function is None:
+            return drive
+        value = self._value(drive)
+        return value.masked_fill(~value.isfinite() & drive.isfinite(), self.at_rest)
 
-        A table has the gradient of the function, where that is known.
-        """
+    def _value(self, drive: Tensor) -> Tensor:
+        """Return ``f(X)``, by the table where there is one, with the gradient of the function."""
         if self.table is None:
             return self.exact(drive)
         value = self.table(drive)
@@ -152,11 +191,16 @@ class Target:
         value: Tensor = exact(drive, **dict(self.parameters))
         return value
 
+    def _clipped(self, value: Tensor) -> Tensor:
+        return value if self.limits == NO_LIMITS else value.clamp(self.low, self.high)
+
     def tabulated(self, drives: Drives, error: float, margin: float = 1.0) -> Target:
         """Return the target with a table of its function (arguments, errors as of `tabulate`)."""
         if self.function is None:
             return self
         layout = FUNCTIONS[self.function].laid(**dict(self.parameters))
+        if layout is None:
+            return self
         return replace(self, table=tabulate(self.exact, layout, drives, error, margin))
 
     @property
@@ -217,7 +261,7 @@ def target_of(kind: str, arguments: Mapping[str, Any]) -> Target | None:
     function = FUNCTIONS.get(kind)
     if function is None:
         return None
-    found = {name: arguments[name] for name in function.parameters if name in arguments}
+    found = {n: arguments[n] for n in function.parameters if arguments.get(n) is not None}
     if not all(isinstance(x, int | float | str) for x in found.values()):
         return None  # parameters that are computed, or one for each feature
     return Target(kind, function.low, function.high, kind, tuple(found.items()))

@@ -6,12 +6,13 @@ from snnconvert.ops.kinds import KINDS, is_kind, kind_of, operator_name, region_
 from snnconvert.ops.temporal_difference import TDOperator
 
 aten = torch.ops.aten
+OF_OTHER_LIBRARIES = {"grouped_mm_fallback"}  # of transformers
 
 
 def test_every_row_names_operators_that_exist():
     for kind in KINDS.values():
         for target, operator in kind.operators.items():
-            assert hasattr(aten, target), target
+            assert hasattr(aten, target) or target in OF_OTHER_LIBRARIES, target
             assert operator is None or issubclass(operator, TDOperator)
 
 

@@ -106,6 +106,29 @@ def test_every_type_ends_at_its_limit_however_long_it_runs(name, limits):
         assert (settled - target(drive[-1])).abs().max() < 0.1 * limits[1]
 
 
+@pytest.mark.parametrize(
+    ("function", "drive", "value"),
+    [("sqrt", -0.01, 0.0), ("log", 0.0, 0.0), ("rsqrt", 0.0, 0.0), ("acos", 1.01, 0.0)],
+)
+def test_a_neuron_rests_where_its_function_is_not_defined(function, drive, value):
+    target = kind_of(getattr(aten, function).default).target({"self": 0})
+    x = torch.tensor([drive, 0.5])
+    assert torch.equal(target.followed(x), torch.stack([torch.tensor(value), target(x)[1]]))
+    assert not target(x)[0].isfinite()  # what it stands for is exact
+    assert torch.equal(target.followed(torch.tensor([torch.nan])).isnan(), torch.tensor([True]))
+
+
+@pytest.mark.parametrize("name", sorted(set(NEURONS) - {"lif"}))
+def test_every_type_comes_back_from_where_its_function_is_not_defined(name):
+    target = Target("rsqrt", 0.0, None, "rsqrt")
+    neuron = made(name, target, 2.0, 8)
+    steps = torch.tensor([0.0, -1.0, 0.0, 0.0, *[4.0] * 16]).double()[:, None, None]
+    followed = neuron.cumulative(steps)
+    assert followed.isfinite().all() and (followed[-1] - 0.5).abs().max() < 0.15
+    steps.requires_grad_()
+    torch.testing.assert_close(neuron.cumulative(steps).detach(), followed)
+
+
 @pytest.mark.parametrize("name", sorted(NEURONS))
 def test_no_type_leaves_its_limits_at_any_step(name):
     generator = torch.Generator().manual_seed(0)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import fx
 
-from snnconvert.ops.homogeneity import MOVES
+from snnconvert.ops.homogeneity import JOINS, MOVES
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.targets import follow
 from snnconvert.torch_private import pytree
@@ -29,6 +29,6 @@ def is_spike_coded(node: Any) -> bool:
     if not isinstance(node, fx.Node) or node.op != "call_function":
         return False
     name = operator_name(node.target)
-    if name in ("cat", "stack"):
+    if name in JOINS:
         return all(map(is_spike_coded, pytree.tree_leaves(node.args[0])))
     return name in KEEP_SPIKES and is_spike_coded(node.args[0])

@@ -80,15 +80,16 @@ def functions_in_floats(sited: Sited) -> Iterator[fx.Node]:
     for node in sited.traced.graph.nodes:
         if node.op != "call_function" or not is_stream(node) or is_neuron(node):
             continue
-        if node in sited.encoded:  # of what is held: a table, by index
-            continue
+        if node in sited.encoded:
+            continue  # a stream starts here: nothing before it is on spikes
         name, kind = operator_name(node.target), kind_of(node.target)
-        if name in COMPARISONS or kind.operands or not _is_float(node):
+        if name in COMPARISONS or kind.operands or not gives_floats(node):
             continue
         if not adds_up(name, arguments_of(node), is_stream):
             yield node
 
 
-def _is_float(node: fx.Node) -> bool:
+def gives_floats(node: fx.Node) -> bool:
+    """Tell whether any of an operator's results is of floating point, or complex."""
     values = [x for x in pytree.tree_leaves(node.meta.get("val")) if isinstance(x, Tensor)]
     return any(x.is_floating_point() or x.is_complex() for x in values)

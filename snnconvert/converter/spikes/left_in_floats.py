@@ -25,7 +25,7 @@ from snnconvert.wording import listed
 # Maps and products in front of which no neuron has a place.
 _WITHOUT_PLACE = frozenset(
     "square prod cumprod matrix_power linalg_matrix_power cross linalg_cross conv_tbc cdist "
-    "_cdist_forward _euclidean_dist _grouped_mm _scaled_mm _trilinear embedding_bag "
+    "_cdist_forward _euclidean_dist _scaled_mm _trilinear embedding_bag "
     "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 "
     "fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn _fft_r2c _fft_c2c _fft_c2r stft "
     "istft".split()

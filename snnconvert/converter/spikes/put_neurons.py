@@ -23,6 +23,7 @@ from snnconvert.converter.graph.meta import (
     module_path,
     module_stack,
     source_name,
+    tensors_in,
 )
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
@@ -97,7 +98,8 @@ class _Placer:
         if kind.operands and decision.action != "neuron":
             self._on_operands(node, decision)
         elif own is not None and decision.action != "spike_operands":
-            self._in_place(node, own, decision)
+            if self._is_stream(node.all_input_nodes[0]):  # else it is listed
+                self._in_place(node, own, decision)
         elif isinstance(node.meta["val"], Tensor) and (
             decision.action == "neuron"
             or (decision.action == "spiking" and kind.name == "embedding")
@@ -116,7 +118,7 @@ class _Placer:
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
         """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""
         taking = apart_of(node.target)
-        if taking is None or decision.action == "neuron":
+        if taking is None or decision.action == "neuron" or not _is_real(node):
             return False
         wholly = decision.action == "spiking"
         take = taking.wholly if wholly else taking.into_maps
@@ -259,6 +261,11 @@ def has_place(target: Any) -> bool:
     kind = kind_of(target)
     known = apart_of(target) is not None or bool(kind.operands)
     return known or kind.name in FUNCTIONS or kind.name in CLIPS
+
+
+def _is_real(node: fx.Node) -> bool:
+    """Tell whether an operator computes real numbers; integers and truth values have no spikes."""
+    return all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
 
 
 def _target_of(node: fx.Node) -> Target | None:

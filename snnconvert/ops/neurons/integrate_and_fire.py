@@ -94,7 +94,7 @@ class IntegrateAndFire(Tracker):
             return super()._emit(drive, state, threshold, t, first=first)
         # What a spike discards, besides its own size, is taken from all later drives.
         before = state.get("R")
-        wanted = self.target(drive)
+        wanted = self.target.followed(drive)
         spent = state.get("spent", torch.zeros_like(wanted) if before is None else before)
         spike = self.spike(wanted - spent, threshold)
         if self.target.limits != NO_LIMITS:

@@ -84,7 +84,7 @@ class LIF(Tracker):
     def _emit(
         self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
     ) -> Tensor:
-        before, wanted = state.get("R"), self.target(drive)
+        before, wanted = state.get("R"), self.target.followed(drive)
         last = state.get("A", before)
         increment = wanted if last is None else wanted - last
         potential = increment

@@ -104,7 +104,8 @@ class Tracker(Neuron):
     ) -> Tensor:
         """Give one answer: replace the state, return ``R``."""
         before = state.get("R")
-        residual = self.target(drive) if before is None else self.target(drive) - before
+        wanted = self.target.followed(drive)
+        residual = wanted if before is None else wanted - before
         top = threshold * gain_at(self.gain, t)
         spike = self.spike(residual, top)
         if self.target.limits != NO_LIMITS:

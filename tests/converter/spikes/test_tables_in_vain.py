@@ -38,7 +38,7 @@ def notes(activation, *texts):
         (nn.GELU(), ("default", "", TABLE, TABLE), ["maps"]),
         (nn.ReLU(), ("default", "", "", TABLE), ["functions"]),
         (nn.ReLU(), ("default", TABLE, "", ""), ["maps", "functions"]),
-        (nn.ReLU(), ("fully_spiking", "", "", ""), ["maps", "functions"]),
+        (nn.ReLU(), ("fully_spiking", "", "", ""), []),
         (nn.ReLU(), ("default", "table: {error: none}", "", ""), []),
         (nn.ReLU(), ("default", "", "", ""), []),
     ],

@@ -15,7 +15,7 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
-from snnconvert.converter.spikes.apart.softmax import exponentials, without_zeros
+from snnconvert.converter.spikes.apart.softmax import exponentials, summed
 from snnconvert.torch_private import SAFE_SOFTMAX
 
 _aten = torch.ops.aten
@@ -48,9 +48,8 @@ def take_attention_wholly_apart(emit: Emitter, node: fx.Node) -> Apart:
     """
     with emit.at(node):
         products, scores, value = _scores(emit, node)
-        _, e = exponentials(emit, scores, [-1], safe=True)
-        total = emit(_aten.sum.dim_IntList, e, [-1], True)
-        rate = emit(_aten.reciprocal.default, without_zeros(emit, total))
+        _, e, _ = exponentials(emit, scores, [-1])
+        rate = emit(_aten.reciprocal.default, summed(emit, e, [-1]))
         weighted = emit(_aten.matmul.default, e, value)
         output = emit(_aten.mul.Tensor, weighted, rate)
     emit.replace(node, output)

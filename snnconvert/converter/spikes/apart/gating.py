@@ -1,4 +1,4 @@
-"""Gated linear units taken apart: ``glu(a, b) = a sigmoid(b)``.
+"""Gates taken apart: ``glu(a, b) = a sigmoid(b)``, ``lerp(a, b, w) = a + w (b - a)``.
 
 Source: Dauphin et al., Language Modeling with Gated Convolutional Networks, arXiv 1612.08083.
 """
@@ -27,3 +27,14 @@ def take_glu_apart(emit: Emitter, node: fx.Node) -> Apart | None:
         y = emit(_aten.mul.Tensor, value, gate)
     emit.replace(node, y)
     return Apart(gates=(Part(y, {"self": "value"}),), targets=(Part(gate),))
+
+
+def take_lerp_apart(emit: Emitter, node: fx.Node) -> Apart:
+    """Replace ``aten.lerp``."""
+    given = arguments_of(node)
+    with emit.at(node):
+        change = emit(_aten.sub.Tensor, given["end"], given["self"])
+        product = emit(_aten.mul.Tensor, change, given["weight"])
+        y = emit(_aten.add.Tensor, given["self"], product)
+    emit.replace(node, y)
+    return Apart(gates=(Part(product, {"self": "change", "other": "gate"}),))

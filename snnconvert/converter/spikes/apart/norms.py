@@ -6,7 +6,7 @@ into its threshold or table, the second into the weights of its spikes.
 
 Source: Ba et al., Layer Normalization, arXiv 1607.06450, equation 3; Zhang and Sennrich, Root Mean
 Square Layer Normalization, arXiv 1910.07467, equation 4; Wu and He, Group Normalization, arXiv
-1803.08494, equations 2 and 3.
+1803.08494, equations 2 and 3; Ulyanov et al., Instance Normalization, arXiv 1607.08022, equation 3.
 """
 
 from __future__ import annotations
@@ -59,7 +59,29 @@ def take_group_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     given = arguments_of(node)
     if "num_groups" not in given or isinstance(node.meta["val"], tuple | list):
         return None
-    x, groups = given["input"], given["num_groups"]
+    return _groups(emit, node, given["num_groups"])
+
+
+def take_instance_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
+    """Replace ``aten.instance_norm``: a group norm of groups of one channel; with fixed
+    statistics, what a batch norm is."""
+    given = arguments_of(node)
+    if not given["use_input_stats"]:
+        return _fixed(emit, node)
+    channels = fixed_size(given["input"].meta["val"].shape[1])
+    return None if channels is None else _groups(emit, node, channels)
+
+
+def take_batch_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
+    """Replace a batch norm of fixed statistics, which is a scale and a shift of each channel."""
+    if arguments_of(node).get("training") or isinstance(node.meta["val"], tuple | list):
+        return None
+    return _fixed(emit, node)
+
+
+def _groups(emit: Emitter, node: fx.Node, groups: int) -> Apart | None:
+    given = arguments_of(node)
+    x = given["input"]
     _, channels, *space = x.meta["val"].shape
     if fixed_size(channels) is None or any(fixed_size(n) is None for n in space):
         return None
@@ -76,13 +98,11 @@ def take_group_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     return norm.apart()
 
 
-def take_batch_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
-    """Replace a batch norm of fixed statistics, which is a scale and a shift of each channel."""
+def _fixed(emit: Emitter, node: fx.Node) -> Apart | None:
     given = arguments_of(node)
-    mean, variance = given.get("running_mean"), given.get("running_var")
-    if mean is None or variance is None or isinstance(node.meta["val"], tuple | list):
+    x, mean, variance = (given.get(name) for name in ("input", "running_mean", "running_var"))
+    if x is None or mean is None or variance is None:
         return None
-    x = given["input"]
     with emit.at(node):
         scale = emit(_aten.rsqrt.default, emit(_aten.add.Tensor, variance, given["eps"]))
         if given["weight"] is not None:

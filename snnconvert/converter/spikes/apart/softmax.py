@@ -6,6 +6,7 @@ The maximum is found by comparisons.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,63 +26,76 @@ def take_softmax_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     given = arguments_of(node)
     with emit.at(node):
         x = cast(emit, given["self"], given.get("dtype"))
-        safe = operator_name(node.target) == "_safe_softmax"
-        _, e = exponentials(emit, x, [given["dim"]], safe=safe)
-        total = emit(_aten.sum.dim_IntList, e, [given["dim"]], True)
-        rate = emit(_aten.reciprocal.default, without_zeros(emit, total) if safe else total)
+        _, e, empty = exponentials(emit, x, [given["dim"]])
+        rate = emit(_aten.reciprocal.default, summed(emit, e, [given["dim"]]))
         y = emit(_aten.mul.Tensor, e, rate)
+        if operator_name(node.target) != "_safe_softmax":
+            y = emit(_aten.masked_fill.Scalar, y, empty, float("nan"))
     emit.replace(node, y)
     return Apart(targets=(Part(e), Part(rate)))
 
 
 def take_log_softmax_apart(emit: Emitter, node: fx.Node) -> Apart | None:
-    """Replace ``aten.log_softmax``."""
+    """Replace ``aten.log_softmax``; a row that is masked whole is as the operator has it."""
     given = arguments_of(node)
     with emit.at(node):
         x = cast(emit, given["self"], given.get("dtype"))
-        shifted, e = exponentials(emit, x, [given["dim"]], safe=False)
-        total = emit(_aten.sum.dim_IntList, e, [given["dim"]], True)
-        log = emit(_aten.log.default, total)
+        shifted, e, empty = exponentials(emit, x, [given["dim"]])
+        log = emit(_aten.log.default, summed(emit, e, [given["dim"]]))
         y = emit(_aten.sub.Tensor, shifted, log)
+        y = emit(_aten.masked_fill.Scalar, y, empty, float("nan"))
     emit.replace(node, y)
     return Apart(targets=(Part(e), Part(log)))
 
 
 def take_logsumexp_apart(emit: Emitter, node: fx.Node) -> Apart | None:
-    """Replace ``aten.logsumexp``."""
+    """Replace ``aten.logsumexp``: ``max(x) + log(sum(e))``."""
     given = arguments_of(node)
     dims = [given["dim"]] if isinstance(given["dim"], int) else list(given["dim"])
     with emit.at(node):
-        x = given["self"]
-        shifted, e = exponentials(emit, x, dims, safe=True)
-        log = emit(_aten.log.default, emit(_aten.sum.dim_IntList, e, dims, True))
-        y = emit(_aten.add.Tensor, log, emit(_aten.amax.default, finite(emit, x), dims, True))
+        _, e, _ = exponentials(emit, given["self"], dims)
+        log = emit(_aten.log.default, summed(emit, e, dims))
+        y = emit(_aten.add.Tensor, log, emit(_aten.amax.default, given["self"], dims, True))
         if not given["keepdim"]:
             y = emit(_aten.squeeze.dims, y, dims)
     emit.replace(node, y)
-    del shifted
     return Apart(targets=(Part(e), Part(log)))
 
 
+def take_logaddexp_apart(emit: Emitter, node: fx.Node) -> Apart:
+    """Replace ``aten.logaddexp``, to the base e or 2: ``max(a, b) + softplus(min(a, b) - max(a,
+    b))``."""
+    given = arguments_of(node)
+    rate = math.log(2) if operator_name(node.target) == "logaddexp2" else 1.0
+    with emit.at(node):
+        most, least = (
+            emit(pick, given["self"], given["other"])
+            for pick in (_aten.maximum.default, _aten.minimum.default)
+        )
+        apart = emit(_aten.sub.Tensor, least, most)
+        rest = emit(_aten.softplus.default, apart, rate)
+        y = emit(_aten.add.Tensor, most, rest)
+    emit.replace(node, y)
+    return Apart(targets=(Part(rest),))
+
+
 def exponentials(
-    emit: Emitter, x: fx.Node, dims: Sequence[int], *, safe: bool
-) -> tuple[fx.Node, fx.Node]:
-    """Emit ``x - max(x)`` and ``exp(x - max(x))``; ``safe``: zeros where all of ``x`` is -inf."""
+    emit: Emitter, x: fx.Node, dims: Sequence[int]
+) -> tuple[fx.Node, fx.Node, fx.Node]:
+    """Emit ``x - max(x)``, ``exp(x - max(x))``, and where all of ``x`` is -inf: there they are -inf
+    and zero."""
     most = emit(_aten.amax.default, x, list(dims), True)
-    shifted = emit(_aten.sub.Tensor, x, finite(emit, most) if safe else most)
-    return shifted, emit(_aten.exp.default, shifted)
+    empty = emit(_aten.eq.Scalar, most, float("-inf"))
+    most = emit(_aten.masked_fill.Scalar, most, empty, 0.0)
+    shifted = emit(_aten.sub.Tensor, x, most)
+    return shifted, emit(_aten.exp.default, shifted), empty
 
 
-def without_zeros(emit: Emitter, total: fx.Node) -> fx.Node:
-    """Emit 1 in the place of 0: of a sum of exponentials of nothing."""
-    empty = emit(_aten.eq.Scalar, total, 0)
-    return emit(_aten.masked_fill.Scalar, total, empty, 1.0)
-
-
-def finite(emit: Emitter, x: fx.Node) -> fx.Node:
-    """Emit 0 in the place of -inf."""
-    masked = emit(_aten.eq.Scalar, x, float("-inf"))
-    return emit(_aten.masked_fill.Scalar, x, masked, 0.0)
+def summed(emit: Emitter, e: fx.Node, dims: Sequence[int]) -> fx.Node:
+    """Emit a sum of exponentials; 1 in the place of 0: of none, or of neurons that are silent."""
+    total = emit(_aten.sum.dim_IntList, e, list(dims), True)
+    silent = emit(_aten.eq.Scalar, total, 0)
+    return emit(_aten.masked_fill.Scalar, total, silent, 1.0)
 
 
 def cast(emit: Emitter, x: fx.Node, dtype: Any) -> fx.Node:

@@ -1,4 +1,4 @@
-"""Variances, standard deviations and Euclidean norms taken apart: squares, a sum and a root."""
+"""Variances, standard deviations and norms taken apart: squares or powers, a sum and a root."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _aten = torch.ops.aten
 
 
 def take_variance_apart(emit: Emitter, node: fx.Node) -> Apart | None:
-    """Replace ``aten.var`` or ``aten.std``: ``sum((x - mean(x))^2) / (n - correction)``."""
+    """Replace ``aten.var`` or ``aten.std``, also with the mean beside it:
+    ``sum((x - mean(x))^2) / (n - correction)``."""
     given = arguments_of(node)
-    x = given["self"]
+    x, keeps = given["self"], bool(given.get("keepdim", False))
     dims = _dims(given.get("dim"), x)
     sizes = [fixed_size(x.meta["val"].shape[dim]) for dim in dims]
     if any(size is None for size in sizes) or 0 in dims:
@@ -30,16 +31,19 @@ def take_variance_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     correction = 1 if correction is None else correction
     if count <= correction:
         return None
+    name = operator_name(node.target)
     with emit.at(node):
         mean = emit(_aten.mul.Scalar, emit(_aten.sum.dim_IntList, x, dims, True), 1 / count)
         centred = emit(_aten.sub.Tensor, x, mean)
         square = emit(_aten.mul.Tensor, centred, centred)
-        total = emit(_aten.sum.dim_IntList, square, dims, bool(given.get("keepdim", False)))
+        total = emit(_aten.sum.dim_IntList, square, dims, keeps)
         y = emit(_aten.mul.Scalar, total, 1 / (count - correction))
         targets = []
-        if operator_name(node.target) == "std":
+        if name.startswith("std"):
             y = emit(_aten.sqrt.default, y)
             targets.append(Part(y))
+        if name.endswith("_mean"):
+            y = emit(tuple, [y, mean if keeps else emit(_aten.squeeze.dims, mean, dims)])
     emit.replace(node, y)
     return Apart(
         maps=(Part(centred, {"other": "mean"}),),
@@ -49,18 +53,79 @@ def take_variance_apart(emit: Emitter, node: fx.Node) -> Apart | None:
 
 
 def take_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
-    """Replace ``aten.linalg_vector_norm`` of order 2: ``sqrt(sum(x x))``."""
+    """Replace the norm of a vector, ``sum(|x|^p)^(1/p)``; the largest is found by comparisons."""
     given = arguments_of(node)
-    if given["ord"] != 2 or given["dtype"] is not None:
+    order = given["ord"]
+    of_matrices = order is not None and (given["dim"] is None or len(given["dim"]) > 1)
+    if operator_name(node.target) == "linalg_norm" and of_matrices:
+        return None
+    order = 2 if order is None else order
+    if not isinstance(order, int | float) or order == 0 or given["dtype"] is not None:
         return None
     x = given["self"]
-    dims = _dims(given["dim"], x)
+    if x.meta["val"].is_complex():
+        return None
     with emit.at(node):
-        square = emit(_aten.mul.Tensor, x, x)
-        total = emit(_aten.sum.dim_IntList, square, dims, bool(given["keepdim"]))
-        y = emit(_aten.sqrt.default, total)
+        length = Length(emit, x, _dims(given["dim"], x), keeps=bool(given["keepdim"]))
+        y = length.of_order(order)
     emit.replace(node, y)
-    return Apart(gates=(Part(square, {"self": "value", "other": "value"}),), targets=(Part(y),))
+    return length.apart()
+
+
+def take_hypot_apart(emit: Emitter, node: fx.Node) -> Apart | None:
+    """Replace ``aten.hypot``: ``sqrt(a a + b b)``."""
+    given = arguments_of(node)
+    with emit.at(node):
+        a, b = (emit(_aten.mul.Tensor, x, x) for x in (given["self"], given["other"]))
+        y = emit(_aten.sqrt.default, emit(_aten.add.Tensor, a, b))
+    emit.replace(node, y)
+    gates = tuple(Part(square, {"self": "value", "other": "value"}) for square in (a, b))
+    return Apart(gates=gates, targets=(Part(y),))
+
+
+class Length:
+    """Emits a norm of vectors.
+
+    Args:
+        dims: dimensions of what is a vector together.
+        keeps: whether they are kept, with a size of one.
+    """
+
+    def __init__(self, emit: Emitter, x: fx.Node, dims: list[int], *, keeps: bool) -> None:
+        self.emit, self.x, self.dims, self.keeps = emit, x, dims, keeps
+        self.gates: list[Part] = []
+        self.targets: list[Part] = []
+
+    def of_order(self, order: float) -> fx.Node:
+        """Emit ``sum(|x|^p)^(1/p)``."""
+        if order == 2:
+            return self._function(_aten.sqrt.default, self.squared())
+        size = self._function(_aten.abs.default, self.x)
+        if math.isinf(order):
+            ends = _aten.amax.default if order > 0 else _aten.amin.default
+            return self.emit(ends, size, self.dims, self.keeps)
+        if order == 1:
+            return self._sum(size)
+        power = self._function(_aten.pow.Tensor_Scalar, size, order)
+        return self._function(_aten.pow.Tensor_Scalar, self._sum(power), 1 / order)
+
+    def squared(self) -> fx.Node:
+        """Emit ``sum(x x)``."""
+        square = self.emit(_aten.mul.Tensor, self.x, self.x)
+        self.gates.append(Part(square, {"self": "value", "other": "value"}))
+        return self._sum(square)
+
+    def apart(self) -> Apart:
+        """Return what was emitted."""
+        return Apart(gates=tuple(self.gates), targets=tuple(self.targets))
+
+    def _sum(self, x: fx.Node) -> fx.Node:
+        return self.emit(_aten.sum.dim_IntList, x, self.dims, self.keeps)
+
+    def _function(self, function: Any, *arguments: Any) -> fx.Node:
+        new = self.emit(function, *arguments)
+        self.targets.append(Part(new))
+        return new
 
 
 def _dims(dim: Any, x: fx.Node) -> list[int]:

@@ -12,23 +12,33 @@ from snnconvert.converter.spikes.apart.attention import (
     take_attention_wholly_apart,
 )
 from snnconvert.converter.spikes.apart.chain import take_chain_apart
-from snnconvert.converter.spikes.apart.division import take_division_apart
-from snnconvert.converter.spikes.apart.gating import take_glu_apart
+from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
+from snnconvert.converter.spikes.apart.gating import take_glu_apart, take_lerp_apart
 from snnconvert.converter.spikes.apart.norms import (
     take_batch_norm_apart,
     take_group_norm_apart,
+    take_instance_norm_apart,
     take_layer_norm_apart,
     take_rms_norm_apart,
 )
 from snnconvert.converter.spikes.apart.part import TakeApart
 from snnconvert.converter.spikes.apart.powers import take_power_apart
+from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_prod_apart
+from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
 from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart
+from snnconvert.converter.spikes.apart.sampling import take_sampling_apart
+from snnconvert.converter.spikes.apart.similarity import take_cosine_apart, take_distance_apart
 from snnconvert.converter.spikes.apart.softmax import (
     take_log_softmax_apart,
+    take_logaddexp_apart,
     take_logsumexp_apart,
     take_softmax_apart,
 )
-from snnconvert.converter.spikes.apart.spread import take_norm_apart, take_variance_apart
+from snnconvert.converter.spikes.apart.spread import (
+    take_hypot_apart,
+    take_norm_apart,
+    take_variance_apart,
+)
 from snnconvert.ops.kinds import kind_of, operator_name
 
 
@@ -50,26 +60,43 @@ _RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart)
 _CHAIN = Taking(take_chain_apart, take_chain_apart)
 APART: Mapping[str, Taking] = MappingProxyType(
     {
+        "addcdiv": Taking(take_addcdiv_apart),
         "batch_norm": Taking(take_batch_norm_apart),
         "chain_matmul": _CHAIN,
+        "clip": Taking(take_clip_apart),
+        "cosine_similarity": Taking(take_cosine_apart),
+        "cumprod": Taking(take_cumprod_apart),
         "div": Taking(take_division_apart),
+        "floor_divide": Taking(take_division_apart),
         "glu": Taking(take_glu_apart),
+        "grid_sampler": Taking(take_sampling_apart),
         "group_norm": Taking(take_group_norm_apart),
         "gru": _RECURRENCE,
+        "hypot": Taking(take_hypot_apart),
+        "instance_norm": Taking(take_instance_norm_apart),
         "layer_norm": Taking(take_layer_norm_apart),
+        "lerp": Taking(take_lerp_apart),
         "linalg_multi_dot": _CHAIN,
+        "linalg_norm": Taking(take_norm_apart),
         "linalg_vector_norm": Taking(take_norm_apart),
         "log_softmax": Taking(take_log_softmax_apart),
+        "logaddexp": Taking(take_logaddexp_apart),
+        "logaddexp2": Taking(take_logaddexp_apart),
         "logsumexp": Taking(take_logsumexp_apart),
         "lstm": _RECURRENCE,
+        "pairwise_distance": Taking(take_distance_apart),
         "pow": Taking(take_power_apart),
+        "prelu": Taking(take_prelu_apart),
+        "prod": Taking(take_prod_apart),
         "rms_norm": Taking(take_rms_norm_apart),
         "rnn": _RECURRENCE,
         "scaled_dot_product_attention": Taking(take_attention_wholly_apart, take_attention_apart),
         "softmax": Taking(take_softmax_apart),
         "square": Taking(take_power_apart),
         "std": Taking(take_variance_apart),
+        "std_mean": Taking(take_variance_apart),
         "var": Taking(take_variance_apart),
+        "var_mean": Taking(take_variance_apart),
     }
 )
 

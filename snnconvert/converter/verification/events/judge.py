@@ -118,6 +118,9 @@ def is_power_of_two(constant: Any) -> bool:
 
 
 def _refused(operation: Operation) -> Label | None:
+    operands = operation.tracked()
+    if operands and not any(x.is_floating_point() or x.is_complex() for x in operands):
+        return _together(operation)  # of indices, which say what is chosen
     raise NotOnSpikes(
         "is no sum, comparison, selection, look-up or product with a spike, but computes on "
         "values that change"

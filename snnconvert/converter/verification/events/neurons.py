@@ -7,6 +7,7 @@ of what it has said is a sum of levels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from snnconvert.ops.neurons.scan import DUST
 from snnconvert.ops.sequence import accumulation_dtype
 from snnconvert.ops.targets import Target
 
+_EMPTY = ("empty_like", "new_empty")  # memory, of which nothing is read
 _ROUNDING = 4  # units in the last place of a difference of sums
 
 
@@ -33,6 +35,8 @@ def is_known(neuron: nn.Module) -> bool:
 def check_target(neuron: Neuron, drive: Tensor, node: str, path: str) -> list[Violation]:
     """Return what a neuron's target does besides looking up a 1-D function of its drive."""
     target, known = neuron.target, type(neuron.target) is Target
+    if known:  # what is read from a table is the function, at the nearest entry
+        target = replace(target, table=None)
     watch = Watch(node, path, (lambda o: _looked_up(o, target)) if known else judge)
     watch.see(drive, Label(Kind.WEIGHED))
     with watch:
@@ -59,7 +63,7 @@ def check_spikes(
 
 def _looked_up(operation: Operation, target: Target) -> Label:
     function: Any = target.function
-    named = function is not None and operation.name.startswith(function)
+    named = function is not None and operation.name.startswith((function, *_EMPTY))
     if not named and torch.Tag.pointwise not in operation.tags:
         raise NotOnSpikes("is no 1-D function of a neuron's drive, that could be looked up")
     return Label(Kind.WEIGHED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -16,6 +17,7 @@ from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.degree import gives_floats
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
@@ -194,11 +196,11 @@ class _Measurement:
         return Latency(bursts, max(deep.values(), default=0), self.steps)
 
     def _scale(self) -> float:
-        """Return the root mean square of inputs or of what neurons follow, which is larger."""
-        followed = sum(a.followed for a in self.sites.values())
-        seen = sum(a.seen for a in self.sites.values())
-        squares = (followed / max(seen, 1), self.inputs[0] / max(self.inputs[1], 1.0))
-        return math.sqrt(max(squares))
+        """Return the root mean square of inputs or of what neurons follow, whichever is larger: of
+        the middle one of the neurons, as one may follow 1 / 1e-12, or the square of 1e6."""
+        sites = [a.followed / max(a.seen, 1) for a in self.sites.values()]
+        followed = statistics.median_low(sites) if sites else 0.0
+        return math.sqrt(max(followed, self.inputs[0] / max(self.inputs[1], 1.0)))
 
     def _work(self, steps: int, samples: int) -> Work:
         """Return what a sample has cost by the end of some steps."""
@@ -213,6 +215,7 @@ class _Measurement:
         """Count the operators that compute in floats: those that do more than add up, and maps
         that have an operand without spikes. A rule's own class is not looked into."""
         kinds = Counter[str]()
+        sited = {node.name: node for node in self.snn.conversion.sited.traced.graph.nodes}
         for node in self.snn.graph.nodes:
             call = self.calls.get(node)
             if call is None:
@@ -224,7 +227,11 @@ class _Measurement:
             if is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif name not in COMPARISONS and not adds_up(name, call.arguments, _is_stream):
+            elif (
+                name not in COMPARISONS
+                and gives_floats(sited[node.meta[SITED]])
+                and not adds_up(name, call.arguments, _is_stream)
+            ):
                 kinds[kind_of(call.operator).name] += 1
         return kinds
 

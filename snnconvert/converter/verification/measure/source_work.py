@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import CPU_ATTENTION
+from snnconvert.torch_private import CPU_ATTENTION, OpOverload
 
 
 def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
@@ -28,7 +28,12 @@ def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[
     """
     products = [node for node in reference.graph.nodes if node.name in written_out]
     wanted = {x.name for node in products for x in (node, *node.all_input_nodes)}
-    counter = FlopCounterMode(display=False, custom_mapping=dict(_UNKNOWN))
+    known_by_name = {
+        node.target.overloadpacket: _BY_NAME[operator_name(node.target)]
+        for node in reference.graph.nodes
+        if isinstance(node.target, OpOverload) and operator_name(node.target) in _BY_NAME
+    }
+    counter = FlopCounterMode(display=False, custom_mapping={**_UNKNOWN, **known_by_name})
     with torch.no_grad(), counter:
         run = reference.run(leaves, AtOnce(), 0, 1, frozenset(wanted))
         names = [node.name for node in reference.graph.nodes if node.name in wanted]
@@ -104,6 +109,16 @@ def _trilinear(
             shape.insert(d, 1)
     return 2 * math.prod(torch.broadcast_shapes(*shapes))
 
+
+def _groups(
+    rows: Sequence[int], weights: Sequence[int], *args: Any, out_shape: Any = None, **kwargs: Any
+) -> int:
+    """Return twice the multiply-accumulates of rows that each meet the weights of their group."""
+    return 2 * math.prod(rows) * weights[-1]
+
+
+_BY_NAME: Mapping[str, Callable[..., int]] = {"grouped_mm_fallback": _groups}
+"""Operators of other libraries, which are there once those are imported."""
 
 # What stands on the CPU for recurrent layers and attention, and products that the counter does not
 # know.

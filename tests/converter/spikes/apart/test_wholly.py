@@ -82,7 +82,104 @@ OPERATORS = {
         lambda n, h: n.mha(h, h, h)[0], mha=nn.MultiheadAttention(8, 2, batch_first=True)
     ),
     "max pool": lambda: Between(lambda n, h: F.max_pool1d(h.transpose(1, 2), 3, 1, 1)),
+    "instance_norm": lambda: Between(
+        lambda n, h: n.norm(h.transpose(1, 2)).transpose(1, 2), norm=nn.InstanceNorm1d(8)
+    ),
+    "instance_norm of fixed statistics": lambda: Between(
+        lambda n, h: n.norm(h.transpose(1, 2)).transpose(1, 2),
+        norm=nn.InstanceNorm1d(8, affine=True, track_running_stats=True),
+    ),
+    "normalize of order 1": lambda: Between(lambda n, h: F.normalize(h, p=1.0, dim=-1)),
+    "normalize of order 3": lambda: Between(lambda n, h: F.normalize(h, p=3.0, dim=-1)),
+    "normalize by the largest": lambda: Between(lambda n, h: F.normalize(h, p=float("inf"))),
+    "linalg.norm": lambda: Between(
+        lambda n, h: h / (torch.linalg.norm(h, dim=-1, keepdim=True) + 0.1)
+    ),
+    "std_mean": lambda: Between(
+        lambda n, h: sum(part * h for part in torch.std_mean(h, -1, keepdim=True))
+    ),
+    "var_mean": lambda: Between(lambda n, h: sum(torch.var_mean(h, 1))[:, None] + h),
+    "cosine_similarity": lambda: Between(lambda n, h: F.cosine_similarity(h, h.roll(1, 1), dim=-1)),
+    "cosine_similarity to a constant": lambda: Between(
+        lambda n, h: F.cosine_similarity(h, torch.linspace(-1, 1, 8), dim=-1)
+    ),
+    "pairwise_distance": lambda: Between(lambda n, h: F.pairwise_distance(h, h.roll(1, 1), p=1.0)),
+    "hypot": lambda: Between(lambda n, h: torch.hypot(h, h.roll(1, 1))),
+    "softmin": lambda: Between(lambda n, h: F.softmin(h, -1)),
+    "prelu": lambda: Between(lambda n, h: n.act(h), act=nn.PReLU()),
+    "prelu of channels": lambda: Between(
+        lambda n, h: n.act(h.transpose(1, 2)).transpose(1, 2), act=channels_of_prelu()
+    ),
+    "rrelu": lambda: Between(lambda n, h: F.rrelu(h)),
+    "softsign": lambda: Between(lambda n, h: F.softsign(h)),
+    "quick_gelu": lambda: Between(lambda n, h: h * torch.sigmoid(1.702 * h)),
+    "clip within tensors": lambda: Between(
+        lambda n, h: h.clamp(-torch.linspace(0.1, 1, 8), h.roll(1, 1).abs())
+    ),
+    "an exponential of 2": lambda: Between(lambda n, h: 2**h),
+    "an exponential of 3": lambda: Between(lambda n, h: torch.pow(3.0, h)),
+    "logaddexp": lambda: Between(lambda n, h: torch.logaddexp(h, h.roll(1, 1))),
+    "logaddexp2": lambda: Between(lambda n, h: torch.logaddexp2(h, h.roll(1, 1))),
+    "addcdiv": lambda: Between(lambda n, h: torch.addcdiv(h, h, 1 + h.abs(), value=0.5)),
+    "addcmul": lambda: Between(lambda n, h: torch.addcmul(h, h, 1 + h.abs(), value=0.5)),
+    "lerp": lambda: Between(lambda n, h: torch.lerp(h, h.roll(1, 1), h.sigmoid())),
+    "lerp by a number": lambda: Between(lambda n, h: torch.lerp(h, h.relu(), 0.3)),
+    "prod": lambda: Between(lambda n, h: h.sigmoid().prod(1, keepdim=True) + h),
+    "prod of one": lambda: Between(lambda n, h: h[:, :1].prod(1)),
+    "cumprod": lambda: Between(lambda n, h: (1 + h / 9).cumprod(1)),
+    "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
+    "einsum of three": lambda: Between(lambda n, h: torch.einsum("bik,bjk,bjl->bil", h, h / 4, h)),
+    "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
+    "grid_sample": lambda: Between(sampled(align_corners=False)),
+    "grid_sample of aligned corners": lambda: Between(sampled(align_corners=True)),
+    "topk": lambda: Between(lambda n, h: h.topk(3, -1)[0].sum(-1, keepdim=True) + h),
+    "where": lambda: Between(lambda n, h: torch.where(h > 0, h, h / 2)),
 }
+
+
+def sampled(**options):
+    """Sample an image of 5 by 8 at 20 places, some of them outside."""
+
+    def function(net, h):
+        grid = 1.3 * h.roll(1, 0).unflatten(-1, (4, 2)).sin()
+        return h + F.grid_sample(h[:, None], grid, **options).mean(-1)[:, 0, :, None]
+
+    return function
+
+
+def channels_of_prelu():
+    act = nn.PReLU(8)
+    nn.init.uniform_(act.weight, -1.0, 1.0)
+    return act
+
+
+MHA = {
+    "plain": ({}, {}),
+    "weights": ({}, {"need_weights": True}),
+    "a weight for each head": ({}, {"need_weights": True, "average_attn_weights": False}),
+    "bias_kv": ({"add_bias_kv": True}, {}),
+    "zero_attn": ({"add_zero_attn": True}, {}),
+    "mask": ({}, {"attn_mask": ~torch.ones(5, 5, dtype=torch.bool).tril()}),
+    "float mask": ({}, {"attn_mask": torch.linspace(-1, 1, 25).view(5, 5)}),
+    "causal": ({}, {"attn_mask": ~torch.ones(5, 5, dtype=torch.bool).tril(), "is_causal": True}),
+    "all": (
+        {"add_bias_kv": True, "add_zero_attn": True, "bias": False},
+        {"need_weights": True, "attn_mask": ~torch.ones(5, 5, dtype=torch.bool).tril()},
+    ),
+}
+
+
+class Attending(nn.Module):
+    def __init__(self, options, call):
+        super().__init__()
+        self.first = nn.Linear(6, 8)
+        self.mha = nn.MultiheadAttention(8, 2, batch_first=True, **options)
+        self.call = {"need_weights": False, **call}
+
+    def forward(self, x, padding=None):
+        h = self.first(x)
+        y, weights = self.mha(h, 0.7 * h, h + 0.1, key_padding_mask=padding, **self.call)
+        return y if weights is None else (y, weights)
 
 
 @pytest.fixture(name="x")
@@ -106,6 +203,75 @@ def test_nothing_is_left_in_floats_and_nothing_is_lost(name, x):
     errors = [step.rel_error for step in report.spiking.steps]
     assert errors[3] < 0.02 and errors[-1] < 1e-3
     assert not any("in floats" in note or "not on spikes" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", MHA)
+def test_multihead_attention_with_all_that_it_has(name, x):
+    torch.manual_seed(2)
+    snn = converted(Attending(*MHA[name]), x)
+    assert snn.report.passed and snn.report.max_rel_error <= 1e-9
+    assert snn.report.spiking.degree == "all", snn.report.notes
+    assert snn.report.spiking.rel_error < 1e-3
+
+
+def test_keys_that_are_padding_are_not_looked_at(x):
+    padding = torch.zeros(48, 5, dtype=torch.bool)
+    padding[::2, 3:] = True
+    model = Attending({}, {}).eval()
+    snn = snnconvert.convert(
+        model, (x[:4], padding[:4]), rules="fully_spiking", calibration=[(x, padding)]
+    )
+    assert snn.report.passed and snn.report.spiking.degree == "all"
+    y = snn.simulate(x[:4], padding[:4], time_steps=12)[-1]
+    torch.testing.assert_close(y, model(x[:4], padding[:4]), rtol=0, atol=1e-3)
+
+
+ROUNDED = {
+    "floor": lambda h: h.floor(),
+    "ceil": lambda h: h.ceil(),
+    "trunc": lambda h: h.trunc(),
+    "round": lambda h: h.round(),
+    "round to decimals": lambda h: h.round(decimals=1),
+    "division": lambda h: torch.div(h, 0.3, rounding_mode="floor"),
+    "division of two": lambda h: torch.div(h, 1 + h.abs().roll(1, 1), rounding_mode="trunc"),
+    "floor_divide": lambda h: h // 0.3,
+    "remainder": lambda h: h % 0.3,
+    "fmod": lambda h: torch.fmod(h, 0.3),
+    "heaviside": lambda h: torch.heaviside(h, torch.tensor(0.5)) * h,
+}
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_what_is_rounded(name, x):
+    snn = converted(Between(lambda n, h: ROUNDED[name](h)), x)
+    assert snn.report.passed and snn.report.max_rel_error <= 1e-9
+    assert snn.report.spiking.degree == "all", snn.report.notes
+
+
+def test_integers_are_no_streams_of_spikes(x):
+    """A routing divides indices: they stay whole."""
+
+    def routed(net, h):
+        order = h.sum(-1).argsort(-1)
+        return h + h.gather(1, (order // 2)[..., None].expand(-1, -1, 8))
+
+    snn = converted(Between(routed), x)
+    assert snn.report.passed and snn.report.spiking.degree == "all", snn.report.notes
+    assert not snn.report.spiking.analog
+
+
+def test_a_batch_norm_of_the_batch_stays_whole():
+    class OfBatch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map, self.norm = nn.Linear(6, 4), nn.BatchNorm1d(4, track_running_stats=False)
+
+        def forward(self, x):
+            return self.norm(self.map(x).relu())
+
+    snn = snnconvert.convert(OfBatch().eval(), (torch.randn(4, 6),), rules="fully_spiking")
+    assert snn.report.passed and snn.report.spiking.degree == "maps"
+    assert any("'batch_norm'" in note for note in snn.report.notes)
 
 
 def test_what_is_held_is_no_drive(x):
@@ -156,12 +322,26 @@ def test_mutation_a_wrong_part_is_found(mutation, x, monkeypatch):
     assert not snn.report.passed
 
 
-@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"pow", "tan"}))
+POSITIVE = "log log2 log10 log1p sqrt rsqrt reciprocal lgamma digamma special_entr".split()
+WITHIN_ONE = ("acos", "asin", "atanh", "erfinv")
+STEPS = {"ceil", "floor", "round", "trunc", "fmod", "remainder", "frac"}
+
+
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"pow", "tan"} - STEPS))
 def test_every_function_is_a_target(function, x):
     call = getattr(torch.ops.aten, function)
-    given = {"threshold": (0.1, 0.0)}.get(function, ())
-    positive = function in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal")
-    snn = converted(Between(lambda n, h: call(h.sigmoid() + 0.3 if positive else h, *given)), x)
+    given = {"threshold": (0.1, 0.0), "logit": (1e-3,)}.get(function, ())
+
+    def between(net, h):
+        if function in POSITIVE:
+            h = h.sigmoid() + 0.3
+        elif function in WITHIN_ONE or function == "logit":
+            h = 0.8 * h.sigmoid() + 0.1
+        elif function == "acosh":
+            h = h.abs() + 1.2
+        return call(h, *given)
+
+    snn = converted(Between(between), x)
     assert snn.report.passed and snn.report.spiking.degree == "all"
     assert snn.report.spiking.rel_error < 1e-3
 
