@@ -181,6 +181,14 @@ def test_a_target_that_computes(x):
     assert {v.ran.node for v in found} == {"gelu"}
 
 
+def test_a_neuron_that_emits_what_is_no_level(x):
+    snn = on_spikes(Around(lambda m, x: m(x).relu()), x)
+    (path,) = [p for p in snn.conversion.neurons.values() if "relu" in p]
+    snn.tree.get_submodule(path).advance = lambda drive, state, start: drive
+    (found,) = proven(snn, x)
+    assert (found.ran.node, found.ran.operator) == ("relu", "neuron MultiThreshold")
+
+
 def test_a_multiplication_hidden_in_a_linear_layer(x, monkeypatch):
     real = TDLinear.cumulative
     monkeypatch.setattr(TDLinear, "cumulative", lambda self, x: real(self, x * (x + 1)))
