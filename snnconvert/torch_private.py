@@ -188,6 +188,11 @@ def set_constants(program: ExportedProgram, constants: dict[str, Any]) -> None:
     program._constants = constants
 
 
+def set_ranges(program: ExportedProgram, ranges: dict[Any, Any]) -> None:
+    """Give an exported program other smallest and largest sizes, by symbol."""
+    program._range_constraints = ranges
+
+
 def guards_of(program: ExportedProgram) -> list[str]:
     """Return what export found out of sizes, as text of Python."""
     return list(program._guards_code)

@@ -36,7 +36,7 @@ def run(options: CheckOptions) -> int:
     check_packages(options.allow)
     if options.resume and options.report is None:
         raise InputError("--resume goes on from the results beside a report; name it: --report F")
-    entries = read_check_list(options.file, allow=options.allow)
+    entries = read_check_list(options.file, allow=options.allow, rules=options.rules)
     asked = {"--report": options.report}
     report = check_outputs(asked, options.force, [Path(options.file), *_read(entries)])["--report"]
     check_suffix(options.report)

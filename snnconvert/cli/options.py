@@ -10,6 +10,7 @@ class CheckOptions:
     """What ``snnconvert check`` was asked for."""
 
     file: str
+    rules: str | None
     jobs: int
     shard: tuple[int, int]
     timeout: float | None

@@ -22,7 +22,7 @@ from snnconvert.converter.building.rewrite import rewrite
 from snnconvert.converter.building.telescope import telescope
 from snnconvert.converter.building.tree import build_tree
 from snnconvert.converter.calibration.calibrate import Calibration, calibrate
-from snnconvert.converter.deciding.decide import decide
+from snnconvert.converter.deciding.decide import Decided, decide
 from snnconvert.converter.deciding.starts import where_streams_may_start
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.spikes.degree import what_is_left
@@ -31,6 +31,8 @@ from snnconvert.converter.spikes.left_in_floats import (
     without_any_neuron,
 )
 from snnconvert.converter.spikes.put_neurons import put_neurons
+from snnconvert.converter.spikes.site import Sited
+from snnconvert.converter.spikes.tables_in_vain import tables_in_vain
 from snnconvert.converter.tracing.batch import BatchDims
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
@@ -204,7 +206,7 @@ def convert_traced(
         *rules.notes,
         *traced.notes,
         *in_vain,
-        *what_is_left(sited, decided, rules),
+        *_said_of_spikes(sited, decided, rules),
         *calibrated.notes,
         *filter(None, [reason and f"time steps run one by one: {reason}"]),
     )
@@ -220,6 +222,10 @@ def convert_traced(
         notes=notes,
     )
     return ConvertedModule(conversion, tree, graph).eval()
+
+
+def _said_of_spikes(sited: Sited, decided: Decided, rules: RuleSet) -> tuple[str, ...]:
+    return (*what_is_left(sited, decided, rules), *tables_in_vain(sited, rules))
 
 
 def as_source(

@@ -14,6 +14,9 @@ MAC_PJ, AC_PJ = 4.6, 0.9
 2014: multiplication 3.7, addition 0.9)."""
 INT8_MAC_PJ, INT8_AC_PJ = 0.23, 0.03
 """The same of 8-bit integers (multiplication 0.2, addition 0.03)."""
+READ_PJ, INT8_READ_PJ = 5.0, 1.25
+"""Energy of reading 32 and 8 bits of a table, in pJ: the share of 64 bits of an 8 KB SRAM at 45 nm,
+10 pJ (Horowitz, ISSCC 2014). A smaller memory takes less; one of 32 KB, 20 pJ for 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,13 @@ OPERATIONS: Mapping[str, OperationKind] = MappingProxyType(
             "multiply-accumulates by changes of values that are not spikes",
             MAC_PJ,
             INT8_MAC_PJ,
+            False,
+        ),
+        "look-ups": OperationKind(
+            "reads of a 1-D function's table, of 32 or 8 bits of an 8 KB SRAM: a neuron's first, "
+            "and one where its drive changes",
+            READ_PJ,
+            INT8_READ_PJ,
             False,
         ),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -12,11 +12,17 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
+from snnconvert.ops.layouts import Drives, Layout, Octaves, Periods, Uniform, power
+from snnconvert.ops.tables import Table
+from snnconvert.ops.tabulate import tabulate
 
 Limits: TypeAlias = tuple[float | None, float | None]
 """Lowest and highest value, in the unit of the activation; None: there is none."""
 
 NO_LIMITS: Limits = (None, None)
+
+
+_UNIFORM = Uniform()
 
 
 @dataclass(frozen=True)
@@ -27,51 +33,59 @@ class Function:
         parameters: the literals of a call that the function depends on, by schema name.
         low, high: limits that its values have, whatever the drive.
         exact: ``f(X, **parameters)``, elementwise; None: the ATen operator of its name.
+        layout: how the entries of its tables lie, and what needs none; or that, of the parameters.
     """
 
     parameters: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     exact: Callable[..., Tensor] | None = None
+    layout: Layout | Callable[..., Layout] = _UNIFORM
+
+    def laid(self, **parameters: Any) -> Layout:
+        """Return how the entries of its tables lie."""
+        return self.layout if isinstance(self.layout, Layout) else self.layout(**parameters)
 
 
 _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
+_STRAIGHT = Uniform(below=True, above=True)
+_ODD = Uniform(-1, above=True)
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
-        "abs": Function((), *_POSITIVE),
-        "atan": Function((), -math.pi / 2, math.pi / 2),
-        "celu": Function(("alpha",)),
-        "cos": Function((), *_SIGN),
-        "elu": Function(("alpha", "scale", "input_scale")),
-        "erf": Function((), *_SIGN),
-        "exp": Function((), *_POSITIVE),
-        "exp2": Function((), *_POSITIVE),
-        "expm1": Function((), -1.0, None),
-        "gelu": Function(("approximate",)),
-        "hardshrink": Function(("lambd",)),
-        "hardsigmoid": Function((), *_FRACTION),
-        "hardswish": Function(),
-        "leaky_relu": Function(("negative_slope",)),
-        "log": Function(),
-        "log10": Function(),
-        "log1p": Function(),
-        "log2": Function(),
-        "log_sigmoid": Function((), None, 0.0),
-        "mish": Function(),
-        "pow": Function(("exponent",)),
-        "reciprocal": Function(),
-        "rsqrt": Function((), *_POSITIVE),
-        "selu": Function(),
-        "sigmoid": Function((), *_FRACTION),
-        "sign": Function((), *_SIGN),
-        "silu": Function(),
-        "sin": Function((), *_SIGN),
-        "softplus": Function(("beta", "threshold"), *_POSITIVE),
-        "softshrink": Function(("lambd",)),
-        "sqrt": Function((), *_POSITIVE),
-        "tan": Function(),
-        "tanh": Function((), *_SIGN),
-        "threshold": Function(("threshold", "value")),
+        "abs": Function((), *_POSITIVE, layout=Uniform(1, above=True)),
+        "atan": Function((), -math.pi / 2, math.pi / 2, layout=_ODD),
+        "celu": Function(("alpha",), layout=_STRAIGHT),
+        "cos": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
+        "elu": Function(("alpha", "scale", "input_scale"), layout=_STRAIGHT),
+        "erf": Function((), *_SIGN, layout=_ODD),
+        "exp": Function((), *_POSITIVE, layout=Periods(0, True, gain=1, period=math.log(2))),
+        "exp2": Function((), *_POSITIVE, layout=Periods(0, True, gain=1, period=1.0)),
+        "expm1": Function((), -1.0, None, layout=Uniform(below=True)),
+        "gelu": Function(("approximate",), layout=_STRAIGHT),
+        "hardshrink": Function(("lambd",), layout=_ODD),
+        "hardsigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
+        "hardswish": Function(layout=_STRAIGHT),
+        "leaky_relu": Function(("negative_slope",), layout=_STRAIGHT),
+        "log": Function(layout=Octaves()),
+        "log10": Function(layout=Octaves()),
+        "log1p": Function(layout=Octaves(origin=-1.0)),
+        "log2": Function(layout=Octaves()),
+        "log_sigmoid": Function((), None, 0.0, layout=_STRAIGHT),
+        "mish": Function(layout=_STRAIGHT),
+        "pow": Function(("exponent",), layout=power),
+        "reciprocal": Function(layout=Octaves(-1, True, gain=-1, period=1)),
+        "rsqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=-1, period=2)),
+        "selu": Function(layout=_STRAIGHT),
+        "sigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
+        "sign": Function((), *_SIGN, layout=_ODD),
+        "silu": Function(layout=_STRAIGHT),
+        "sin": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
+        "softplus": Function(("beta", "threshold"), *_POSITIVE, layout=_STRAIGHT),
+        "softshrink": Function(("lambd",), layout=_ODD),
+        "sqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=1, period=2)),
+        "tan": Function(layout=Uniform(-1)),
+        "tanh": Function((), *_SIGN, layout=_ODD),
+        "threshold": Function(("threshold", "value"), layout=_STRAIGHT),
     }
 )
 """The 1-D functions that a target may be, by op kind. A row is all that one needs."""
@@ -86,6 +100,7 @@ class Target:
         low, high: limits of ``A``, in the unit of the activation; None: none.
         function: ``f``, a name of :data:`FUNCTIONS`; None: the drive itself.
         parameters: of ``f``, pairs of name and value.
+        table: of ``f``, which stands for it; None: ``f`` itself.
 
     Raises:
         InputError: the limits are not numbers with ``low < high``, or there is no such function.
@@ -96,6 +111,7 @@ class Target:
     high: float | None = None
     function: str | None = None
     parameters: tuple[tuple[str, float | str], ...] = ()
+    table: Table | None = None
 
     def __post_init__(self) -> None:
         low = -math.inf if self.low is None else self.low
@@ -116,12 +132,32 @@ class Target:
         return value if self.limits == NO_LIMITS else value.clamp(self.low, self.high)
 
     def unclipped(self, drive: Tensor) -> Tensor:
-        """Return ``f(X)``, for who keeps within the limits by other means."""
+        """Return ``f(X)``, for who keeps within the limits by other means.
+
+        A table has the gradient of the function, where that is known.
+        """
+        if self.table is None:
+            return self.exact(drive)
+        value = self.table(drive)
+        if not (torch.is_grad_enabled() and drive.requires_grad):
+            return value
+        smooth = self.exact(self.table.held(drive))
+        return value.detach() + (smooth - smooth.detach())
+
+    def exact(self, drive: Tensor) -> Tensor:
+        """Return ``f(X)``, of the function itself, without limits."""
         if self.function is None:
             return drive
         exact = FUNCTIONS[self.function].exact or getattr(torch.ops.aten, self.function)
         value: Tensor = exact(drive, **dict(self.parameters))
         return value
+
+    def tabulated(self, drives: Drives, error: float, margin: float = 1.0) -> Target:
+        """Return the target with a table of its function (arguments, errors as of `tabulate`)."""
+        if self.function is None:
+            return self
+        layout = FUNCTIONS[self.function].laid(**dict(self.parameters))
+        return replace(self, table=tabulate(self.exact, layout, drives, error, margin))
 
     @property
     def limits(self) -> Limits:

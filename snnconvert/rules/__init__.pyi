@@ -1,7 +1,7 @@
 from .files import bundled_rules, read_bundled
 from .load import load_rules, parse_rules
 from .match import UNMATCHED_ACTION, Decision, Operation, Plan, match, plan_of
-from .neuron import NeuronSettings, NeuronSpec, ThresholdSpec
+from .neuron import NeuronSettings, NeuronSpec, TableSpec, ThresholdSpec
 from .rule_set import Rule, RuleSet
 from .schema import ACTIONS, SPIKING_ACTIONS, Match, rule_schema
 
@@ -17,6 +17,7 @@ __all__ = [
     "Plan",
     "Rule",
     "RuleSet",
+    "TableSpec",
     "ThresholdSpec",
     "bundled_rules",
     "load_rules",

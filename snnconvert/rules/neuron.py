@@ -53,6 +53,25 @@ class ThresholdSpec(_Partial):
     )
 
 
+NONE = "none"
+
+
+class TableSpec(_Partial):
+    """The look-up table of the function that a neuron follows, if it follows one."""
+
+    error: Annotated[float | str | None, one_of(NONE) | number(0, 0.5)] = Field(
+        default=None,
+        description="Largest error of its entries, relative to the range of values (of rsqrt, "
+        "sqrt, reciprocal, exp and powers: to each value); none: no table, the function itself.",
+        examples=[1e-3],
+    )
+    margin: Annotated[float | None, number(1, 1e6, included=True)] = Field(
+        default=None,
+        description="Factor by which it reaches further than the drives of calibration.",
+        examples=[1.25],
+    )
+
+
 def _option(name: str) -> tuple[Any, Any]:
     """Return the annotation and the field of an option, as all types that have it say."""
     fields = {
@@ -97,6 +116,11 @@ class NeuronSpec(_WithOptions):  # type: ignore[misc]
         description="How thresholds are found.",
         examples=[{"statistic": "mse"}],
     )
+    table: TableSpec = Field(
+        default=TableSpec(),
+        description="The look-up table of a 1-D function that the neuron follows.",
+        examples=[{"error": 1e-3}],
+    )
 
     def over(self, base: NeuronSpec) -> NeuronSpec:
         """Return this specification with what it leaves open taken from ``base``.
@@ -105,10 +129,12 @@ class NeuronSpec(_WithOptions):  # type: ignore[misc]
         """
         own, below = self.model_dump(exclude_none=True), base.model_dump(exclude_none=True)
         threshold = {**below.pop("threshold"), **own.pop("threshold")}
+        table = {**below.pop("table"), **own.pop("table")}
         rate = {"rate": x} if (x := own.get("rate", below.get("rate"))) is not None else {}
         if own.get("type", below.get("type")) != below.get("type"):
             below = {}
-        return NeuronSpec.model_validate({**below, **own, **rate, "threshold": threshold})
+        kept = {**rate, "threshold": threshold, "table": table}
+        return NeuronSpec.model_validate({**below, **own, **kept})
 
 
 LEFT_OPEN = NeuronSpec()
@@ -124,6 +150,8 @@ class NeuronSettings:
         options: those that the type has; some may be ``auto``.
         rate: spikes per value and step that it may have, on average with others.
         statistic, percentile, margin, rest, per: how its threshold is found.
+        table_error: bound on the error of the table of a function that it follows; None: without.
+        table_margin: factor by which that reaches further than the drives of calibration.
     """
 
     type: str
@@ -134,8 +162,11 @@ class NeuronSettings:
     margin: float
     rest: str
     per: str
+    table_error: float | None
+    table_margin: float
 
 
+_TABLE_MARGIN = 1.25
 _RATE_ALLOWED = 0.3
 _THRESHOLD: Mapping[str, Any] = {
     "statistic": "mse",
@@ -176,11 +207,14 @@ def settings_of(spec: NeuronSpec) -> NeuronSettings:
     """Return a specification with defaults for what it leaves open."""
     type_ = spec.type or DEFAULT_TYPE
     threshold = {**_THRESHOLD, **spec.threshold.model_dump(exclude_none=True)}
+    error, margin = spec.table.error, spec.table.margin
     return NeuronSettings(
         type=type_,
         options=NEURONS[type_].Options.model_validate(_given_options(spec)),
         rate=_RATE_ALLOWED if spec.rate is None else spec.rate,
         **threshold,
+        table_error=None if isinstance(error, str) else error,
+        table_margin=_TABLE_MARGIN if margin is None else margin,
     )
 
 

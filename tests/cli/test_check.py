@@ -38,7 +38,10 @@ def asked(monkeypatch):
     def answer(entries, **options):
         calls.append(options)
         names = [entry.name for entry in check.entries_of_shard(entries, options["shard"])]
-        return (CheckResult(n, *RESULTS[n][:2], 1.25, *RESULTS[n][2:]) for n in reversed(names))
+        return (
+            CheckResult(n, *RESULTS[n][:2], 1.25, *RESULTS[n][2:], degree="exact")
+            for n in reversed(names)
+        )
 
     monkeypatch.setattr(check, "check_models", answer)
     return calls
@@ -103,6 +106,8 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
         "reason": "NOT equivalent",
         "notes": [],
         "remembered": False,
+        "rules": "default",
+        "degree": "exact",
     }
     run("check", models, "--report", "r.md", *ALLOW)
     lines = (workplace / "r.md").read_text().splitlines()
@@ -185,3 +190,16 @@ def test_models_run_in_processes_that_may_die(run, workplace):
     assert "cannot trace" in words["python:small_networks:branching"]
     assert "FAIL   python:small_networks:shifted (rules keep-adds.yaml)" in ran.out
     assert ran.out.splitlines()[-1] == ("4 models: 1 passed, 1 failed, 2 with errors, 0 skipped")
+
+
+def test_rules_replace_those_of_the_list_and_not_of_a_model(run, models, monkeypatch):
+    seen = []
+
+    def answer(entries, **options):
+        seen.extend(entry.rules for entry in entries)
+        return (CheckResult(e.name, "passed", 0.0, degree="maps") for e in entries)
+
+    monkeypatch.setattr(check, "check_models", answer)
+    ran = run("check", models, "--rules", "spiking", *ALLOW)
+    assert seen[0] == "spiking" and seen[1].endswith("keep-adds.yaml")
+    assert "degree of those that passed: maps 3" in ran.out

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from hypothesis import HealthCheck, Verbosity, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 
 _COMMON = {
     "deadline": None,
@@ -16,7 +17,11 @@ settings.register_profile("nightly", derandomize=False, print_blob=True, **_COMM
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
-def examples(count: int) -> settings:
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+"""For what follows from a seed: another seed is another example, and not a smaller one."""
+
+
+def examples(count: int, **options: Any) -> settings:
     """Return settings with that many examples, ten times as many in the nightly profile."""
     nightly = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-    return settings(max_examples=count * 10 if nightly else count)
+    return settings(max_examples=count * 10 if nightly else count, **options)

@@ -10,6 +10,7 @@ from snnconvert.errors import RuleError
 from snnconvert.rules import parse_rules
 from snnconvert.rules.neuron import (
     NeuronSpec,
+    TableSpec,
     ThresholdSpec,
     foreign_options,
     options_problem,
@@ -40,6 +41,15 @@ neuron: {%s}
         ("threshold: {percentile: 50}", "'percentile' must be a number above 50 and up to 100"),
         ("threshold: {margin: -1}", "'margin' must be a number above 0 and up to 1000000"),
         ("threshold: {per: row}", "'per' must be one of auto, tensor, channel, received 'row'"),
+        (
+            "table: {error: 0}",
+            "'error' must be one of none, or a number above 0 and up to 0.5, rec",
+        ),
+        ("table: {error: true}", "'error' must be .*, received true"),
+        ("table: {error: fine}", "'error' must be .*, received 'fine'"),
+        ("table: {margin: 0.9}", "'margin' must be a number from 1 to 1000000, received 0.9"),
+        ("table: {entries: 4}", "unknown key 'entries'"),
+        ("table: 1.0e-3", "'table' must be a mapping of .*; received 0.001"),
         ("threshold: 3", "'threshold' must be a mapping of .*; received 3"),
         ("level: 3", "unknown key 'level'; did you mean 'levels'"),
         ("type: st_bif, levels: auto", "a st_bif neuron takes no auto for levels: .*; give one"),
@@ -84,3 +94,22 @@ def test_what_is_left_open_comes_from_below_where_the_type_is_the_same():
     other = settings_of(NeuronSpec(type="st_bif").over(below))
     assert dict(other.options) == {"bursts": 1, "levels": 32}
     assert (other.rate, other.per) == (0.5, "channel")
+
+
+def test_tables_are_asked_for_by_a_bound():
+    assert settings_of(NeuronSpec()).table_error is None
+    below = NeuronSpec(table=TableSpec(error=1e-2, margin=2.0))
+    found = settings_of(NeuronSpec(type="st_bif", table=TableSpec(error=1e-3)).over(below))
+    assert (found.table_error, found.table_margin) == (1e-3, 2.0)
+    assert settings_of(NeuronSpec(table=TableSpec(error="none")).over(below)).table_error is None
+    assert settings_of(below).table_error == 1e-2
+
+
+def test_a_table_is_read_back_from_the_text_of_its_rules():
+    rules = parse_rules(FILE % "table: {error: 1.0e-3, margin: 2}" + MORE)
+    assert parse_rules(rules.to_yaml()) == rules
+    assert rules.neuron.table == TableSpec(error=1e-3, margin=2)
+    assert [r.neuron.table.error for r in rules.rules if r.name == "a"] == ["none"]
+
+
+MORE = "rules: [{name: a, match: {op: gelu}, action: spiking, neuron: {table: {error: none}}}]\n"

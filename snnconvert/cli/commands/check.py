@@ -61,6 +61,7 @@ Examples:
   snnconvert check models.yaml --jobs 4 --timeout 600 --report results.md
   snnconvert check models.yaml --report results.md --resume
   snnconvert check models.yaml --shard 2/3      # the second third of the models
+  snnconvert check models.yaml --rules spiking
 
 Exit code:
   0  all models passed or were skipped
@@ -99,6 +100,11 @@ class Shard(Value):
     short_help="many models, as a gate for CI",
 )
 @click.argument("file", metavar="FILE.yaml", type=FILE)
+@click.option(
+    "--rules",
+    metavar="RULES",
+    help="bundled name or file, for the models that name none, in the place of the list's own",
+)
 @click.option(
     "--jobs",
     metavar="N",

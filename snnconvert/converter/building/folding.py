@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from snnconvert.converter.building.trial import Refused, Trial
+from snnconvert.converter.building.trial import Trial
 from snnconvert.converter.graph.dtypes import cast, cast_module, literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.tracing.traced import TracedInput
@@ -66,15 +66,11 @@ def try_folding(
 def _reason(trial: Trial, other: Trial | None) -> str:
     """Return why steps may not be folded, tried node by node on the batches that there are."""
     for node in trial.graph.nodes:
-        try:
-            reason = trial.wrong(node)
-        except Refused as refused:
-            return str(refused)
+        reason = trial.wrong(node)
         if not reason and other is not None:
-            try:
-                reason = other.wrong(node, trial)
-            except Refused:  # the source itself may not take that batch
-                other = None
+            reason = other.wrong(node, trial)
+            if other.refused:  # the source itself may not take that batch
+                other, reason = None, ""
         if reason:
             return reason
     return ""

@@ -8,6 +8,8 @@ again before the end.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 
@@ -22,12 +24,24 @@ STEPS = 2
 _ROUNDING = 1e4  # units in the last place; a mix-up of steps is off by the size of the values
 
 
-def layout_of(folded: Tensor, steps: list[Tensor], dim: int, batch: int) -> Layout | None:
-    """Return in which layout a folded value is that of the steps; None where in none."""
+def layout_of(
+    folded: Tensor, steps: list[Tensor], dim: int, batch: int, outers: Collection[int] = ()
+) -> Layout | None:
+    """Return in which layout a folded value is that of the steps; None where in none.
+
+    Args:
+        folded: the value with all steps folded.
+        steps: the value at each step.
+        dim: the dimension that holds the batch.
+        batch: number of samples.
+        outers: of what the value was computed from. A value that is the same everywhere (a
+            comparison that is false of all) would fit any layout; it has that of its operands.
+    """
     if steps[0].dim() == 0 or folded.shape[dim] != STEPS * steps[0].shape[dim]:
         return None
     merged = max(1, steps[0].shape[dim] // max(1, batch))
-    for outer in (n for n in range(1, merged + 1) if merged % n == 0):
+    possible = (n for n in range(1, merged + 1) if merged % n == 0)
+    for outer in sorted(possible, key=lambda n: n not in outers):
         parts = split(folded, (dim, outer))
         if all(_close(part, step) for part, step in zip(parts, steps, strict=True)):
             return dim, outer

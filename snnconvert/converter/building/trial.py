@@ -59,14 +59,11 @@ class _Tried:
     held: dict[str, int] | None
 
 
-class Refused(Exception):
-    """A node does not run on the batch of one step."""
-
-
 class Trial(fx.Interpreter):
     """Tries the nodes of a graph in their order.
 
     Attributes:
+        refused: whether a node did not run on the batch of one step.
         held: by names of a consumer and of its `hold` nodes, how many values of other dimensions
             enclose their batch, where that is not the usual layout; of a neuron, that of its drive
             under its own name.
@@ -86,6 +83,7 @@ class Trial(fx.Interpreter):
         self.batch = _batch(inputs, examples)
         self.folded_clock = Clock(STEPS, total=STEPS, encoding=encoding)
         self.clock = Clock(1, total=STEPS, encoding=encoding)
+        self.refused = False
         self.held: dict[str, dict[str, int]] = {}
         # Of each node: its value with all steps folded, then its value at each step.
         self.values: dict[fx.Node, list[Any]] = {}
@@ -99,9 +97,6 @@ class Trial(fx.Interpreter):
         Args:
             node: the next of the graph.
             smaller: the trial on a batch that lacks the last sample, where this node was right.
-
-        Raises:
-            Refused: the node does not run on the batch of one step either.
         """
         if node.op == "output":
             return self._wrong_outputs(node)
@@ -222,8 +217,9 @@ class Trial(fx.Interpreter):
         if node.op == "placeholder":
             return [(dims[0], 1)]
         folded, *steps = (pytree.tree_leaves(run) for run in runs)
+        outers = {outer for n in node.all_input_nodes for _, outer in self.layouts.get(n, ())}
         found = [
-            layout_of(x, [step[i] for step in steps], dim, self.batch)
+            layout_of(x, [step[i] for step in steps], dim, self.batch, outers)
             for i, (x, dim) in enumerate(zip(folded, dims, strict=True))
         ]
         layouts = [layout for layout in found if layout is not None]
@@ -234,8 +230,9 @@ class Trial(fx.Interpreter):
             return self._placeholder(node)
         try:
             steps = [self._run(node, t) for t in range(STEPS)]
-        except _REFUSALS as error:
-            raise Refused(f"'{node.name}' does not accept a folded batch: {error}") from error
+        except _REFUSALS:
+            self.refused = True
+            raise
         return [self._run(node, -1), *steps]
 
     def _run(self, node: fx.Node, t: int) -> Any:

@@ -13,11 +13,12 @@ from torch import fx, nn
 from snnconvert.converter.calibration.fit import fit
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
+from snnconvert.converter.calibration.tables import table_misfit, with_tables
 from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.neurons.options import AUTO
-from snnconvert.ops.targets import DRIVE, NO_LIMITS
+from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
 from snnconvert.progress import bar
 
 _log = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ def calibrate(
         progress: show a progress bar.
 
     Raises:
-        CalibrationError: there are no batches, a batch does not fit, values are not finite, or
-            thresholds are those of other neurons.
+        CalibrationError: there are no batches, a batch does not fit, values are not finite, no
+            table is within its bound, or thresholds are those of other neurons.
     """
     if not sited.sites:
         return Calibration({})
@@ -85,7 +86,7 @@ def calibrate(
     if batches is None:
         notes.append(_WITHOUT_DATA)
     _log.info("%d batches were observed at %d neurons", count, len(by_name))
-    fitted = fit(sited, observed, time_steps, progress)
+    fitted = with_tables(sited, observed, fit(sited, observed, time_steps, progress))
     return Calibration(fitted, (*notes, *_remarks(fitted)))
 
 
@@ -124,6 +125,8 @@ def _misfit(fitted: Fitted, site: Site, shape: Sequence[Any]) -> str:
         kept = fitted.arguments.get(name, value)
         if value not in (kept, AUTO):
             return f"it has {name}={kept}, and the rule says {value}"
+    if problem := table_misfit(fitted, site):
+        return problem
     count, axis = max(fitted.v_threshold.numel(), fitted.rest.numel()), fitted.axis
     if count > 1 and (axis not in site.axes or shape[axis] != count):
         sizes = {axis: int(shape[axis]) for axis in site.axes}
@@ -151,6 +154,9 @@ class _Recorder(fx.Interpreter):
         value = super().run_node(n)
         if n in self.observed:
             self.observed[n].see(value, self.batch)
+            drive, target = n.args
+            if isinstance(target, Target) and target.function is not None:
+                self.observed[n].see_drive(self.env[drive])
         return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.errors import CalibrationError
 from snnconvert.files import write_atomically
+from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target, clip
 
@@ -49,7 +50,7 @@ def load_calibration(path: str | os.PathLike[str]) -> Calibration:
 def dump_calibration(calibration: Calibration) -> bytes:
     """Return a calibration as the content of a file."""
     sites = {
-        name: {fact: getattr(fitted, fact) for fact in _FACTS} | {"target": asdict(fitted.target)}
+        name: {fact: getattr(fitted, fact) for fact in _FACTS} | _target_as_data(fitted.target)
         for name, fitted in calibration.fitted.items()
     }
     facts = {"format": FORMAT, "sites": sites, "notes": calibration.notes}
@@ -85,6 +86,29 @@ def parse_calibration(data: bytes, where: str) -> Calibration:
         ) from error
 
 
+def _target_as_data(target: Target) -> dict[str, Any]:
+    """Return a target as plain data; a table is made again, of what it was made of."""
+    found, table = asdict(replace(target, table=None)), target.table
+    del found["table"]
+    if table is not None:
+        drives = asdict(table.drives)
+        found["table"] = {"error": table.error, "margin": table.margin, "drives": drives}
+    return {"target": found}
+
+
+def _target(found: dict[str, Any]) -> Target:
+    table = found.get("table")
+    parameters = tuple((str(name), value) for name, value in found.get("parameters", ()))
+    target = Target(**{**found, "parameters": parameters, "table": None})
+    if table is None:
+        return target
+    drives = Drives(**table["drives"])
+    numbers = (table["error"], table["margin"], *astuple(drives))
+    if not all(_is_number(x, int, float) and x == x for x in numbers):
+        raise ValueError("a table is made of numbers")
+    return target.tabulated(drives, table["error"], table["margin"])
+
+
 def _metadata(data: bytes) -> dict[str, Any]:
     # The library gives metadata of files on disk alone; the header is a length and JSON.
     size = int.from_bytes(data[:8], "little")
@@ -96,7 +120,7 @@ def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) 
     """Return the neuron of a site after making it once, so that a damaged one is told here."""
     arguments = dict(site["arguments"])
     if "target" in site:
-        target = Target(**site["target"])
+        target = _target(site["target"])
     else:
         low, high = arguments.pop("bounds", NO_LIMITS)
         target = clip(low, high, DRIVE.name)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import CalibrationError
+from snnconvert.ops.layouts import Drives
 
 SAMPLE = 2**13
 """Number of values that are kept of each site, for each part of the data."""
@@ -97,6 +98,7 @@ class Observed:
     def __init__(self, name: str, axes: tuple[int, ...]) -> None:
         self.name, self.axes = name, axes
         self._seen, self._held_back, self._empty = Part(), Part(), Part()
+        self._drives = Drives()
 
     def see(self, x: Tensor, batch: int) -> None:
         """Add one batch of a drive.
@@ -118,6 +120,22 @@ class Observed:
         text = f"{batch} {part.count} {self.name}"
         seed = int.from_bytes(text.encode(), "little") % (2**61 - 1)
         part.see(x.detach(), self.axes, torch.Generator().manual_seed(seed))
+
+    def see_drive(self, x: Tensor) -> None:
+        """Add one batch of what drives the function that is followed; masks may make it -inf."""
+        finite = x.detach()[torch.isfinite(x)]
+        if not finite.numel():
+            return
+        low, high = (float(end) for end in torch.aminmax(finite))
+        sizes = finite.abs()
+        sizes = sizes[sizes > 0]
+        least = float(sizes.min()) if sizes.numel() else Drives.least
+        self._drives = self._drives.joined(Drives(low, high, least))
+
+    @property
+    def drives(self) -> Drives:
+        """What was seen of the drives of a function; where nothing was, zero."""
+        return self._drives if self._drives.low <= self._drives.high else Drives(0.0, 0.0)
 
     @property
     def _parts(self) -> list[Part]:

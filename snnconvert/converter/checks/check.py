@@ -23,7 +23,10 @@ from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.verification.equivalence import verify
-from snnconvert.converter.verification.randomize import randomize_constant_weights
+from snnconvert.converter.verification.randomize import (
+    randomize_constant_weights,
+    settle_batch_norms,
+)
 from snnconvert.errors import InputError, SnnconvertError
 from snnconvert.rules import SPIKING_ACTIONS, load_rules
 from snnconvert.sources.exits import never_exits
@@ -89,11 +92,9 @@ def check_model(task: CheckTask) -> CheckResult:
     try:
         report, notes = _compare(task)
     except SnnconvertError as error:
-        reason = str(error).replace("\n", " ")
-        return CheckResult(entry.name, "error", None, time.perf_counter() - began, reason)
+        return _error(entry, began, str(error).replace("\n", " "))
     except Exception as error:
-        reason = _defect(error)
-        return CheckResult(entry.name, "error", None, time.perf_counter() - began, reason)
+        return _error(entry, began, _defect(error))
     finally:
         gc.collect()
     return CheckResult(
@@ -103,7 +104,14 @@ def check_model(task: CheckTask) -> CheckResult:
         time.perf_counter() - began,
         "" if report.passed else report.verdict(),
         (*notes, *report.notes),
+        rules=entry.rules,
+        degree="exact" if report.spiking is None else report.spiking.degree,
     )
+
+
+def _error(entry: CheckEntry, began: float, reason: str) -> CheckResult:
+    seconds = time.perf_counter() - began
+    return CheckResult(entry.name, "error", None, seconds, reason, rules=entry.rules)
 
 
 @never_exits
@@ -148,6 +156,8 @@ def _enlivened(source: Source, seed: int) -> Iterator[str]:
         return
     if count := randomize_constant_weights(source.model, seed=seed):
         yield f"{count} constant weights were given random values for this check"
+    if count := settle_batch_norms(source.model, source.args, source.kwargs):
+        yield f"{count} batch norms were given the statistics of the example"
 
 
 def _defect(error: Exception) -> str:
@@ -166,7 +176,7 @@ def _results(
 ) -> Iterator[CheckResult]:
     for entry in entries:
         if entry.skip:
-            yield CheckResult(entry.name, "skipped", reason=entry.skip)
+            yield CheckResult(entry.name, "skipped", reason=entry.skip, rules=entry.rules)
     left = []
     for task in tasks:
         if journal is not None and (known := journal.result(task)) is not None:
@@ -179,7 +189,14 @@ def _results(
         if isinstance(answer, CheckResult):
             result = answer
         else:
-            result = CheckResult(task.entry.name, "error", None, answer.seconds, answer.reason)
+            result = CheckResult(
+                task.entry.name,
+                "error",
+                None,
+                answer.seconds,
+                answer.reason,
+                rules=task.entry.rules,
+            )
         if journal is not None:
             journal.add(task, result)
         yield result

@@ -152,7 +152,7 @@ CHECK_LISTS = Kind(
 
 
 def read_check_list(
-    path: str | os.PathLike[str], *, allow: Sequence[str] = ()
+    path: str | os.PathLike[str], *, allow: Sequence[str] = (), rules: str | None = None
 ) -> tuple[CheckEntry, ...]:
     """Return the models of a list file, in its order.
 
@@ -162,6 +162,7 @@ def read_check_list(
     Args:
         path: the file.
         allow: packages whose code a ``python:`` reference may name; nothing is imported here.
+        rules: of the models that name none, in the place of the file's own; bundled name or path.
 
     Raises:
         CheckListError: with everything that is wrong, each as ``file:line: what``.
@@ -175,6 +176,12 @@ def read_check_list(
     if reading.value is None:
         raise CheckListError(reading.told())
     entries = tuple(_entry(entry, reading.value, path.parent) for entry in reading.value.models)
+    if rules is not None:
+        named = [entry.rules is not None for entry in reading.value.models]
+        entries = tuple(
+            entry if own else replace(entry, rules=rules)
+            for entry, own in zip(entries, named, strict=True)
+        )
     missing = _missing_files(entries, reading.value, reading.document)
     reading.with_problems([*_twice(entries, reading.document), *missing]).checked(CheckListError)
     return entries

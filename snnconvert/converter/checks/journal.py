@@ -133,11 +133,20 @@ class _Result(_Strict):
     seconds: Annotated[float, Field(ge=0)]
     reason: Annotated[str, Field(max_length=100_000)]
     notes: list[Annotated[str, Field(max_length=100_000)]]
+    rules: Annotated[str, Field(max_length=10_000)] = "default"
+    degree: Literal["exact", "maps", "all"] | None = None
 
     def checked(self) -> CheckResult:
         error = None if self.max_rel_error is None else float(self.max_rel_error)
         return CheckResult(
-            self.name, self.status, error, self.seconds, self.reason, tuple(self.notes)
+            self.name,
+            self.status,
+            error,
+            self.seconds,
+            self.reason,
+            tuple(self.notes),
+            rules=self.rules,
+            degree=self.degree,
         )
 
 

@@ -26,6 +26,9 @@ class CheckResult:
         reason: why it did not pass; empty where it did.
         notes: what a reader should know, such as fallbacks of the tracer.
         remembered: it is the result of an earlier run.
+        rules: name or path of the rule file.
+        degree: how much is on spikes: ``exact``, ``maps`` or ``all``; None where not all maps are,
+            or nothing was compared.
     """
 
     name: str
@@ -35,6 +38,8 @@ class CheckResult:
     reason: str = ""
     notes: tuple[str, ...] = ()
     remembered: bool = False
+    rules: str = "default"
+    degree: str | None = None
 
 
 @dataclass(frozen=True)

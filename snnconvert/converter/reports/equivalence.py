@@ -192,9 +192,11 @@ class EquivalenceReport:
 
     def _spiking_verdict(self, spiking: SpikingReport) -> str:
         last = spiking.steps[-1]
+        tables = spiking.tables_error
+        alone = "" if tables is None else f"with tables alone, relative error {tables:.2g}; "
         agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
         return (
-            f"with spikes (degree {spiking.degree or 'some maps'}), at T={last.step}, "
+            f"{alone}with spikes (degree {spiking.degree or 'some maps'}), at T={last.step}, "
             f"K={spiking.latency.bursts} on {spiking.samples} samples: relative error "
             f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
             f"{last.rate:.3f} spikes per neuron and step"

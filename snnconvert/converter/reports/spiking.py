@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
-from snnconvert.costs.operations import AC_PJ, INT8_AC_PJ, INT8_MAC_PJ, MAC_PJ, Work
+from snnconvert.converter.reports.latency import Latency
+from snnconvert.costs.operations import (
+    AC_PJ,
+    INT8_AC_PJ,
+    INT8_MAC_PJ,
+    INT8_READ_PJ,
+    MAC_PJ,
+    READ_PJ,
+    Work,
+)
 from snnconvert.wording import listed
 
 Rows: TypeAlias = list[tuple[str, ...]]
@@ -52,6 +61,29 @@ class StepCloseness:
 
 
 @dataclass(frozen=True)
+class TableUse:
+    """A look-up table in the place of the function that neurons follow, and how it served.
+
+    Attributes:
+        function: its name.
+        entries: how many it has.
+        worst: largest error within its range, as its bound is meant: relative to the range of
+            values, or to each.
+        low, high: range of the drives that its entries are for; of their sizes, where the function
+            is even or odd.
+        outside: share of drives, over all steps, that were beyond, where the function is not known
+            to vanish or to be a line.
+    """
+
+    function: str
+    entries: int
+    worst: float
+    low: float
+    high: float
+    outside: float
+
+
+@dataclass(frozen=True)
 class SiteActivity:
     """What the neurons of one site did.
 
@@ -66,6 +98,7 @@ class SiteActivity:
         saturated: share of features that are more than half a threshold away in the end.
         distinct: number of distinct spike sizes.
         residual: relative error of the reconstruction in the end.
+        table: of the function that they follow; None where they have none.
     """
 
     name: str
@@ -78,6 +111,7 @@ class SiteActivity:
     saturated: float
     distinct: int
     residual: float
+    table: TableUse | None = None
 
 
 @dataclass(frozen=True)
@@ -89,37 +123,6 @@ class LayerCloseness:
     place: str
     correlation: float | None
     rel_error: float
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How long answers take, in layer-steps: one answer of one layer's neurons.
-
-    Attributes:
-        bursts: the most answers of a neuron within a step, ``K``.
-        deep: answers one after another, on the longest way from an input to an output in a step.
-        time_steps: ``T``.
-    """
-
-    bursts: int
-    deep: int
-    time_steps: int
-
-    @property
-    def waiting(self) -> int:
-        """Return ``T deep``: each step goes through all layers before the next begins."""
-        return self.time_steps * self.deep
-
-    @property
-    def pipelined(self) -> int:
-        """Return ``deep + (T - 1) K``: a layer takes the next step as soon as it has answered."""
-        return self.deep + (self.time_steps - 1) * self.bursts if self.deep else 0
-
-    def __str__(self) -> str:
-        return (
-            f"T={self.time_steps}, K={self.bursts}: {self.waiting} layer-steps where each step "
-            f"waits for all layers, {self.pipelined} pipelined"
-        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,8 @@ class SpikingReport:
         degree: how much is on spikes: ``maps`` or ``all``; None where some maps alone are.
         analog_between: what denies the degree ``all``, by reason: operations that ran between one
             spike and the next.
+        tables_error: relative error of the outputs with every neuron replaced by what it follows,
+            by its table; None where there are no tables.
     """
 
     samples: int
@@ -151,6 +156,7 @@ class SpikingReport:
     latency: Latency
     degree: str | None
     analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tables_error: float | None = None
 
     @property
     def rel_error(self) -> float:
@@ -246,7 +252,17 @@ class SpikingReport:
                 sites,
             ),
             (("layer", "where", "correlation", "rel. error"), layers),
+            *([_of_tables(self.sites)] if self.tables_error is not None else []),
         ]
+
+    def _of_tables(self, error: float) -> str:
+        tables = [site.table for site in self.sites if site.table is not None]
+        sizes = [table.entries for table in tables]
+        return (
+            f"{len(tables)} tables of {sum(sizes)} entries, the largest of {max(sizes)}; relative "
+            f"error of the tables alone, without neurons: {error:.2g}; at most "
+            f"{max(table.outside for table in tables):.2%} of a table's drives are outside"
+        )
 
     def sentences(self) -> list[str]:
         """Return what the tables come to."""
@@ -260,11 +276,13 @@ class SpikingReport:
             f"{work.spiking_share:.1%} of the multiply-accumulate work has spikes for all its "
             f"operands; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
-            "energy per sample in uJ, memory traffic not counted: "
+            "energy per sample in uJ, memory traffic but reads of tables not counted: "
             + ", ".join(f"{name} {value:.3g}" for name, value in energy.items())
-            + f" (45 nm: MAC {MAC_PJ} pJ, addition {AC_PJ} pJ; int8 {INT8_MAC_PJ} and "
-            f"{INT8_AC_PJ} pJ)",
+            + f" (45 nm: MAC {MAC_PJ} pJ, addition {AC_PJ} pJ, read of a table {READ_PJ:g} pJ; "
+            f"int8 {INT8_MAC_PJ}, {INT8_AC_PJ} and {INT8_READ_PJ:g} pJ)",
         ]
+        if self.tables_error is not None:
+            said.append(self._of_tables(self.tables_error))
         if self.steps[-1].top1 is not None:
             reached = "is not reached" if agree is None else f"is reached at T={agree}"
             said.append(f"{ALIKE:.0%} agreement with the source's predictions {reached}")
@@ -283,6 +301,23 @@ class SpikingReport:
             listed = ", ".join(f"{count} {kind}" for kind, count in self.analog.items())
             said.append(f"local analog operators: {listed}")
         return said
+
+
+def _of_tables(sites: Sequence[SiteActivity]) -> Table:
+    rows: Rows = [
+        (
+            site.name,
+            table.function,
+            str(table.entries),
+            f"{table.low:.4g}",
+            f"{table.high:.4g}",
+            f"{table.worst:.2g}",
+            _percent(table.outside),
+        )
+        for site in sites
+        if (table := site.table) is not None
+    ]
+    return ("neurons", "table of", "entries", "from", "to", "worst error", "outside"), rows
 
 
 def _number(value: float | None) -> str:

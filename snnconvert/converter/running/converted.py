@@ -302,16 +302,28 @@ class ConvertedModule(nn.Module):
         if follows:
             # The graph names dtypes and devices of the tensors that it creates. Each cast begins
             # with what was converted: what a cast to float64 widens, no later one could narrow.
-            dtypes = literal_dtypes(self.conversion.source.dtype, after.dtype)
-            self.graph = with_literals(self.converted, dtypes, after.device)
-            for operator in self.modules():
-                if isinstance(operator, TDOperator):
-                    operator.follow_dtypes(dtypes)
+            self.follow_dtypes(
+                literal_dtypes(self.conversion.source.dtype, after.dtype), after.device
+            )
             self.placed = after
-            self._function = None
         if self._online is not None:
             self._online = self._online.mapped(fn)
         return self
+
+    def follow_dtypes(
+        self, dtypes: dict[torch.dtype, torch.dtype], device: torch.device | None = None
+    ) -> None:
+        """Replace the dtypes (and the device) that the graph and its operators name.
+
+        Args:
+            dtypes: by those of the source when it was traced, whatever was followed since.
+            device: None: those of the trace.
+        """
+        self.graph = with_literals(self.converted, dtypes, device)
+        for operator in self.modules():
+            if isinstance(operator, TDOperator):
+                operator.follow_dtypes(dtypes)
+        self._function = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         new = type(self).__new__(type(self))

@@ -35,11 +35,11 @@ from snnconvert.converter.saving.format import (
     SHARED,
 )
 from snnconvert.converter.tracing.exclusive import exclusive
-from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.tracing.traced import TracedInput, TracedModel, floating_dtype
 from snnconvert.errors import SavedFileError, first_line
 from snnconvert.sources.programs import unreadable
 from snnconvert.sources.trees import tree_problem
-from snnconvert.torch_private import pytree, set_constants, set_guards, set_state
+from snnconvert.torch_private import pytree, set_constants, set_guards, set_ranges, set_state
 from snnconvert.version import __version__
 from snnconvert.wording import listed
 
@@ -94,6 +94,9 @@ def _program_now(conversion: Conversion, current: Mapping[str, Tensor]) -> Expor
     """Return the traced program with the tensors of now: a copy of a conversion has its own."""
     program = copy.copy(conversion.source.program)
     set_guards(program, conversion.source.conditions)
+    # The range of a size that is twice another follows from that of the other; reading refuses it.
+    ranges = program.range_constraints.items()
+    set_ranges(program, {size: limits for size, limits in ranges if size.is_Symbol})
     absorbed = conversion.absorbed
     state = {
         name: tensor if name in absorbed else current.get(name, tensor)
@@ -149,9 +152,18 @@ def _said_of_inputs(traced: TracedModel) -> dict[str, Any]:
     floats = [g for g in traced.inputs if g.role == "held" and g.example.is_floating_point()]
     return {
         HELD: [given.name for given in floats],
-        BATCH: {g.name: g.batch_dim for g in traced.inputs if g.role != "constant"},
+        BATCH: {
+            g.name: g.batch_dim
+            for g in traced.inputs
+            if g.role != "constant" and not _is_multiple(g)
+        },
         NOT_SINGLE: traced.not_single,
     }
+
+
+def _is_multiple(given: TracedInput) -> bool:
+    """Tell whether the batch of an input follows from that of another: it has twice its size."""
+    return given.batch_dim is not None and not given.sizes[given.batch_dim].is_Symbol
 
 
 def _refuse_outputs(program: ExportedProgram) -> None:

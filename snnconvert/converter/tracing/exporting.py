@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -68,7 +68,7 @@ def export_open(model: nn.Module, call: Call) -> Exported | None:
     errors: list[Exception] = []
     for number, candidate in enumerate(found):
         try:
-            program = export(model, call, candidate.marks)
+            program, candidate = _as_open(model, call, candidate)
         except Exception as error:
             # Where nothing was doubled, what export refuses does not depend on the candidates.
             if not number and _as_given(call, candidate.marks):
@@ -83,6 +83,23 @@ def export_open(model: nn.Module, call: Call) -> Exported | None:
     if errors and ignored is None:
         raise errors[0]
     return ignored
+
+
+def _as_open(
+    model: nn.Module, call: Call, candidate: Candidates
+) -> tuple[ExportedProgram, Candidates]:
+    """Export with candidates open. One of size one that export fixes was doubled in vain: it is
+    no candidate, and has the size of the example."""
+    program = export(model, call, candidate.marks)
+    nodes = placeholders_of(program)
+    marks = {
+        i: tuple(d for d in dims if call.leaves[i].shape[d] != 1 or symbols(nodes[i], d))
+        for i, dims in candidate.marks.items()
+    }
+    if marks == candidate.marks:
+        return program, candidate
+    kept = replace(candidate, marks={i: dims for i, dims in marks.items() if dims})
+    return _as_open(model, call, kept)
 
 
 def _as_given(call: Call, marks: Marks) -> bool:

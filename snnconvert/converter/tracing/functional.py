@@ -36,7 +36,7 @@ def make_functional(
     if _has_vmap(graph_module.graph) or not _write_nothing(graph_module.graph):
         program = program.run_decompositions({})
         graph_module = _unlifted(program)
-        notes += _drop_buffer_writes(graph_module.graph)
+        notes += _drop_last_writes(graph_module.graph)
     _spell_batch_norm(graph_module.graph)
     _spell_views(graph_module.graph)
     # Nothing is written any more, so what nobody reads may go, random draws included.
@@ -194,14 +194,15 @@ def _write_one(
     return True
 
 
-def _drop_buffer_writes(graph: fx.Graph) -> list[str]:
-    """Remove what writes back to buffers: a converted module never changes its source's."""
+def _drop_last_writes(graph: fx.Graph) -> list[str]:
+    """Remove what a second trace writes back at its end, to buffers and inputs: a converted module
+    changes neither. An output that was written keeps what it would hold."""
     notes = []
     for node in list(graph.nodes):
         written = _written(node)
         if written is not None:
             notes.append(f"'{written.target}' is written by the model; the write is left out")
-            node.replace_all_uses_with(written)
+            node.replace_all_uses_with(arguments_of(node)["src"])
             graph.erase_node(node)
     return notes
 

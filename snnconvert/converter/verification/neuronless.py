@@ -1,14 +1,17 @@
-"""A conversion with every neuron replaced by what it follows: the exact network behind it."""
+"""A conversion with every neuron replaced by what it follows, exactly or by tables."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from snnconvert.converter.deciding.absorb import absorb_batch_norm
+from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.site import Site
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.targets import Target
 from snnconvert.torch_private import children_of
@@ -25,13 +28,21 @@ class _Followed(nn.Module):
         return self.target(x)
 
 
-def without_neurons(snn: ConvertedModule) -> ConvertedModule:
+def without_neurons(
+    snn: ConvertedModule, target_of: Callable[[Site], Target] = lambda site: site.target
+) -> ConvertedModule:
     """Replace every neuron of a conversion by what it follows; return the conversion."""
     for node, path in snn.conversion.neurons.items():
         parent, _, name = path.rpartition(".")
-        site = snn.conversion.sited.sites[node]
-        children_of(snn.tree.get_submodule(parent))[name] = _Followed(site.target)
+        target = target_of(snn.conversion.sited.sites[node])
+        children_of(snn.tree.get_submodule(parent))[name] = _Followed(target)
     return snn
+
+
+def tables_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
+    """Return a copy of a conversion in which tables, where there are any, stand for neurons."""
+    fitted = snn.conversion.calibration.fitted
+    return without_neurons(tensors.copied(snn), lambda site: fitted[site.name].target)
 
 
 def exact_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
@@ -47,4 +58,9 @@ def exact_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
             exact = wide[name].detach().to(now[name].device)
             if torch.equal(exact.to(now[name].dtype), now[name]):
                 tensors.put(now[name], exact)
-    return without_neurons(tensors.copied(snn))
+    twin = without_neurons(tensors.copied(snn))
+    # Also where it has that dtype already: what a network in float64 pins to float32 is widened.
+    twin.follow_dtypes(
+        literal_dtypes(snn.conversion.source.dtype, tensors.dtype), twin.placed.device
+    )
+    return twin

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import nn
+
+from snnconvert.torch_private import BatchNorm
 
 
 def randomize_constant_weights(model: nn.Module, seed: int = 0) -> int:
@@ -37,3 +43,43 @@ def randomize_constant_weights(model: nn.Module, seed: int = 0) -> int:
                 tensor.add_(noise.clamp(-3, 3) * 0.1)
             changed += 1
     return changed
+
+
+def settle_batch_norms(
+    model: nn.Module, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+) -> int:
+    """Give batch norms that saw no batch the statistics of one, in place.
+
+    With statistics of zero and one a deep untrained network dies out: each layer passes on a part
+    of what it gets, and in the end nothing depends on the input.
+
+    Args:
+        model: an untrained model in eval mode; it is changed.
+        args, kwargs: a batch of several samples to run it on.
+
+    Returns:
+        How many norms were settled; 0 where the model does not run on the batch in this way.
+    """
+    norms = [
+        module
+        for module in model.modules()
+        if isinstance(module, BatchNorm) and module.num_batches_tracked == 0
+    ]
+    before = [(norm, norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
+    settled = False
+    try:
+        for norm in norms:
+            norm.momentum = None  # the mean of all batches, of which there is one
+            norm.train()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            model(*args, **(kwargs or {}))
+        settled = True
+    except ValueError:  # one value for each channel has no variance
+        pass
+    finally:
+        for norm, momentum, state in before:
+            norm.momentum = momentum
+            norm.eval()
+            if not settled:
+                norm.load_state_dict(state)
+    return len(norms) if settled else 0

@@ -324,6 +324,8 @@ class Neuron(nn.Module):
             options.append(f"rest={shown(self.rest)}")
         if self.target.limits != NO_LIMITS:
             options.append(f"limits={self.target.limits}")
+        if self.target.table is not None:
+            options.append(f"table={len(self.target.table)}")
         if self.axis is not None:
             options.append(f"axis={self.axis}")
         return ", ".join(options)

@@ -160,3 +160,13 @@ def test_neurons_in_attention_whose_tokens_enclose_the_batch_are_folded():
     whole = snn.simulate(x, time_steps=3)
     folded_steps = [snn.step(x if not t else torch.zeros_like(x)) for t in range(3)]
     torch.testing.assert_close(torch.stack(folded_steps).cumsum(0), whole)
+
+
+def test_a_comparison_that_is_false_of_all_lies_as_its_operands():
+    """It would fit any layout, and the steps of this output lie inside another dimension."""
+    model, x = module(lambda x: torch.cat([x, x]) > 100), torch.randn(4)
+    snn = snnconvert.convert(model, (x,), verify=False)
+    x_seq = torch.tensor([[1.0, 1, 1, 1], [200, 1, 1, 1], [1, 1, 1, -200]])
+    expected = torch.stack([model(x) for x in x_seq.cumsum(0)])
+    assert torch.equal(snn(x_seq), expected)
+    assert "inside another dimension" in snn.conversion.step_by_step

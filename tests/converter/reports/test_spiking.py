@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import (
-    Latency,
     LayerCloseness,
     SiteActivity,
     SpikingReport,

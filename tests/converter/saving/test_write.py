@@ -31,3 +31,23 @@ def test_what_could_not_be_loaded_is_refused_and_no_file_is_left(tmp_path, model
     with pytest.raises(SavedFileError, match=words):
         snn.save(tmp_path / "a.snn")
     assert list(tmp_path.iterdir()) == []
+
+
+class Merged(nn.Module):
+    """Rows ``[L * B, F]`` beside a mask ``[B, L]``: where L is even, one size is twice another."""
+
+    def forward(self, mask, x):
+        kept = (mask > 0).t().reshape(-1, 1)
+        return x.reshape(-1, x.shape[-1]).masked_fill(~kept, 0.25).reshape(x.shape)
+
+
+def test_sizes_that_are_multiples_of_others_are_saved(tmp_path):
+    inputs = torch.tensor([[1, 1, 0, 1], [1, 0, 1, 1]]), torch.randn(4, 2, 3)
+    snn = snnconvert.convert(Merged().eval(), inputs)
+    sizes = [str(given.sizes[given.batch_dim]) for given in snn.conversion.source.inputs]
+    assert any(size.startswith("2*") for size in sizes), sizes
+    snn.save(tmp_path / "m.snn")
+    loaded = snnconvert.load(tmp_path / "m.snn")
+    before, after = (x.conversion.source.inputs for x in (snn, loaded))
+    assert [given.batch_dim for given in before] == [given.batch_dim for given in after]
+    assert torch.equal(loaded.simulate(*inputs), snn.simulate(*inputs))

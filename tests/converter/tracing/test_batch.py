@@ -294,3 +294,16 @@ def test_an_input_may_be_one_for_the_whole_batch(alone, held, rules):
             torch.testing.assert_close(sum(steps), expected, atol=1e-5, rtol=1e-5)
     with pytest.raises(InputError, match=rf"'{alone}' must have shape .*convert with example_inp"):
         snn.simulate(**{name: torch.randn(3, 4) for name in given})
+
+
+def last_of(mask, x, y):
+    """``len`` of a tensor is a number that export fixes."""
+    return x[torch.arange(len(x)), mask.sum(1) - 1], 2 * y
+
+
+@pytest.mark.parametrize("batch_dims", [None, 0])
+def test_an_input_whose_single_sample_is_fixed_keeps_its_size(batch_dims):
+    inputs = torch.ones(1, 4, dtype=torch.long), torch.randn(1, 4, 3), torch.randn(1, 3)
+    snn = snnconvert.convert(Fn(last_of).eval(), inputs, batch_dims=batch_dims)
+    for made, own in zip(snn.simulate(*inputs, time_steps=2), last_of(*inputs), strict=True):
+        assert torch.equal(made[-1], own)

@@ -45,6 +45,21 @@ class WritesInput(nn.Module):
         return x * 2
 
 
+class ReturnsWrittenInput(nn.Module):
+    def forward(self, x):
+        doubled = 2 * x
+        return x.add_(1), doubled
+
+
+class ReturnsWrittenBuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1))
+
+    def forward(self, x):
+        return x * 2, self.count.add_(1)
+
+
 class WritesBuffer(nn.Module):
     def __init__(self):
         super().__init__()
@@ -87,6 +102,8 @@ MODELS = [
     WrittenAfterView,
     WrittenView,
     WritesInput,
+    ReturnsWrittenInput,
+    ReturnsWrittenBuffer,
     WritesBuffer,
     Regions,
     DeadDraw,

@@ -43,3 +43,18 @@ def test_a_wrong_conversion_is_not_laid_on_the_sources_dtype():
     with pytest.warns(snnconvert.NotEquivalentWarning):
         report = snnconvert.convert(model, (torch.randn(2, 4),), parse_rules(rules)).report
     assert not report.passed and not any("from its dtype" in note for note in report.notes)
+
+
+class Pinned(nn.Module):
+    """Pins a part to float32, as norms often are."""
+
+    def forward(self, x):
+        return (2 * x).to(torch.float32).mul_(x).to(x.dtype)
+
+
+def test_what_a_network_in_float64_pins_is_widened_on_both_sides():
+    model, x = Pinned().eval(), torch.randn(2, 3, dtype=torch.float64)
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed and snn.report.max_rel_error < 1e-12
+    rounded = snn.simulate(x, time_steps=1)[-1]
+    assert torch.equal(rounded, model(x)), "the conversion itself rounds as its source does"

@@ -16,7 +16,6 @@ from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.converter.spikes.apart.softmax import exponentials, without_zeros
-from snnconvert.errors import ConversionError
 from snnconvert.torch_private import SAFE_SOFTMAX
 
 _aten = torch.ops.aten
@@ -26,9 +25,6 @@ def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
     """Replace ``aten.scaled_dot_product_attention``, and keep its softmax.
 
     Its products are the scores ``q k^T`` and the output ``p v``; both are ``aten.matmul``.
-
-    Raises:
-        ConversionError: it is causal over a number of tokens that is not fixed.
     """
     with emit.at(node):
         products, scores, value = _scores(emit, node)
@@ -49,9 +45,6 @@ def take_attention_wholly_apart(emit: Emitter, node: fx.Node) -> Apart:
 
     ``o = (e v) / sum(e)`` with ``e = exp(s - max(s))``: normalised behind the product, a query has
     a neuron for each feature, not for each token that it looks at.
-
-    Raises:
-        ConversionError: it is causal over a number of tokens that is not fixed.
     """
     with emit.at(node):
         products, scores, value = _scores(emit, node)
@@ -83,7 +76,7 @@ def _scores(emit: Emitter, node: fx.Node) -> tuple[fx.Node, fx.Node, fx.Node]:
     transposed = emit(_aten.transpose.int, key, -2, -1)
     products = scores = emit(_aten.matmul.default, scaled, transposed)
     if given["is_causal"]:
-        scores = _masked(emit, scores, _causal(emit, scores, node))
+        scores = _masked(emit, scores, _causal(emit, scores))
     elif mask is not None and mask.meta["val"].dtype is torch.bool:
         scores = _masked(emit, scores, mask)
     elif mask is not None:
@@ -96,15 +89,13 @@ def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:
     return emit(_aten.masked_fill.Scalar, scores, closed, float("-inf"))
 
 
-def _causal(emit: Emitter, scores: fx.Node, node: fx.Node) -> fx.Node:
+def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
     rows, columns = map(fixed_size, scores.meta["val"].shape[-2:])
-    if rows is None or columns is None:
-        raise ConversionError(
-            f"'{node.name}' is causal attention over a number of tokens that is not "
-            "fixed; pass its mask, or leave it to TD with an earlier rule"
-        )
-    device = scores.meta["val"].device
-    ones = emit(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
+    if rows is None or columns is None:  # the number of tokens is open
+        ones = emit(_aten.ones_like.default, scores, dtype=torch.bool)
+    else:
+        device = scores.meta["val"].device
+        ones = emit(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
     return emit(_aten.tril.default, ones)
 
 

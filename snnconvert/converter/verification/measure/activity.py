@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import beside_huge
-from snnconvert.converter.reports.spiking import SiteActivity
+from snnconvert.converter.reports.spiking import SiteActivity, TableUse
 from snnconvert.converter.spikes.site import Site
 from snnconvert.ops.neurons import Neuron
 
@@ -30,6 +30,7 @@ class Activity:
         saturated: which features ended away from what they follow.
         sizes: distinct spikes.
         residual, followed: squares of the error in the end, and of what was followed.
+        outside: number of drives, over all steps, that a table of the function does not reach.
     """
 
     site: Site
@@ -41,6 +42,12 @@ class Activity:
     sizes: Tensor | None = None
     residual: float = 0.0
     followed: float = 0.0
+    outside: int = 0
+
+    def look(self, drive: Tensor) -> None:
+        """Add what drives the function of one step of a batch."""
+        if self.neuron.target.table is not None:
+            self.outside += int(self.neuron.target.table.outside(drive).sum())
 
     def see(self, step: int, changes: Tensor) -> None:
         """Add one step of a batch: by what each answer changed, ``[bursts, B, ...]``."""
@@ -92,6 +99,20 @@ class Activity:
             saturated=_share(self.saturated),
             distinct=0 if self.sizes is None else len(self.sizes),
             residual=math.sqrt(self.residual / self.followed) if self.followed else 0.0,
+            table=self._table(),
+        )
+
+    def _table(self) -> TableUse | None:
+        target = self.neuron.target
+        if target.table is None:
+            return None
+        return TableUse(
+            function=target.name,
+            entries=len(target.table),
+            worst=target.table.worst,
+            low=target.table.below.at,
+            high=target.table.above.at,
+            outside=self.outside / max(self.seen, 1) / len(self.spikes),
         )
 
 

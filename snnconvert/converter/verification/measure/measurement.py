@@ -13,7 +13,8 @@ from torch import Tensor, fx
 from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
-from snnconvert.converter.reports.spiking import Latency, LayerCloseness, SpikingReport
+from snnconvert.converter.reports.latency import Latency
+from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.calls import calls_of
@@ -31,6 +32,7 @@ from snnconvert.converter.verification.measure.predictions import (
 from snnconvert.converter.verification.measure.source_work import source_macs
 from snnconvert.converter.verification.measure.step import Batch, Step, Watched, path_of
 from snnconvert.converter.verification.measure.synapses import is_map, operands
+from snnconvert.converter.verification.measure.tables import TablesAlone
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.operations import OPERATIONS, Work
 from snnconvert.errors import InputError
@@ -115,6 +117,8 @@ class _Measurement:
         self.counts: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
         self.source_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
+        has_tables = any(f.target.table for f in conversion.calibration.fitted.values())
+        self.tables = TablesAlone(snn) if has_tables else None
 
     def add(self, leaves: list[Any], labels: Tensor | None) -> None:
         """Run one batch."""
@@ -141,6 +145,8 @@ class _Measurement:
         if self.closeness is None:
             self.closeness = Closeness(self.steps, list(outputs), self.output, self.classes)
         self.closeness.add(answers, list(outputs.values()), labels)
+        if self.tables is not None:
+            self.tables.add(leaves, outputs)
         for x in leaves:
             if isinstance(x, Tensor) and x.is_floating_point():
                 self.inputs[0] += float(x.double().square().sum())
@@ -175,6 +181,7 @@ class _Measurement:
             latency=self._latency(),
             degree=degree,
             analog_between=analog_between,
+            tables_error=None if self.tables is None else self.tables.rel_error(self._scale()),
         )
 
     def _latency(self) -> Latency:

@@ -214,9 +214,20 @@ class Step(fx.Interpreter):
         if neuron.bursts > 1:
             self.fired[node] = (changes != 0).sum(0).to(torch.float32)
         self.now[node] = reached_now
+        if neuron.target.function is not None:
+            self._look_ups(node, activity)
         activity.see(self.clock.start, changes)
         if self.clock.start == self.clock.total - 1:
             activity.end(drive, reached_now)
+
+    def _look_ups(self, node: fx.Node, activity: Activity) -> None:
+        """Count reads of a table: each neuron's first, and one where its drive changes."""
+        source = _drive_of(node)
+        drive, before = self.env[source], self.batch.before.get(source)
+        changed = drive.numel() if before is None else int((drive != before).sum())
+        self._count("look-ups", float(changed))
+        self.now[source] = drive
+        activity.look(drive)
 
     def _count(self, kind: str, number: float) -> None:
         self.watched.count(self.clock.start, kind, number)

@@ -1,0 +1,52 @@
+"""Tables of the functions that neurons follow, where rules ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torch import fx
+
+from snnconvert.converter.calibration.fitted import Fitted
+from snnconvert.converter.calibration.observe import Observed
+from snnconvert.converter.spikes.site import Site, Sited
+from snnconvert.errors import CalibrationError, InputError
+from snnconvert.rules.neuron import NONE
+
+
+def with_tables(
+    sited: Sited, observed: Mapping[fx.Node, Observed], fitted: Mapping[str, Fitted]
+) -> dict[str, Fitted]:
+    """Give each neuron whose rule asks for it a table for the drives that it was seen to have.
+
+    Raises:
+        CalibrationError: no table is within the bound that a rule gives.
+    """
+    found = dict(fitted)
+    for node, site in {site.name: (n, site) for n, site in sited.sites.items()}.values():
+        error = wanted_error(site)
+        if error is None:
+            continue
+        target, margin = fitted[site.name].target, site.settings.table_margin
+        try:
+            target = target.tabulated(observed[node].drives, error, margin)
+        except InputError as problem:
+            raise CalibrationError(
+                f"the neuron '{site.name}' (rule '{site.rule}') follows {target.name}: {problem}"
+            ) from problem
+        found[site.name] = replace(fitted[site.name], target=target)
+    return found
+
+
+def wanted_error(site: Site) -> float | None:
+    """Return the bound on the error of a site's table; None where it is to have none."""
+    return None if site.target.function is None else site.settings.table_error
+
+
+def table_misfit(fitted: Fitted, site: Site) -> str:
+    """Say why a table is not the one that a site's rule asks for; empty: it is."""
+    own = None if fitted.target.table is None else fitted.target.table.error
+    if own == (wanted := wanted_error(site)):
+        return ""
+    has, says = (NONE if error is None else f"{error:g}" for error in (own, wanted))
+    return f"it has a table with error={has}, and the rule says {says}"

@@ -1,0 +1,33 @@
+"""Tables that rules ask for and that no neuron has, as none follows a 1-D function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snnconvert.converter.spikes.site import Sited
+from snnconvert.rules import NeuronSpec, RuleSet
+from snnconvert.wording import listed
+
+
+def tables_in_vain(sited: Sited, rules: RuleSet) -> Iterator[str]:
+    """Say which rules ask for tables of functions, and place neurons that follow none.
+
+    What a file says of all rules is in vain where that is so of all; a file that comes with the
+    package is written for any network, and is not told.
+    """
+    follow = {site.rule for site in sited.sites.values() if site.target.function is not None}
+    placing = {site.rule for site in sited.sites.values()}
+    used = [rule for rule in rules.rules if rule.name in placing]
+    asking = [rule for rule in used if _asks(rule.neuron)]
+    if _asks(rules.neuron) and not follow and not all(rule.bundled for rule in used):
+        asking = used
+    if vain := [rule for rule in asking if rule.name not in follow]:
+        yield (
+            f"'table' has no effect on the neurons of {listed(vain)}: none follows a 1-D function "
+            "(gelu, exp, rsqrt, ...), of which alone there are tables; leave it out, or place "
+            "neurons on functions ('action: spiking')"
+        )
+
+
+def _asks(spec: NeuronSpec) -> bool:
+    return isinstance(spec.table.error, int | float)

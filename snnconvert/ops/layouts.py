@@ -1,0 +1,179 @@
+"""Layouts: how the entries of a table lie along its drive, so that one read finds the nearest.
+
+An entry has a *position*, a whole number, and is the function's value there; a drive reads the
+entry of the nearest position. Zero, or with octaves every power of two, is a position, so that what
+is silent stays silent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+_VANISHED = 160  # octaves below 1: nothing, in float32
+_LEAST, _MOST = 2.0**-126, 2.0**127  # normal numbers of float32
+_RATIO = 4
+
+
+@dataclass(frozen=True)
+class Drives:
+    """What drives of a function were seen.
+
+    Attributes:
+        low, high: extremes of those that are finite.
+        least: smallest size but 0.
+    """
+
+    low: float = math.inf
+    high: float = -math.inf
+    least: float = math.inf
+
+    def joined(self, other: Drives) -> Drives:
+        """Return what holds both."""
+        return Drives(
+            min(self.low, other.low), max(self.high, other.high), min(self.least, other.least)
+        )
+
+    @property
+    def most(self) -> float:
+        """Largest size."""
+        return max(abs(self.low), abs(self.high))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How entries lie, and what of a function needs none.
+
+    Attributes:
+        symmetry: 1: ``f(-x) = f(x)``; -1: ``f(-x) = -f(x)``; 0: neither. Entries are then of sizes.
+        relative: whether errors are relative to each value; else to the range of all values.
+        below, above: whether the function becomes a straight line there.
+        gain: ``f`` is ``2^gain`` times itself one cycle later, so that one cycle holds all.
+        any_number: whether there may be any number of parts, not powers of two alone.
+    """
+
+    any_number: ClassVar[bool] = True
+    symmetry: int = 0
+    relative: bool = False
+    below: bool = False
+    above: bool = False
+    gain: int = 0
+
+    def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
+        """Return the range of a table for drives like those seen; where there is a gain, without
+        end where values vanish."""
+        raise NotImplementedError(f"{type(self).__name__} must define ends()")
+
+    def per(self, parts: int, low: float, high: float) -> float:
+        """Return the number of positions for each unit of the drive, octave or period."""
+        return float(parts)
+
+    def nearest(self, drive: Tensor, per: float) -> Tensor:
+        """Return the nearest position, a whole number, in a floating dtype."""
+        raise NotImplementedError(f"{type(self).__name__} must define nearest()")
+
+    def drives(self, positions: Tensor, per: float) -> Tensor:
+        """Return the drives at positions, whole or between."""
+        raise NotImplementedError(f"{type(self).__name__} must define drives()")
+
+    def cycle(self, per: float) -> int:
+        """Return the number of positions of a cycle; 0: there is none."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Uniform(Layout):
+    """Equal steps of the drive."""
+
+    def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
+        if self.symmetry:
+            return 0.0, drives.most * margin
+        middle, half = (drives.low + drives.high) / 2, (drives.high - drives.low) / 2 * margin
+        return middle - half, middle + half
+
+    def per(self, parts: int, low: float, high: float) -> float:
+        return parts / (high - low) if high > low else 1.0
+
+    def nearest(self, drive: Tensor, per: float) -> Tensor:
+        return (drive * per).round()
+
+    def drives(self, positions: Tensor, per: float) -> Tensor:
+        return positions / per
+
+
+@dataclass(frozen=True)
+class Octaves(Layout):
+    """Equal parts of each octave of the drive, as many as a power of two: its leading bits.
+
+    Attributes:
+        period: octaves of a cycle, ``f(2^period x) = 2^gain f(x)``; 0: there is none.
+        origin: what octaves are counted from, a bias of the drive.
+    """
+
+    any_number: ClassVar[bool] = False
+    period: int = 0
+    origin: float = 0.0
+
+    def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
+        if self.origin:
+            low, high = drives.low - self.origin, drives.high - self.origin
+            return low / margin + self.origin, high * margin + self.origin
+        least = drives.least if math.isfinite(drives.least) else 1.0
+        low, high = least / margin, max(drives.most, least) * margin
+        return (low if self.gain <= 0 else _LEAST), (high if self.gain >= 0 else _MOST)
+
+    def nearest(self, drive: Tensor, per: float) -> Tensor:
+        drive = drive - self.origin if self.origin else drive
+        bits, fraction, bias = _FORM[drive.dtype]
+        shift = fraction - int(math.log2(per))
+        # The leading bits of a positive number count octaves and their parts.
+        found = (drive.contiguous().view(bits) + (1 << (shift - 1))) >> shift
+        return (found - bias * int(per)).to(drive.dtype)
+
+    def drives(self, positions: Tensor, per: float) -> Tensor:
+        octave = (positions / per).floor()
+        return torch.exp2(octave) * (1 + positions / per - octave) + self.origin
+
+    def cycle(self, per: float) -> int:
+        return self.period * int(per)
+
+
+_FORM = {torch.float32: (torch.int32, 23, 127), torch.float64: (torch.int64, 52, 1023)}
+
+
+@dataclass(frozen=True)
+class Periods(Layout):
+    """Equal parts of each period of the drive, ``f(x + period) = 2^gain f(x)``."""
+
+    period: float = 1.0
+
+    def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
+        if not self.gain:
+            return -math.inf, math.inf
+        high = drives.high + (drives.high - drives.low) * (margin - 1)
+        return high - _VANISHED * self.period / self.gain, high
+
+    def nearest(self, drive: Tensor, per: float) -> Tensor:
+        return (drive * (per / self.period)).round()
+
+    def drives(self, positions: Tensor, per: float) -> Tensor:
+        return positions / per * self.period
+
+    def cycle(self, per: float) -> int:
+        return int(per)
+
+
+def power(exponent: float) -> Layout:
+    """Return the layout of ``x^exponent``; a ratio of small numbers has cycles."""
+    ratio = Fraction(exponent).limit_denominator(_RATIO)
+    symmetry = 0
+    if float(exponent).is_integer():
+        symmetry = -1 if exponent % 2 else 1
+    if not ratio or abs(ratio) > _RATIO or abs(float(ratio) - exponent) > 1e-12:
+        return Octaves(symmetry, relative=True)
+    return Octaves(symmetry, True, gain=ratio.numerator, period=ratio.denominator)

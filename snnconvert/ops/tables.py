@@ -1,0 +1,109 @@
+"""Look-up tables: a 1-D function as entries, of which a drive reads the nearest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from snnconvert.ops.layouts import Drives, Layout
+
+ENTRY_BITS = 32
+
+
+@dataclass(frozen=True)
+class End:
+    """How a table goes on beyond its first or last entry.
+
+    Attributes:
+        at: the drive (its size, with a symmetry) that ends the range of entries.
+        slope: of the line that the function becomes; 0: the table says the same from there on.
+        jump: what the line is off from the last entry, where the function is not continuous.
+        known: whether the function is there within the bound; else what is beyond is *outside*.
+    """
+
+    at: float
+    slope: float = 0.0
+    jump: float = 0.0
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A function by entries: ``t(X)``, the entry whose position is nearest to the drive.
+
+    With a cycle the entries are of one cycle; those of the others are a power of two times these.
+
+    Attributes:
+        error: bound on the error, relative to the range of values, or to each value.
+        drives: those that it was made for.
+        margin: factor by which its range is wider than theirs.
+        layout: how entries lie.
+        per: positions for each unit of the layout.
+        first: position of the first entry.
+        below, above: how it goes on.
+        entries: of ``ENTRY_BITS`` each.
+        worst: largest error within the range and on lines, in the unit of the bound.
+    """
+
+    error: float
+    drives: Drives
+    margin: float
+    layout: Layout
+    per: float
+    first: int
+    below: End
+    above: End
+    entries: Tensor = field(compare=False, repr=False)
+    worst: float = field(default=0.0, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __call__(self, drive: Tensor) -> Tensor:
+        """Return ``t(X)``, in the shape and dtype of the drive."""
+        wide = drive.to(torch.promote_types(drive.dtype, torch.float32))
+        size = wide.abs() if self.layout.symmetry else wide
+        held = size.clamp(self.below.at, self.above.at)
+        value = self._read(held)
+        for side, end in ((-1, self.below), (1, self.above)):
+            if end.slope:
+                value.add_((size - end.at).mul_(side).clamp_min_(0), alpha=side * end.slope)
+            if end.jump:
+                value.add_(((size - end.at) * side > 0).to(value.dtype), alpha=end.jump)
+        if self.layout.symmetry < 0:
+            value.mul_(wide.sign())
+        return value.add_(held - held).to(drive.dtype)  # NaN stays NaN
+
+    def outside(self, drive: Tensor) -> Tensor:
+        """Return which drives are beyond the range, where the function is not known."""
+        size = drive.abs() if self.layout.symmetry else drive
+        over = torch.zeros_like(size, dtype=torch.bool)
+        if not self.above.known:
+            over |= size > self.above.at
+        if not self.below.known:
+            over |= size < self.below.at
+        return over
+
+    def held(self, drive: Tensor) -> Tensor:
+        """Return drives with those outside at the end of the range."""
+        inside = (drive.abs() if self.layout.symmetry else drive).clamp(
+            -math.inf if self.below.known else self.below.at,
+            math.inf if self.above.known else self.above.at,
+        )
+        return torch.where(drive < 0, -inside, inside) if self.layout.symmetry else inside
+
+    def _read(self, held: Tensor) -> Tensor:
+        position = self.layout.nearest(held, self.per).sub_(self.first)
+        cycle, times = self.layout.cycle(self.per), None
+        if cycle:
+            times = (position / cycle).floor_()
+            position.sub_(times, alpha=cycle)
+        index = position.to(torch.int32).clamp_(0, len(self.entries) - 1)
+        entries = self.entries.to(held.device, held.dtype)
+        value = entries.index_select(0, index.flatten()).reshape(index.shape)
+        if times is not None and self.layout.gain:
+            value.mul_(times.mul_(self.layout.gain).exp2_())
+        return value

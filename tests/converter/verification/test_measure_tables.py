@@ -1,0 +1,145 @@
+"""Three errors stand apart: of the rewriting, of tables, of spikes; and reads are counted."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import snnconvert
+from snnconvert.converter.reports.equivalence import EquivalenceReport
+from snnconvert.converter.verification.measure.tables import TablesAlone
+from snnconvert.rules import parse_rules
+
+RULES = """\
+version: 1
+extends: fully_spiking
+time_steps: 6
+neuron: {table: {error: %s}}
+"""
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head = nn.LSTM(8, 16, batch_first=True), nn.Linear(16, 5)
+
+    def forward(self, x):
+        return self.head(self.cell(x)[0][:, -1])
+
+
+def transformer():
+    layer = nn.TransformerEncoderLayer(
+        16, 4, 32, batch_first=True, activation="gelu", dropout=0.0, norm_first=True
+    )
+    body = nn.TransformerEncoder(layer, 2, nn.LayerNorm(16), enable_nested_tensor=False)
+    return nn.Sequential(body, nn.Linear(16, 5))
+
+
+NETWORKS = {
+    "transformer": (transformer, (7, 16), {"exp", "reciprocal", "rsqrt", "gelu"}),
+    "lstm": (Recurrent, (6, 8), {"sigmoid", "tanh"}),
+}
+
+
+def reported(name, error):
+    make, shape, _ = NETWORKS[name]
+    torch.manual_seed(0)
+    model, x = make().eval(), torch.randn(96, *shape)
+    rules = parse_rules(RULES % error)
+    snn = snnconvert.convert(
+        model, (x[:4],), rules=rules, calibration=[x[:24], x[24:48]], verify=False
+    )
+    return snnconvert.verify(model, snn, data=[x[48:80], x[80:]])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_three_errors_stand_apart(name):
+    report = reported(name, "1.0e-3")
+    spiking = report.spiking
+    without = reported(name, "none").spiking
+    assert report.passed and report.max_rel_error <= 1e-9
+    assert 1e-5 < spiking.tables_error < 3e-3
+    # What spikes add is what they add without tables.
+    assert without.tables_error is None and without.rel_error < 1e-4
+    assert abs(spiking.rel_error - spiking.tables_error) < 1e-4
+    assert spiking.steps[-1].top1 == 1.0
+    verdict = f"with tables alone, relative error {spiking.tables_error:.2g}; with spikes"
+    assert verdict in report.verdict() and "tables alone" not in without.sentences()[2]
+    (said,) = [s for s in spiking.sentences() if "of the tables alone, without neurons" in s]
+    uses = {site.name: site.table for site in spiking.sites if site.table}
+    assert {use.function for use in uses.values()} == NETWORKS[name][2]
+    total = sum(use.entries for use in uses.values())
+    assert said.startswith(f"{len(uses)} tables of {total} entries")
+    header, rows = spiking.tables()[-1]
+    assert header[2] == "entries" and [int(row[2]) for row in rows] == [
+        use.entries for use in uses.values()
+    ]
+    assert all(use.worst <= 1e-3 for use in uses.values())
+    assert EquivalenceReport.from_dict(report.to_dict()) == report
+
+
+def test_finer_tables_err_less():
+    errors = [reported("lstm", bound).spiking.tables_error for bound in ("1.0e-2", "1.0e-4")]
+    assert errors[1] < errors[0] / 30
+
+
+def one_function(x, table):
+    """A network whose only function stands on its input, times one."""
+    model = nn.Sequential(nn.Tanh(), nn.Linear(1, 1, bias=False)).eval()
+    with torch.no_grad():
+        model[1].weight.fill_(1.0)
+    text = "version: 1\nextends: default\ntime_steps: 3\n"
+    text += "rules: [{name: f, match: {op: tanh}, action: spiking, neuron: {table: {%s}}}]\n"
+    rules = parse_rules(text % table)
+    return snnconvert.convert(model, (x,), rules=rules, calibration=[x], verify=False), model
+
+
+def test_drives_outside_are_counted_over_all_steps():
+    x = torch.linspace(-1, 1, 21)[:, None]
+    snn, model = one_function(x, "error: 1.0e-3, margin: 1")
+    beyond = torch.tensor([[0.5], [1.5], [-1.01], [40.0]])  # the last is on a line: tanh is 1
+    (site,) = snnconvert.verify(model, snn, data=[x, beyond]).spiking.sites
+    assert site.table.high == 1.0 and site.table.low == 0.0
+    assert site.table.outside == pytest.approx(3 / 25)
+    assert "12.00% of a table's drives are outside" in " ".join(
+        snnconvert.verify(model, snn, data=[x, beyond]).spiking.sentences()
+    )
+
+
+def test_a_read_is_counted_where_a_drive_changes():
+    x = torch.linspace(-1, 1, 20)[:, None]
+    for encoding, reads in (("at_once", 1.0), ("constant", 3.0)):
+        model = nn.Sequential(nn.Tanh(), nn.Linear(1, 1)).eval()
+        rules = parse_rules(
+            f"version: 1\nextends: default\ntime_steps: 3\nencoding: {encoding}\n"
+            "rules: [{name: f, match: {op: tanh}, action: spiking, neuron: "
+            "{table: {error: 1.0e-3}}}]\n"
+        )
+        snn = snnconvert.convert(model, (x,), rules=rules, calibration=[x])
+        work = snn.report.spiking.work
+        assert work.operations["look-ups"] == reads
+        others = {k: n for k, n in work.operations.items() if k != "look-ups"}
+        energy = work.energy()
+        less = type(work)(work.source_macs, work.spiking_macs, others).energy()
+        assert energy["spiking fp32"] - less["spiking fp32"] == pytest.approx(5e-6 * reads)
+        assert energy["spiking int8"] - less["spiking int8"] == pytest.approx(1.25e-6 * reads)
+
+
+def test_mutation_a_wrong_entry_is_an_error_of_the_tables(monkeypatch):
+    x = torch.linspace(-1, 1, 21)[:, None]
+    snn, model = one_function(x, "error: 1.0e-3")
+    (fitted,) = snn.conversion.calibration.fitted.values()
+    fitted.target.table.entries.mul_(1.1)
+    spiking = snnconvert.verify(model, snn, data=[x]).spiking
+    assert spiking.tables_error == pytest.approx(0.1, abs=2e-3)
+    assert snnconvert.verify(model, snn, data=[x]).max_rel_error <= 1e-9  # that is of none
+
+
+def test_the_twin_with_tables_leaves_the_conversion_as_it_is():
+    x = torch.linspace(-1, 1, 21)[:, None]
+    snn, _ = one_function(x, "error: 1.0e-3")
+    before = str(snn)
+    alone = TablesAlone(snn)
+    assert str(snn) == before and "MultiThreshold" in before
+    assert "MultiThreshold" not in str(alone.twin)

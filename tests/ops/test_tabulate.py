@@ -1,0 +1,157 @@
+"""Tables of every function: within their bound over their range, and no larger than need be."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from snnconvert.errors import InputError
+from snnconvert.ops.layouts import Drives, Octaves, Periods, Uniform
+from snnconvert.ops.tabulate import MAX_ENTRIES, tabulate
+from snnconvert.ops.targets import FUNCTIONS, Target
+
+PARAMETERS = {
+    "celu": {"alpha": 0.7},
+    "elu": {"alpha": 1.3, "scale": 1.1, "input_scale": 0.8},
+    "gelu": {"approximate": "tanh"},
+    "hardshrink": {"lambd": 0.25},
+    "leaky_relu": {"negative_slope": 0.2},
+    "pow": {"exponent": 1.5},
+    "softplus": {"beta": 2.0, "threshold": 20.0},
+    "softshrink": {"lambd": 0.3},
+    "threshold": {"threshold": 0.125, "value": -0.5},
+}
+POSITIVE = Drives(1e-3, 50.0, 1e-3)
+RANGES = dict.fromkeys(("log", "log10", "log1p", "log2", "pow", "rsqrt", "sqrt"), POSITIVE)
+RANGES |= {"tan": Drives(-1.0, 1.2, 1e-6), "exp": Drives(-30.0, 0.0, 0.1)}
+ANY = Drives(-6.0, 9.0, 1e-3)
+
+
+def tabulated(name: str, error: float = 1e-3, margin: float = 1.0) -> tuple[Target, Target]:
+    plain = Target(name, function=name, parameters=tuple(PARAMETERS.get(name, {}).items()))
+    return plain, plain.tabulated(RANGES.get(name, ANY), error, margin)
+
+
+def fine_grid(name: str) -> torch.Tensor:
+    """Drives over the whole range that a table was made for, its ends and octaves among them."""
+    seen = RANGES.get(name, ANY)
+    even = torch.linspace(seen.low, seen.high, 200_001, dtype=torch.float64)
+    octaves = torch.logspace(-9, 5, 100_001, base=2, dtype=torch.float64)
+    borders = torch.exp2(torch.arange(-9, 6).double())
+    borders = torch.cat([borders, borders * (1 - 1e-12), borders * (1 + 1e-12)])
+    sizes = torch.cat([octaves, borders])
+    x = torch.cat([even, sizes, -sizes])
+    x = x[(x >= seen.low) & (x <= seen.high)]
+    return x[x.abs() >= seen.least] if name == "reciprocal" else x
+
+
+@pytest.mark.parametrize("error", [1e-2, 1e-3])
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_every_function_is_within_its_bound(name, error):
+    plain, target = tabulated(name, error)
+    for dtype, rounding in ((torch.float64, 0.0), (torch.float32, 1e-6)):
+        x = fine_grid(name).to(dtype)
+        exact = plain.exact(x.double())
+        relative = FUNCTIONS[name].laid(**PARAMETERS.get(name, {})).relative
+        off = (target(x).double() - exact).abs()
+        unit = exact.abs() if relative else exact.max() - exact.min()
+        assert target(x).dtype is dtype
+        # Where the function jumps, a drive that is rounded is on the other side.
+        assert (off <= unit * (error + rounding)).all(), (name, dtype, float((off / unit).max()))
+        assert not target.table.outside(x).any()
+    # Another bound would be another table.
+    assert target.table.worst <= error
+    assert len(target.table) == len(target.table.entries) <= 5 / error
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_zero_is_exact(name):
+    """What is silent stays silent, whatever the entries beside."""
+    plain, target = tabulated(name)
+    zero = torch.zeros(1)
+    if name not in ("log", "log2", "log10", "reciprocal", "rsqrt", "pow", "sqrt", "log1p"):
+        assert torch.allclose(target(zero), plain(zero), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(("name", "power"), [("rsqrt", -0.5), ("reciprocal", -1.0), ("sqrt", 0.5)])
+def test_powers_over_sixteen_decades(name, power):
+    seen = Drives(1e-8, 1e8, 1e-8)
+    target = Target(name, function=name).tabulated(seen, 1e-3)
+    x = torch.logspace(-8, 8, 100_001, dtype=torch.float64)
+    for dtype in (torch.float32, torch.float64):
+        off = target(x.to(dtype)).double() / x**power - 1
+        assert off.abs().max() <= 1.001e-3
+    assert len(target.table) == 512 and target.table.worst <= 1e-3
+    if name == "reciprocal":
+        assert torch.equal(target(-x), -target(x))
+
+
+def test_the_fewest_entries_that_will_do():
+    """One entry less is not within the bound, where there may be any number."""
+    square = lambda x: x * x  # noqa: E731
+    seen = Drives(-1.0, 1.0, 1e-3)
+    table = tabulate(square, Uniform(), seen, 1e-2)
+    slope, parts = 2.0, 2 * table.per
+    # At its steepest an entry is half a step away.
+    assert parts == pytest.approx(slope / 2 / (0.99e-2 * 1.0) * 2, rel=0.02)
+    assert len(tabulate(square, Uniform(1), seen, 1e-2)) <= len(table) // 2 + 1
+    assert len(tabulate(square, Uniform(), seen, 1e-3)) > 9 * len(table)
+
+
+def test_known_lines_cost_no_entries():
+    for name in ("gelu", "silu", "sigmoid", "tanh", "erf", "hardswish"):
+        plain = Target(name, function=name)
+        tables = [
+            plain.tabulated(Drives(-far, far, 1e-3), 1e-3 * unit).table
+            for far, unit in (
+                (20.0, 1.0),
+                (2000.0, 0.01 if name[0] in "gh" or name == "silu" else 1),
+            )
+        ]
+        assert len(tables[0]) == pytest.approx(len(tables[1]), rel=0.02), name
+    assert len(Target("leaky_relu", function="leaky_relu").tabulated(ANY, 1e-6).table) == 1
+    assert len(Target("abs", function="abs").tabulated(ANY, 1e-6).table) == 1
+
+
+def test_a_pole_is_told():
+    tan = Target("tan", function="tan")
+    with pytest.raises(InputError, match=f"at most {MAX_ENTRIES} entries .* from 0 to 1.571 "):
+        tan.tabulated(Drives(-1.0, math.pi / 2, 0.1), 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("drives", "error", "margin", "words"),
+    [
+        (ANY, 0.0, 1.0, "error of a table is between 0 and 1"),
+        (ANY, float("nan"), 1.0, "received nan"),
+        (ANY, 1e-3, 0.5, "margin at least 1"),
+        (Drives(), 1e-3, 1.0, "finite number"),
+        (Drives(0.0, math.inf, 1.0), 1e-3, 1.0, "finite number"),
+        (Drives(float("nan"), 1.0, 1.0), 1e-3, 1.0, "finite number"),
+        (Drives(-1.0, 1.0, 0.0), 1e-3, 1.0, "finite number"),
+    ],
+)
+def test_what_no_table_is_made_of_is_told(drives, error, margin, words):
+    for layout in (Uniform(), Octaves(), Periods()):
+        with pytest.raises(InputError, match=words):
+            tabulate(torch.cos, layout, drives, error, margin)
+
+
+@pytest.mark.parametrize(
+    "drives", [Drives(0.0, 0.0), Drives(3.0, 3.0, 3.0), Drives(-9.0, -8.0, 8.0)]
+)
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - set(RANGES)))
+def test_ranges_of_one_point_or_on_a_line_have_tables(name, drives):
+    plain = Target(name, function=name, parameters=tuple(PARAMETERS.get(name, {}).items()))
+    target = plain.tabulated(drives, 1e-3)
+    x = torch.tensor([drives.low, drives.high], dtype=torch.float64)
+    if drives.least < math.inf or name != "reciprocal":
+        torch.testing.assert_close(target(x), plain(x), rtol=2e-3, atol=2e-3)
+
+
+def test_layouts_that_are_left_out_are_uniform():
+    from snnconvert.ops.targets import Function
+
+    assert Function().laid() == Uniform()
