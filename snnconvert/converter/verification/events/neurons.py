@@ -24,6 +24,9 @@ from snnconvert.ops.targets import Target
 
 _ROUNDING = 4  # units in the last place of a difference of sums
 
+_SHAPED = frozenset("view _unsafe_view _reshape_alias clone alias detach _to_copy".split())
+_READS = frozenset("index_select index gather take embedding".split())  # from a table of constants
+
 
 def is_known(neuron: nn.Module) -> bool:
     """Tell whether a module is a neuron of the package's, and no other that stands for one."""
@@ -60,6 +63,8 @@ def check_spikes(
 def _looked_up(operation: Operation, target: Target) -> Label:
     function: Any = target.function
     named = function is not None and operation.name.startswith(function)
-    if not named and torch.Tag.pointwise not in operation.tags:
+    shaped = operation.name in _SHAPED or torch.Tag.pointwise in operation.tags
+    read = operation.name in _READS and not operation.tracked("self", "weight")
+    if not (named or shaped or read):
         raise NotOnSpikes("is no 1-D function of a neuron's drive, that could be looked up")
     return Label(Kind.WEIGHED)
