@@ -70,6 +70,7 @@ ALLOWED = {
     "a factor before a neuron": lambda m, x: m((x + m(x)) * 0.3),
     "features scaled before a neuron": lambda m, x: m(x * m.bias - 1),
     "a mean of a map": lambda m, x: m(x).mean(1) + x[:, 0],
+    "a product that is added": lambda m, x: torch.addcmul(m(x), m(x), x + 1),
     "a selection": lambda m, x: torch.where(m(x) > 0.1, m(x), 0.3 * m(x)),
     "a maximum": lambda m, x: m(x).topk(2).values * 0.3,
     "a look-up": lambda m, x: F.embedding(m(x).argmax(-1), m.weight),
