@@ -7,7 +7,6 @@ of what it has said is a sum of levels.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,6 +25,9 @@ from snnconvert.ops.targets import Target
 _EMPTY = ("empty_like", "new_empty")  # memory, of which nothing is read
 _ROUNDING = 4  # units in the last place of a difference of sums
 
+_SHAPED = frozenset("view _unsafe_view _reshape_alias clone alias detach _to_copy".split())
+_READS = frozenset("index_select index gather take embedding".split())  # from a table of constants
+
 
 def is_known(neuron: nn.Module) -> bool:
     """Tell whether a module is a neuron of the package's, and no other that stands for one."""
@@ -35,8 +37,6 @@ def is_known(neuron: nn.Module) -> bool:
 def check_target(neuron: Neuron, drive: Tensor, node: str, path: str) -> list[Violation]:
     """Return what a neuron's target does besides looking up a 1-D function of its drive."""
     target, known = neuron.target, type(neuron.target) is Target
-    if known:  # what is read from a table is the function, at the nearest entry
-        target = replace(target, table=None)
     watch = Watch(node, path, (lambda o: _looked_up(o, target)) if known else judge)
     watch.see(drive, Label(Kind.WEIGHED))
     with watch:
@@ -64,6 +64,8 @@ def check_spikes(
 def _looked_up(operation: Operation, target: Target) -> Label:
     function: Any = target.function
     named = function is not None and operation.name.startswith((function, *_EMPTY))
-    if not named and torch.Tag.pointwise not in operation.tags:
+    shaped = operation.name in _SHAPED or torch.Tag.pointwise in operation.tags
+    read = operation.name in _READS and not operation.tracked("self", "weight")
+    if not (named or shaped or read):
         raise NotOnSpikes("is no 1-D function of a neuron's drive, that could be looked up")
     return Label(Kind.WEIGHED)

@@ -70,6 +70,7 @@ ALLOWED = {
     "a factor before a neuron": lambda m, x: m((x + m(x)) * 0.3),
     "features scaled before a neuron": lambda m, x: m(x * m.bias - 1),
     "a mean of a map": lambda m, x: m(x).mean(1) + x[:, 0],
+    "a product that is added": lambda m, x: torch.addcmul(m(x), m(x), x + 1),
     "a selection": lambda m, x: torch.where(m(x) > 0.1, m(x), 0.3 * m(x)),
     "a maximum": lambda m, x: m(x).topk(2).values * 0.3,
     "a look-up": lambda m, x: F.embedding(m(x).argmax(-1), m.weight),
@@ -179,6 +180,14 @@ def test_a_target_that_computes(x):
     found = proven(snn, x)
     assert [v.ran.operator for v in found] == ["target of type Square", "aten.mul.Tensor"]
     assert {v.ran.node for v in found} == {"gelu"}
+
+
+def test_a_neuron_that_emits_what_is_no_level(x):
+    snn = on_spikes(Around(lambda m, x: m(x).relu()), x)
+    (path,) = [p for p in snn.conversion.neurons.values() if "relu" in p]
+    snn.tree.get_submodule(path).advance = lambda drive, state, start: drive
+    (found,) = proven(snn, x)
+    assert (found.ran.node, found.ran.operator) == ("relu", "neuron MultiThreshold")
 
 
 def test_a_multiplication_hidden_in_a_linear_layer(x, monkeypatch):

@@ -7,6 +7,7 @@ import torch
 
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
 from snnconvert.ops import targets
+from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import MultiThreshold
 from snnconvert.ops.targets import FUNCTIONS, Function, Target
 from tests.ops.test_neuron_scan import MADE
@@ -33,6 +34,19 @@ def test_every_function_is_looked_up(name):
     parameters = {"pow": (("exponent", 2.5),), "threshold": (("threshold", 0.5), ("value", 0.0))}
     target = Target(name, 0.0, 1.0, name, parameters.get(name, ()))
     assert check_target(MultiThreshold(target=target), DRIVE, "n", "p") == []
+
+
+@pytest.mark.parametrize("name", ["gelu", "exp", "rsqrt", "tanh", "sin"])
+def test_a_table_is_looked_up(name):
+    target = Target(name, function=name).tabulated(Drives(0.1, 1.1, 0.1), 1e-2)
+    assert check_target(MultiThreshold(target=target), DRIVE, "n", "p") == []
+
+
+def test_to_read_from_what_is_driven_is_no_look_up(monkeypatch):
+    wrong = Function(exact=lambda x: x.index_select(0, torch.arange(len(x))))
+    monkeypatch.setattr(targets, "FUNCTIONS", {**FUNCTIONS, "wrong": wrong})
+    (found,) = check_target(MultiThreshold(target=Target("w", function="wrong")), DRIVE, "n", "p")
+    assert found.ran.operator == "aten.index_select.default"
 
 
 def test_a_target_of_ones_own_is_named_with_what_it_ran():
