@@ -44,12 +44,16 @@ def tabulate(
         raise InputError(
             f"a table is for drives from one finite number to another; received {drives}"
         )
-    making = _Making.of(exact, layout, drives, error, margin)
+    with torch.device("cpu"):
+        return _smallest(_Making.of(exact, layout, drives, error, margin), layout.any_number)
+
+
+def _smallest(making: _Making, any_number: bool) -> Table:
     parts = 1
     while (table := making.table(parts)) is None:
         parts *= 2
     too_few = parts // 2
-    while layout.any_number and parts - too_few > 1:
+    while any_number and parts - too_few > 1:
         middle = (too_few + parts) // 2
         if (found := making.table(middle)) is None:
             too_few = middle
@@ -192,7 +196,7 @@ class _Line:
 
         def is_off(x: Tensor) -> Tensor:
             # Up to zero and beyond it, the line is to be the function itself: zero stays zero.
-            allowed = torch.where(x * side > 0, bound, 0.0)
+            allowed = torch.where(x * side > 0, x.new_tensor(bound), x.new_zeros(()))
             return ~((exact(x) - slope * x - line.offset).abs() <= allowed)  # NaN is off
 
         sizes = torch.linspace(-30, math.log2(_FAR), 2000, dtype=torch.float64).exp2()

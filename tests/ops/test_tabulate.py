@@ -155,3 +155,14 @@ def test_layouts_that_are_left_out_are_uniform():
     from snnconvert.ops.targets import Function
 
     assert Function().laid() == Uniform()
+
+
+def test_tables_do_not_depend_on_defaults_of_torch():
+    wanted = Target("gelu", function="gelu").tabulated(ANY, 1e-3).table
+    try:
+        torch.set_default_dtype(torch.float16)
+        with torch.device("meta"):
+            found = Target("gelu", function="gelu").tabulated(ANY, 1e-3).table
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found == wanted and torch.equal(found.entries, wanted.entries)
