@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from snnconvert.ops.tables import ENTRY_BITS
 from snnconvert.wording import listed
 
 MAC_PJ, AC_PJ = 4.6, 0.9
@@ -14,9 +15,10 @@ MAC_PJ, AC_PJ = 4.6, 0.9
 2014: multiplication 3.7, addition 0.9)."""
 INT8_MAC_PJ, INT8_AC_PJ = 0.23, 0.03
 """The same of 8-bit integers (multiplication 0.2, addition 0.03)."""
-READ_PJ, INT8_READ_PJ = 5.0, 1.25
-"""Energy of reading 32 and 8 bits of a table, in pJ: the share of 64 bits of an 8 KB SRAM at 45 nm,
-10 pJ (Horowitz, ISSCC 2014). A smaller memory takes less; one of 32 KB, 20 pJ for 64 bits."""
+_SRAM_PJ = 10.0 / 64
+READ_PJ, INT8_READ_PJ = ENTRY_BITS * _SRAM_PJ, 8 * _SRAM_PJ
+"""Energy of reading an entry of a table, of 32 or 8 bits, in pJ: its share of the 64 bits that an
+8 KB SRAM at 45 nm reads for 10 pJ (Horowitz, ISSCC 2014). One of 32 KB takes 20 pJ for them."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class Layout:
 
     Attributes:
         symmetry: 1: ``f(-x) = f(x)``; -1: ``f(-x) = -f(x)``; 0: neither. Entries are then of sizes.
-        relative: whether errors are relative to each value; else to the range of all values.
+        relative: whether errors are relative to each value; else to the range of values, but those
+            on lines that rise or fall.
         below, above: whether the function becomes a straight line there.
         gain: ``f`` is ``2^gain`` times itself one cycle later, so that one cycle holds all.
         any_number: whether there may be any number of parts, not powers of two alone.

@@ -37,7 +37,7 @@ class Table:
     With a cycle the entries are of one cycle; those of the others are a power of two times these.
 
     Attributes:
-        error: bound on the error, relative to the range of values, or to each value.
+        error: bound on the error, relative to what the layout says.
         drives: those that it was made for.
         margin: factor by which its range is wider than theirs.
         layout: how entries lie.

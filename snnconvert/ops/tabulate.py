@@ -28,7 +28,7 @@ def tabulate(
         exact: the function, elementwise.
         layout: how its entries lie.
         drives: what was seen of its drives.
-        error: bound, relative to the range of values or, as the layout says, to each value.
+        error: bound, relative to what the layout says: the range of values, or each value.
         margin: factor by which the range is wider than the drives.
 
     Raises:
@@ -44,12 +44,16 @@ def tabulate(
         raise InputError(
             f"a table is for drives from one finite number to another; received {drives}"
         )
-    making = _Making.of(exact, layout, drives, error, margin)
+    with torch.device("cpu"):
+        return _smallest(_Making.of(exact, layout, drives, error, margin), layout.any_number)
+
+
+def _smallest(making: _Making, any_number: bool) -> Table:
     parts = 1
     while (table := making.table(parts)) is None:
         parts *= 2
     too_few = parts // 2
-    while layout.any_number and parts - too_few > 1:
+    while any_number and parts - too_few > 1:
         middle = (too_few + parts) // 2
         if (found := making.table(middle)) is None:
             too_few = middle
@@ -89,9 +93,13 @@ class _Making:
         """Find the range, and how the function goes on beyond it."""
         low, high = layout.ends(drives, margin)
         cycle = torch.linspace(0, 1, 4097, dtype=torch.float64)
-        values = exact(layout.drives(cycle, 1.0) if layout.cycle(1.0) else _between(low, high))
-        most = float(values.abs().max())
-        unit = max(float(values.max() - values.min()), most * _DIGITS / error) or 1.0
+        seen = layout.drives(cycle, 1.0) if layout.cycle(1.0) else _between(low, high)
+        values = seen = exact(seen)
+        if layout.below or layout.above:
+            values = exact(_between(*_curved(exact, layout, low, high, error)))
+        if not _range(values) > _DIGITS * float(seen.abs().max()):
+            values = seen
+        unit = max(_range(values), float(values.abs().max()) * _DIGITS / error) or 1.0
         # Without end, or where values vanish, there is nothing beyond that is not known.
         below = End(low, known=layout.gain > 0 or math.isinf(low))
         above = End(high, known=layout.gain < 0 or math.isinf(high))
@@ -142,6 +150,10 @@ class _Making:
         return torch.cat([far[:0], *(end.at + side * far for side, end in known if end.known)])
 
 
+def _range(values: Tensor) -> float:
+    return float(values.max() - values.min())
+
+
 def _between(low: float, high: float) -> Tensor:
     """Return drives within a range, evenly, and by octaves where it is of one sign."""
     even = torch.linspace(low, high, 4097, dtype=torch.float64)
@@ -149,6 +161,20 @@ def _between(low: float, high: float) -> Tensor:
         return even
     octaves = torch.linspace(math.log2(low), math.log2(high), 4097, dtype=torch.float64)
     return torch.cat([even, octaves.exp2().clamp(low, high)])
+
+
+def _curved(
+    exact: Exact, layout: Layout, low: float, high: float, error: float
+) -> tuple[float, float]:
+    """Return the part of a range where a function is not yet within an error of each value of a
+    line that rises or falls: few far drives, which lines serve, do not make errors at others
+    large."""
+    first, last = low, high
+    if layout.below and (under := _Line.of(exact, -1, error, relative=True)) and under.slope:
+        first = max(low, under.start)
+    if layout.above and (over := _Line.of(exact, 1, error, relative=True)) and over.slope:
+        last = min(high, over.start)
+    return (first, last) if first < last else (low, high)
 
 
 def _on_lines(
@@ -182,9 +208,9 @@ class _Line:
     offset: float
 
     @classmethod
-    def of(cls, exact: Exact, side: int, bound: float) -> _Line | None:
+    def of(cls, exact: Exact, side: int, bound: float, *, relative: bool = False) -> _Line | None:
         """Find the line on a side (1: above); None: the function is not on it where the search
-        ends."""
+        ends; ``relative``: the bound is one on the error of each value."""
         near, far = exact(torch.tensor([_FAR, 2 * _FAR], dtype=torch.float64) * side).tolist()
         slope = (far - near) / (_FAR * side)
         slope = slope if abs(slope) > _FLAT else 0.0
@@ -192,8 +218,10 @@ class _Line:
 
         def is_off(x: Tensor) -> Tensor:
             # Up to zero and beyond it, the line is to be the function itself: zero stays zero.
-            allowed = torch.where(x * side > 0, bound, 0.0)
-            return ~((exact(x) - slope * x - line.offset).abs() <= allowed)  # NaN is off
+            there = slope * x + line.offset
+            most = bound * there.abs() if relative else torch.full_like(x, bound)
+            allowed = torch.where(x * side > 0, most, x.new_zeros(()))
+            return ~((exact(x) - there).abs() <= allowed)  # NaN is off
 
         sizes = torch.linspace(-30, math.log2(_FAR), 2000, dtype=torch.float64).exp2()
         outwards = torch.cat([-sizes.flip(0), 0 * sizes[:1], sizes]) * side

@@ -45,8 +45,11 @@ def wanted_error(site: Site) -> float | None:
 
 def table_misfit(fitted: Fitted, site: Site) -> str:
     """Say why a table is not the one that a site's rule asks for; empty: it is."""
-    own = None if fitted.target.table is None else fitted.target.table.error
-    if own == (wanted := wanted_error(site)):
-        return ""
-    has, says = (NONE if error is None else f"{error:g}" for error in (own, wanted))
-    return f"it has a table with error={has}, and the rule says {says}"
+    table, wanted = fitted.target.table, wanted_error(site)
+    has = _said(None, 0) if table is None else _said(table.error, table.margin)
+    says = _said(wanted, site.settings.table_margin)
+    return "" if has == says else f"it has a table with {has}, and the rule says {says}"
+
+
+def _said(error: float | None, margin: float) -> str:
+    return f"error={NONE}" if error is None else f"error={error:g} and margin={margin:g}"

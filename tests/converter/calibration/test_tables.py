@@ -105,9 +105,14 @@ def test_a_table_goes_with_its_calibration(x, tmp_path):
 @pytest.mark.parametrize(
     ("made", "wanted", "words"),
     [
-        ("error: none", "error: 1.0e-3", "error=none, and the rule says 0.001"),
-        ("error: 1.0e-3", "error: none", "error=0.001, and the rule says none"),
-        ("error: 1.0e-2", "error: 1.0e-3", "error=0.01, and the rule says 0.001"),
+        ("error: none", "error: 1.0e-3", "error=none, and the rule says error=0.001 and margin="),
+        (
+            "error: 1.0e-3",
+            "error: none",
+            "error=0.001 and margin=1.25, and the rule says error=none",
+        ),
+        ("error: 1.0e-2", "error: 1.0e-3", "error=0.01 .* says error=0.001 "),
+        ("error: 0.01, margin: 2", "error: 0.01", "error=0.01 and margin=2, .* margin=1.25"),
     ],
 )
 def test_a_calibration_with_another_table_is_told(x, made, wanted, words):
