@@ -96,7 +96,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "rrelu": Function(("lower", "upper", "training")),
         "rsqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=-1, period=2)),
         "selu": Function(layout=_STRAIGHT),
-        "sgn": Function((), *_SIGN),
+        "sgn": Function((), *_SIGN, layout=_ODD),
         "sigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
         "sign": Function((), *_SIGN, layout=_ODD),
         "silu": Function(layout=_STRAIGHT),

@@ -287,8 +287,9 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **dict.fromkeys(COMPARISONS, _compared),
         **dict.fromkeys(KEEP_SPIKES, _moved),
         **_named(
-            "alias as_strided detach lift_fresh to _to_copy _reshape_alias cat stack view_as_real "
-            "view_as_complex unfold im2col copy index gather take take_along_dim diagonal "
+            "alias as_strided detach lift_fresh to _to_copy _reshape_alias cat stack complex "
+            "view_as_real view_as_complex unfold im2col copy index gather take diagonal "
+            "take_along_dim "
             "upsample_nearest1d upsample_nearest2d upsample_nearest3d reflection_pad1d "
             "reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
             "replication_pad3d native_channel_shuffle",

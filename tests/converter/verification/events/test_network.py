@@ -94,7 +94,11 @@ REFUSED = {
         "special_i0",
         "aten.i0.default",
     ),
-    "a cumulative product": (lambda m, x: m(m(x).cumprod(-1)), "cumprod", "aten.cumprod.default"),
+    "a product of three at once": (
+        lambda m, x: m(torch.einsum("bi,bi,bj->bj", m(x), m(x) / 4, m(x))),
+        "einsum",
+        "aten.bmm.default",
+    ),
 }
 
 
@@ -169,7 +173,7 @@ def test_a_module_that_claims_to_be_a_neuron(x):
 
 
 class Square(Target):
-    def unclipped(self, drive):
+    def exact(self, drive):
         return drive * drive
 
 

@@ -16,7 +16,7 @@ DRIVE = torch.rand(64, 3) + 0.1
 
 
 class Square(Target):
-    def unclipped(self, drive):
+    def exact(self, drive):
         return drive * drive
 
 
@@ -31,7 +31,12 @@ def test_a_class_of_ones_own_is_no_known_neuron():
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_is_looked_up(name):
-    parameters = {"pow": (("exponent", 2.5),), "threshold": (("threshold", 0.5), ("value", 0.0))}
+    parameters = {
+        "fmod": (("other", 1.5),),
+        "pow": (("exponent", 2.5),),
+        "remainder": (("other", 1.5),),
+        "threshold": (("threshold", 0.5), ("value", 0.0)),
+    }
     target = Target(name, 0.0, 1.0, name, parameters.get(name, ()))
     assert check_target(MultiThreshold(target=target), DRIVE, "n", "p") == []
 
