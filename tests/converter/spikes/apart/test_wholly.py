@@ -125,6 +125,7 @@ OPERATORS = {
     "prod of one": lambda: Between(lambda n, h: h[:, :1].prod(1)),
     "cumprod": lambda: Between(lambda n, h: (1 + h / 9).cumprod(1)),
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
+    "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "einsum of three": lambda: Between(lambda n, h: torch.einsum("bik,bjk,bjl->bil", h, h / 4, h)),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
     "fft of two dims, real": lambda: Between(lambda n, h: torch.fft.fftn(h, dim=(1, 2)).real),
