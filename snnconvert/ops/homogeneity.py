@@ -36,7 +36,9 @@ _ADDS = frozenset({"add", "sub"})  # every tensor operand must be a stream
 JOINS = frozenset({"cat", "concat", "concatenate", "stack"})
 """Operators that join the tensors of a list, and do nothing else."""
 
-_CONTRACTS = frozenset({"matmul", "bmm", "mm", "mul", "einsum"})  # exactly one operand is a stream
+_CONTRACTS = frozenset(
+    {"matmul", "bmm", "mm", "mul", "multiply", "einsum"}
+)  # exactly one operand is a stream
 _MAPS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 
 

@@ -60,7 +60,7 @@ _OF_MATRICES = dict.fromkeys(
     "baddbmm einsum tensordot mv dot vdot inner addmv addbmm bilinear linalg_vecdot "
     "linalg_multi_dot chain_matmul".split()
 )
-_OF_ELEMENTS = dict.fromkeys("mul addcmul outer ger addr kron".split())
+_OF_ELEMENTS = dict.fromkeys("mul multiply addcmul outer ger addr kron".split())
 _SUMMED_TO = frozenset({"batch1", "mat", "vec1", "tensor1"})  # beside these, `self` is a summand
 
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}

@@ -63,6 +63,7 @@ LINEAR = {
     "bmm": (lambda x: aten.bmm(W[None], x), (1, 4, 2)),
     "mm": (lambda x: aten.mm(x, W), (2, 4)),
     "mul": (lambda x: aten.mul(x, B), (2, 4)),
+    "multiply": (lambda x: aten.multiply(x, B), (2, 4)),
     "einsum": (lambda x: aten.einsum("bi,io->bo", [x, W]), (2, 4)),
     "linear": (lambda x: aten.linear(x, W), (2, 4)),
     "conv1d": (lambda x: aten.conv1d(x, K1), (1, 4, 5)),

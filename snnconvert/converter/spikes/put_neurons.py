@@ -118,7 +118,7 @@ class _Placer:
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
         """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""
         taking = apart_of(node.target)
-        if taking is None or decision.action == "neuron" or not _is_continuous(node):
+        if taking is None or decision.action == "neuron" or not _is_real(node):
             return False
         wholly = decision.action == "spiking"
         take = taking.wholly if wholly else taking.into_maps
@@ -263,10 +263,9 @@ def has_place(target: Any) -> bool:
     return known or kind.name in FUNCTIONS or kind.name in CLIPS
 
 
-def _is_continuous(node: fx.Node) -> bool:
-    """Tell whether an operator computes no integers or truth values, which have no spikes."""
-    values = tensors_in(node.meta["val"])
-    return all(x.is_floating_point() or x.is_complex() for x in values)
+def _is_real(node: fx.Node) -> bool:
+    """Tell whether an operator computes real numbers; integers and truth values have no spikes."""
+    return all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
 
 
 def _target_of(node: fx.Node) -> Target | None:

@@ -13,7 +13,6 @@ from snnconvert.converter.spikes.apart.attention import (
 )
 from snnconvert.converter.spikes.apart.chain import take_chain_apart
 from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
-from snnconvert.converter.spikes.apart.fourier import TRANSFORMS, take_transform_apart
 from snnconvert.converter.spikes.apart.gating import take_glu_apart, take_lerp_apart
 from snnconvert.converter.spikes.apart.norms import (
     take_batch_norm_apart,
@@ -98,7 +97,6 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "std_mean": Taking(take_variance_apart),
         "var": Taking(take_variance_apart),
         "var_mean": Taking(take_variance_apart),
-        **dict.fromkeys(TRANSFORMS, Taking(take_transform_apart)),
     }
 )
 
