@@ -153,8 +153,8 @@ class SpikingReport:
     layers: tuple[LayerCloseness, ...]
     analog: Mapping[str, int]
     work: Work
-    latency: Latency
-    degree: str | None
+    latency: Latency = Latency(1, 0, 0)  # of reports before there was any
+    degree: str | None = None
     analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables_error: float | None = None
 
