@@ -28,6 +28,7 @@ INTERNAL = {
     "snnconvert.converter.tracing.guards._Unreadable",
     # Ends the run of a graph on a single sample, and becomes what is said of that sample.
     "snnconvert.converter.tracing.single._OtherShape",
+    "snnconvert.converter.verification.events.judge.NotOnSpikes",
     # Is a warning.
     "snnconvert.converter.convert.NotEquivalentWarning",
 }

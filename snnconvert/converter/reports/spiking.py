@@ -153,7 +153,8 @@ class SpikingReport:
     layers: tuple[LayerCloseness, ...]
     analog: Mapping[str, int]
     work: Work
-    latency: Latency = Latency(1, 0, 0)  # of reports before there was any
+    # A report of before there was any has none.
+    latency: Latency = field(default_factory=lambda: Latency(1, 0, 0))
     degree: str | None = None
     analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables_error: float | None = None

@@ -95,7 +95,7 @@ REFUSED = {
         "aten.i0.default",
     ),
     "a product of three at once": (
-        lambda m, x: m(torch.einsum("bi,bi,bj->bj", m(x), m(x) / 4, m(x))),
+        lambda m, x: m(torch.einsum("bik,bjk,bjl->bil", m(x), m(x) / 4, m(x))),
         "einsum",
         "aten.bmm.default",
     ),
