@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain, Streams
 from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import is_tensor
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
 
 _SUMS = ("sum", "mean")
@@ -41,7 +42,7 @@ def _is_contraction(node: fx.Node, streams: Streams) -> bool:
     if kind.name != "mul":
         return False
     found = [given[name] for name in operands_of(kind, given)]
-    factors = [x for x in found if isinstance(x, fx.Node) and isinstance(x.meta["val"], Tensor)]
+    factors = [x for x in found if is_tensor(x)]
     carried = [x for x in factors if streams.domains.get(x) is Domain.STREAM]
     if len(carried) == 1 and _is_repeated(carried[0], node):
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import Tensor, fx
 
@@ -62,6 +62,11 @@ def fixed_size(size: Any) -> int | None:
     if isinstance(size, int):
         return size
     return None if size.node.expr.free_symbols else int(size)
+
+
+def is_tensor(x: Any) -> TypeGuard[fx.Node]:
+    """Tell whether an argument is a node whose value is a tensor, not a number or a size."""
+    return isinstance(x, fx.Node) and isinstance(x.meta["val"], Tensor)
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
+from snnconvert.converter.graph.meta import is_tensor
 from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.ops.kinds import operator_name
 
@@ -23,7 +22,7 @@ def take_division_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     if operator_name(node.target) == "floor_divide":
         mode = "floor"
     numerator, denominator = given["self"], given["other"]
-    changes = _is_tensor(denominator)
+    changes = is_tensor(denominator)
     if mode is None and not changes:
         return Apart()
     if changes and not denominator.meta["val"].is_floating_point():
@@ -53,7 +52,3 @@ def take_addcdiv_apart(emit: Emitter, node: fx.Node) -> Apart:
         y = emit(_aten.add.Tensor, given["self"], quotient, alpha=given["value"])
     emit.replace(node, y)
     return Apart(gates=(Part(quotient, {"self": "numerator"}),), targets=(Part(rate),))
-
-
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, fx.Node) and isinstance(x.meta["val"], Tensor)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
+from snnconvert.converter.graph.meta import is_tensor
 from snnconvert.converter.spikes.apart.part import Apart, Part
 
 _aten = torch.ops.aten
@@ -37,7 +36,7 @@ def take_clip_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     target."""
     given = arguments_of(node)
     low, high = given.get("min"), given.get("max")
-    if not any(map(_is_tensor, (low, high))):
+    if not any(map(is_tensor, (low, high))):
         return None
     y = given["self"]
     with emit.at(node):
@@ -47,7 +46,3 @@ def take_clip_apart(emit: Emitter, node: fx.Node) -> Apart | None:
             y = emit(_aten.minimum.default, y, high)
     emit.replace(node, y)
     return Apart()
-
-
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, fx.Node) and isinstance(x.meta["val"], Tensor)
