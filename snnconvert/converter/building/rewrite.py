@@ -24,6 +24,7 @@ from snnconvert.converter.graph.meta import (
     SITED,
     SOURCE,
     TIME_DIMS,
+    gives_only_floats,
     source_name,
     tensors_in,
 )
@@ -120,7 +121,7 @@ class _Rewriter:
             self._neuron(node)
         elif replacement.action == "encode":
             self._encode(node, replacement)
-        elif not _is_float(node):
+        elif not gives_only_floats(node):
             # The difference of truth values is not defined; integers follow them. Such a value
             # is carried as it is at each step, and so is what takes it as an argument.
             self.cumulative[node] = self._copy(node, self._accumulated)
@@ -146,7 +147,7 @@ class _Rewriter:
 
     def _acts_on_increments(self, node: fx.Node, replacement: Replacement) -> bool:
         carried = [n for n in node.all_input_nodes if self._domain(n) is Domain.STREAM]
-        if not all(_is_float(n) for n in carried):
+        if not all(gives_only_floats(n) for n in carried):
             return False
         return replacement.action == "keep" or (
             replacement.operator is None and self._is_homogeneous(node)
@@ -295,11 +296,6 @@ def _times(size: int, clock: Any) -> int:
 
 def _share(size: int, clock: Any) -> int:
     return size // int(clock.steps)
-
-
-def _is_float(node: fx.Node) -> bool:
-    tensors = list(tensors_in(node.meta.get("val")))
-    return bool(tensors) and all(t.is_floating_point() or t.is_complex() for t in tensors)
 
 
 def _held_dims(node: fx.Node, batch: frozenset[Any]) -> list[int]:

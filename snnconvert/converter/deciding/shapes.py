@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.streams import Domain
-from snnconvert.converter.graph.meta import module_path
+from snnconvert.converter.graph.meta import gives_only_floats, module_path
 from snnconvert.errors import TraceError
 from snnconvert.torch_private import pytree
 
@@ -53,12 +53,7 @@ def refuse_outputs_of_other_sizes(graph: fx.Graph, domains: Mapping[fx.Node, Dom
 def _sized_by(node: fx.Node) -> list[fx.Node]:
     """Return the arguments that the size of a value follows: counts and masks, if it has any."""
     given = list(node.all_input_nodes)
-    return [x for x in given if not _is_float(x)] or given
-
-
-def _is_float(node: fx.Node) -> bool:
-    value = node.meta.get("val")
-    return isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex())
+    return [x for x in given if not gives_only_floats(x)] or given
 
 
 def _symbols_of_data(node: fx.Node) -> Iterator[Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor, fx
+from torch import fx
 
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain
+from snnconvert.converter.graph.meta import gives_only_floats, is_tensor
 
 _MOST = 3
 
@@ -16,9 +15,9 @@ def where_streams_may_start(decided: Decided) -> str:
     """Say in which rules a stream may start: where held integers become floating-point numbers."""
     rules: dict[str, str] = {}
     for node, operation in decided.operations.items():
-        if decided.streams.domains[node] is not Domain.HELD or not _is_float(node.meta.get("val")):
+        if decided.streams.domains[node] is not Domain.HELD or not _starts(node):
             continue
-        if any(_is_float(n.meta.get("val")) for n in _held(decided, node)):
+        if any(_starts(n) for n in _held(decided, node)):
             continue
         path = f", path: {operation.path}" if operation.path else ""
         rule = f"{{name: start, match: {{op: {operation.kind}{path}}}, action: encode}}"
@@ -32,9 +31,9 @@ def where_streams_may_start(decided: Decided) -> str:
     )
 
 
+def _starts(node: fx.Node) -> bool:
+    return is_tensor(node) and gives_only_floats(node)
+
+
 def _held(decided: Decided, node: fx.Node) -> list[fx.Node]:
     return [n for n in node.all_input_nodes if decided.streams.domains[n] is Domain.HELD]
-
-
-def _is_float(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()

@@ -69,6 +69,21 @@ def is_tensor(x: Any) -> TypeGuard[fx.Node]:
     return isinstance(x, fx.Node) and isinstance(x.meta["val"], Tensor)
 
 
+def gives_floats(node: fx.Node) -> bool:
+    """Tell whether any of a node's tensors is of floating point, or complex."""
+    return any(map(_is_floating, tensors_in(node.meta.get("val"))))
+
+
+def gives_only_floats(node: fx.Node) -> bool:
+    """Tell whether a node has tensors, all of floating point, or complex."""
+    tensors = list(tensors_in(node.meta.get("val")))
+    return bool(tensors) and all(map(_is_floating, tensors))
+
+
+def _is_floating(x: Tensor) -> bool:
+    return x.is_floating_point() or x.is_complex()
+
+
 def tensors_in(value: Any) -> Iterable[Tensor]:
     """Yield the tensors of a node's recorded value."""
     return (leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from torch import Tensor, fx
+from torch import fx
 
 from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import gives_floats
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.left_in_floats import (
     LISTED,
@@ -24,7 +25,6 @@ from snnconvert.ops.comparisons import COMPARISONS
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import KINDS, kind_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS, Decision, RuleSet
-from snnconvert.torch_private import pytree
 from snnconvert.wording import listed
 
 _MAPS = frozenset({name for name, kind in KINDS.items() if kind.operands} | {"lstm", "gru", "rnn"})
@@ -87,9 +87,3 @@ def functions_in_floats(sited: Sited) -> Iterator[fx.Node]:
             continue
         if not adds_up(name, arguments_of(node), is_stream):
             yield node
-
-
-def gives_floats(node: fx.Node) -> bool:
-    """Tell whether any of an operator's results is of floating point, or complex."""
-    values = [x for x in pytree.tree_leaves(node.meta.get("val")) if isinstance(x, Tensor)]
-    return any(x.is_floating_point() or x.is_complex() for x in values)

@@ -11,7 +11,6 @@ Square Layer Normalization, arXiv 1910.07467, equation 4; Wu and He, Group Norma
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
+from snnconvert.converter.spikes.apart.rows import by_channel, centre, count, total
 
 _aten = torch.ops.aten
 
@@ -92,8 +92,7 @@ def _groups(emit: Emitter, node: fx.Node, groups: int) -> Apart | None:
         y = norm.scaled(norm.centred(rows), given["eps"])
         y = emit(_aten.unflatten.int, y, 2, [channels // groups, *space])
         y = emit(_aten.flatten.using_ints, y, 1, 2)
-        weight, bias = (_by_channel(emit, v, len(space)) for v in (given["weight"], given["bias"]))
-        y = _affine(emit, y, weight, bias)
+        y = _affine(emit, y, given["weight"], given["bias"], len(space))
     emit.replace(node, y)
     return norm.apart()
 
@@ -110,8 +109,7 @@ def _fixed(emit: Emitter, node: fx.Node) -> Apart | None:
         shift = emit(_aten.neg.default, emit(_aten.mul.Tensor, mean, scale))
         if given["bias"] is not None:
             shift = emit(_aten.add.Tensor, shift, given["bias"])
-        behind = x.meta["val"].dim() - 2
-        y = _affine(emit, x, *(_by_channel(emit, v, behind) for v in (scale, shift)))
+        y = _affine(emit, x, scale, shift, x.meta["val"].dim() - 2)
     emit.replace(node, y)
     return Apart()
 
@@ -131,15 +129,15 @@ class _Norm:
 
     def centred(self, x: fx.Node) -> fx.Node:
         """Emit ``x - mean(x)``."""
-        mean = self.emit(_aten.mul.Scalar, self._sum(x), 1 / self._count(x))
-        centred = self.emit(_aten.sub.Tensor, x, mean)
+        _, centred = centre(self.emit, x, self.dims)
         self.means.append(Part(centred, {"other": "mean"}))
         return centred
 
     def scaled(self, c: fx.Node, eps: Any) -> fx.Node:
         """Emit ``c rsqrt(sum(c c) / n + eps)``."""
         square = self.emit(_aten.mul.Tensor, c, c)
-        variance = self.emit(_aten.mul.Scalar, self._sum(square), 1 / self._count(c))
+        squares = total(self.emit, square, self.dims)
+        variance = self.emit(_aten.mul.Scalar, squares, 1 / count(c, self.dims))
         rate = self.emit(_aten.rsqrt.default, self.emit(_aten.add.Tensor, variance, eps))
         y = self.emit(_aten.mul.Tensor, c, rate)
         self.products += [
@@ -155,12 +153,6 @@ class _Norm:
             maps=tuple(self.means), gates=tuple(self.products), targets=tuple(self.targets)
         )
 
-    def _sum(self, x: fx.Node) -> fx.Node:
-        return self.emit(_aten.sum.dim_IntList, x, self.dims, True)
-
-    def _count(self, x: fx.Node) -> Any:
-        return math.prod(x.meta["val"].shape[dim] for dim in self.dims)
-
 
 def _precision(emit: Emitter, x: fx.Node) -> fx.Node:
     """Emit the distance from 1 to the next number, of whatever dtype the network is cast to."""
@@ -170,13 +162,7 @@ def _precision(emit: Emitter, x: fx.Node) -> fx.Node:
     return emit(_aten.sub.Tensor, next_, one)
 
 
-def _affine(emit: Emitter, y: fx.Node, weight: Any, bias: Any) -> fx.Node:
+def _affine(emit: Emitter, y: fx.Node, weight: Any, bias: Any, behind: int = 0) -> fx.Node:
     if weight is not None:
-        y = emit(_aten.mul.Tensor, y, weight)
-    return y if bias is None else emit(_aten.add.Tensor, y, bias)
-
-
-def _by_channel(emit: Emitter, values: Any, behind: int) -> Any:
-    if values is None or not behind:
-        return values
-    return emit(_aten.view.default, values, [-1, *[1] * behind])
+        y = emit(_aten.mul.Tensor, y, by_channel(emit, weight, behind))
+    return y if bias is None else emit(_aten.add.Tensor, y, by_channel(emit, bias, behind))

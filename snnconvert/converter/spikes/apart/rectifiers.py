@@ -9,6 +9,7 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import is_tensor
 from snnconvert.converter.spikes.apart.part import Apart, Part
+from snnconvert.converter.spikes.apart.rows import by_channel
 
 _aten = torch.ops.aten
 
@@ -23,7 +24,7 @@ def take_prelu_apart(emit: Emitter, node: fx.Node) -> Apart:
     behind = x.meta["val"].dim() - 2
     with emit.at(node):
         if slope.meta["val"].numel() > 1 and behind > 0:
-            slope = emit(_aten.view.default, slope, [-1, *[1] * behind])
+            slope = by_channel(emit, slope, behind)
         above = emit(_aten.relu.default, x)
         below = emit(_aten.relu.default, emit(_aten.neg.default, x))
         y = emit(_aten.sub.Tensor, above, emit(_aten.mul.Tensor, below, slope))

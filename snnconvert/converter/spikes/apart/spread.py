@@ -12,6 +12,7 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
+from snnconvert.converter.spikes.apart.rows import centre, count, total
 from snnconvert.ops.kinds import operator_name
 
 _aten = torch.ops.aten
@@ -23,21 +24,19 @@ def take_variance_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     given = arguments_of(node)
     x, keeps = given["self"], bool(given.get("keepdim", False))
     dims = _dims(given.get("dim"), x)
-    sizes = [fixed_size(x.meta["val"].shape[dim]) for dim in dims]
-    if any(size is None for size in sizes) or 0 in dims:
+    size = fixed_size(count(x, dims))
+    if size is None or 0 in dims:
         return None
-    count = math.prod(size for size in sizes if size is not None)
     correction = given.get("correction", 1 if given.get("unbiased", True) else 0)
     correction = 1 if correction is None else correction
-    if count <= correction:
+    if size <= correction:
         return None
     name = operator_name(node.target)
     with emit.at(node):
-        mean = emit(_aten.mul.Scalar, emit(_aten.sum.dim_IntList, x, dims, True), 1 / count)
-        centred = emit(_aten.sub.Tensor, x, mean)
+        mean, centred = centre(emit, x, dims)
         square = emit(_aten.mul.Tensor, centred, centred)
-        total = emit(_aten.sum.dim_IntList, square, dims, keeps)
-        y = emit(_aten.mul.Scalar, total, 1 / (count - correction))
+        squares = total(emit, square, dims, keeps=keeps)
+        y = emit(_aten.mul.Scalar, squares, 1 / (size - correction))
         targets = []
         if name.startswith("std"):
             y = emit(_aten.sqrt.default, y)
@@ -120,7 +119,7 @@ class Length:
         return Apart(gates=tuple(self.gates), targets=tuple(self.targets))
 
     def _sum(self, x: fx.Node) -> fx.Node:
-        return self.emit(_aten.sum.dim_IntList, x, self.dims, self.keeps)
+        return total(self.emit, x, self.dims, keeps=self.keeps)
 
     def _function(self, function: Any, *arguments: Any) -> fx.Node:
         new = self.emit(function, *arguments)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import fx
 
-from snnconvert.converter.graph.meta import SITED, TIME_DIMS, tensors_in
+from snnconvert.converter.graph.meta import SITED, TIME_DIMS, gives_only_floats
 from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.verification.calls import Call
 from snnconvert.ops.homogeneity import adds_up
@@ -68,7 +68,9 @@ def form_of(node: fx.Node, call: Call | None) -> Form:
     streams = tuple(_streams(node, call))
     if call is None:
         return Form(streams, () if _is_structure(node) else None)
-    if holds_maps(call.operator) or not all(map(_is_float, (node, *(x.node for x in streams)))):
+    if holds_maps(call.operator) or not all(
+        map(gives_only_floats, (node, *(x.node for x in streams)))
+    ):
         return Form(streams, None)
     kind = kind_of(call.operator)
     names = {*operands_of(kind, call.arguments)}
@@ -87,11 +89,6 @@ def _adds_up(call: Call) -> bool:
 def _is_structure(node: fx.Node) -> bool:
     """Tell whether a node puts values together, or takes one out, and computes nothing."""
     return operator_name(node.target) in ("getitem", "tuple", "_side_by_side")
-
-
-def _is_float(node: fx.Node) -> bool:
-    values = list(tensors_in(node.meta.get("val")))
-    return bool(values) and all(x.is_floating_point() or x.is_complex() for x in values)
 
 
 def _streams(node: fx.Node, call: Call | None) -> list[Occurrence]:

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
-from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
+from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, gives_floats
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.spikes.degree import gives_floats
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
