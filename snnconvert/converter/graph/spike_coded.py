@@ -24,11 +24,22 @@ def is_neuron(node: Any) -> bool:
 
 def is_spike_coded(node: Any) -> bool:
     """Tell whether a value is spikes: a neuron's, perhaps moved about or joined with others."""
-    if is_neuron(node):
-        return True
-    if not isinstance(node, fx.Node) or node.op != "call_function":
-        return False
-    name = operator_name(node.target)
-    if name in JOINS:
-        return all(map(is_spike_coded, pytree.tree_leaves(node.args[0])))
-    return name in KEEP_SPIKES and is_spike_coded(node.args[0])
+    return all(map(is_neuron, moved_from(node)))
+
+
+def moved_from(node: Any) -> list[Any]:
+    """Return what a value is made of by moves and joins alone, each once; itself where by none."""
+    # Not by recursion: joins of joins share what they join, and each would be met again and again.
+    found, seen, ahead = list[Any](), set[fx.Node](), [node]
+    while ahead:
+        x = ahead.pop()
+        if not isinstance(x, fx.Node):
+            found.append(x)
+        elif x not in seen:
+            seen.add(x)
+            name = operator_name(x.target) if x.op == "call_function" else ""
+            if is_neuron(x) or name not in JOINS | KEEP_SPIKES:
+                found.append(x)
+            else:
+                ahead += pytree.tree_leaves(x.args[0])
+    return found

@@ -11,7 +11,7 @@ from torch import Tensor, fx
 
 from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.meta import SOURCE, TIME_DIMS
-from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
+from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded, moved_from
 from snnconvert.converter.verification.calls import Call, Held
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.synapses import (
@@ -55,11 +55,8 @@ class Watched:
 
     def spike_sources(self, node: fx.Node) -> list[Neuron]:
         """Return the neurons whose spikes a value is made of."""
-        if is_neuron(node):
-            return [self.neuron_of(node)]
-        if not is_spike_coded(node):
-            return []
-        return [neuron for x in node.all_input_nodes for neuron in self.spike_sources(x)]
+        sources = moved_from(node)
+        return [self.neuron_of(x) for x in sources] if all(map(is_neuron, sources)) else []
 
 
 def path_of(node: fx.Node) -> str:
@@ -105,7 +102,7 @@ class Step(fx.Interpreter):
         return result
 
     def run_node(self, n: fx.Node) -> Any:
-        states = dict(self.clock.state)
+        states = dict(self.clock.state) if is_neuron(n) else {}
         value = super().run_node(n)
         call = self.watched.calls.get(n)
         if self.clock.start == 0 and is_spike_coded(n):
