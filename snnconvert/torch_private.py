@@ -58,6 +58,9 @@ SAFE_SOFTMAX: OpOverload = torch.ops.aten._safe_softmax.default
 CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 """The kernel of attention on the CPU, which PyTorch's counter of operations does not know."""
 
+TRILINEAR = torch.ops.aten._trilinear
+"""What ``F.bilinear`` is in a graph, which the counter does not know either."""
+
 VMAP_MODULE = "torch._functorch.predispatch"
 """Where the functions live that stand in a graph for entering and leaving ``torch.vmap``."""
 
@@ -114,6 +117,11 @@ def child_of(module: nn.Module, name: str) -> nn.Module | None:
     """Return a module's own child; None where it has none, and before it is initialised."""
     children: dict[str, nn.Module | None] = module.__dict__.get("_modules", {})
     return children.get(name)
+
+
+def compiled_by(module: nn.Module) -> nn.Module | None:
+    """Return what a module that ``torch.compile`` returned compiles; None of any other."""
+    return child_of(module, "_orig_mod")
 
 
 def unsaved_buffers_of(module: nn.Module) -> set[str]:

@@ -17,6 +17,7 @@ from snnconvert.torch_private import OVERRIDDEN
 PACKAGE = Path(snnconvert.__file__).parent
 ONE_PLACE = PACKAGE / "torch_private.py"
 OWN = ("self", "cls", "super()")
+OPERATORS = ("torch.ops.aten", "_aten", "aten")
 NAMED_TUPLES = {"_replace", "_asdict", "_fields", "_make"}
 
 
@@ -40,7 +41,8 @@ def torch_names() -> frozenset[str]:
     program = torch.export.export(nn.Linear(1, 1), (torch.zeros(1, 1),))
     node = next(iter(program.graph.nodes))
     operator = torch.ops.aten.add.Tensor
-    others = [torch.zeros(1), program, program.graph, node, operator]
+    compiled = torch.compile(nn.Linear(1, 1))
+    others = [torch.zeros(1), program, program.graph, node, operator, compiled]
     return private_names(others) | module_names()
 
 
@@ -86,7 +88,8 @@ def attributes(tree: ast.AST) -> Iterator[str]:
         if on_self and node.attr in OVERRIDDEN:
             continue
         torchs = module_names() if on_self else torch_names()
-        if node.attr in torchs or node.attr not in DEFINED | NAMED_TUPLES:
+        is_operator = ast.unparse(node.value) in OPERATORS
+        if is_operator or node.attr in torchs or node.attr not in DEFINED | NAMED_TUPLES:
             yield ast.unparse(node)
 
 
@@ -115,6 +118,9 @@ def test_private_names_of_torch_stand_in_one_module(path: Path) -> None:
         "from torch._ops import OpOverload",
         "isinstance(target, torch._ops.OpOverload)",
         "torch.ops.aten._grouped_mm.default",
+        "torch.ops.aten._trilinear.default",
+        "_aten._trilinear.default",
+        "getattr(model, '_orig_mod')",
         "target._schema",
         "module._modules[name] = child",
         "self._parameters.clear()",

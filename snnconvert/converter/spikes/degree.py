@@ -13,6 +13,7 @@ from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import gives_floats
 from snnconvert.converter.graph.spike_coded import is_neuron
+from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.spikes.left_in_floats import (
     LISTED,
     analog_operands,
@@ -27,7 +28,9 @@ from snnconvert.ops.kinds import KINDS, kind_of, operator_name
 from snnconvert.rules import SPIKING_ACTIONS, Decision, RuleSet
 from snnconvert.wording import listed
 
-_MAPS = frozenset({name for name, kind in KINDS.items() if kind.operands} | {"lstm", "gru", "rnn"})
+_MAPS = frozenset(name for name, kind in KINDS.items() if kind.operands) | frozenset(
+    name for name, taking in APART.items() if taking.into_maps is not None
+)
 DEGREES = ("exact", "maps", "all")
 """No spikes; spikes into every linear map and product; nothing else between one spike and the next
 than sums, comparisons and functions that neurons follow."""

@@ -24,7 +24,7 @@ from snnconvert.wording import listed
 
 # Maps and products in front of which no neuron has a place.
 _WITHOUT_PLACE = frozenset(
-    "square prod cumprod matrix_power linalg_matrix_power cross linalg_cross conv_tbc cdist "
+    "matrix_power linalg_matrix_power cross linalg_cross conv_tbc cdist "
     "_cdist_forward _euclidean_dist _scaled_mm _trilinear embedding_bag "
     "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 "
     "fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn _fft_r2c _fft_c2c _fft_c2r stft "
@@ -115,7 +115,7 @@ def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node
     given, kind = arguments_of(node), kind_of(node.target)
     if is_neuron(node):
         return []
-    if holds_maps(node.target) or _has_no_place(node):
+    if holds_maps(node.target, given) or _has_no_place(node):
         found = _streams(sited, list(given.values()))
     else:
         found = _streams(sited, [given[name] for name in operands_of(kind, given)])
@@ -128,9 +128,6 @@ def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node
 
 def _has_no_place(node: fx.Node) -> bool:
     name = operator_name(node.target)
-    if name == "pow":
-        exponent = arguments_of(node)["exponent"]
-        return isinstance(exponent, int | float) and exponent in (2, 3, 4)
     if name == "embedding_bag":
         return isinstance(arguments_of(node)["per_sample_weights"], fx.Node)
     return name in _WITHOUT_PLACE

@@ -27,7 +27,7 @@ from snnconvert.converter.graph.meta import (
 )
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
-from snnconvert.converter.spikes.apart.table import apart_of
+from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
 from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name, values_of
@@ -106,7 +106,7 @@ class _Placer:
         ):
             self._on_output(node, decision)
         elif decision.rule is not None and kind.name in decision.rule.match.op:
-            if decision.action == "spiking" and has_place(node.target):
+            if _may_have_place(node, decision):
                 return  # not in this form: it is listed
             raise ConversionError(
                 f"{decision.rule}: op kind '{kind.name}' at {decision.operation.place} has no "
@@ -121,6 +121,8 @@ class _Placer:
         if taking is None or decision.action == "neuron" or not _is_real(node):
             return False
         wholly = decision.action == "spiking"
+        if not wholly and not holds_maps(node.target, arguments_of(node)):
+            return False
         take = taking.wholly if wholly else taking.into_maps
         apart = None if take is None else take(self.emit, node)
         if apart is None:
@@ -261,6 +263,14 @@ def has_place(target: Any) -> bool:
     kind = kind_of(target)
     known = apart_of(target) is not None or bool(kind.operands)
     return known or kind.name in FUNCTIONS or kind.name in CLIPS
+
+
+def _may_have_place(node: fx.Node, decision: Decision) -> bool:
+    """Tell whether some forms of an operator have a place for what its rule asks for."""
+    taking = apart_of(node.target)
+    if decision.action == "spike_operands":
+        return taking is not None and taking.into_maps is not None
+    return decision.action == "spiking" and has_place(node.target)
 
 
 def _is_real(node: fx.Node) -> bool:

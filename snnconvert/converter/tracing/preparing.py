@@ -11,6 +11,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from snnconvert.converter.tracing.unchanged import unchanged
 from snnconvert.errors import TraceError
+from snnconvert.torch_private import compiled_by
 
 _PARALLEL = (DataParallel, DistributedDataParallel)
 
@@ -29,7 +30,7 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
 def _inside(model: nn.Module) -> nn.Module | None:
     if isinstance(model, _PARALLEL):
         return model.module
-    return getattr(model, "_orig_mod", None)  # of torch.compile
+    return compiled_by(model)
 
 
 @contextlib.contextmanager

@@ -52,8 +52,8 @@ def test_exact_rules_leave_nothing_to_say():
 @pytest.mark.parametrize(
     ("function", "reason", "name"),
     [
-        (lambda x: x**2, "no place before these operators", "(pow)"),
-        (lambda x: x.square(), "no place before these operators", "(square)"),
+        (lambda x: torch.linalg.matrix_power(x[:, None] * x[..., None], 2), "no place", "_power)"),
+        (lambda x: x.prod(), "an operand has no place", "(prod)"),
         (lambda x, y: torch.linalg.cross(x[:, :3], y[:, :3]), "no place", "(linalg_cross)"),
         (lambda x: torch.fft.rfft(x).abs(), "no place", "(fft_rfft)"),
         (lambda x, y: x * (y > 0), "truth values or integers", "(mul)"),
@@ -81,12 +81,34 @@ def test_parts_of_what_was_taken_apart_are_counted():
             self.first, self.second = nn.GRU(4, 4, batch_first=True), nn.GRU(4, 4, batch_first=True)
 
         def forward(self, x):
-            return self.second(self.first(x)[0])[0] ** 2
+            return self.second(self.first(x)[0])[0].prod()
 
     _, said = notes_of(Recurrent(), torch.randn(3, 7, 4))
     # z (h - n) and r (W h) at every position; at the first, h is zero and no stream.
     assert "taken apart: 13 mul in first, 13 mul in second" in said
-    assert "mul_tensor" not in said and "(pow)" in said
+    assert "mul_tensor" not in said and "(prod)" in said
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x**2,
+        lambda x: x**3,
+        lambda x: x.square(),
+        lambda x: x.prod(-1, keepdim=True),
+        lambda x: x.cumprod(-1),
+    ],
+)
+def test_products_of_a_value_with_itself_are_on_spikes(function):
+    model, x = Of(function).eval(), torch.randn(3, 4)
+    snn, said = notes_of(model, x)
+    assert said == "" and snn.conversion.neurons
+    y = snn.simulate(x, time_steps=12)[-1]
+    torch.testing.assert_close(y, model(x), rtol=1e-3, atol=1e-3)
+
+
+def test_other_powers_are_functions_not_products():
+    assert "not on spikes" not in notes_of(Of(lambda x: x.abs() ** 1.7), torch.randn(3, 4))[1]
 
 
 def test_a_scale_is_no_product():

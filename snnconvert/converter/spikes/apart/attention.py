@@ -7,6 +7,8 @@ q's neuron.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import fx
@@ -61,6 +63,13 @@ def take_attention_wholly_apart(emit: Emitter, node: fx.Node) -> Apart:
         gates=(Part(output, {"self": "weighted"}),),
         targets=(Part(e), Part(rate)),
     )
+
+
+def work_of_attention(given: Mapping[str, Any]) -> float:
+    """Return the multiply-accumulates of ``q k^T`` and ``p v``."""
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    scores = query.numel() // query.shape[-1] * key.shape[-2]
+    return float(scores * (query.shape[-1] + value.shape[-1]))
 
 
 def _scores(emit: Emitter, node: fx.Node) -> tuple[fx.Node, fx.Node, fx.Node]:

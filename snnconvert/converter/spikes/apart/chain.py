@@ -6,6 +6,9 @@ not the first alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import fx
 
@@ -28,3 +31,12 @@ def take_chain_apart(emit: Emitter, node: fx.Node) -> Apart:
             parts.append(Part(product, {"self": "self", "other": "other"}))
     emit.replace(node, product)
     return Apart(products=tuple(parts))
+
+
+def work_of_chain(given: Mapping[str, Any]) -> float:
+    """Return the multiply-accumulates of a chain, from the left, or from a vector on the right."""
+    (matrices,) = given.values()
+    if matrices[-1].dim() == 1:
+        return float(sum(matrix.numel() for matrix in matrices[:-1]))
+    rows = matrices[0].shape[0] if matrices[0].dim() > 1 else 1
+    return float(sum(rows * matrix.numel() for matrix in matrices[1:]))

@@ -4,6 +4,8 @@ exponentials."""
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import fx
@@ -24,9 +26,7 @@ def take_power_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     x = given["self"]
     if not isinstance(x, fx.Node):
         return _exponential(emit, node, x)
-    if isinstance(exponent, fx.Node):
-        return None
-    if exponent not in range(2, _MOST + 1):
+    if not is_product(given):
         return None
     y, parts = x, []
     with emit.at(node):
@@ -34,7 +34,13 @@ def take_power_apart(emit: Emitter, node: fx.Node) -> Apart | None:
             y = emit(_aten.mul.Tensor, y, x)
             parts.append(Part(y, {"self": "power", "other": "base"}))
     emit.replace(node, y)
-    return Apart(gates=tuple(parts))
+    return Apart(products=tuple(parts))
+
+
+def is_product(given: Mapping[str, Any]) -> bool:
+    """Tell whether a power is a product of a value with itself: of an exponent of 2, 3 or 4."""
+    exponent = given.get("exponent", 2)
+    return isinstance(exponent, int | float) and exponent in range(2, _MOST + 1)
 
 
 def _exponential(emit: Emitter, node: fx.Node, base: float) -> Apart | None:

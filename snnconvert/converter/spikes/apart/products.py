@@ -42,7 +42,7 @@ def take_prod_apart(emit: Emitter, node: fx.Node) -> Apart | None:
         if not given["keepdim"]:
             y = emit(_aten.squeeze.dim, y, dim)
     emit.replace(node, y)
-    return Apart(gates=tuple(parts))
+    return Apart(products=tuple(parts))
 
 
 def take_cumprod_apart(emit: Emitter, node: fx.Node) -> Apart | None:
@@ -63,4 +63,4 @@ def take_cumprod_apart(emit: Emitter, node: fx.Node) -> Apart | None:
             y = emit(_aten.cat.default, [first, product], dim)
             back *= 2
     emit.replace(node, y)
-    return Apart(gates=tuple(parts))
+    return Apart(products=tuple(parts))

@@ -11,7 +11,7 @@ position, layer and direction.
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,6 +42,14 @@ def take_recurrence_apart(emit: Emitter, node: fx.Node) -> Apart:
         result = emit(tuple, values) if several else values[0]
     emit.replace(node, result)
     return Apart(maps=tuple(layer.maps), gates=tuple(layer.gates), targets=tuple(layer.targets))
+
+
+def work_of_recurrence(given: Mapping[str, Any]) -> float:
+    """Return the multiply-accumulates of a recurrence: every position meets every weight."""
+    x = given["input"] if "input" in given else given["data"]
+    weights = given["params"] if "params" in given else [given["w_ih"], given["w_hh"]]
+    positions = x.numel() // x.shape[-1]
+    return float(positions * sum(w.numel() for w in weights if w.dim() == 2))
 
 
 class _Recurrence:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 from snnconvert.converter.spikes.apart.attention import (
     take_attention_apart,
     take_attention_wholly_apart,
+    work_of_attention,
 )
-from snnconvert.converter.spikes.apart.chain import take_chain_apart
+from snnconvert.converter.spikes.apart.chain import take_chain_apart, work_of_chain
 from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
 from snnconvert.converter.spikes.apart.gating import take_glu_apart, take_lerp_apart
 from snnconvert.converter.spikes.apart.norms import (
@@ -22,10 +23,10 @@ from snnconvert.converter.spikes.apart.norms import (
     take_rms_norm_apart,
 )
 from snnconvert.converter.spikes.apart.part import TakeApart
-from snnconvert.converter.spikes.apart.powers import take_power_apart
+from snnconvert.converter.spikes.apart.powers import is_product, take_power_apart
 from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_prod_apart
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
-from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart
+from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart, work_of_recurrence
 from snnconvert.converter.spikes.apart.sampling import take_sampling_apart
 from snnconvert.converter.spikes.apart.similarity import take_cosine_apart, take_distance_apart
 from snnconvert.converter.spikes.apart.softmax import (
@@ -49,15 +50,20 @@ class Taking:
     Attributes:
         wholly: into maps, products and targets, so that nothing of it need stay in floats.
         into_maps: into maps and products, with functions as they are; None for an operator that
-            holds no map or product that a source's work is counted by.
+            is no map, nor product, nor has any that a source's work is counted by.
+        work: the multiply-accumulates of the whole operator, by values of its arguments; None
+            where a source's work does not count it.
+        holds: whether a call has maps or products inside, by its arguments.
     """
 
     wholly: TakeApart
     into_maps: TakeApart | None = None
+    work: Callable[[Mapping[str, Any]], float] | None = None
+    holds: Callable[[Mapping[str, Any]], bool] = lambda given: True
 
 
-_RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart)
-_CHAIN = Taking(take_chain_apart, take_chain_apart)
+_RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart, work_of_recurrence)
+_CHAIN = Taking(take_chain_apart, take_chain_apart, work_of_chain)
 APART: Mapping[str, Taking] = MappingProxyType(
     {
         "addcdiv": Taking(take_addcdiv_apart),
@@ -65,7 +71,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "chain_matmul": _CHAIN,
         "clip": Taking(take_clip_apart),
         "cosine_similarity": Taking(take_cosine_apart),
-        "cumprod": Taking(take_cumprod_apart),
+        "cumprod": Taking(take_cumprod_apart, take_cumprod_apart),
         "div": Taking(take_division_apart),
         "floor_divide": Taking(take_division_apart),
         "glu": Taking(take_glu_apart),
@@ -85,14 +91,16 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "logsumexp": Taking(take_logsumexp_apart),
         "lstm": _RECURRENCE,
         "pairwise_distance": Taking(take_distance_apart),
-        "pow": Taking(take_power_apart),
+        "pow": Taking(take_power_apart, take_power_apart, holds=is_product),
         "prelu": Taking(take_prelu_apart),
-        "prod": Taking(take_prod_apart),
+        "prod": Taking(take_prod_apart, take_prod_apart),
         "rms_norm": Taking(take_rms_norm_apart),
         "rnn": _RECURRENCE,
-        "scaled_dot_product_attention": Taking(take_attention_wholly_apart, take_attention_apart),
+        "scaled_dot_product_attention": Taking(
+            take_attention_wholly_apart, take_attention_apart, work_of_attention
+        ),
         "softmax": Taking(take_softmax_apart),
-        "square": Taking(take_power_apart),
+        "square": Taking(take_power_apart, take_power_apart),
         "std": Taking(take_variance_apart),
         "std_mean": Taking(take_variance_apart),
         "var": Taking(take_variance_apart),
@@ -106,7 +114,7 @@ def apart_of(target: Any) -> Taking | None:
     return APART.get(operator_name(target)) or APART.get(kind_of(target).name)
 
 
-def holds_maps(target: Any) -> bool:
-    """Tell whether an operator has maps and products inside, with functions between them."""
+def holds_maps(target: Any, arguments: Mapping[str, Any]) -> bool:
+    """Tell whether a call is of maps or products that it can be taken apart into."""
     taking = apart_of(target)
-    return taking is not None and taking.into_maps is not None
+    return taking is not None and taking.into_maps is not None and taking.holds(arguments)

@@ -68,7 +68,7 @@ def form_of(node: fx.Node, call: Call | None) -> Form:
     streams = tuple(_streams(node, call))
     if call is None:
         return Form(streams, () if _is_structure(node) else None)
-    if holds_maps(call.operator) or not all(
+    if holds_maps(call.operator, call.arguments) or not all(
         map(gives_only_floats, (node, *(x.node for x in streams)))
     ):
         return Form(streams, None)

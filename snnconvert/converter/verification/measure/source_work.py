@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import CPU_ATTENTION, OpOverload
+from snnconvert.torch_private import CPU_ATTENTION, TRILINEAR, OpOverload
 
 
 def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
@@ -91,7 +91,7 @@ def _summed_batches(
     return 2 * math.prod(batch1) * batch2[-1]
 
 
-def _trilinear(
+def _bilinear(
     i1: Sequence[int],
     i2: Sequence[int],
     i3: Sequence[int],
@@ -129,5 +129,5 @@ _UNKNOWN: Mapping[Any, Callable[..., int]] = {
         (torch.ops.aten.mv, torch.ops.aten.addmv, torch.ops.aten.dot, torch.ops.aten.vdot), _inner
     ),
     torch.ops.aten.addbmm: _summed_batches,
-    torch.ops.aten._trilinear: _trilinear,
+    TRILINEAR: _bilinear,
 }

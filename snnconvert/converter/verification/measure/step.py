@@ -178,7 +178,7 @@ class Step(fx.Interpreter):
         # in the first operand meets nothing at the first step.
         for operand in own[-1:] if first else own:
             neurons = self.watched.spike_sources(operand)
-            kind = "products of spikes" if len(own) > 1 else "accumulations"
+            kind = "products of spikes" if len(operands(call)) > 1 else "accumulations"
             if not neurons:
                 kind = "MACs in floats"
             elif any(neuron.graded for neuron in neurons):

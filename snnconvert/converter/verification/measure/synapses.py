@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import TIME_DIMS
-from snnconvert.converter.spikes.apart.table import holds_maps
+from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Held
 from snnconvert.ops.kinds import kind_of, operands_of
 from snnconvert.torch_private import pytree, schema_of
@@ -22,37 +22,21 @@ from snnconvert.torch_private import pytree, schema_of
 Values = Callable[[Any], Any]
 """Returns the value of a node of the graph, or of a tensor that an operator holds."""
 
-_RECURRENT = ("lstm", "gru", "rnn")
 _FACTORS = frozenset({"alpha", "value"})  # of what is summed up: a scale, whatever its size
 
 
 def is_whole(call: Call) -> bool:
     """Tell whether a call is of an operator that was not taken apart: maps and products with
     functions between them, which are computed as a whole."""
-    return holds_maps(call.operator)
+    taking = apart_of(call.operator)
+    return taking is not None and taking.work is not None
 
 
 def whole_work(call: Call, value_of: Values) -> float:
     """Return the multiply-accumulates of attention, of a recurrence, or of a chain of matrices."""
-    given = resolved(call, value_of)
-    if kind_of(call.operator).name in _RECURRENT:
-        x = given["input"] if "input" in given else given["data"]
-        weights = given["params"] if "params" in given else [given["w_ih"], given["w_hh"]]
-        positions = x.numel() // x.shape[-1]
-        return float(positions * sum(w.numel() for w in weights if w.dim() == 2))
-    if "query" not in given:
-        return _chained(*given.values())
-    query, key, value = (given[name] for name in ("query", "key", "value"))
-    scores = query.numel() // query.shape[-1] * key.shape[-2]
-    return float(scores * (query.shape[-1] + value.shape[-1]))
-
-
-def _chained(matrices: list[Tensor]) -> float:
-    """Return the multiply-accumulates of a chain, from the left, or from a vector on the right."""
-    if matrices[-1].dim() == 1:
-        return float(sum(matrix.numel() for matrix in matrices[:-1]))
-    rows = matrices[0].shape[0] if matrices[0].dim() > 1 else 1
-    return float(sum(rows * matrix.numel() for matrix in matrices[1:]))
+    taking = apart_of(call.operator)
+    assert taking is not None and taking.work is not None, f"{call.operator} is not whole"
+    return taking.work(resolved(call, value_of))
 
 
 def is_in_source_work(call: Call) -> bool:
