@@ -34,8 +34,8 @@ def page(curves: Mapping[tuple[str, str], Curve]) -> str:
 def _table(curves: list[Curve]) -> str:
     score = "perplexity" if curves[0].language else "accuracy"
     header = (
-        *("rules", "data", "T", "agreement", "rel. error", f"{score} (source)"),
-        *("rate", "energy uJ (source)", "MACs on spikes"),
+        *("rules", "degree", "data", "T", "K", "agreement", "rel. error", f"{score} (source)"),
+        *("spikes per value", "bits per spike", "energy uJ (source)", "MACs on spikes"),
     )
     rows = []
     for c in curves:
@@ -44,12 +44,15 @@ def _table(curves: list[Curve]) -> str:
             scores = [form.format(x) for x in (at.score, c.source_score) if x is not None]
             cells = (
                 c.rules,
+                c.degree or "-",
                 c.data,
                 str(at.step),
+                str(c.bursts),
                 f"{at.agreement:.2%}",
                 f"{at.rel_error:.4f}",
                 "{} ({})".format(*scores) if scores else "-",
-                f"{at.rate:.3f}",
+                f"{at.rate * at.step:.3f}",
+                f"{c.bits:.1f}",
                 f"{at.energy:.4g} ({c.source_energy:.4g})",
                 f"{c.spiking_share:.1%}",
             )
@@ -70,9 +73,14 @@ python -m benchmarks.spiking            # measures, and writes benchmarks/RESULT
 
 {versions}. Nothing is retrained; thresholds come from training data alone, and what is judged was
 not seen by them. *Agreement* is the share of predictions that are the source's, by the end of step
-T; *rate* is spikes per neuron and step up to T; *energy* is that of one sample at 45 nm in float32
-(MAC 4.6 pJ, addition 0.9 pJ), from the events of the neurons, beside the source's; memory traffic
-is not counted. Rates and energies were counted on the first batch of the data.
+T, of neurons that answer up to K times in a step; *spikes per value* are those of a neuron up to T,
+on average over all neurons; *bits per spike* is the logarithm of the number of distinct spikes that
+the neurons of a site had, of the site that had most; *energy* is that of one sample at 45 nm in
+float32 (MAC 4.6 pJ, addition 0.9 pJ), from the events of the neurons, beside the source's; memory
+traffic but that of tables is not counted. Spikes and energies were counted on the first batch of
+the data. *Degree* is `maps` where every linear map, convolution and product receives spikes, and
+`all` where nothing else lies between one spike and the next but comparisons and look-ups (`-`: some
+map receives none).
 
 ![agreement against time steps and against spikes](RESULTS.svg)
 """
@@ -88,18 +96,18 @@ def main() -> int:
     options = started(of)
     curves = {}
     for run in RUNS:
-        named = not options.only or {run.task, f"{run.task}:{run.rules}"} & set(options.only)
+        named = not options.only or {run.task, f"{run.task}:{run.name}"} & set(options.only)
         found = None if options.again and named else kept(run)
         if found is None and named and not options.kept:
             found = measured(run)
             last = found.points[-1]
             print(
-                f"{run.task} {run.rules}: T={last.step} agreement {last.agreement:.2%}, "
+                f"{run.task} {run.name}: T={last.step} agreement {last.agreement:.2%}, "
                 f"rate {last.rate:.3f}, {found.seconds:.0f} s",
                 flush=True,
             )
         if found is not None:
-            curves[run.task, run.rules] = found
+            curves[run.task, run.name] = found
     (HERE / "RESULTS.md").write_text(page(curves))
     plot(curves, HERE / "RESULTS.svg")
     return 0

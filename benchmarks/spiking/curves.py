@@ -53,6 +53,9 @@ class Curve:
         source_score: accuracy or perplexity of the source.
         source_energy: of a sample of the source in float32, microjoules.
         spiking_share: share of the multiply-accumulates whose operands are all spikes.
+        degree: how much of the network is on spikes; None: not all maps.
+        bursts: ``K``, the most of any neuron.
+        bits: logarithm of the number of distinct spikes of the site that has most.
         seconds: of conversion and measurement.
         points: one for each step.
     """
@@ -66,6 +69,9 @@ class Curve:
     source_score: float | None
     source_energy: float
     spiking_share: float
+    degree: str | None
+    bursts: int
+    bits: float
     seconds: float
     points: tuple[Point, ...]
 
@@ -111,6 +117,9 @@ def curve(
         source_score=sums.source_score(),
         source_energy=report.work.energy()["source fp32"],
         spiking_share=report.work.spiking_share,
+        degree=report.degree,
+        bursts=report.latency.bursts,
+        bits=max(math.log2(max(site.distinct, 1)) for site in report.sites),
         seconds=time.perf_counter() - start,
         points=points,
     )

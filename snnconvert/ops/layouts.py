@@ -8,7 +8,7 @@ is silent stays silent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
 
@@ -64,6 +64,10 @@ class Layout:
     below: bool = False
     above: bool = False
     gain: int = 0
+
+    def that_count(self, drives: Drives) -> Drives:
+        """Return the drives whose values do not vanish beside the largest."""
+        return drives
 
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
         """Return the range of a table for drives like those seen; where there is a gain, without
@@ -153,11 +157,18 @@ class Periods(Layout):
 
     period: float = 1.0
 
+    def that_count(self, drives: Drives) -> Drives:
+        # Of exponentials, the drives of tokens that are masked by the least number that there is.
+        return replace(drives, low=max(drives.low, self._vanished(drives.high)))
+
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
         if not self.gain:
             return -math.inf, math.inf
         high = drives.high + (drives.high - drives.low) * (margin - 1)
-        return high - _VANISHED * self.period / self.gain, high
+        return self._vanished(high), high
+
+    def _vanished(self, high: float) -> float:
+        return high - _VANISHED * self.period / self.gain if self.gain else -math.inf
 
     def nearest(self, drive: Tensor, per: float) -> Tensor:
         return (drive * (per / self.period)).round()

@@ -40,6 +40,7 @@ def tabulate(
             "the error of a table is between 0 and 1 and its margin at least 1; received "
             f"{error!r} and {margin!r}"
         )
+    drives = layout.that_count(drives)
     if not (-_HUGE < drives.low <= drives.high < _HUGE and drives.least > 0):
         raise InputError(
             f"a table is for drives from one finite number to another; received {drives}"
