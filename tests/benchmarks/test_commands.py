@@ -17,6 +17,7 @@ COMMANDS = [
     "benchmarks.check.coverage",
     "benchmarks.checkpoints.__main__",
     "benchmarks.cost",
+    "benchmarks.operators",
     "benchmarks.recurrent.__main__",
     "benchmarks.spiking.__main__",
     "benchmarks.train_digits_vit",
