@@ -269,7 +269,7 @@ that), with rules `fully_spiking`: default neurons, tables within 1e-3, threshol
 twice the positive ones. Columns `T=1` to `T=6` are with K=1, one answer of a neuron in a step. What
 only adds up or compares has no neuron, and is exact. What is flat from some step on is the error of
 the table (1e-3 of each value, or of the range), or, on shifted input, of drives beyond the range of
-calibration. A network of one neuron needs fewer steps than one in which neurons wait for each other.
+calibration. One neuron alone needs fewer steps than a network whose neurons wait for each other.
 
 ![error against time steps](OPERATORS.svg)
 """
