@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.deciding.streams import random_nodes
 from snnconvert.converter.graph.default_dtype import default_dtype
 from snnconvert.converter.graph.dtypes import cast, literal_dtypes
@@ -30,7 +31,7 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
-from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.tracing.traced import floating_dtype
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.held import with_other_held
 from snnconvert.converter.verification.leaves import (
@@ -48,7 +49,7 @@ from snnconvert.converter.verification.measure.predictions import Labels
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors
 from snnconvert.converter.verification.not_finite import said_of_infinities
-from snnconvert.converter.verification.own_dtype import agrees_in_own_dtype
+from snnconvert.converter.verification.own_dtype import agrees_in_own_dtype, in_own_dtype_alone
 from snnconvert.converter.verification.reference import Reference, source_outputs
 from snnconvert.converter.verification.runs import Run, compared, converted_outputs, source_alone
 from snnconvert.errors import InputError, VerificationError, first_line
@@ -221,7 +222,7 @@ def _compare_exactly(
         still = refuse_independent(snn, expected)
         actual = converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
-        at_source, note = _beside_source(model, traced, run, actual, tensors)
+        at_source, note = _beside_source(model, snn.conversion, run, actual, tensors)
         notes = [note, still, said_of_infinities(reference, run.leaves, expected)]
         if max((leaf.max_rel_error for leaf in leaves), default=0.0) > how.tolerance:
             notes.append(said_of_lost_digits(snn, twin, run, expected, how.tolerance))
@@ -281,7 +282,7 @@ def _on_other_held_inputs(
 
 def _beside_source(
     model: nn.Module | ExportedProgram | None,
-    traced: TracedModel,
+    conversion: Conversion,
     run: Run,
     actual: list[Any],
     tensors: CheckTensors,
@@ -290,9 +291,9 @@ def _beside_source(
     if not isinstance(model, nn.Module):
         return None, ""
     try:
-        final = source_outputs(model, traced, run.leaves, tensors)
+        final = source_outputs(model, conversion.source, run.leaves, tensors)
     except Exception as error:  # a model may raise anything
-        return None, f"the source model was not run beside its trace: {first_line(error)}"
+        return in_own_dtype_alone(model, conversion, run.leaves, error)
     return worst_at_last(actual, final), ""
 
 

@@ -112,7 +112,16 @@ def _relative_errors(actual: Tensor, expected: Tensor) -> tuple[float, ...]:
 
 
 def worst_at_last(actual: list[Any], expected: list[Any]) -> float:
-    """Return the error of the last step against the source model's outputs."""
+    """Return the error of the last step against the source model's outputs.
+
+    Raises:
+        VerificationError: there are not as many of both.
+    """
+    if len(actual) != len(expected):
+        raise VerificationError(
+            f"the source model gives {len(expected)} outputs, and the one that was converted "
+            f"{len(actual)}: it is another model. Pass the one that was converted"
+        )
     worst = 0.0
     for y, final in zip(actual, expected, strict=True):
         if isinstance(final, Tensor):

@@ -12,6 +12,7 @@ from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import worst_at_last
 from snnconvert.converter.verification.reference import Reference, source_outputs
+from snnconvert.errors import VerificationError, first_line
 from snnconvert.ops.encoding import AtOnce
 
 _ROUNDINGS = 16
@@ -37,14 +38,8 @@ def agrees_in_own_dtype(
     own = conversion.source.dtype
     if own not in _DTYPES or own is dtype:
         return ""
-    given, tensors = [cast(x, own) for x in leaves], CheckTensors(own)
     try:
-        traced = Reference(conversion, tensors).run(given, AtOnce(), 0, 1, frozenset()).finish()
-        with torch.no_grad():
-            found = worst_at_last(
-                [x.unsqueeze(0) if isinstance(x, torch.Tensor) else x for x in traced],
-                source_outputs(model, conversion.source, given, tensors),
-            )
+        found = _error_in_own_dtype(model, conversion, leaves)
     except Exception:  # a model may raise anything; then nothing is known of its own dtype
         return ""
     if not found <= _ROUNDINGS * torch.finfo(own).eps:
@@ -53,6 +48,50 @@ def agrees_in_own_dtype(
         f"the source computes a constant from its dtype (torch.finfo, a table): in {_short(dtype)} "
         f"it differs from its trace by {off:.1e}, in its own dtype, {_short(own)}, by {found:.1e}, "
         f"so that it was compared in {_short(own)}, and its trace in {_short(dtype)}"
+    )
+
+
+def in_own_dtype_alone(
+    model: nn.Module, conversion: Conversion, leaves: list[Any], why: Exception
+) -> tuple[float | None, str]:
+    """Compare a source that does not run in the dtype of a check with its trace in its own.
+
+    Args:
+        model, conversion, leaves: as of `agrees_in_own_dtype`.
+        why: what it raised.
+
+    Returns:
+        The relative error, None where it is of roundings; and what is to be said.
+
+    Raises:
+        VerificationError: it does not run in its own dtype either, or it is another model.
+    """
+    own = conversion.source.dtype
+    try:
+        found = _error_in_own_dtype(model, conversion, leaves)
+    except VerificationError:
+        raise
+    except Exception as error:  # a model may raise anything
+        raise VerificationError(
+            f"the source model does not run on the inputs of its conversion "
+            f"({first_line(error)}), so they cannot be compared; pass the model that was "
+            "converted, or None, to compare with its trace alone"
+        ) from error
+    said = (
+        f"the source model does not run in the dtype of the check ({first_line(why)}); in its own, "
+        f"{_short(own)}, it differs from its trace by {found:.1e}"
+    )
+    return (None if found <= _ROUNDINGS * torch.finfo(own).eps else found), said
+
+
+def _error_in_own_dtype(model: nn.Module, conversion: Conversion, leaves: list[Any]) -> float:
+    own = conversion.source.dtype
+    given, tensors = [cast(x, own) for x in leaves], CheckTensors(own)
+    with torch.no_grad():
+        answers = source_outputs(model, conversion.source, given, tensors)
+        traced = Reference(conversion, tensors).run(given, AtOnce(), 0, 1, frozenset()).finish()
+    return worst_at_last(
+        [x.unsqueeze(0) if isinstance(x, torch.Tensor) else x for x in traced], answers
     )
 
 

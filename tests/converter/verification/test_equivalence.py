@@ -41,16 +41,42 @@ def test_mutation_a_changed_operator_is_named(cnn):
     assert report.first_failure == "batch_norm_1"
 
 
-def test_a_source_that_does_not_run_beside_its_trace_is_said():
+def test_a_source_that_does_not_run_in_the_dtype_of_the_check_is_compared_in_its_own():
     class Checks(nn.Module):
         def forward(self, x):
-            if not torch.compiler.is_exporting():
-                raise NotImplementedError("no kernel for this device")
+            if not torch.compiler.is_exporting() and x.dtype is torch.float64:
+                raise NotImplementedError("no kernel for this dtype")
             return x * 2
 
     report = snnconvert.convert(Checks().eval(), (torch.randn(2, 4),)).report
-    assert report.source_rel_error is None
-    assert "not run beside its trace: no kernel for this device" in "; ".join(report.notes)
+    assert report.passed and report.source_rel_error is None
+    assert "in its own, float32, it differs from its trace by" in "; ".join(report.notes)
+
+    class Otherwise(Checks):
+        def forward(self, x):
+            return super().forward(x) * (1 if torch.compiler.is_exporting() else 1.1)
+
+    with pytest.warns(snnconvert.NotEquivalentWarning):
+        report = snnconvert.convert(Otherwise().eval(), (torch.randn(2, 4),)).report
+    assert not report.passed and report.source_rel_error > 0.05
+
+
+def test_a_model_that_cannot_be_compared_is_refused(cnn):
+    class Short(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    class Raises(nn.Module):
+        def forward(self, x):
+            raise ValueError("boom")
+
+    with pytest.raises(VerificationError, match=r"does not run on the inputs.*mat1"):
+        snnconvert.verify(nn.Linear(3, 3).eval(), cnn[1])
+    with pytest.raises(VerificationError, match=r"does not run on the inputs.*boom.*or None"):
+        snnconvert.verify(Raises().eval(), cnn[1])
+    with pytest.raises(VerificationError, match="gives 2 outputs, and the one that was converted"):
+        snnconvert.verify(Short().eval(), cnn[1])
+    assert snnconvert.verify(None, cnn[1]).passed
 
 
 def test_inputs_may_be_given(cnn):
