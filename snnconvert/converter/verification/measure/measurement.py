@@ -17,6 +17,7 @@ from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
@@ -130,13 +131,10 @@ class _Measurement:
         watched = Watched(
             self.snn.tree, self.snn.graph, self.calls, self.sites, self.layers, self._count
         )
-        batch, answers = Batch(), []
+        batch, answers, given = Batch(), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
             clock.start = t
-            now = [
-                self.encoding.cumulative(x, t, 1, self.steps, i.name)[0] if i.role == "coded" else x
-                for x, i in zip(leaves, self.snn.conversion.source.inputs, strict=True)
-            ]
+            now = encoded_at(t, self.encoding, leaves, given, self.steps)
             last = expected if t == self.steps - 1 else None
             outputs = Step(watched, batch, clock, last).run(clock, *now)
             answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
