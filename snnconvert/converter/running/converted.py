@@ -18,6 +18,7 @@ from snnconvert.converter.graph.code import compile_graph
 from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
+from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced, with_calls
 from snnconvert.converter.running.casts import refuse_cast
 from snnconvert.converter.running.encoded import at_step, encoded, for_coded
@@ -198,7 +199,7 @@ class ConvertedModule(nn.Module):
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
         if self.report is not None:
             return str(self.report)
-        return unverified(kind_rows(self.conversion, {}))
+        return as_text(unverified(kind_rows(self.conversion, {})))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversion, with its parameters as they are now, to a file that
