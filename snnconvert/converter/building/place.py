@@ -24,7 +24,7 @@ from snnconvert.converter.building.tree import (
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import module_stack
-from snnconvert.converter.spikes.site import Site
+from snnconvert.converter.spikes.site import Site, one_node_each
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.temporal_difference import TDOperator
@@ -65,7 +65,7 @@ def place_neurons(
     """Put a neuron at every site of the tree; return where each neuron node finds its own."""
     placed: dict[str, str] = {}
     device = device_of(tree)
-    for name in dict.fromkeys(site.name for site in sites.values()):
+    for name in one_node_each(sites):
         taken = has_module(tree, name) or has_attribute(tree, name)
         placed[name] = free_name(tree, name) if taken else name
         set_module(tree, placed[name], fitted[name].neuron().to(device))
