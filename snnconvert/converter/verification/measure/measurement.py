@@ -32,6 +32,7 @@ from snnconvert.converter.verification.measure.predictions import (
     refuse_too_many,
 )
 from snnconvert.converter.verification.measure.source_work import source_macs
+from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import Batch, Step, Watched, path_of
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.measure.tables import TablesAlone
@@ -115,7 +116,7 @@ class _Measurement:
         self.closeness: Closeness | None = None
         self.output: str | int | None = None
         self.classes: int | None = None
-        self.inputs = [0.0, 0.0]  # squares, and how many
+        self.inputs = Squares()
         self.counts: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
         self.source_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
@@ -146,10 +147,7 @@ class _Measurement:
         self.closeness.add(answers, list(outputs.values()), labels)
         if self.tables is not None:
             self.tables.add(leaves, outputs)
-        for x in leaves:
-            if isinstance(x, Tensor) and x.is_floating_point():
-                self.inputs[0] += float(x.double().square().sum())
-                self.inputs[1] += x.numel()
+        self.inputs.add(leaves)
 
     def _count(self, step: int, kind: str, number: float) -> None:
         self.counts[kind][step] += number
@@ -197,7 +195,7 @@ class _Measurement:
         the middle one of the neurons, as one may follow 1 / 1e-12, or the square of 1e6."""
         sites = [a.followed / max(a.seen, 1) for a in self.sites.values()]
         followed = statistics.median_low(sites) if sites else 0.0
-        return math.sqrt(max(followed, self.inputs[0] / max(self.inputs[1], 1.0)))
+        return math.sqrt(max(followed, self.inputs.mean))
 
     def _work(self, steps: int, samples: int) -> Work:
         """Return what a sample has cost by the end of some steps."""
