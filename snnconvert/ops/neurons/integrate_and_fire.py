@@ -103,7 +103,7 @@ class IntegrateAndFire(Tracker):
             spike = self._within(spike, before, threshold)
         after = spike if before is None else before + spike
         if self.target.limits != NO_LIMITS:
-            after = self._inside(after, threshold)
+            after = self._inside(after)
         state["spent"] = torch.where(spike > 0, wanted, spent)
         state["R"] = after
         return after
