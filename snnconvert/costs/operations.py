@@ -109,11 +109,6 @@ class Work:
         """Multiplications that graded spikes caused."""
         return self.operations.get("graded products", 0.0)
 
-    @property
-    def analog_macs(self) -> float:
-        """Multiply-accumulates by changes of values that are not spikes."""
-        return self.operations.get("MACs in floats", 0.0)
-
     def energy(self) -> Mapping[str, float]:
         """Return energies per sample in microjoules, without memory traffic."""
         fp32 = sum(n * OPERATIONS[kind].fp32_pj for kind, n in self.operations.items())
