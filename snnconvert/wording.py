@@ -6,7 +6,9 @@ no character that a terminal would obey.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from itertools import islice
 
@@ -73,6 +75,21 @@ def suggestion(word: str, known: Iterable[str], then: str = "") -> str:
     question = f" did you mean {meant}?" if meant else ""
     rest = f" {then}" if then else ""
     return f";{question}{rest}" if question or rest else ""
+
+
+def as_json(value: object) -> str:
+    """Plain data as JSON; what is not finite, which has no JSON number, is text."""
+    return json.dumps(_finite(value), indent=2, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(inner) for inner in value]
+    return value
 
 
 def _close(word: str, known: Iterable[str]) -> list[str]:

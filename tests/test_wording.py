@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import snnconvert
-from snnconvert.wording import either, listed, quoted, received, shown, suggestion
+from snnconvert.wording import as_json, either, listed, quoted, received, shown, suggestion
 
 ROOT = Path(snnconvert.__file__).parent
 HOSTILE = "a\n\x1b[31m\u202eb\ud800\0"
@@ -89,3 +90,8 @@ def test_there_is_one_vocabulary(sign):
     ran = subprocess.run(["grep", "-rlF", "--include=*.py", sign, ROOT], capture_output=True)
     found = {Path(name).name for name in ran.stdout.decode().split()}
     assert found <= {"wording.py"}
+
+
+def test_what_is_not_finite_is_text_in_json():
+    found = as_json({"a": (float("nan"), [float("-inf")], 1.5), 2: "b"})
+    assert json.loads(found) == {"a": ["nan", ["-inf"], 1.5], "2": "b"}

@@ -18,6 +18,7 @@ from snnconvert.cli.silence import silence
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
 from snnconvert.converter.convert import convert_source
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.left_in_floats import not_used
 from snnconvert.errors import InputError
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.sources.devices import batches_on, device_named
@@ -125,6 +126,6 @@ def _unused(options: ConvertOptions) -> Iterator[str]:
     }
     for option, value in about_neurons.items():
         if value is not None:
-            yield f"{option} was not used: no rule places a neuron (--rules spiking does)"
+            yield f"{not_used(f'{option} was')} (--rules spiking does)"
     if options.calibration_out is not None:
         yield "--calibration-out holds no thresholds: no rule places a neuron"

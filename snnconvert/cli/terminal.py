@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from snnconvert.wording import shown
+from snnconvert.wording import as_json, shown
 
 _LONGEST = 100_000
 
@@ -50,14 +48,4 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def say_json(value: Any) -> None:
     """Print plain data as JSON, in which what is not finite is text."""
-    print(json.dumps(_finite(value), indent=2, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(inner) for inner in value]
-    return value
+    print(as_json(value))

@@ -28,6 +28,7 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.spikes.degree import what_is_left
 from snnconvert.converter.spikes.left_in_floats import (
     asks_for_spikes,
+    not_used,
     without_any_neuron,
 )
 from snnconvert.converter.spikes.put_neurons import put_neurons
@@ -102,8 +103,7 @@ def convert(
     if calibration is not None:
         note = source.note
         if not asks_for_spikes(rule_set):
-            unused = "the calibration batches were not used: no rule places a neuron"
-            note = "; ".join(filter(None, [note, unused]))
+            note = "; ".join(filter(None, [note, not_used("the calibration batches were")]))
         source = replace(source, calibration=calibration, note=note)
     source = replace(source, held=tuple(held), batch_dims=batch_dims)
     if time_steps is not None:

@@ -26,12 +26,10 @@ class OperationKind:
     """One kind of operation of a network on spikes.
 
     Attributes:
-        meaning: what is counted, for a person to read.
         fp32_pj, int8_pj: energy of one, in pJ.
         by_spikes: whether a spike causes it, so that it is a synaptic operation.
     """
 
-    meaning: str
     fp32_pj: float
     int8_pj: float
     by_spikes: bool
@@ -39,34 +37,19 @@ class OperationKind:
 
 OPERATIONS: Mapping[str, OperationKind] = MappingProxyType(
     {
-        "accumulations": OperationKind(
-            "additions of a weight, shifted by a spike's size", AC_PJ, INT8_AC_PJ, True
-        ),
-        "products of spikes": OperationKind(
-            "additions of one stream's value, shifted by a spike of another",
-            AC_PJ,
-            INT8_AC_PJ,
-            True,
-        ),
-        "joins": OperationKind(
-            "additions that join the sums of several levels per octave", AC_PJ, INT8_AC_PJ, True
-        ),
-        "graded products": OperationKind(
-            "multiplications by a spike of any size", MAC_PJ, INT8_MAC_PJ, False
-        ),
-        "MACs in floats": OperationKind(
-            "multiply-accumulates by changes of values that are not spikes",
-            MAC_PJ,
-            INT8_MAC_PJ,
-            False,
-        ),
-        "look-ups": OperationKind(
-            "reads of a 1-D function's table, of 32 or 8 bits of an 8 KB SRAM: a neuron's first, "
-            "and one where its drive changes",
-            READ_PJ,
-            INT8_READ_PJ,
-            False,
-        ),
+        # Additions of a weight, shifted by a spike's size.
+        "accumulations": OperationKind(AC_PJ, INT8_AC_PJ, True),
+        # Additions of one stream's value, shifted by a spike of another.
+        "products of spikes": OperationKind(AC_PJ, INT8_AC_PJ, True),
+        # Additions that join the sums of several levels per octave.
+        "joins": OperationKind(AC_PJ, INT8_AC_PJ, True),
+        # Multiplications by a spike of any size.
+        "graded products": OperationKind(MAC_PJ, INT8_MAC_PJ, False),
+        # Multiply-accumulates by changes of values that are not spikes.
+        "MACs in floats": OperationKind(MAC_PJ, INT8_MAC_PJ, False),
+        # Reads of a 1-D function's table, of 32 or 8 bits of an 8 KB SRAM: a neuron's first, and
+        # one where its drive changes.
+        "look-ups": OperationKind(READ_PJ, INT8_READ_PJ, False),
     }
 )
 """Every kind that is counted, by name."""
@@ -125,11 +108,6 @@ class Work:
     def graded_operations(self) -> float:
         """Multiplications that graded spikes caused."""
         return self.operations.get("graded products", 0.0)
-
-    @property
-    def analog_macs(self) -> float:
-        """Multiply-accumulates by changes of values that are not spikes."""
-        return self.operations.get("MACs in floats", 0.0)
 
     def energy(self) -> Mapping[str, float]:
         """Return energies per sample in microjoules, without memory traffic."""

@@ -147,11 +147,6 @@ class TDActivation(TDOperator):
             )
         return cls(module)
 
-    @classmethod
-    def from_call(cls, *, function: Callable[..., Tensor], **arguments: Any) -> Self:
-        """Return the operator of a pointwise ATen operator, which is named as ``function``."""
-        return cls(function, **arguments)
-
 
 def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", repr(function))

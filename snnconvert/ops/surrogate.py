@@ -22,12 +22,8 @@ class Surrogate(ABC):
     """A smooth step from 0 to 1. Surrogates are immutable, so one may serve many neurons."""
 
     @abstractmethod
-    def primitive(self, x: Tensor) -> Tensor:
-        """Return the smooth step at ``x``, a distance from the threshold in thresholds."""
-
-    @abstractmethod
     def derivative(self, x: Tensor) -> Tensor:
-        """Return the derivative of `primitive` at ``x``."""
+        """Return the step's derivative at ``x``, a distance from the threshold in thresholds."""
 
 
 def _check_positive(owner: object, **values: float) -> None:
@@ -48,9 +44,6 @@ class ATan(Surrogate):
     def __post_init__(self) -> None:
         _check_positive(self, alpha=self.alpha)
 
-    def primitive(self, x: Tensor) -> Tensor:
-        return 0.5 + torch.atan(math.pi / 2 * self.alpha * x) / math.pi
-
     def derivative(self, x: Tensor) -> Tensor:
         return self.alpha / 2 / (1 + (math.pi / 2 * self.alpha * x) ** 2)
 
@@ -63,9 +56,6 @@ class Sigmoid(Surrogate):
 
     def __post_init__(self) -> None:
         _check_positive(self, alpha=self.alpha)
-
-    def primitive(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.alpha * x)
 
     def derivative(self, x: Tensor) -> Tensor:
         s = torch.sigmoid(self.alpha * x)
@@ -81,9 +71,6 @@ class Erf(Surrogate):
     def __post_init__(self) -> None:
         _check_positive(self, alpha=self.alpha)
 
-    def primitive(self, x: Tensor) -> Tensor:
-        return (1 + torch.erf(self.alpha * x)) / 2
-
     def derivative(self, x: Tensor) -> Tensor:
         return self.alpha / math.sqrt(math.pi) * torch.exp(-((self.alpha * x) ** 2))
 
@@ -96,10 +83,6 @@ class Triangle(Surrogate):
 
     def __post_init__(self) -> None:
         _check_positive(self, width=self.width)
-
-    def primitive(self, x: Tensor) -> Tensor:
-        u = (x / self.width).clamp(-1, 1)
-        return 0.5 + u - u * u.abs() / 2
 
     def derivative(self, x: Tensor) -> Tensor:
         return (1 - x.abs() / self.width).clamp_min(0) / self.width
@@ -116,10 +99,6 @@ class PiecewiseQuadratic(Surrogate):
 
     def __post_init__(self) -> None:
         _check_positive(self, alpha=self.alpha)
-
-    def primitive(self, x: Tensor) -> Tensor:
-        u = (self.alpha * x).clamp(-1, 1)
-        return torch.where(u < 0, (1 + u) ** 2 / 2, 1 - (1 - u) ** 2 / 2)
 
     def derivative(self, x: Tensor) -> Tensor:
         return self.alpha * (1 - (self.alpha * x).abs()).clamp_min(0)

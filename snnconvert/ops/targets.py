@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -20,9 +20,6 @@ Limits: TypeAlias = tuple[float | None, float | None]
 """Lowest and highest value, in the unit of the activation; None: there is none."""
 
 NO_LIMITS: Limits = (None, None)
-
-
-_UNIFORM = Uniform()
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,8 @@ class Function:
     low: float | None = None
     high: float | None = None
     exact: Callable[..., Tensor] | None = None
-    layout: Layout | Callable[..., Layout] | None = _UNIFORM
+    _: KW_ONLY
+    layout: Layout | Callable[..., Layout] | None
 
     def laid(self, **parameters: Any) -> Layout | None:
         """Return how the entries of its tables lie; None where it has none."""

@@ -65,8 +65,8 @@ def extended(name: str, by: Text, fence: Path | None) -> Text:
     if outside:
         raise RuleError(
             [
-                f"it leads out of the folder '{shown(fence, PATH_LENGTH)}'; move it there, or pass "
-                "allow_outside=True if you trust the file"
+                f"it leads out of the folder '{shown(fence, PATH_LENGTH)}'; move it there, or, if "
+                "you trust it, read the rules with load_rules(..., allow_outside=True)"
             ]
         )
     return read_text(path)

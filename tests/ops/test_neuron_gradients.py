@@ -15,6 +15,7 @@ from snnconvert.ops.neurons import (
 from snnconvert.ops.neurons.spike import Ladder, LadderSpike, Rounding
 from snnconvert.ops.surrogate import SURROGATES, surrogate_named
 from snnconvert.ops.targets import DRIVE, clip
+from tests.ladders import step_of
 
 Q = torch.tensor([0.2, 0.5, 1.0], dtype=torch.float64)
 MADE = {
@@ -132,7 +133,7 @@ def test_one_step_of_a_neuron_has_the_slope_of_its_surrogate(name):
     x = torch.linspace(-1, 3, 41, dtype=torch.float64).reshape(1, 1, -1).requires_grad_()
     neuron(x).sum().backward()
     h = 1e-6
-    up, down = (0.8 * surrogate.primitive((x.detach() + d) / 0.8 - 1) for d in (h, -h))
+    up, down = (0.8 * step_of(surrogate, (x.detach() + d) / 0.8 - 1) for d in (h, -h))
     torch.testing.assert_close(x.grad, (up - down) / (2 * h), rtol=1e-5, atol=1e-5)
 
 

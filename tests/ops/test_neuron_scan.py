@@ -15,6 +15,7 @@ from snnconvert.ops.neurons import (
     Tracker,
 )
 from snnconvert.ops.targets import clip
+from tests.ladders import shares_of
 
 MADE = {
     "multi": lambda: MultiThreshold(0.3, levels=5),
@@ -57,7 +58,7 @@ def test_spikes_are_the_alphabet_to_the_bit(neuron, x_seq):
             gain = 1 / (t + 1) if neuron.gain == "inverse_time" else 1.0
             allowed = {
                 float(top[feature] * gain * share) * sign
-                for share in neuron.ladder.shares()
+                for share in shares_of(neuron.ladder)
                 for sign in (1, -1)
             }
             found = set(forward[t, :, feature].tolist()) - {0.0}

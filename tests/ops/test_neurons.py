@@ -20,6 +20,7 @@ from snnconvert.ops.neurons import (
     Tracker,
 )
 from snnconvert.ops.targets import clip
+from tests.ladders import shares_of
 
 Q = torch.tensor([0.2, 0.5, 1.0, 0.7, 0.3], dtype=torch.float64)
 MADE = {
@@ -112,7 +113,7 @@ def test_spikes_are_of_the_alphabet(x_seq):
         neuron = MADE[made]().double()
         top = neuron.v_threshold
         sizes = (neuron(x_seq) / top).abs()
-        allowed = torch.tensor([0.0, *neuron.ladder.shares()])
+        allowed = torch.tensor([0.0, *shares_of(neuron.ladder)])
         distance = (sizes.unsqueeze(-1) - allowed).abs().amin(-1)
         assert distance.max() < 1e-9, made
         if not neuron.ladder.signed:
@@ -415,7 +416,7 @@ def test_spikes_are_cut_to_a_level_at_a_bound(per_octave):
     drive = 2 * torch.randn(12, 1, 4000, generator=generator, dtype=torch.float64)
     neuron = MultiThreshold(1.0, levels=5, per_octave=per_octave, target=clip(-0.8, 1.3)).double()
     spikes = torch.diff(neuron.cumulative(drive), dim=0, prepend=torch.zeros_like(drive[:1]))
-    allowed = torch.tensor([0.0, *neuron.ladder.shares()], dtype=torch.float64)
+    allowed = torch.tensor([0.0, *shares_of(neuron.ladder)], dtype=torch.float64)
     assert (spikes.abs().unsqueeze(-1) - allowed).abs().amin(-1).max() < 1e-12
     settled = neuron.cumulative(drive[:1].expand(12, 1, 4000))[-1]
     # A level that does not fit is halved, never left out: only half the smallest is lost.

@@ -7,24 +7,25 @@ from snnconvert.errors import InputError
 from snnconvert.ops.neurons import NEURONS, MultiThreshold
 from snnconvert.ops.neurons.spike import Ladder, LadderSpike, ladder_spike
 from snnconvert.ops.surrogate import SURROGATES, ATan, heaviside, surrogate_named
+from tests.ladders import shares_of, step_of
 
 X = torch.linspace(-2.3, 2.3, 93, dtype=torch.float64)
 STEP = 1e-6
 
 
 @pytest.mark.parametrize("name", SURROGATES)
-def test_derivative_is_that_of_the_primitive(name):
+def test_derivative_is_that_of_the_step(name):
     surrogate = surrogate_named(name)
-    rise = (surrogate.primitive(X + STEP) - surrogate.primitive(X - STEP)) / (2 * STEP)
+    rise = (step_of(surrogate, X + STEP) - step_of(surrogate, X - STEP)) / (2 * STEP)
     torch.testing.assert_close(surrogate.derivative(X), rise, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SURROGATES)
-def test_primitive_is_a_step(name):
-    y = surrogate_named(name).primitive(100 * X)
+def test_what_the_derivative_is_of_is_a_step(name):
+    y = step_of(surrogate_named(name), 100 * X)
     assert bool((y.diff() >= 0).all())
     assert y[0] < 0.01 and y[-1] > 0.99
-    assert surrogate_named(name).primitive(torch.zeros(1)).item() == pytest.approx(0.5)
+    assert step_of(surrogate_named(name), torch.zeros(1)).item() == pytest.approx(0.5)
 
 
 def test_heaviside_is_a_step_forward_and_smooth_backward():
@@ -42,7 +43,7 @@ def test_the_gradient_of_one_level_is_that_of_its_step(signed, name):
 
     def smooth(r):
         size = r.abs() if signed else r
-        step = 0.9 * surrogate.primitive(size / 0.9 - fire_at)
+        step = 0.9 * step_of(surrogate, size / 0.9 - fire_at)
         return torch.sign(r) * step if signed else step
 
     away = X[X.abs() > 0.01]
@@ -104,10 +105,10 @@ def test_leading_bits_are_the_definition(per_octave, dtype):
     ladder = Ladder(5, per_octave)
     found = ladder_spike(r, torch.tensor(0.75, dtype=dtype), ladder)
     expected = torch.zeros_like(r)
-    for share in reversed(ladder.shares()):
+    for share in reversed(shares_of(ladder)):
         level = 0.75 * share
         expected = torch.where(r.abs() >= 0.75 * level, torch.sign(r) * level, expected)
-    assert len(ladder.shares()) == 4 * per_octave + 1
+    assert len(shares_of(ladder)) == 4 * per_octave + 1
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 

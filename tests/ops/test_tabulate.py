@@ -150,12 +150,6 @@ def test_ranges_of_one_point_or_on_a_line_have_tables(name, drives):
         torch.testing.assert_close(target(x), plain(x), rtol=2e-3, atol=2e-3)
 
 
-def test_layouts_that_are_left_out_are_uniform():
-    from snnconvert.ops.targets import Function
-
-    assert Function().laid() == Uniform()
-
-
 def test_tables_do_not_depend_on_defaults_of_torch():
     wanted = Target("gelu", function="gelu").tabulated(ANY, 1e-3).table
     try:

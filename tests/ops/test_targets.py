@@ -11,6 +11,7 @@ from torch import nn
 import snnconvert
 from snnconvert.errors import InputError
 from snnconvert.ops.kinds import KINDS, kind_of, values_of
+from snnconvert.ops.layouts import Uniform
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.targets import DRIVE, FUNCTIONS, Function, Target, clip, follow
 from snnconvert.rules import parse_rules
@@ -149,7 +150,7 @@ def _gelu(monkeypatch):
     for where in ("snnconvert.ops.targets", "snnconvert.converter.spikes.put_neurons"):
         monkeypatch.setattr(f"{where}.FUNCTIONS", others)
     assert KINDS["gelu"].target({"self": 0, "approximate": "none"}) is None
-    others["gelu"] = Function(("approximate",))
+    others["gelu"] = Function(("approximate",), layout=Uniform())
 
 
 def test_a_function_that_is_added_is_one_row(gelu):

@@ -314,13 +314,6 @@ def test_from_call_of_an_embedding(padding_idx: int) -> None:
     torch.testing.assert_close(operator.cumulative(ids), F.embedding(ids, TABLE))
 
 
-def test_from_call_of_an_activation() -> None:
-    operator = ops.TDActivation.from_call(
-        function=aten.hardtanh.default, min_val=-0.5, max_val=0.25
-    )
-    torch.testing.assert_close(operator.cumulative(X3), X3.clamp(-0.5, 0.25))
-
-
 def test_from_call_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
     ops.TDLinear.from_call(weight=W, bias=V)

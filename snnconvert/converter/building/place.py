@@ -7,6 +7,7 @@ The tree has the source's module paths and its very Parameters and buffers, so t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -14,9 +15,8 @@ from torch import Tensor, fx, nn
 from snnconvert.converter.building.rewrite import Replacement
 from snnconvert.converter.building.tree import (
     Container,
+    FreeNames,
     device_of,
-    free_name,
-    has_attribute,
     has_module,
     resolve,
     set_module,
@@ -24,7 +24,7 @@ from snnconvert.converter.building.tree import (
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import module_stack
-from snnconvert.converter.spikes.site import Site
+from snnconvert.converter.spikes.site import Site, one_node_each
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.temporal_difference import TDOperator
@@ -37,6 +37,15 @@ from snnconvert.torch_private import (
     pytree,
     unsaved_buffers_of,
 )
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A tree, the names that are free in it, and the path of each operator that was put there."""
+
+    tree: Container
+    free: FreeNames
+    paths: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
 
 def place(
@@ -52,10 +61,9 @@ def place(
     Raises:
         ConversionError: a class that a rule names cannot stand for the node.
     """
-    placed: dict[tuple[Any, ...], str] = {}
+    placed = _Placed(tree, FreeNames(tree))
     return {
-        node: _replacement(tree, node, decision, placed, encoded)
-        for node, decision in decisions.items()
+        node: _replacement(placed, node, decision, encoded) for node, decision in decisions.items()
     }
 
 
@@ -64,19 +72,17 @@ def place_neurons(
 ) -> dict[fx.Node, str]:
     """Put a neuron at every site of the tree; return where each neuron node finds its own."""
     placed: dict[str, str] = {}
-    device = device_of(tree)
-    for name in dict.fromkeys(site.name for site in sites.values()):
-        taken = has_module(tree, name) or has_attribute(tree, name)
-        placed[name] = free_name(tree, name) if taken else name
+    device, free = device_of(tree), FreeNames(tree)
+    for name in one_node_each(sites):
+        placed[name] = free.like(name)
         set_module(tree, placed[name], fitted[name].neuron().to(device))
     return {node: placed[site.name] for node, site in sites.items()}
 
 
 def _replacement(
-    tree: Container,
+    placed: _Placed,
     node: fx.Node,
     decision: Decision,
-    placed: dict[tuple[Any, ...], str],
     encoded: frozenset[fx.Node],
 ) -> Replacement:
     kind = kind_of(node.target)
@@ -89,14 +95,14 @@ def _replacement(
         if operator is None:
             return Replacement(None, (), action)
         try:
-            path = _place_one(tree, node, operator, inputs, placed)
+            path = _place_one(placed, node, operator, inputs)
         except ConversionError:
             # Parameters that are not the module's own: the node's own function stays.
             return Replacement(None, (), action)
         return Replacement(path, inputs, action)
     inputs = _inputs_of_own_class(node, inputs)
     try:
-        path = _place_one(tree, node, operator_class(decision.action), inputs, placed)
+        path = _place_one(placed, node, operator_class(decision.action), inputs)
     except (ConversionError, TypeError) as error:  # TypeError: from_call takes other arguments
         raise ConversionError(
             f"{decision.rule}: '{decision.action}' cannot stand for '{node.name}' "
@@ -136,11 +142,10 @@ def operator_class(name: str) -> type[TDOperator]:
 
 
 def _place_one(
-    tree: Container,
+    placed: _Placed,
     node: fx.Node,
     operator: type[TDOperator],
     inputs: tuple[str, ...],
-    placed: dict[tuple[Any, ...], str],
 ) -> str:
     """Build the operator of one node and put it into the tree; return its path."""
     arguments = {k: v for k, v in arguments_of(node).items() if k not in inputs}
@@ -151,15 +156,16 @@ def _place_one(
     own = module_stack(node)[-1] if module_stack(node) else ("", "")
     name = operator_name(node.target)
     key = (own[0], name, operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
-    if key in placed and held:
-        return placed[key]
+    if key in placed.paths and held:
+        return placed.paths[key]
+    tree = placed.tree
     values = fx.map_arg(arguments, lambda n: resolve(tree, str(n.target)))
     module = operator.from_call(**values, **kind_of(node.target).settings.get(name, {}))
-    path = own[0] if held else _free_path(tree, own, name)
+    path = own[0] if held else _free_path(placed, own, name)
     if held:
         _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in held})
     set_module(tree, path, module)
-    placed[key] = path
+    placed.paths[key] = path
     return path
 
 
@@ -187,9 +193,9 @@ def _take_over(
         raise ConversionError("it would not keep the parameters of the module under their names")
 
 
-def _free_path(tree: Container, own: tuple[str, str], name: str) -> str:
+def _free_path(placed: _Placed, own: tuple[str, str], name: str) -> str:
     """Return where an operator without parameters stands: at its own module, or as its child."""
     path, qualified = own
-    if path and qualified.startswith("torch.nn.modules.") and not has_module(tree, path):
+    if path and qualified.startswith("torch.nn.modules.") and not has_module(placed.tree, path):
         return path
-    return free_name(tree, f"{path}.{name}" if path else name)
+    return placed.free.like(f"{path}.{name}" if path else name)

@@ -231,7 +231,7 @@ class _Rewriter:
         if node in self.folded:
             return self.folded[node]
         if self._domain(node) is Domain.SIZED:
-            self.folded[node] = self._sized(node, self._held)
+            self.folded[node] = self._sized(node, folded=True)
         else:
             once = self._unfolded(node)
             dims = _held_dims(node, self.traced.batch)
@@ -244,24 +244,23 @@ class _Rewriter:
     def _unfolded(self, node: fx.Node) -> fx.Node:
         """A value that is constant in time, for the batch of one step."""
         if node not in self.once:
-            self.once[node] = self._sized(node, self._unfolded)
+            self.once[node] = self._sized(node, folded=False)
         return self.once[node]
 
-    def _sized(self, node: fx.Node, argument: Callable[[fx.Node], fx.Node]) -> fx.Node:
-        """Emit one version of what depends on the batch size alone."""
+    def _sized(self, node: fx.Node, *, folded: bool) -> fx.Node:
+        """Emit what depends on the batch size alone, for all steps folded or for one."""
         if operator_name(node.target) not in _MEASURES:
-            return self._copy(node, argument)
+            return self._copy(node, self._held if folded else self._unfolded)
         measured: Any = node.args[0]
         target: Any = node.target
-        wants_fold = argument == self._held
         is_stream = self._domain(measured) is Domain.STREAM
         value = self._accumulated(measured) if is_stream else self._unfolded(measured)
         size = self.graph.call_function(target, (value, *node.args[1:]))
         if node not in self.streams.time_dims:
             pass  # of another dimension than the batch, the same whether steps are folded or not
-        elif wants_fold and not is_stream:
+        elif folded and not is_stream:
             size = self.graph.call_function(_times, (size, self.clock))
-        elif is_stream and not wants_fold:
+        elif is_stream and not folded:
             size = self.graph.call_function(_share, (size, self.clock))
         self._keep_meta(size, node)
         return size

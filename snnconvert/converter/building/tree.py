@@ -114,12 +114,24 @@ def build_tree(traced: TracedModel) -> Container:
     return root
 
 
-def free_name(tree: Container, base: str) -> str:
-    candidate, count = base, 0
-    while has_module(tree, candidate) or has_attribute(tree, candidate):
-        count += 1
-        candidate = f"{base}_{count}"
-    return candidate
+class FreeNames:
+    """Paths of a tree at which nothing stands; the last number of each name is remembered, as a
+    network may call one function thousands of times."""
+
+    def __init__(self, tree: Container) -> None:
+        self.tree = tree
+        self._last: dict[str, int] = {}
+
+    def like(self, base: str) -> str:
+        """Return ``base`` or, where something stands there, the next free of ``base_1`` ..."""
+        count, candidate = self._last.get(base, 0), base
+        if count:
+            candidate = f"{base}_{count}"
+        while has_module(self.tree, candidate) or has_attribute(self.tree, candidate):
+            count += 1
+            candidate = f"{base}_{count}"
+        self._last[base] = count
+        return candidate
 
 
 def has_module(tree: nn.Module, path: str) -> bool:

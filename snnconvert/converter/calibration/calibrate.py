@@ -14,7 +14,7 @@ from snnconvert.converter.calibration.fit import fit
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.calibration.tables import table_misfit, with_tables
-from snnconvert.converter.spikes.site import Site, Sited
+from snnconvert.converter.spikes.site import Site, Sited, one_node_each
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.neurons.options import AUTO
@@ -69,7 +69,10 @@ def calibrate(
     notes: list[str] = []
     if isinstance(batches, Calibration):
         return _matching(batches, sited)
-    by_name = {site.name: Observed(site.name, site.axes) for site in sited.sites.values()}
+    by_name = {
+        name: Observed(name, sited.sites[node].axes)
+        for name, node in one_node_each(sited.sites).items()
+    }
     observed = {node: by_name[site.name] for node, site in sited.sites.items()}
     traced = sited.traced
     if batches is None:
@@ -92,7 +95,7 @@ def calibrate(
 
 def _matching(found: Calibration, sited: Sited) -> Calibration:
     """Return thresholds that were found before, for the sites of this graph."""
-    names = {site.name for site in sited.sites.values()}
+    names = one_node_each(sited.sites).keys()
     if missing := sorted(names - found.fitted.keys()):
         raise CalibrationError(
             f"the calibration has no thresholds for {len(missing)} of {len(names)} neurons "

@@ -12,7 +12,7 @@ from snnconvert.converter.calibration.candidates import Candidate, candidates
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.spikes.site import Sited
+from snnconvert.converter.spikes.site import Sited, one_node_each
 from snnconvert.ops.kinds import kind_of
 from snnconvert.progress import bar
 
@@ -21,10 +21,10 @@ def fit(
     sited: Sited, observed: Mapping[fx.Node, Observed], time_steps: int, progress: bool
 ) -> dict[str, Fitted]:
     """Choose among the candidates of all sites; those with one allowance of spikes share it."""
-    seen = {site.name: observed[node] for node, site in sited.sites.items()}
+    nodes = one_node_each(sited.sites)
+    seen = {name: observed[node] for name, node in nodes.items()}
     choices: dict[float, dict[str, list[Candidate]]] = {}
-    one_each = {site.name: node for node, site in sited.sites.items()}  # of shared neurons
-    for name, node in bar(one_each.items(), "fitting", show=progress):
+    for name, node in bar(nodes.items(), "fitting", show=progress):
         site = sited.sites[node]
         views = _views(sited, node, observed[node])
         found = candidates(site, observed[node], time_steps, views)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.layouts import Drives
+from snnconvert.ops.seeds import generator_of
 
 SAMPLE = 2**13
 """Number of values that are kept of each site, for each part of the data."""
@@ -117,9 +118,8 @@ class Observed:
         if not x.numel():
             part, x = self._empty, x.new_zeros([max(1, n) for n in x.shape])
         # The positions of a recurrence share a site: each has rows of its own.
-        text = f"{batch} {part.count} {self.name}"
-        seed = int.from_bytes(text.encode(), "little") % (2**61 - 1)
-        part.see(x.detach(), self.axes, torch.Generator().manual_seed(seed))
+        generator = generator_of(f"{batch} {part.count} {self.name}")
+        part.see(x.detach(), self.axes, generator)
 
     def see_drive(self, x: Tensor) -> None:
         """Add one batch of what drives the function that is followed; masks may make it -inf."""

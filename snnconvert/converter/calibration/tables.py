@@ -9,7 +9,7 @@ from torch import fx
 
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
-from snnconvert.converter.spikes.site import Site, Sited
+from snnconvert.converter.spikes.site import Site, Sited, one_node_each
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.rules.neuron import NONE
 
@@ -23,18 +23,19 @@ def with_tables(
         CalibrationError: no table is within the bound that a rule gives.
     """
     found = dict(fitted)
-    for node, site in {site.name: (n, site) for n, site in sited.sites.items()}.values():
+    for name, node in one_node_each(sited.sites).items():
+        site = sited.sites[node]
         error = wanted_error(site)
         if error is None:
             continue
-        target, margin = fitted[site.name].target, site.settings.table_margin
+        target, margin = fitted[name].target, site.settings.table_margin
         try:
             target = target.tabulated(observed[node].drives, error, margin)
         except InputError as problem:
             raise CalibrationError(
-                f"the neuron '{site.name}' (rule '{site.rule}') follows {target.name}: {problem}"
+                f"the neuron '{name}' (rule '{site.rule}') follows {target.name}: {problem}"
             ) from problem
-        found[site.name] = replace(fitted[site.name], target=target)
+        found[name] = replace(fitted[name], target=target)
     return found
 
 

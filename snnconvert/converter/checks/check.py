@@ -21,6 +21,7 @@ from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
 from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
+from snnconvert.converter.spikes.left_in_floats import asks_for_spikes, not_used
 from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.verification.equivalence import verify
 from snnconvert.converter.verification.randomize import (
@@ -28,7 +29,7 @@ from snnconvert.converter.verification.randomize import (
     settle_batch_norms,
 )
 from snnconvert.errors import InputError, SnnconvertError
-from snnconvert.rules import SPIKING_ACTIONS, load_rules
+from snnconvert.rules import load_rules
 from snnconvert.sources.exits import never_exits
 from snnconvert.sources.inputs import batches_of
 from snnconvert.sources.request import ModelRequest
@@ -145,9 +146,8 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
 
 def _unused(task: CheckTask) -> Iterator[str]:
     """Say of a file that is given that nothing was done with it."""
-    spikes = any(rule.action in SPIKING_ACTIONS for rule in task.rules.rules)
-    if task.entry.calibration is not None and not spikes:
-        yield "calibration not used: no rule places a neuron"
+    if task.entry.calibration is not None and not asks_for_spikes(task.rules):
+        yield not_used("calibration")
 
 
 def _enlivened(source: Source, seed: int) -> Iterator[str]:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from snnconvert.converter.checks.result import CheckResult
 from snnconvert.converter.reports.equivalence import escape
+from snnconvert.wording import as_json
 
 
 def results_to_json(results: Sequence[CheckResult]) -> str:
     """Return a JSON list with one object for each result."""
-    rows = [asdict(result) for result in results]
-    for row in rows:
-        error = row["max_rel_error"]
-        if error is not None and not math.isfinite(error):
-            row["max_rel_error"] = str(error)  # JSON has no number for it
-    return json.dumps(rows, indent=2) + "\n"
+    return as_json([asdict(result) for result in results]) + "\n"
 
 
 def results_to_markdown(results: Sequence[CheckResult]) -> str:

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.arguments import arguments_of, set_argument
 from snnconvert.converter.graph.meta import STANDS_FOR
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.ops.kinds import operator_name
@@ -32,22 +33,27 @@ def absorb_batch_norm(traced: TracedModel, dtype: torch.dtype | None = None) -> 
     """
     graph = fx.Graph()
     graph.output(graph.graph_copy(traced.graph, {}))
-    tensors = dict(traced.tensors)
+    tensors, users = dict(traced.tensors), _users_by_name(graph)
     for norm in list(graph.nodes):
         if norm.op == "call_function" and operator_name(norm.target) == "batch_norm":
-            _absorb_one(graph, norm, tensors, dtype)
+            _absorb_one(graph, norm, tensors, users, dtype)
     graph.eliminate_dead_code()
     _drop_unused(graph, traced.graph, tensors)
     return replace(traced, graph=graph, tensors=tensors)
 
 
 def _absorb_one(
-    graph: fx.Graph, norm: fx.Node, tensors: dict[str, Tensor], dtype: torch.dtype | None
+    graph: fx.Graph,
+    norm: fx.Node,
+    tensors: dict[str, Tensor],
+    users: Counter[str],
+    dtype: torch.dtype | None,
 ) -> None:
     arguments = arguments_of(norm)
     mapped = arguments["input"]
     held = [arguments[k] for k in ("weight", "bias", "running_mean", "running_var")]
-    if not _may_absorb(mapped, norm, tensors) or not all(_is_known(h, tensors) for h in held):
+    known = all(_is_known(h, tensors) for h in held)
+    if not known or not _may_absorb(mapped, norm, tensors, users):
         return
     given = arguments_of(mapped)
     weight_name = given["weight"].target
@@ -64,9 +70,7 @@ def _absorb_one(
     tensors[f"{prefix}bias"] = nn.Parameter(shift.to(dtype or weight.dtype))
     with graph.inserting_before(mapped):
         bias_node = graph.get_attr(f"{prefix}bias")
-    rest = {k: v for k, v in given.items() if k not in ("input", "weight", "bias")}
-    mapped.args = (given["input"], given["weight"], bias_node, *rest.values())
-    mapped.kwargs = {}
+    set_argument(mapped, "bias", bias_node)
     mapped.meta[STANDS_FOR] = norm.name
     norm.replace_all_uses_with(mapped)
     graph.erase_node(norm)
@@ -81,20 +85,25 @@ def _drop_unused(graph: fx.Graph, before: fx.Graph, tensors: dict[str, Tensor]) 
             tensors.pop(name.removesuffix("running_mean") + "num_batches_tracked", None)
 
 
-def _may_absorb(mapped: Any, norm: fx.Node, tensors: dict[str, Tensor]) -> bool:
+def _users_by_name(graph: fx.Graph) -> Counter[str]:
+    """Return how many nodes use each tensor, by whatever node it is read."""
+    found = Counter[str]()
+    for node in graph.nodes:
+        if node.op == "get_attr":
+            found[str(node.target)] += len(node.users)
+    return found
+
+
+def _may_absorb(
+    mapped: Any, norm: fx.Node, tensors: dict[str, Tensor], users: Counter[str]
+) -> bool:
     if not isinstance(mapped, fx.Node) or operator_name(mapped.target) not in _MAPS:
         return False
     given = arguments_of(mapped)
     features_first = mapped.meta["val"].dim() == 2 or operator_name(mapped.target) != "linear"
-    used_once = len(mapped.users) == 1 and _users(given["weight"]) == 1
+    used_once = len(mapped.users) == 1 and users[given["weight"].target] == 1
     known = _is_known(given["weight"], tensors) and _is_known(given["bias"], tensors)
     return features_first and used_once and known and not arguments_of(norm)["training"]
-
-
-def _users(weight: fx.Node) -> int:
-    """Return how many nodes use a tensor, by whatever node it is read."""
-    reads = (n for n in weight.graph.nodes if n.op == "get_attr" and n.target == weight.target)
-    return sum(len(n.users) for n in reads)
 
 
 def _is_known(node: Any, tensors: dict[str, Tensor]) -> bool:

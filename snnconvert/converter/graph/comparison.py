@@ -35,6 +35,11 @@ def scale_of(x: Tensor) -> float:
     return float(sizes[sizes <= LARGE * max(1.0, small)].max())
 
 
+def real(x: Tensor) -> Tensor:
+    """Return complex values as pairs of real ones, real values as they are."""
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
+
+
 def beside_huge(actual: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
     """Return finite values and what they should be, such that sums of squares see all of them.
 

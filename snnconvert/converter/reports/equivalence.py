@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,12 +10,13 @@ from typing import Any
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.reports.on_data import DataCloseness
+from snnconvert.converter.reports.paragraphs import Paragraph, as_text
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.errors import SnnconvertError
 from snnconvert.files import write_atomically
 from snnconvert.rules import UNMATCHED_ACTION, Decision
-from snnconvert.wording import shown
+from snnconvert.wording import as_json, shown
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,11 @@ class KindRow:
     rule: str
     action: str
     max_rel_error: float | None
+
+    def cells(self) -> tuple[str, ...]:
+        """Return it as a row of a table of text."""
+        error = "-" if self.max_rel_error is None else f"{self.max_rel_error:.1e}"
+        return (self.kind, str(self.nodes), self.rule, self.action, error)
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,7 @@ class EquivalenceReport:
 
         Args:
             data: the plain data, as JSON gives it back.
-            on_data: how a conversion without neurons answered on data; None where none was given.
-        recorded_in: the file that the data stood in; the report then says that it is a claim.
+            recorded_in: the file that the data stood in; the report then says that it is a claim.
 
         Raises:
             TypeError, ValueError: the data are not those of a report.
@@ -110,7 +113,7 @@ class EquivalenceReport:
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the report as JSON; with a path, write it there too."""
         # Infinite errors (wrong shape, NaN against a number) have no JSON number.
-        text = json.dumps(_finite(self.to_dict()), indent=2, allow_nan=False)
+        text = as_json(self.to_dict())
         if path is not None:
             write_atomically(path, (text + "\n").encode())
         return text
@@ -118,11 +121,7 @@ class EquivalenceReport:
     def to_markdown(self) -> str:
         """Return the report as a Markdown page."""
         recorded = " (as recorded, not verified here)" if self.recorded_in else ""
-        rows = [
-            f"| {escape(r.kind)} | {r.nodes} | {escape(r.rule)} | {escape(r.action)} "
-            f"| {_number(r.max_rel_error)} |"
-            for r in self.kinds
-        ]
+        rows = [f"| {' | '.join(map(escape, row.cells()))} |" for row in self.kinds]
         return "\n".join(
             [
                 f"# Equivalence: {'passed' if self.passed else 'FAILED'}{recorded}",
@@ -202,10 +201,17 @@ class EquivalenceReport:
             f"{last.rate:.3f} spikes per neuron and step"
         )
 
+    def paragraphs(self) -> tuple[Paragraph, ...]:
+        """Return the report for a person: op kinds, every step with spikes, verdict and notes."""
+        spiking: tuple[Paragraph, ...] = ()
+        if self.spiking is not None:
+            # Every step, and what the sites and layers come to.
+            steps, sentences = self.spiking.tables()[0], self.spiking.sentences()
+            spiking = (Paragraph(steps), Paragraph(sentences=tuple(sentences)))
+        return (_kinds(self.kinds), *spiking, _concluded(self.verdict(), self.notes))
+
     def __str__(self) -> str:
-        spiking = [] if self.spiking is None else ["", *_spiking_text(self.spiking)]
-        notes = map("note: {}".format, self.notes)
-        return "\n".join([*_table(self.kinds), *spiking, "", self.verdict(), *notes])
+        return as_text(self.paragraphs())
 
 
 def kind_rows(conversion: Conversion, errors: Mapping[str, float]) -> tuple[KindRow, ...]:
@@ -242,9 +248,9 @@ def describe_node(decisions: Sequence[Decision], name: str) -> str:
     return "no operation of its own"
 
 
-def unverified(kinds: tuple[KindRow, ...]) -> str:
-    """Return the table of a conversion that was not verified."""
-    return "\n".join([*_table(kinds), "", "not verified"])
+def unverified(kinds: Sequence[KindRow], notes: Sequence[str] = ()) -> tuple[Paragraph, ...]:
+    """Return what is said of a conversion that was not verified."""
+    return _kinds(kinds), _concluded("not verified", notes)
 
 
 def write_report(report: EquivalenceReport, path: str | os.PathLike[str]) -> None:
@@ -265,29 +271,13 @@ def escape(text: str) -> str:
     return text.replace("\n", " ")
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1e}"
-
-
-def _table(kinds: tuple[KindRow, ...]) -> list[str]:
+def _kinds(kinds: Sequence[KindRow]) -> Paragraph:
     header = ("op kind", "nodes", "rule", "action", "worst rel. error")
-    rows = [(r.kind, str(r.nodes), r.rule, r.action, _number(r.max_rel_error)) for r in kinds]
-    return _aligned(header, rows)
+    return Paragraph((header, [row.cells() for row in kinds]))
 
 
-def _aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    lines = [
-        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in [header, *rows]
-    ]
-    return [lines[0], "-" * len(lines[0]), *lines[1:]]
-
-
-def _spiking_text(spiking: SpikingReport) -> list[str]:
-    """Lines for a terminal: every step, and what the sites and layers come to."""
-    steps = spiking.tables()[0]
-    return [*_aligned(*steps), "", *spiking.sentences()]
+def _concluded(verdict: str, notes: Sequence[str]) -> Paragraph:
+    return Paragraph(sentences=(verdict, *(f"note: {note}" for note in notes)))
 
 
 def _spiking_markdown(spiking: SpikingReport) -> list[str]:
@@ -296,13 +286,3 @@ def _spiking_markdown(spiking: SpikingReport) -> list[str]:
         lines += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
         lines += ["| " + " | ".join(map(escape, row)) + " |" for row in rows]
     return lines
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value

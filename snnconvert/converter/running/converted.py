@@ -18,8 +18,10 @@ from snnconvert.converter.graph.code import compile_graph
 from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
+from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced, with_calls
 from snnconvert.converter.running.casts import refuse_cast
+from snnconvert.converter.running.encoded import at_step, encoded, for_coded
 from snnconvert.converter.running.layout import fold, stacked, unfold
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.saving.write import dump_conversion
@@ -132,9 +134,7 @@ class ConvertedModule(nn.Module):
 
     def propagate(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Return the increments of the output leaves for bound input leaves (see `forward`)."""
-        inputs = [
-            accumulate(x) if coded else x for x, coded in zip(leaves, self._coded, strict=True)
-        ]
+        inputs = for_coded(lambda x, _: accumulate(x), leaves, self.conversion.source.inputs)
         return [difference(y) for y in self._run(inputs, clock)]
 
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
@@ -192,19 +192,14 @@ class ConvertedModule(nn.Module):
         steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
         leaves, _ = self._bind(args, kwargs, timed=False)
-        inputs = [
-            chosen.cumulative(x, 0, steps, steps, given.name) if coded else x
-            for x, coded, given in zip(
-                leaves, self._coded, self.conversion.source.inputs, strict=True
-            )
-        ]
+        inputs = encoded(chosen, leaves, self.conversion.source.inputs, steps)
         return self._structured(self._run(inputs, Clock(steps, total=steps, encoding=chosen)))
 
     def summary(self) -> str:
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
         if self.report is not None:
             return str(self.report)
-        return unverified(kind_rows(self.conversion, {}))
+        return as_text(unverified(kind_rows(self.conversion, {})))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the conversion, with its parameters as they are now, to a file that
@@ -238,10 +233,6 @@ class ConvertedModule(nn.Module):
         return bind_inputs(source, args, kwargs, timed=timed, placed=self.placed)
 
     @property
-    def _coded(self) -> list[bool]:
-        return [given.role == "coded" for given in self.conversion.source.inputs]
-
-    @property
     def _encoding(self) -> Encoding:
         return encoding_named(self.conversion.rules.encoding)
 
@@ -262,10 +253,8 @@ class ConvertedModule(nn.Module):
 
     def run_folded(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run all steps as one batch of ``T * B`` (leaves as in `propagate`, cumulative)."""
-        folded = [
-            fold(x, given.batch_dim or 0) if given.role == "coded" else x
-            for x, given in zip(leaves, self.conversion.source.inputs, strict=True)
-        ]
+        given = self.conversion.source.inputs
+        folded = for_coded(lambda x, i: fold(x, i.batch_dim or 0), leaves, given)
         outputs = self._call(folded, clock)
         return [
             unfold(y, dim, clock.steps) for y, dim in zip(outputs, self._time_dims, strict=True)
@@ -275,8 +264,8 @@ class ConvertedModule(nn.Module):
         """Run one step after the other (leaves as in `propagate`, cumulative)."""
         runs = []
         for t in range(clock.steps):
-            now = [x[t] if coded else x for x, coded in zip(leaves, self._coded, strict=True)]
             one = Clock(1, clock.start + t, clock.total, clock.encoding, clock.state)
+            now = at_step(t, leaves, self.conversion.source.inputs)
             runs.append(self._call(now, one))
         return stacked(runs)
 

@@ -38,6 +38,11 @@ def asks_for_spikes(rules: RuleSet) -> bool:
     return any(rule.action in SPIKING_ACTIONS for rule in rules.rules)
 
 
+def not_used(what: str) -> str:
+    """Say that something for neurons ("the batches were") was given where no rule asks for any."""
+    return f"{what} not used: no rule places a neuron"
+
+
 def without_any_neuron(sited: Sited, rules: RuleSet) -> tuple[str, ...]:
     """Say that rules ask for spikes and place no neuron; nothing where they do not or it does."""
     if sited.sites or not asks_for_spikes(rules):

@@ -37,6 +37,11 @@ class Site:
     rule: str
 
 
+def one_node_each(sites: Mapping[fx.Node, Site]) -> dict[str, fx.Node]:
+    """Return by name of a neuron one node of those that share it."""
+    return {site.name: node for node, site in sites.items()}
+
+
 @dataclass(frozen=True)
 class Sited:
     """A decided graph with a neuron wherever a rule asks for one; all nodes are of its own graph.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.ops.encoding import Encoding
+from snnconvert.ops.seeds import generator_of
 
 
 class RandomIncrements(Encoding):
@@ -26,16 +27,10 @@ class RandomIncrements(Encoding):
         finite = torch.isfinite(x)
         if not bool(finite.all()):  # a mask of minus infinities is there from the first step
             return torch.where(finite, self._at(x.masked_fill(~finite, 0.0), t, total, site), x)
-        seed = hash_of(f"{self.seed} {site} {t}")
-        generator = torch.Generator().manual_seed(seed)
+        generator = generator_of(f"{self.seed} {site} {t}")
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
         noise = noise.to(x.device, x.dtype if not x.is_complex() else None)
         if self.keep_sign:
             return x * noise.abs().clamp(0.05, 2.0) / 2.0
         scale = x.detach().abs().std() if x.numel() > 1 else x.detach().abs().max()
         return x * ((t + 1) / total) + noise * torch.where(scale > 0, scale, 1.0)
-
-
-def hash_of(text: str) -> int:
-    """Return a seed that is the same in every process."""
-    return int.from_bytes(text.encode(), "little") % (2**61 - 1)

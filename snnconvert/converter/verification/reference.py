@@ -14,6 +14,7 @@ from snnconvert.converter.building.tree import build_tree
 from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
+from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.tracing.preparing import as_traced, unwrapped
 from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
 from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
@@ -41,10 +42,7 @@ class Reference:
         self, leaves: list[Any], encoding: Encoding, t: int, total: int, wanted: frozenset[str]
     ) -> ReferenceRun:
         """Begin to compute step ``t``; the values of the nodes in ``wanted`` will be asked for."""
-        now = [
-            encoding.cumulative(x, t, 1, total, given.name)[0] if given.role == "coded" else x
-            for x, given in zip(leaves, self.given, strict=True)
-        ]
+        now = encoded_at(t, encoding, leaves, self.given, total)
         return ReferenceRun(self, encoding, t, total, now, wanted)
 
     def steps(self, leaves: list[Any], encoding: Encoding, total: int) -> list[list[Any]]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.encoded import encoded, for_coded
 from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.verification.increments import RandomIncrements
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
@@ -100,20 +101,15 @@ def _has_no_increments(now: list[Any], first: list[Any]) -> bool:
 def converted_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
     """Return what the increments of the converted module add up to on the run's increments."""
     given = twin.conversion.source.inputs
-    increments = [
-        run.encoding.increments(x, run.time_steps, i.name) if i.role == "coded" else x
-        for x, i in zip(run.leaves, given, strict=True)
-    ]
+    increments = for_coded(
+        lambda x, i: run.encoding.increments(x, run.time_steps, i.name), run.leaves, given
+    )
     return [_accumulated(y) for y in twin.propagate(increments, _clock(run))]
 
 
 def cumulative_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
     """Return the cumulative outputs of the converted module, of which its increments are made."""
-    given, total = twin.conversion.source.inputs, run.time_steps
-    inputs = [
-        run.encoding.cumulative(x, 0, total, total, i.name) if i.role == "coded" else x
-        for x, i in zip(run.leaves, given, strict=True)
-    ]
+    inputs = encoded(run.encoding, run.leaves, twin.conversion.source.inputs, run.time_steps)
     steps = twin.run_step_by_step if twin.conversion.step_by_step else twin.run_folded
     return steps(inputs, _clock(run))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -10,13 +10,15 @@ from torch import Tensor
 
 from snnconvert.ops.neurons.checks import checked_choice
 from snnconvert.ops.neurons.neuron import Neuron, State
-from snnconvert.ops.neurons.options import NeuronOptions, Reset, Start
+from snnconvert.ops.neurons.options import NeuronOptions, one_of
 from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
 
 RESETS = ("soft", "hard")
 STARTS = ("zero", "half")
+Reset = Annotated[str, one_of(*RESETS)]
+Start = Annotated[str, one_of(*STARTS)]
 
 
 class IntegrateAndFireOptions(NeuronOptions):
@@ -101,7 +103,7 @@ class IntegrateAndFire(Tracker):
             spike = self._within(spike, before, threshold)
         after = spike if before is None else before + spike
         if self.target.limits != NO_LIMITS:
-            after = self._inside(after, threshold)
+            after = self._inside(after)
         state["spent"] = torch.where(spike > 0, wanted, spent)
         state["R"] = after
         return after

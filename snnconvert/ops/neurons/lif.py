@@ -10,9 +10,9 @@ from torch import Tensor
 
 from snnconvert.errors import InputError
 from snnconvert.ops.neurons.checks import checked_choice, checked_positive
-from snnconvert.ops.neurons.integrate_and_fire import RESETS
+from snnconvert.ops.neurons.integrate_and_fire import RESETS, Reset
 from snnconvert.ops.neurons.neuron import Neuron, State
-from snnconvert.ops.neurons.options import NeuronOptions, Reset, Tau
+from snnconvert.ops.neurons.options import NeuronOptions, Tau
 from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target

@@ -102,8 +102,6 @@ Bursts = Annotated[
     ),
 ]
 Gain = Annotated[str, one_of(AUTO, *GAINS)]
-Reset = Annotated[str, one_of("soft", "hard")]
-Start = Annotated[str, one_of("zero", "half")]
 Tau = Annotated[float, number(1, 1e6, included=True)]
 
 

@@ -19,7 +19,7 @@ class Ladder(NamedTuple):
     """The levels of a neuron, in parts of the largest, and when they fire.
 
     Attributes:
-        levels: number of powers of two, from 1 down.
+        levels: number of powers of two, from 1 down; a level is ``2^-k (1 + j / per_octave) <= 1``.
         per_octave: number of levels from one power of two to the next, evenly spaced: 1, 2, 4, 8.
         fire_at: share of a level at which it fires.
         signed: whether there are negative spikes.
@@ -29,12 +29,6 @@ class Ladder(NamedTuple):
     per_octave: int = 1
     fire_at: float = 0.75
     signed: bool = True
-
-    def shares(self) -> list[float]:
-        """Return the levels, the largest first: ``2^-k (1 + j / per_octave) <= 1``."""
-        octaves = [2.0**-k for k in range(self.levels)]
-        steps = [1 + j / self.per_octave for j in range(self.per_octave)]
-        return sorted((o * s for o in octaves for s in steps if o * s <= 1), reverse=True)
 
 
 def round_to_level_(x: Tensor, per_octave: int) -> Tensor:

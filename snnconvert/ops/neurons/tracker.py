@@ -112,7 +112,7 @@ class Tracker(Neuron):
             spike = self._within(spike, before, top)
         after = spike if before is None else before + spike
         if self.target.limits != NO_LIMITS:
-            after = self._inside(after, top)
+            after = self._inside(after)
         state["R"] = after
         return after
 
@@ -139,14 +139,14 @@ class Tracker(Neuron):
         within: Tensor = Straight.apply(spike * share, cut)
         return within
 
-    def _inside(self, after: Tensor, top: Tensor) -> Tensor:
+    def _inside(self, after: Tensor) -> Tensor:
         # At a limit a clamp has no gradient; a sum that rests there would never learn.
         if self._needs_gradient(after):
-            inside: Tensor = Straight.apply(after, self._clipped(after.detach(), top.detach()))
+            inside: Tensor = Straight.apply(after, self._clipped(after.detach()))
             return inside
-        return self._clipped(after, top)
+        return self._clipped(after)
 
-    def _clipped(self, after: Tensor, top: Tensor) -> Tensor:
+    def _clipped(self, after: Tensor) -> Tensor:
         """Remove what a sum of levels is beyond the limits by rounding."""
         return after.clamp(*self.target.limits)
 

@@ -74,7 +74,6 @@ _PACKED_PATCHES: Makers = {
     "pixel_attention_mask": lambda c: ones(16),
     "spatial_shapes": lambda c: torch.full((BATCH, 2), 4),
 }
-_PIXELS: Makers = {"pixel_values": pixels}
 _TILES: Makers = {
     "pixel_values": lambda c: c.normal(1, 4, 3, *image_size(c)),
     "aspect_ratio_ids": lambda c: torch.full((BATCH, 1), 6),

@@ -10,6 +10,7 @@ import torch
 from snnconvert.converter.graph.comparison import (
     beside_huge,
     has_spread,
+    real,
     relative_error,
     scale_of,
 )
@@ -108,3 +109,10 @@ def test_sums_of_squares_see_all_beside_huge_values() -> None:
 )
 def test_a_spread_is_between_finite_values(values: list[float], spread: bool) -> None:
     assert has_spread(torch.tensor(values)) is spread
+
+
+def test_complex_values_are_pairs_of_real_ones() -> None:
+    z = torch.tensor([1 + 2j]).conj()
+    assert real(z).tolist() == [[1.0, -2.0]]
+    x = torch.tensor([1.0])
+    assert real(x) is x

@@ -18,6 +18,7 @@ from snnconvert.converter.verification.measure.predictions import (
     predicted,
 )
 from snnconvert.errors import InputError, VerificationError
+from tests.ladders import shares_of
 
 
 def outputs(*shapes, dtype=torch.float32):
@@ -295,7 +296,7 @@ class Padded(nn.Module):
 def spikes_by_hand(neuron, drive):
     """Count the spikes of each value in plain Python, answer by answer."""
     counts, ladder = torch.zeros(drive.shape[1:]), neuron.ladder
-    levels = [float(neuron.v_threshold) * share for share in ladder.shares()]
+    levels = [float(neuron.v_threshold) * share for share in shares_of(ladder)]
     for index in range(counts.numel()):
         reached = 0.0
         for x in drive.flatten(1)[:, index].tolist():

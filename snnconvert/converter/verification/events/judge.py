@@ -117,7 +117,7 @@ def is_power_of_two(constant: Any) -> bool:
     return bool(((mantissa == 0.5) | (mantissa == 0)).all())
 
 
-def _refused(operation: Operation) -> Label | None:
+def _refused(operation: Operation) -> Label:
     operands = operation.tracked()
     if operands and not any(x.is_floating_point() or x.is_complex() for x in operands):
         return _together(operation)  # of indices, which say what is chosen
@@ -159,7 +159,7 @@ def _compared(operation: Operation) -> Label:
 
 def _looked_up(operation: Operation) -> Label:
     if operation.tracked("weight"):
-        return _refused(operation) or Label(Kind.WEIGHED)
+        return _refused(operation)
     return Label(Kind.WEIGHED)  # of a table of constants
 
 
@@ -210,7 +210,7 @@ def _divided(operation: Operation) -> Label:
 
 def _normalized(operation: Operation) -> Label:
     if operation.arguments.get("training") or len(operation.tracked()) > 1:
-        return _refused(operation) or Label(Kind.WEIGHED)
+        return _refused(operation)
     return _times(_together(operation), operation.ran, False)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from snnconvert.converter.graph.meta import SOURCE, module_path
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.encoded import for_coded
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.events.forms import Form, form_of, is_stream
 from snnconvert.converter.verification.events.judge import (
@@ -79,10 +80,7 @@ class EventNetwork(fx.Interpreter):
             leaves: of the inputs, held ones as they are.
         """
         clock = Clock(1, total=self.clock.total, encoding=self.encoding)
-        given = [
-            torch.zeros_like(x) if i.role == "coded" else x
-            for x, i in zip(leaves, self.inputs, strict=True)
-        ]
+        given = for_coded(lambda x, _: torch.zeros_like(x), leaves, self.inputs)
         self.args_iter, values = iter((clock, *given)), dict[fx.Node, Any]()
         for node in self.graph.nodes:
             if node.op == "output":

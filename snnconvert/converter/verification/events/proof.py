@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.converter.tracing.batches import leaves_of
@@ -59,10 +60,7 @@ def prove_spikes(
     with torch.no_grad():
         network.rest(leaves)
         for t in range(total):
-            now = [
-                network.encoding.cumulative(x, t, 1, total, i.name)[0] if i.role == "coded" else x
-                for x, i in zip(leaves, source.inputs, strict=True)
-            ]
+            now = encoded_at(t, network.encoding, leaves, source.inputs, total)
             runs.append(network.step(now))
     return Proof(tuple(network.violations), tuple(stacked(runs)))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from snnconvert.converter.graph.comparison import beside_huge
+from snnconvert.converter.graph.comparison import beside_huge, real
 from snnconvert.converter.reports.spiking import SiteActivity, TableUse
 from snnconvert.converter.spikes.site import Site
 from snnconvert.ops.neurons import Neuron
@@ -126,7 +126,7 @@ class Layer:
 
     def add(self, x: Tensor, y: Tensor) -> None:
         """Add the values of one batch, and the source's."""
-        a, b = beside_huge(*(_real(v).double().flatten() for v in (x, y)))
+        a, b = beside_huge(*(real(v).double().flatten() for v in (x, y)))
         self.count += a.numel()
         self.sums += torch.stack([a.sum(), b.sum(), a @ a, b @ b, a @ b]).cpu()
         self.error += float((a - b).square().sum())
@@ -138,10 +138,6 @@ class Layer:
         correlation = (ab - a * b) / math.sqrt(spread) if spread > 0 else None
         norm = float(self.sums[3])
         return correlation, math.sqrt(self.error / norm) if norm else 0.0
-
-
-def _real(x: Tensor) -> Tensor:
-    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
 def _either(before: Tensor | None, now: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from snnconvert.converter.graph.comparison import beside_huge
+from snnconvert.converter.graph.comparison import beside_huge, real
 from snnconvert.converter.reports.spiking import StepCloseness
 from snnconvert.converter.verification.measure.predictions import (
     Classes,
@@ -179,16 +179,11 @@ def _is_number(y: Tensor) -> bool:
     return y.is_floating_point() or y.is_complex()
 
 
-def _real(y: Tensor) -> Tensor:
-    """Return complex values as pairs of real ones."""
-    return torch.view_as_real(y.resolve_conj()) if y.is_complex() else y
-
-
 def _judged(x: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     """Return values and the source's, whose squares say how close they are: where the source's are
     not finite, both are zero."""
     ends = ~torch.isfinite(wanted)
-    x, wanted = (_real(v.masked_fill(ends, 0.0)).double() for v in (x, wanted))
+    x, wanted = (real(v.masked_fill(ends, 0.0)).double() for v in (x, wanted))
     return beside_huge(x, wanted)
 
 

@@ -21,6 +21,7 @@ from snnconvert.converter.verification.measure.predictions import (
     labels_of_batch,
     refuse_too_many,
 )
+from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.errors import InputError
 from snnconvert.ops.encoding import AtOnce
@@ -51,7 +52,7 @@ def measure_exact(
     traced = snn.conversion.source
     reference = Reference(snn.conversion, CheckTensors(snn.placed.dtype))
     closeness: Closeness | None = None
-    done, squares, values = 0, 0.0, 0
+    done, squares = 0, Squares()
     with torch.no_grad():
         for index, batch in enumerate(data):
             leaves = leaves_of(traced, batch, index)
@@ -65,13 +66,11 @@ def measure_exact(
             count, own = labels_of_batch(traced, leaves, labels, done)
             closeness.add([last], list(outputs.values()), own)
             done += count
-            numbers = [x for x in leaves if isinstance(x, Tensor) and x.is_floating_point()]
-            squares += sum(float(x.double().square().sum()) for x in numbers)
-            values += sum(x.numel() for x in numbers)
+            squares.add(leaves)
     if closeness is None:
         raise InputError("the data to measure on holds no batches")
     refuse_too_many(labels, done)
-    (step,) = closeness.steps([0.0], [0.0], math.sqrt(squares / max(values, 1)))
+    (step,) = closeness.steps([0.0], [0.0], math.sqrt(squares.mean))
     return DataCloseness(
         samples=done,
         time_steps=snn.time_steps,

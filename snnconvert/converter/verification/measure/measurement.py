@@ -17,6 +17,7 @@ from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
@@ -31,6 +32,7 @@ from snnconvert.converter.verification.measure.predictions import (
     refuse_too_many,
 )
 from snnconvert.converter.verification.measure.source_work import source_macs
+from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import Batch, Step, Watched, path_of
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.measure.tables import TablesAlone
@@ -114,7 +116,7 @@ class _Measurement:
         self.closeness: Closeness | None = None
         self.output: str | int | None = None
         self.classes: int | None = None
-        self.inputs = [0.0, 0.0]  # squares, and how many
+        self.inputs = Squares()
         self.counts: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
         self.source_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
@@ -130,13 +132,10 @@ class _Measurement:
         watched = Watched(
             self.snn.tree, self.snn.graph, self.calls, self.sites, self.layers, self._count
         )
-        batch, answers = Batch(), []
+        batch, answers, given = Batch(), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
             clock.start = t
-            now = [
-                self.encoding.cumulative(x, t, 1, self.steps, i.name)[0] if i.role == "coded" else x
-                for x, i in zip(leaves, self.snn.conversion.source.inputs, strict=True)
-            ]
+            now = encoded_at(t, self.encoding, leaves, given, self.steps)
             last = expected if t == self.steps - 1 else None
             outputs = Step(watched, batch, clock, last).run(clock, *now)
             answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
@@ -148,10 +147,7 @@ class _Measurement:
         self.closeness.add(answers, list(outputs.values()), labels)
         if self.tables is not None:
             self.tables.add(leaves, outputs)
-        for x in leaves:
-            if isinstance(x, Tensor) and x.is_floating_point():
-                self.inputs[0] += float(x.double().square().sum())
-                self.inputs[1] += x.numel()
+        self.inputs.add(leaves)
 
     def _count(self, step: int, kind: str, number: float) -> None:
         self.counts[kind][step] += number
@@ -199,7 +195,7 @@ class _Measurement:
         the middle one of the neurons, as one may follow 1 / 1e-12, or the square of 1e6."""
         sites = [a.followed / max(a.seen, 1) for a in self.sites.values()]
         followed = statistics.median_low(sites) if sites else 0.0
-        return math.sqrt(max(followed, self.inputs[0] / max(self.inputs[1], 1.0)))
+        return math.sqrt(max(followed, self.inputs.mean))
 
     def _work(self, steps: int, samples: int) -> Work:
         """Return what a sample has cost by the end of some steps."""

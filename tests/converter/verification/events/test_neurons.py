@@ -48,7 +48,7 @@ def test_a_table_is_looked_up(name):
 
 
 def test_to_read_from_what_is_driven_is_no_look_up(monkeypatch):
-    wrong = Function(exact=lambda x: x.index_select(0, torch.arange(len(x))))
+    wrong = Function(exact=lambda x: x.index_select(0, torch.arange(len(x))), layout=None)
     monkeypatch.setattr(targets, "FUNCTIONS", {**FUNCTIONS, "wrong": wrong})
     (found,) = check_target(MultiThreshold(target=Target("w", function="wrong")), DRIVE, "n", "p")
     assert found.ran.operator == "aten.index_select.default"
@@ -60,7 +60,7 @@ def test_a_target_of_ones_own_is_named_with_what_it_ran():
 
 
 def test_what_looks_at_other_neurons_is_no_look_up(monkeypatch):
-    wrong = Function(exact=lambda x: x * x.mean(-1, keepdim=True))
+    wrong = Function(exact=lambda x: x * x.mean(-1, keepdim=True), layout=None)
     monkeypatch.setattr(targets, "FUNCTIONS", {**FUNCTIONS, "wrong": wrong})
     target = Target("wrong", function="wrong")
     (found,) = check_target(MultiThreshold(target=target), DRIVE, "n", "p")

@@ -1,0 +1,32 @@
+"""What a person reads of a report, by paragraphs: tables of text, and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from snnconvert.converter.reports.spiking import Table
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A table, sentences of a line each, or the table and then the sentences."""
+
+    table: Table | None = None
+    sentences: tuple[str, ...] = ()
+
+
+def as_text(paragraphs: Iterable[Paragraph]) -> str:
+    """Return paragraphs as text, an empty line between them."""
+    return "\n\n".join(
+        "\n".join([*(_aligned(*p.table) if p.table else ()), *p.sentences]) for p in paragraphs
+    )
+
+
+def _aligned(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
