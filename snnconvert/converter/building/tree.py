@@ -170,8 +170,8 @@ def _register(
         setattr(parent, leaf, value)
 
 
-def resolve(root: nn.Module, target: str) -> Any:
-    return attrgetter(target)(root)
+def resolve(root: nn.Module, path: str) -> Any:
+    return attrgetter(path)(root)
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -256,10 +256,10 @@ class _Place:
     shared: tuple[Any, ...] = ()
 
 
-def has_place(target: Any) -> bool:
+def has_place(operator: Any) -> bool:
     """Tell whether spiking counterparts of an operator are known, in some forms of it."""
-    kind = kind_of(target)
-    known = apart_of(target) is not None or bool(kind.operands)
+    kind = kind_of(operator)
+    known = apart_of(operator) is not None or bool(kind.operands)
     return known or kind.name in FUNCTIONS or kind.name in CLIPS
 
 

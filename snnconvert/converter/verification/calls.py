@@ -57,8 +57,8 @@ def calls_of(graph: fx.Graph, conversion: Conversion) -> dict[fx.Node, Call]:
             source = sited[node.meta[SITED]]
             replacement = conversion.replacements[source]
             if replacement.action in ACTIONS:
-                target: Any = source.target
-                calls[node] = Call(target, _arguments(node, source, replacement.inputs))
+                operator: Any = source.target
+                calls[node] = Call(operator, _arguments(node, source, replacement.inputs))
     return calls
 
 

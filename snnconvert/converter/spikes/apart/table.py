@@ -101,12 +101,12 @@ APART: Mapping[str, Taking] = MappingProxyType(
 )
 
 
-def apart_of(target: Any) -> Taking | None:
-    """Return how a graph node's target is taken apart; None where it stays whole."""
-    return APART.get(operator_name(target)) or APART.get(kind_of(target).name)
+def apart_of(operator: Any) -> Taking | None:
+    """Return how an operator is taken apart; None where it stays whole."""
+    return APART.get(operator_name(operator)) or APART.get(kind_of(operator).name)
 
 
-def holds_maps(target: Any) -> bool:
+def holds_maps(operator: Any) -> bool:
     """Tell whether an operator has maps and products inside, with functions between them."""
-    taking = apart_of(target)
+    taking = apart_of(operator)
     return taking is not None and taking.into_maps is not None
