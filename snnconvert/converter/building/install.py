@@ -1,4 +1,4 @@
-"""Placement: the module tree of a conversion, and the operator modules that stand in it.
+"""Installing: the module tree of a conversion, and the operator modules that stand in it.
 
 The tree has the source's module paths and its very Parameters and buffers, so that
 ``state_dict()`` has the source's keys and ``print`` reads like the source.
@@ -39,7 +39,7 @@ from snnconvert.torch_private import (
 )
 
 
-def place(
+def install(
     tree: Container, decisions: Mapping[fx.Node, Decision], encoded: frozenset[fx.Node]
 ) -> dict[fx.Node, Replacement]:
     """Put the operators that a plan asks for into the tree; say what stands for each node.
@@ -52,31 +52,31 @@ def place(
     Raises:
         ConversionError: a class that a rule names cannot stand for the node.
     """
-    placed: dict[tuple[Any, ...], str] = {}
+    installed: dict[tuple[Any, ...], str] = {}
     return {
-        node: _replacement(tree, node, decision, placed, encoded)
+        node: _replacement(tree, node, decision, installed, encoded)
         for node, decision in decisions.items()
     }
 
 
-def place_neurons(
+def install_neurons(
     tree: Container, sites: Mapping[fx.Node, Site], fitted: Mapping[str, Fitted]
 ) -> dict[fx.Node, str]:
     """Put a neuron at every site of the tree; return where each neuron node finds its own."""
-    placed: dict[str, str] = {}
+    installed: dict[str, str] = {}
     device = device_of(tree)
     for name in dict.fromkeys(site.name for site in sites.values()):
         taken = has_module(tree, name) or has_attribute(tree, name)
-        placed[name] = free_name(tree, name) if taken else name
-        set_module(tree, placed[name], fitted[name].neuron().to(device))
-    return {node: placed[site.name] for node, site in sites.items()}
+        installed[name] = free_name(tree, name) if taken else name
+        set_module(tree, installed[name], fitted[name].neuron().to(device))
+    return {node: installed[site.name] for node, site in sites.items()}
 
 
 def _replacement(
     tree: Container,
     node: fx.Node,
     decision: Decision,
-    placed: dict[tuple[Any, ...], str],
+    installed: dict[tuple[Any, ...], str],
     encoded: frozenset[fx.Node],
 ) -> Replacement:
     kind = kind_of(node.target)
@@ -89,14 +89,14 @@ def _replacement(
         if operator is None:
             return Replacement(None, (), action)
         try:
-            path = _place_one(tree, node, operator, inputs, placed)
+            path = _install_one(tree, node, operator, inputs, installed)
         except ConversionError:
             # Parameters that are not the module's own: the node's own function stays.
             return Replacement(None, (), action)
         return Replacement(path, inputs, action)
     inputs = _inputs_of_own_class(node, inputs)
     try:
-        path = _place_one(tree, node, operator_class(decision.action), inputs, placed)
+        path = _install_one(tree, node, operator_class(decision.action), inputs, installed)
     except (ConversionError, TypeError) as error:  # TypeError: from_call takes other arguments
         raise ConversionError(
             f"{decision.rule}: '{decision.action}' cannot stand for '{node.name}' "
@@ -135,31 +135,31 @@ def operator_class(name: str) -> type[TDOperator]:
     return found
 
 
-def _place_one(
+def _install_one(
     tree: Container,
     node: fx.Node,
     operator: type[TDOperator],
     inputs: tuple[str, ...],
-    placed: dict[tuple[Any, ...], str],
+    installed: dict[tuple[Any, ...], str],
 ) -> str:
     """Build the operator of one node and put it into the tree; return its path."""
     arguments = {k: v for k, v in arguments_of(node).items() if k not in inputs}
-    held = {k: _nodes_in(v) for k, v in arguments.items() if _nodes_in(v)}
-    computed = [k for k, nodes in held.items() if any(n.op != "get_attr" for n in nodes)]
+    stored = {k: _nodes_in(v) for k, v in arguments.items() if _nodes_in(v)}
+    computed = [k for k, nodes in stored.items() if any(n.op != "get_attr" for n in nodes)]
     if computed:
         raise ConversionError(f"its {', '.join(computed)} is computed, not a parameter")
     own = module_stack(node)[-1] if module_stack(node) else ("", "")
     name = operator_name(node.target)
     key = (own[0], name, operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
-    if key in placed and held:
-        return placed[key]
+    if key in installed and stored:
+        return installed[key]
     values = fx.map_arg(arguments, lambda n: resolve(tree, str(n.target)))
     module = operator.from_call(**values, **kind_of(node.target).settings.get(name, {}))
-    path = own[0] if held else _free_path(tree, own, name)
-    if held:
-        _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in held})
+    path = own[0] if stored else _free_path(tree, own, name)
+    if stored:
+        _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in stored})
     set_module(tree, path, module)
-    placed[key] = path
+    installed[key] = path
     return path
 
 
@@ -169,7 +169,7 @@ def _nodes_in(argument: Any) -> list[fx.Node]:
 
 
 def _take_over(
-    tree: Container, path: str, module: nn.Module, held: Mapping[str, Sequence[Tensor]]
+    tree: Container, path: str, module: nn.Module, stored: Mapping[str, Sequence[Tensor]]
 ) -> None:
     """Check that an operator holds just what stands at its path, and give it the other buffers."""
     container = tree.get_submodule(path) if path and has_module(tree, path) else None
@@ -178,9 +178,9 @@ def _take_over(
         there = {**parameters_of(container), **buffers_of(container)}
     own = [*parameters_of(module).items(), *buffers_of(module).items()]
     names = {id(x): name for name, x in own}
-    tensors = [x for several in held.values() for x in several]
+    tensors = [x for several in stored.values() for x in several]
     if container is None or any(there.get(names.get(id(x), "")) is not x for x in tensors):
-        raise ConversionError(f"its {', '.join(held)} are not parameters of its own module")
+        raise ConversionError(f"its {', '.join(stored)} are not parameters of its own module")
     buffers_of(module).update(buffers_of(container))
     unsaved_buffers_of(module).update(unsaved_buffers_of(container))
     if module.state_dict().keys() != container.state_dict().keys():
