@@ -14,8 +14,8 @@ from snnconvert.ops.neurons.checks import (
     checked_bursts,
     checked_rest,
     checked_threshold,
-    folded,
     shown,
+    sizes_around,
 )
 from snnconvert.ops.neurons.options import NeuronOptions
 from snnconvert.ops.neurons.spike import Straight
@@ -172,7 +172,7 @@ class Neuron(nn.Module):
         check_state(type(self).__name__, state, drive[0], dtype)
         # All dimensions but the threshold's are one: rows before it, and what is behind it.
         features = max(self.v_threshold.numel(), self.rest.numel())
-        before, features, behind = folded(type(self).__name__, shape, self.axis, features)
+        before, features, behind = sizes_around(type(self).__name__, shape, self.axis, features)
         steps = drive.reshape(time_steps, before, features, behind)
         threshold = self.v_threshold.to(dtype).reshape(-1, 1)
         carried = {name: x.reshape(steps.shape[1:]) for name, x in state.items()}

@@ -7,8 +7,8 @@ which one is a spike. A constant is what is the same at every step.
 By linearity, a constant factor behind a map or product of spikes is a weight on these spikes:
 ``c W s = (c W) s``, and in ``c (s B + A s')`` the sums ``A`` and ``B`` are of spikes with weights
 as well. It passes sums, and comparisons and selections, which a factor commutes with. A received
-value has no weights; a factor on it folds into the thresholds of a neuron right behind it, or not
-at all.
+value has no weights; a factor on it is taken up by the thresholds of a neuron right behind it, or
+not at all.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Operation:
 
 Rule = Callable[[Operation], Label | None]
 
-_FOLDS_NOT = (
+_NOT_TAKEN_UP = (
     "multiplies what an input brings by a constant that is no power of two, and neither weights of "
     "spikes before it nor the thresholds of a neuron right behind it can take it up"
 )
@@ -105,7 +105,7 @@ def refuse_waiting(label: Label | None, *, uniform: bool = True) -> None:
     """
     waiting = [] if label is None else [f for f in label.factors if uniform or not f.uniform]
     if waiting:
-        raise NotOnSpikes(_FOLDS_NOT, waiting)
+        raise NotOnSpikes(_NOT_TAKEN_UP, waiting)
 
 
 def is_power_of_two(constant: Any) -> bool:
@@ -167,7 +167,7 @@ def _added(operation: Operation) -> Label:
     label, alpha = _together(operation), operation.arguments.get("alpha", 1)
     scaled = operation.labels("self" if operation.name == "rsub" else "other")
     if any(x.kind is Kind.RECEIVED for x in scaled) and not is_power_of_two(alpha):
-        raise NotOnSpikes(_FOLDS_NOT)
+        raise NotOnSpikes(_NOT_TAKEN_UP)
     return label.summed()
 
 

@@ -36,8 +36,8 @@ class Ran:
 
 @dataclass(frozen=True)
 class Factor:
-    """A constant factor of a received value that is no power of two: it waits for a neuron, in
-    whose thresholds it folds.
+    """A constant factor of a received value that is no power of two: it waits for a neuron,
+    whose thresholds take it up.
 
     Attributes:
         ran: what multiplied by it.
