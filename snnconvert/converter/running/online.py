@@ -61,7 +61,7 @@ class Online:
         def leaf(x: Any) -> Any:
             return fn(x) if isinstance(x, Tensor) else x
 
-        state = {site: fn(x) for site, x in self.clock.state.items()}
+        state = {key: fn(x) for key, x in self.clock.state.items()}
         clock = replace(self.clock, state=state)
         return Online(clock, tuple(map(leaf, self.inputs)), tuple(map(leaf, self.outputs)))
 
