@@ -14,7 +14,7 @@ from snnconvert.errors import StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.sequence import accumulation_dtype, increments_of, signed, subtract
 
-Run: TypeAlias = Callable[[list[Any], Clock], list[Any]]
+RunGraph: TypeAlias = Callable[[list[Any], Clock], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Online:
     outputs: tuple[Any, ...] = ()
 
     def advanced(
-        self, leaves: list[Any], given: Sequence[TracedInput], run: Run
+        self, leaves: list[Any], given: Sequence[TracedInput], run: RunGraph
     ) -> tuple[Online, list[Any]]:
         """Return what is carried after one more step, and the increments of the output leaves.
 
