@@ -21,10 +21,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         OSError: the directory is missing or read-only, the disk is full, or something else than a
             file is there; ``path`` is as it was.
     """
-    target = Path(os.path.realpath(path))
-    mode = _mode_of(target, path)
+    real = Path(os.path.realpath(path))
+    mode = _mode_of(real, path)
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=_PREFIX, dir=target.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=_PREFIX, dir=real.parent)
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
     try:
@@ -33,21 +33,21 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, mode)
-        os.replace(temporary, target)
+        os.replace(temporary, real)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
 
 
-def _mode_of(target: Path, path: str | os.PathLike[str]) -> int:
+def _mode_of(real: Path, path: str | os.PathLike[str]) -> int:
     """Return the mode that a file will have: its own, or what the umask leaves to a new one.
 
     Raises:
         OSError: a directory, a device, a pipe or a socket is there, or the links lead in a circle.
     """
     try:
-        found = target.lstat().st_mode
+        found = real.lstat().st_mode
     except FileNotFoundError:
         umask = os.umask(0)
         os.umask(umask)

@@ -90,9 +90,9 @@ def schema_of(operator: OpOverload) -> torch.FunctionSchema:
     return operator._schema
 
 
-def overload_name(target: Any) -> str:
+def overload_name(operator: Any) -> str:
     """Return ``Tensor`` of ``aten.add.Tensor``; nothing of what is not an ATen operator."""
-    return getattr(target, "_overloadname", "")
+    return getattr(operator, "_overloadname", "")
 
 
 def parameters_of(module: nn.Module) -> dict[str, nn.Parameter | None]:

@@ -1,6 +1,6 @@
 """Convert: the whole pipeline, from a model to a verified spiking network.
 
-source --trace--> graph --match(rules)--> plan --place, rewrite, telescope--> converted module
+source --trace--> graph --match(rules)--> plan --install, rewrite, telescope--> converted module
        --verify--> equivalence report
 """
 
@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.folding import try_folding
-from snnconvert.converter.building.place import place, place_neurons
+from snnconvert.converter.building.install import install, install_neurons
 from snnconvert.converter.building.rewrite import rewrite
 from snnconvert.converter.building.telescope import telescope
 from snnconvert.converter.building.tree import build_tree
@@ -171,7 +171,7 @@ def convert_traced(
     calibration: Iterable[Any] | Calibration | None = None,
     progress: bool = False,
 ) -> ConvertedModule:
-    """Convert a traced model: decide, put neurons, calibrate, place, rewrite, telescope.
+    """Convert a traced model: decide, put neurons, calibrate, install, rewrite, telescope.
 
     Args:
         traced: the source's graph.
@@ -194,8 +194,8 @@ def convert_traced(
         raise RuleError(in_vain)
     tree = build_tree(sited.traced)
     calibrated = calibrate(sited, tree, calibration, time_steps=rules.time_steps, progress=progress)
-    replacements = place(tree, sited.decisions, sited.encoded)
-    neurons = place_neurons(tree, sited.sites, calibrated.fitted)
+    replacements = install(tree, sited.decisions, sited.encoded)
+    neurons = install_neurons(tree, sited.sites, calibrated.fitted)
     graph = telescope(rewrite(sited, replacements, neurons))
     reason = sited.streams.unfoldable
     if not reason:

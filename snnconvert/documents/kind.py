@@ -22,7 +22,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Kind(Generic[M]):
+class FileKind(Generic[M]):
     """A kind of file.
 
     Attributes:
@@ -76,7 +76,7 @@ class Reading(Generic[M]):
     value: M | None
     problems: tuple[Problem, ...]
     faults: tuple[Fault, ...]
-    kind: Kind[M] = field(repr=False)
+    kind: FileKind[M] = field(repr=False)
 
     @property
     def origin(self) -> str:

@@ -28,7 +28,7 @@ class Clock:
         start: index of the first of them in the run.
         total: ``T`` of the whole run.
         encoding: how values that start inside the graph (embeddings of held ids) are spread.
-        state: what the nodes carry from call to call, by site; empty at rest.
+        state: what the nodes carry from call to call, by key; empty at rest.
     """
 
     steps: int
@@ -43,22 +43,22 @@ def _unfold(x: Tensor, clock: Clock, dim: int) -> Tensor:
 
 
 def _over_leaves(
-    op: Callable[[Tensor, int, str], Tensor], values: Any, dims: Sequence[int], site: str
+    op: Callable[[Tensor, int, str], Tensor], values: Any, dims: Sequence[int], name: str
 ) -> Any:
     leaves, spec = pytree.tree_flatten(values)
     return pytree.tree_unflatten(
-        [op(x, dim, f"{site}.{i}") for i, (x, dim) in enumerate(zip(leaves, dims, strict=True))],
+        [op(x, dim, f"{name}.{i}") for i, (x, dim) in enumerate(zip(leaves, dims, strict=True))],
         spec,
     )
 
 
-def accumulate(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
+def accumulate(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     """``X_t = X_{t-1} + x_t``: increments to cumulative values.
 
     Args:
         x: a tensor or a tuple of tensors whose dimension ``dims[i]`` holds ``T * B``.
-        clock: the run; its state at ``site`` holds the last cumulative value.
-        site: name of this node.
+        clock: the run; its state at ``name`` holds the last cumulative value.
+        name: name of this node.
         dims: the dimension that holds time, one for each tensor.
     """
 
@@ -73,10 +73,10 @@ def accumulate(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
         clock.state[key] = total.select(dim, -1)
         return total.flatten(dim, dim + 1)
 
-    return _over_leaves(leaf, x, dims, site)
+    return _over_leaves(leaf, x, dims, name)
 
 
-def difference(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
+def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     """``x_t = X_t - X_{t-1}``: cumulative values to increments (arguments as `accumulate`)."""
 
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
@@ -93,7 +93,7 @@ def difference(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
         clock.state[key] = value.select(dim, -1)
         return torch.cat([first, rest], dim).flatten(dim, dim + 1)
 
-    return _over_leaves(leaf, x, dims, site)
+    return _over_leaves(leaf, x, dims, name)
 
 
 def hold(x: Tensor, clock: Clock, dim: int, outer: int = 1) -> Tensor:
@@ -113,7 +113,7 @@ def hold(x: Tensor, clock: Clock, dim: int, outer: int = 1) -> Tensor:
     return parts.expand(shape).flatten(dim, dim + 2)
 
 
-def encode(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
+def encode(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     """Start a stream inside the graph: ``X_t = encoding(x, t)``, folded into ``dims``.
 
     Where ``x`` is a tuple, its integers are held.
@@ -122,7 +122,7 @@ def encode(x: Any, clock: Clock, site: str, dims: Sequence[int]) -> Any:
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
         if not x.is_floating_point():
             return hold(x, clock, dim)
-        cumulative = clock.encoding.cumulative(x, clock.start, clock.steps, clock.total, site)
+        cumulative = clock.encoding.cumulative(x, clock.start, clock.steps, clock.total, name)
         return cumulative.movedim(0, dim).flatten(dim, dim + 1)
 
-    return _over_leaves(leaf, x, dims, site)
+    return _over_leaves(leaf, x, dims, name)

@@ -22,7 +22,7 @@ class Encoding(ABC):
     """``X_t = encoding(x, t)`` with ``X_{T-1} = x``: one value spread over ``T`` time steps."""
 
     @abstractmethod
-    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
         """Return ``X_start ... X_{start+steps-1}``.
 
         Args:
@@ -30,29 +30,29 @@ class Encoding(ABC):
             start: index of the first step that is asked for, in steps.
             steps: number of steps that are asked for.
             total: ``T``, the number of steps of the whole run; later steps hold ``x``.
-            site: name of the place that is encoded, for encodings that draw random numbers.
+            name: of what is encoded, for encodings that draw random numbers.
 
         Returns:
             Tensor of shape ``[steps, *x.shape]``.
         """
 
-    def increments(self, x: Tensor, total: int, site: str = "") -> Tensor:
+    def increments(self, x: Tensor, total: int, name: str = "") -> Tensor:
         """Return the increments ``x_t = X_t - X_{t-1}`` of the whole run, ``[total, *x.shape]``."""
-        cumulative = self.cumulative(x, 0, total, total, site)
+        cumulative = self.cumulative(x, 0, total, total, name)
         return increments_of(cumulative)
 
 
 class AtOnce(Encoding):
     """All of the value at the first step: ``X_t = x``."""
 
-    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
         return x.unsqueeze(0).expand(steps, *x.shape)
 
 
 class Constant(Encoding):
     """An equal share at each step: ``X_t = x (t + 1) / T``."""
 
-    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
         arrived = torch.arange(start + 1, start + steps + 1, device=x.device).clamp(max=total)
         share = (arrived.to(torch.float64) / total).to(x.dtype)
         return x.unsqueeze(0) * share.reshape(steps, *[1] * x.dim())

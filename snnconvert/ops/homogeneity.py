@@ -2,8 +2,8 @@
 
 An operator *adds up* when its streams have constant factors, ``f(x) = A x + c`` with ``A``, ``c``
 the same at every step: residual additions, views, means, pooling by averages, interpolation, a
-constant mask, normalisation by constants. That takes additions and scales that can be folded into
-weights and thresholds, so it needs no neuron, and no report lists it as computing in floats.
+constant mask, normalisation by constants. That takes additions, and scales that weights and
+thresholds can take up, so it needs no neuron, and no report lists it as computing in floats.
 (Linear maps with weights add up too, but are what spikes are for: a report looks at them first.)
 
 The narrower class is linear and homogeneous, ``c = 0``, and may act on increments as it stands:

@@ -153,16 +153,16 @@ _BY_OPERATOR = {name: kind for kind in _TABLE for name in kind.operators}
 _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 
-def operator_name(target: Any) -> str:
+def operator_name(operator: Any) -> str:
     """Return the bare name of an ATen overload, higher-order operator or Python function."""
-    if isinstance(target, OpOverload):
-        return target.overloadpacket.__name__
-    return str(getattr(target, "__name__", target))
+    if isinstance(operator, OpOverload):
+        return operator.overloadpacket.__name__
+    return str(getattr(operator, "__name__", operator))
 
 
-def kind_of(target: Any) -> Kind:
-    """Return the kind of a graph node's target."""
-    name = operator_name(target)
+def kind_of(operator: Any) -> Kind:
+    """Return the kind of an operator."""
+    name = operator_name(operator)
     return _BY_OPERATOR.get(name) or Kind(name)
 
 

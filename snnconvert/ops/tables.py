@@ -66,8 +66,8 @@ class Table:
         """Return ``t(X)``, in the shape and dtype of the drive."""
         wide = drive.to(torch.promote_types(drive.dtype, torch.float32))
         size = wide.abs() if self.layout.symmetry else wide
-        held = size.clamp(self.below.at, self.above.at)
-        value = self._read(held)
+        clamped = size.clamp(self.below.at, self.above.at)
+        value = self._read(clamped)
         for side, end in ((-1, self.below), (1, self.above)):
             if end.slope:
                 value.add_((size - end.at).mul_(side).clamp_min_(0), alpha=side * end.slope)
@@ -75,7 +75,7 @@ class Table:
                 value.add_(((size - end.at) * side > 0).to(value.dtype), alpha=end.jump)
         if self.layout.symmetry < 0:
             value.mul_(wide.sign())
-        return value.add_(held - held).to(drive.dtype)  # NaN stays NaN
+        return value.add_(clamped - clamped).to(drive.dtype)  # NaN stays NaN
 
     def outside(self, drive: Tensor) -> Tensor:
         """Return which drives are beyond the range, where the function is not known."""
@@ -87,7 +87,7 @@ class Table:
             over |= size < self.below.at
         return over
 
-    def held(self, drive: Tensor) -> Tensor:
+    def clamped(self, drive: Tensor) -> Tensor:
         """Return drives with those outside at the end of the range."""
         inside = (drive.abs() if self.layout.symmetry else drive).clamp(
             -math.inf if self.below.known else self.below.at,
@@ -95,14 +95,14 @@ class Table:
         )
         return torch.where(drive < 0, -inside, inside) if self.layout.symmetry else inside
 
-    def _read(self, held: Tensor) -> Tensor:
-        position = self.layout.nearest(held, self.per).sub_(self.first)
+    def _read(self, clamped: Tensor) -> Tensor:
+        position = self.layout.nearest(clamped, self.per).sub_(self.first)
         cycle, times = self.layout.cycle(self.per), None
         if cycle:
             times = (position / cycle).floor_()
             position.sub_(times, alpha=cycle)
         index = position.to(torch.int32).clamp_(0, len(self.entries) - 1)
-        entries = self.entries.to(held.device, held.dtype)
+        entries = self.entries.to(clamped.device, clamped.dtype)
         value = entries.index_select(0, index.flatten()).reshape(index.shape)
         if times is not None and self.layout.gain:
             value.mul_(times.mul_(self.layout.gain).exp2_())

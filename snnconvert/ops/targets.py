@@ -178,7 +178,7 @@ class Target:
         value = self.table(drive)
         if not (torch.is_grad_enabled() and drive.requires_grad):
             return value
-        smooth = self.exact(self.table.held(drive))
+        smooth = self.exact(self.table.clamped(drive))
         return value.detach() + (smooth - smooth.detach())
 
     def exact(self, drive: Tensor) -> Tensor:

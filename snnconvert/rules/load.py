@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from snnconvert.documents import Document, Kind, Problem, Reading, Text
+from snnconvert.documents import Document, FileKind, Problem, Reading, Text
 from snnconvert.documents.document import MAX_BYTES
 from snnconvert.errors import DocumentError, RuleError
 from snnconvert.rules.files import extended, named
@@ -30,7 +30,7 @@ MAX_FILES = 32
 MAX_GLOBS = 5_000
 MAX_GLOB_CHARACTERS = 100_000
 
-RULES = Kind(RuleFile, WORDS, FORMER_KEYS)
+RULES = FileKind(RuleFile, WORDS, FORMER_KEYS)
 
 _Layer: TypeAlias = Reading[RuleFile]
 

@@ -190,7 +190,7 @@ def _check_options(spec: NeuronSpec) -> NeuronSpec:
     return spec
 
 
-Neuron: TypeAlias = Annotated[NeuronSpec, AfterValidator(_check_options)]
+CheckedNeuron: TypeAlias = Annotated[NeuronSpec, AfterValidator(_check_options)]
 
 
 class RuleSpec(Described):
@@ -212,7 +212,7 @@ class RuleSpec(Described):
         examples=["td"],
         json_schema_extra={"anyOf": [{"enum": list(ACTIONS)}, _OF_YOUR_OWN]},
     )
-    neuron: Neuron = Field(
+    neuron: CheckedNeuron = Field(
         LEFT_OPEN,
         description="What the neurons of this rule have of their own.",
         examples=[{"levels": 10}],
@@ -242,7 +242,7 @@ class Settings(Described):
         description="Whether the linear map before a BatchNorm absorbs it.",
         examples=[False],
     )
-    neuron: Neuron = Field(
+    neuron: CheckedNeuron = Field(
         LEFT_OPEN,
         description="The neuron of rules that place neurons.",
         examples=[{"type": "multi_threshold", "levels": 8}],

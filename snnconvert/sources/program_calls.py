@@ -73,14 +73,14 @@ def _names(outputs: Any) -> Iterator[str]:
         yield from (name for name in _operands(output) if isinstance(name, str))
 
 
-def _bits_of(target: str, operands: list[Any], bits: dict[str, int]) -> int | None:
+def _bits_of(operator: str, operands: list[Any], bits: dict[str, int]) -> int | None:
     """How many bits the result of a call may have; None for a power without a fixed exponent."""
     sizes = [bits.get(o, _WORD) if isinstance(o, str) else _size(o) for o in operands]
-    if target == "_operator.pow":
+    if operator == "_operator.pow":
         exponent = operands[-1]
         fixed = isinstance(exponent, int | float) and 0 <= exponent <= _LARGEST_EXPONENT
         return int(sizes[0] * max(1, exponent)) if fixed and len(operands) == 2 else None
-    if target == "_operator.mul":
+    if operator == "_operator.mul":
         return sum(sizes)
     return max(sizes) + len(sizes)
 

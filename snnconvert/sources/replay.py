@@ -60,12 +60,12 @@ def check_run(program: ExportedProgram, where: str) -> None:
 
 def _inputs(program: ExportedProgram) -> list[Any]:
     """Everything that the graph takes: weights, constants, and the example inputs."""
-    held = {**program.constants, **program.state_dict}
+    stored = {**program.constants, **program.state_dict}
     examples = iter(pytree.tree_leaves(program.example_inputs))
     own = (InputKind.USER_INPUT, InputKind.CONSTANT_TENSOR, InputKind.PARAMETER, InputKind.BUFFER)
     specs = [spec for spec in program.graph_signature.input_specs if spec.kind in own]
     return [
-        next(examples, None) if spec.kind is InputKind.USER_INPUT else held.get(str(spec.target))
+        next(examples, None) if spec.kind is InputKind.USER_INPUT else stored.get(str(spec.target))
         for spec in specs
     ]
 

@@ -63,8 +63,8 @@ def load_state(model: nn.Module, state: Mapping[str, Tensor], where: str) -> tup
         for name in state
         if name in own and state[name].shape != own[name].shape
     ]
-    held = [name for name in state if name in own]
-    complex_ones = [n for n in held if state[n].is_complex() and not own[n].is_complex()]
+    known = [name for name in state if name in own]
+    complex_ones = [n for n in known if state[n].is_complex() and not own[n].is_complex()]
     packed = [name for name in state if not _is_plain(state[name])]
     problems = [
         f"  {len(names)} {kind}: {listed(names, _SHOWN)}"

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from snnconvert.converter.building.place import place
+from snnconvert.converter.building.install import install
 from snnconvert.converter.building.rewrite import rewrite
 from snnconvert.converter.building.tree import build_tree
 from snnconvert.converter.running.converted import ConvertedModule
@@ -138,6 +138,6 @@ def plain_form(snn: ConvertedModule) -> ConvertedModule:
     conversion = snn.conversion
     sited = conversion.sited
     tree = build_tree(sited.traced)
-    replacements = place(tree, sited.decisions, sited.encoded)
+    replacements = install(tree, sited.decisions, sited.encoded)
     graph = rewrite(sited, replacements, {})
     return ConvertedModule(conversion, tree, graph)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from snnconvert.documents import Described, Kind, Problem, Text, Version
+from snnconvert.documents import Described, FileKind, Problem, Text, Version
 from snnconvert.documents.kind import MAX_PROBLEMS
 from snnconvert.errors import DocumentError
 
@@ -61,7 +61,7 @@ class Target(Described):
         return chip
 
 
-KIND = Kind(Target, {"unknown_unit": lambda fault: fault.must_be("pJ or nJ")})
+KIND = FileKind(Target, {"unknown_unit": lambda fault: fault.must_be("pJ or nJ")})
 GOOD = "version: 1\ncosts:\n  - {name: add, energy: 0.1}\n"
 
 

@@ -11,7 +11,7 @@ from snnconvert.ops.encoding import Constant
 def test_accumulate_sums_over_the_folded_steps(dim):
     steps = torch.randn(3, 2, 4, 5)  # T, B, ...
     folded = steps.movedim(1, dim + 1).movedim(0, dim).flatten(dim, dim + 1)
-    total = accumulate(folded, Clock(3), "site", (dim,))
+    total = accumulate(folded, Clock(3), "n", (dim,))
     expected = steps.cumsum(0).movedim(1, dim + 1).movedim(0, dim).flatten(dim, dim + 1)
     torch.testing.assert_close(total, expected)
 

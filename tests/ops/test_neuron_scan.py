@@ -99,10 +99,10 @@ def test_bounds_hold_for_sums_that_are_rounded():
 )
 def test_a_run_goes_on_with_its_own_state_only(other):
     neuron, clock = MultiThreshold(1.0), Clock(1, total=2)
-    neuron.track(torch.ones(2, 6), clock, "site", 0)
+    neuron.track(torch.ones(2, 6), clock, "n", 0)
     clock.start = 1
     with pytest.raises(StateError, match="earlier steps"):
-        neuron.track(other, clock, "site", 0)
+        neuron.track(other, clock, "n", 0)
 
 
 def test_a_site_within_a_site_has_a_state_of_its_own():

@@ -83,7 +83,7 @@ def test_chunks_of_a_folded_run_are_the_sequence(neuron, x_seq, sizes):
     clock, found = Clock(1, total=9), []
     for chunk in drive.split(sizes):
         clock.steps = len(chunk)
-        folded = neuron.track(chunk.flatten(0, 1), clock, "site", 0)
+        folded = neuron.track(chunk.flatten(0, 1), clock, "n", 0)
         found.append(folded.unflatten(0, (len(chunk), -1)))
         clock.start += len(chunk)
     assert torch.equal(torch.cat(found), neuron.cumulative(drive))
@@ -94,7 +94,7 @@ def test_time_may_be_folded_into_another_dimension():
     drive = torch.randn(6, 4, 3).cumsum(0)
     tokens_first = drive.movedim(0, 1).transpose(0, 1)  # [T, B, L]
     folded = tokens_first.permute(2, 0, 1).flatten(1, 2)  # [L, T * B]
-    found = neuron.track(folded, Clock(6, total=6), "site", 1)
+    found = neuron.track(folded, Clock(6, total=6), "n", 1)
     expected = neuron.cumulative(tokens_first)
     assert torch.equal(found.unflatten(1, (6, -1)).permute(1, 2, 0), expected)
 
@@ -309,9 +309,9 @@ def test_values_do_not_depend_on_how_the_batch_is_cut(neuron, x_seq, monkeypatch
     whole = neuron.cumulative(x_seq)
     monkeypatch.setattr("snnconvert.ops.neurons.neuron._BLOCK", 7)
     clock = Clock(5, total=9)
-    parts = [neuron.track(x_seq[:5].flatten(0, 1), clock, "site", 0).unflatten(0, (5, -1))]
+    parts = [neuron.track(x_seq[:5].flatten(0, 1), clock, "n", 0).unflatten(0, (5, -1))]
     clock.steps, clock.start = 4, 5
-    parts.append(neuron.track(x_seq[5:].flatten(0, 1), clock, "site", 0).unflatten(0, (4, -1)))
+    parts.append(neuron.track(x_seq[5:].flatten(0, 1), clock, "n", 0).unflatten(0, (4, -1)))
     assert torch.equal(torch.cat(parts), whole)
     assert neuron.cumulative(x_seq[:, :0]).shape == (9, 0, 3, 5)
 

@@ -252,10 +252,10 @@ class _Rewriter:
         if operator_name(node.target) not in _MEASURES:
             return self._copy(node, self._held if folded else self._unfolded)
         measured: Any = node.args[0]
-        target: Any = node.target
+        operator: Any = node.target
         is_stream = self._domain(measured) is Domain.STREAM
         value = self._accumulated(measured) if is_stream else self._unfolded(measured)
-        size = self.graph.call_function(target, (value, *node.args[1:]))
+        size = self.graph.call_function(operator, (value, *node.args[1:]))
         if node not in self.streams.time_dims:
             pass  # of another dimension than the batch, the same whether steps are folded or not
         elif folded and not is_stream:

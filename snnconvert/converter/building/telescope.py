@@ -69,8 +69,8 @@ class _Telescope:
     def _accumulation(self, node: fx.Node) -> fx.Node:
         """Emit the sum of a node that a rule keeps on increments."""
         value = self._value(node)
-        site = f"{node.name}.{accumulate.__name__}"
-        operands = (value, self.copies[self.clock], site, node.meta[TIME_DIMS])
+        name = f"{node.name}.{accumulate.__name__}"
+        operands = (value, self.copies[self.clock], name, node.meta[TIME_DIMS])
         new = self.graph.call_function(accumulate, operands)
         # The sum stands for the source's node; the node itself carries increments.
         new.meta = dict(value.meta)

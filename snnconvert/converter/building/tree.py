@@ -66,13 +66,13 @@ class Container(nn.Module):
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Container:
-        for held in (*parameters_of(self).values(), *buffers_of(self).values()):
-            if held is not None and id(held) not in memo and held.layout in _COMPRESSED:
+        for tensor in (*parameters_of(self).values(), *buffers_of(self).values()):
+            if tensor is not None and id(tensor) not in memo and tensor.layout in _COMPRESSED:
                 # It has no storage to be copied by, which torch's own copy asks for.
-                copied = held.detach().clone()
-                is_parameter = isinstance(held, nn.Parameter)
-                memo[id(held)] = (
-                    nn.Parameter(copied, held.requires_grad) if is_parameter else copied
+                copied = tensor.detach().clone()
+                is_parameter = isinstance(tensor, nn.Parameter)
+                memo[id(tensor)] = (
+                    nn.Parameter(copied, tensor.requires_grad) if is_parameter else copied
                 )
         new = type(self).__new__(type(self))
         memo[id(self)] = new
@@ -182,8 +182,8 @@ def _register(
         setattr(parent, leaf, value)
 
 
-def resolve(root: nn.Module, target: str) -> Any:
-    return attrgetter(target)(root)
+def resolve(root: nn.Module, path: str) -> Any:
+    return attrgetter(path)(root)
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -140,7 +140,10 @@ class Trial(fx.Interpreter):
         if before is None:
             return False
         if before.held is not None:
-            self.held[node.name] = before.held
+            # A neuron's layout is kept under its own name; of others, under those of what is held.
+            own = node.target == "track"
+            held = before.held.items()
+            self.held[node.name] = {node.name if own else name: outer for name, outer in held}
         pairs = zip(before.leaves, before.layouts, strict=True)
         varied = [self._by_sample(x, dim) for x, (dim, _) in pairs]
         self._keep(node, varied, before.layouts, before.spec)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.calibration.fitted import Fitted
-from snnconvert.converter.calibration.observe import Observed, Part
+from snnconvert.converter.calibration.observe import Observed, Sample
 from snnconvert.converter.calibration.simulate import simulate
 from snnconvert.converter.spikes.site import Site
 from snnconvert.errors import CalibrationError
@@ -96,7 +96,7 @@ def candidates(
     return [way.judged(observed, views) for way in ways]
 
 
-def _check_sign(site: Site, whole: Part) -> None:
+def _check_sign(site: Site, whole: Sample) -> None:
     target = site.target
     if NEURONS[site.settings.type].signed or not target.signed or whole.low >= target.at_rest:
         return
@@ -160,58 +160,58 @@ class _Way:
         """The dimension with the features; -1 where there is none."""
         return self.axis if self.axis is not None else (self.site.axes or (-1,))[0]
 
-    def rest(self, part: Part) -> Tensor:
+    def rest(self, sample: Sample) -> Tensor:
         """Return the value before any spike: the mean of the drive, ``[C]``, or that nearest 0."""
         if not self.rests:
             return torch.tensor(self.site.target.at_rest)
         # A mean of values that all stand at a limit may be rounded beyond it.
-        return self._target(part.rows[self.feature_axis].float().mean(0))
+        return self._target(sample.rows[self.feature_axis].float().mean(0))
 
     @property
     def _target(self) -> Target:
         """What rows follow: they are values of the site's target already."""
         return replace(self.site.target, function=None)
 
-    def _extreme(self, part: Part) -> Tensor:
+    def _extreme(self, sample: Sample) -> Tensor:
         """Return the largest distance from where the neuron rests, ``[C]`` (``[1]`` for all)."""
         if self.axis is None and not self.rests:
-            low, high = torch.tensor([part.low]), torch.tensor([part.high])
+            low, high = torch.tensor([sample.low]), torch.tensor([sample.high])
         else:
-            low, high = part.ends[self.feature_axis]
-        rest = self.rest(part)
+            low, high = sample.ends[self.feature_axis]
+        rest = self.rest(sample)
         far = torch.maximum(high - rest, rest - low)
         return far.max().reshape(1) if self.axis is None else far
 
-    def range(self, part: Part) -> Tensor:
+    def range(self, sample: Sample) -> Tensor:
         """Return the largest value that the neuron is made for, ``[C]`` (``[1]`` for all)."""
-        found = self._statistic(self._alive(self._extreme(part), part), part)
+        found = self._statistic(self._alive(self._extreme(sample), sample), sample)
         # A margin beyond the limits would be for values that there are none of.
-        return torch.minimum(found * self.settings.margin, self._farthest(part))
+        return torch.minimum(found * self.settings.margin, self._farthest(sample))
 
-    def _farthest(self, part: Part) -> Tensor:
+    def _farthest(self, sample: Sample) -> Tensor:
         """Return the distance from rest to the farther limit, ``[C]`` (``[1]`` for all)."""
         low, high = self.site.target.limits
-        rest = self.rest(part).reshape(-1)
+        rest = self.rest(sample).reshape(-1)
         if low is None or high is None:
             return torch.full_like(rest[:1], math.inf)
         far = torch.maximum(high - rest, rest - low)
         return far.max().reshape(1) if self.axis is None else far
 
-    def _statistic(self, extreme: Tensor, part: Part) -> Tensor:
+    def _statistic(self, extreme: Tensor, sample: Sample) -> Tensor:
         if self.settings.statistic == "percentile":
-            far = (part.rows[self.feature_axis] - self.rest(part)).abs().float()
+            far = (sample.rows[self.feature_axis] - self.rest(sample)).abs().float()
             far = far if self.axis is not None else far.reshape(-1, 1)
-            return self._alive(far.quantile(self.settings.percentile / 100, dim=0), part)
-        return self._least_error(extreme, part) if self.settings.statistic == "mse" else extreme
+            return self._alive(far.quantile(self.settings.percentile / 100, dim=0), sample)
+        return self._least_error(extreme, sample) if self.settings.statistic == "mse" else extreme
 
-    def _alive(self, range_: Tensor, part: Part) -> Tensor:
+    def _alive(self, range_: Tensor, sample: Sample) -> Tensor:
         """Give features that were zero in all data the range of the largest, a dead site 1, and
         faint features one that a spike of theirs is not lost in."""
-        largest = part.extreme or 1.0
+        largest = sample.extreme or 1.0
         return torch.where(range_ > 0, range_.clamp_min(largest * _FAINT), largest).float()
 
-    def _least_error(self, extreme: Tensor, part: Part) -> Tensor:
-        rows, rest, errors = part.rows[self.feature_axis], self.rest(part), []
+    def _least_error(self, extreme: Tensor, sample: Sample) -> Tensor:
+        rows, rest, errors = sample.rows[self.feature_axis], self.rest(sample), []
         if self.axis is None and not self.rests:
             rows = rows.reshape(-1, 1)  # nothing is by feature
         for shrink in _SHRINKS:
@@ -221,9 +221,9 @@ class _Way:
         best = torch.stack(errors).argmin(0)
         return extreme * torch.tensor(_SHRINKS)[best]
 
-    def _neuron(self, part: Part) -> Neuron:
+    def _neuron(self, sample: Sample) -> Neuron:
         """Return the neuron that is fitted to a part of the data."""
-        return self._made(self.range(part), self.rest(part))
+        return self._made(self.range(sample), self.rest(sample))
 
     def _made(self, range_: Tensor, rest: Tensor) -> Neuron:
         return NEURONS[self.settings.type](

@@ -29,7 +29,7 @@ def is_held_back(batch: int) -> bool:
 
 
 @dataclass
-class Part:
+class Sample:
     """What was seen of a drive in one part of the data.
 
     Attributes:
@@ -61,9 +61,9 @@ class Part:
                 low_now, high_now = (end.cpu() for end in torch.aminmax(rows, dim=0))
                 before, after = self.ends.get(axis, (low_now, high_now))
                 self.ends[axis] = torch.minimum(before, low_now), torch.maximum(after, high_now)
-            self._sample(axis, rows, generator)
+            self._keep(axis, rows, generator)
 
-    def _sample(self, axis: int, rows: Tensor, generator: torch.Generator) -> None:
+    def _keep(self, axis: int, rows: Tensor, generator: torch.Generator) -> None:
         size = max(_LEAST_ROWS, SAMPLE // rows.shape[1])
         keys = torch.rand(len(rows), generator=generator)
         if len(keys) > size:
@@ -98,7 +98,7 @@ class Observed:
 
     def __init__(self, name: str, axes: tuple[int, ...]) -> None:
         self.name, self.axes = name, axes
-        self._seen, self._held_back, self._empty = Part(), Part(), Part()
+        self._seen, self._held_back, self._empty = Sample(), Sample(), Sample()
         self._drives = Drives()
 
     def see(self, x: Tensor, batch: int) -> None:
@@ -114,12 +114,12 @@ class Observed:
                 "cannot be found from it. Look at the inputs of that batch, or at the layers "
                 "before it"
             )
-        part = self._held_back if is_held_back(batch) else self._seen
+        sample = self._held_back if is_held_back(batch) else self._seen
         if not x.numel():
-            part, x = self._empty, x.new_zeros([max(1, n) for n in x.shape])
+            sample, x = self._empty, x.new_zeros([max(1, n) for n in x.shape])
         # The positions of a recurrence share a site: each has rows of its own.
-        generator = generator_of(f"{batch} {part.count} {self.name}")
-        part.see(x.detach(), self.axes, generator)
+        generator = generator_of(f"{batch} {sample.count} {self.name}")
+        sample.see(x.detach(), self.axes, generator)
 
     def see_drive(self, x: Tensor) -> None:
         """Add one batch of what drives the function that is followed; masks may make it -inf."""
@@ -138,26 +138,26 @@ class Observed:
         return self._drives if self._drives.low <= self._drives.high else Drives(0.0, 0.0)
 
     @property
-    def _parts(self) -> list[Part]:
-        return [part for part in (self._seen, self._held_back) if part.count] or [self._empty]
+    def _samples(self) -> list[Sample]:
+        return [sample for sample in (self._seen, self._held_back) if sample.count] or [self._empty]
 
     @property
-    def fitted(self) -> Part:
+    def fitted(self) -> Sample:
         """What thresholds are fitted to: what was not held back, where there is any."""
-        return self._parts[0]
+        return self._samples[0]
 
     @property
     def count(self) -> int:
         """Number of values of all data."""
-        return sum(part.count for part in self._parts)
+        return sum(sample.count for sample in self._samples)
 
-    def whole(self) -> Part:
+    def whole(self) -> Sample:
         """Return what was seen in all data."""
-        a, *others = self._parts
+        a, *others = self._samples
         if not others:
             return a
         (b,) = others
-        return Part(
+        return Sample(
             min(a.low, b.low),
             max(a.high, b.high),
             a.count + b.count,
@@ -170,4 +170,4 @@ class Observed:
 
     def judged(self, axis: int) -> Tensor:
         """Return sampled rows ``[R, C]`` along an axis, of held-back data where there is any."""
-        return self._parts[-1].rows[axis]
+        return self._samples[-1].rows[axis]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from snnconvert.documents import Described, Document, Fault, Kind, Problem, Version, read_text
+from snnconvert.documents import Described, Document, Fault, FileKind, Problem, Version, read_text
 from snnconvert.documents.fields import VERSION
 from snnconvert.errors import CheckListError, DocumentError
 from snnconvert.rules.schema import MAX_TIME_STEPS
@@ -145,7 +145,7 @@ def _not_a_mapping(fault: Fault) -> str:
     return f"{each} must be {what}{fault.place.expected}; received {got}"
 
 
-CHECK_LISTS = Kind(
+CHECK_LISTS = FileKind(
     _CheckFile,
     {"code_not_allowed": lambda fault: fault.runs_code(fault.label), "model_type": _not_a_mapping},
 )

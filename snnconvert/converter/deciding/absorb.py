@@ -51,8 +51,8 @@ def _absorb_one(
 ) -> None:
     arguments = arguments_of(norm)
     mapped = arguments["input"]
-    held = [arguments[k] for k in ("weight", "bias", "running_mean", "running_var")]
-    known = all(_is_known(h, tensors) for h in held)
+    constants = [arguments[k] for k in ("weight", "bias", "running_mean", "running_var")]
+    known = all(_is_known(h, tensors) for h in constants)
     if not known or not _may_absorb(mapped, norm, tensors, users):
         return
     given = arguments_of(mapped)
@@ -60,7 +60,9 @@ def _absorb_one(
     prefix = weight_name.removesuffix("weight")
     weight = tensors[weight_name]
     bias = tensors[given["bias"].target] if given["bias"] is not None else None
-    gamma, beta, mean, var = (tensors[h.target].double() if h is not None else None for h in held)
+    gamma, beta, mean, var = (
+        tensors[h.target].double() if h is not None else None for h in constants
+    )
     assert mean is not None and var is not None
     scale = (1.0 if gamma is None else gamma) / torch.sqrt(var + arguments["eps"])
     shift = ((bias.double() if bias is not None else 0.0) - mean) * scale

@@ -17,7 +17,7 @@ Read = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class _Step:
+class _Instruction:
     """One call: what is called, on which values, where its result goes, and what nobody reads on.
 
     The values of a run and the constants of its calls stand in one list, by number.
@@ -32,14 +32,14 @@ class _Step:
 
 
 @dataclass
-class _Steps:
+class _Instructions:
     """The calls of a graph as they are put together.
 
     `made` are the numbers of containers that were made for the next call alone.
     """
 
     values: list[Any] = field(default_factory=list)
-    steps: list[_Step] = field(default_factory=list)
+    instructions: list[_Instruction] = field(default_factory=list)
     numbers: dict[fx.Node, int] = field(default_factory=dict)
     made: list[int] = field(default_factory=list)
 
@@ -48,7 +48,7 @@ class _Steps:
         return len(self.values) - 1
 
     def argument(self, value: Any) -> int:
-        """The number of an argument; one that holds results of nodes is made by a step."""
+        """The number of an argument; one that holds results of nodes is made by an instruction."""
         if isinstance(value, fx.Node):
             return self.numbers[value]
         parts = _parts(value)
@@ -67,15 +67,17 @@ class _Steps:
         dead: Sequence[int],
     ) -> int:
         result = self.constant(None)
-        self.steps.append(
-            _Step(call, _reader(args), tuple(kwargs), _reader([*kwargs.values()]), result, (*dead,))
+        self.instructions.append(
+            _Instruction(
+                call, _reader(args), tuple(kwargs), _reader([*kwargs.values()]), result, (*dead,)
+            )
         )
         return result
 
 
 def compile_graph(graph: fx.Graph) -> Callable[..., Any]:
     """Return the function ``(tree, clock, *inputs) -> outputs`` that a graph describes."""
-    built = _Steps()
+    built = _Instructions()
     tree = built.constant(None)
     inputs = []
     last = _last_readers(graph)
@@ -99,21 +101,25 @@ def compile_graph(graph: fx.Graph) -> Callable[..., Any]:
     return _function(built, tree, inputs, output)
 
 
-def _function(built: _Steps, tree: int, inputs: Sequence[int], output: int) -> Callable[..., Any]:
-    constants, steps = tuple(built.values), tuple(built.steps)
+def _function(
+    built: _Instructions, tree: int, inputs: Sequence[int], output: int
+) -> Callable[..., Any]:
+    constants, instructions = tuple(built.values), tuple(built.instructions)
 
     def run(root: Any, *given: Any) -> Any:
         values = list(constants)
         values[tree] = root
         for number, value in zip(inputs, given, strict=True):
             values[number] = value
-        for step in steps:
-            if step.keywords:
-                kwargs = dict(zip(step.keywords, step.read_keywords(values), strict=True))
-                values[step.result] = step.call(*step.read(values), **kwargs)
+        for instruction in instructions:
+            if instruction.keywords:
+                kwargs = dict(
+                    zip(instruction.keywords, instruction.read_keywords(values), strict=True)
+                )
+                values[instruction.result] = instruction.call(*instruction.read(values), **kwargs)
             else:
-                values[step.result] = step.call(*step.read(values))
-            for number in step.dead:
+                values[instruction.result] = instruction.call(*instruction.read(values))
+            for number in instruction.dead:
                 values[number] = None
         return values[output]
 

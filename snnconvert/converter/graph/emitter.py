@@ -39,14 +39,14 @@ class Emitter:
         finally:
             self._place = before
 
-    def __call__(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
+    def __call__(self, operator: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
         """Emit a call; its arguments may be nodes, and lists of them."""
         assert self._place is not None
-        new = self.graph.call_function(target, args, kwargs)
+        new = self.graph.call_function(operator, args, kwargs)
         values = fx.map_arg((args, kwargs), lambda n: n.meta["val"])
-        key = repr((target, pytree.tree_map_only(Tensor, _described, values)))
+        key = repr((operator, pytree.tree_map_only(Tensor, _described, values)))
         if key not in self._values:
-            self._values[key] = self._fake(target, *values[0], **values[1])
+            self._values[key] = self._fake(operator, *values[0], **values[1])
         new.meta = {
             "val": self._values[key],
             "nn_module_stack": self._place.meta.get("nn_module_stack"),
@@ -61,12 +61,12 @@ class Emitter:
         node.replace_all_uses_with(new)
         self.graph.erase_node(node)
 
-    def _fake(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _fake(self, operator: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what an operator gives, without its numbers."""
         assert self._place is not None
         fakes = [x for x in pytree.tree_leaves(self._place.meta["val"]) if isinstance(x, Tensor)]
         with fakes[0].fake_mode:  # type: ignore[attr-defined]
-            return target(*args, **kwargs)
+            return operator(*args, **kwargs)
 
 
 def _described(x: Tensor) -> str:

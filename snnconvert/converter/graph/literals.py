@@ -47,10 +47,10 @@ def _has_default_dtype(node: fx.Node) -> bool:
     return makes_default_dtype(node.target, values, node.kwargs)
 
 
-def makes_default_dtype(target: Any, args: Any, kwargs: Mapping[str, Any]) -> bool:
+def makes_default_dtype(operator: Any, args: Any, kwargs: Mapping[str, Any]) -> bool:
     """Tell whether an ATen operator has neither a dtype nor tensors to take it from."""
-    if not isinstance(target, OpOverload) or kwargs.get("dtype") is not None:
+    if not isinstance(operator, OpOverload) or kwargs.get("dtype") is not None:
         return False
-    takes_dtype = any(argument.name == "dtype" for argument in schema_of(target).arguments)
+    takes_dtype = any(argument.name == "dtype" for argument in schema_of(operator).arguments)
     leaves = pytree.tree_leaves((args, dict(kwargs)))
     return takes_dtype and not any(isinstance(leaf, torch.Tensor) for leaf in leaves)

@@ -26,12 +26,12 @@ def named_leaves(value: Any) -> list[tuple[str, Any]]:
 
 def _children(value: Any, children: Any) -> list[tuple[str, Any]]:
     attributes = getattr(value, "__dict__", {}).items()
-    held = [(f".{name}", child) for name, child in attributes]
+    members = [(f".{name}", child) for name, child in attributes]
     if isinstance(value, dict):
-        held += [(f"[{key!r}]", child) for key, child in value.items()]
+        members += [(f"[{key!r}]", child) for key, child in value.items()]
     names: list[tuple[str, Any]] = []
     for i, child in enumerate(children):
         taken = {name for name, _ in names}
-        places = (name for name, own in held if own is child and name not in taken)
-        names.append((next(places, f"[{i}]"), child))
+        found = (name for name, own in members if own is child and name not in taken)
+        names.append((next(found, f"[{i}]"), child))
     return names

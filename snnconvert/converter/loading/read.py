@@ -26,8 +26,8 @@ from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.saving.format import (
+    ABSORBED,
     BATCH,
-    FOLDED,
     FORMAT,
     HELD,
     MANIFEST,
@@ -90,7 +90,7 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
     """Return the conversion that `ConvertedModule.dumps` wrote (arguments and errors as `load`)."""
     try:
         manifest, rules = _texts(data, where)
-        calibration, folded = _tensors(data, where)
+        calibration, absorbed = _tensors(data, where)
         report = _report(manifest, where)
         program = load_program(data, where, Trust(tuple(allow), offered=False))
     except (SourceError, CalibrationError) as error:
@@ -107,7 +107,7 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
             f"{where}: its program cannot be converted again ({type(error).__name__}: "
             f"{shown(error, 300)})"
         ) from error
-    _restore(snn, folded, where)
+    _restore(snn, absorbed, where)
     notes = tuple(shown(note, 1000) for note in manifest["notes"])
     snn.conversion = replace(snn.conversion, notes=notes)
     snn.report = report
@@ -164,7 +164,7 @@ def _report(manifest: dict[str, Any], where: str) -> EquivalenceReport | None:
 
 
 def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Tensor]]:
-    """Return the neurons and the folded weights of a saved conversion, where it has any."""
+    """Return the neurons and the absorbed weights of a saved conversion, where it has any."""
     archive = open_archive(data, where)
 
     def read(member: str) -> bytes | None:
@@ -176,20 +176,20 @@ def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Ten
         except ValueError as error:
             raise SavedFileError(f"{where}: its {member} is damaged: {error}") from error
 
-    neurons, folded = read(NEURONS), read(FOLDED)
+    neurons, absorbed = read(NEURONS), read(ABSORBED)
     try:
-        weights = {} if folded is None else load_tensors(folded)
+        weights = {} if absorbed is None else load_tensors(absorbed)
     except SafetensorError as error:
-        raise SavedFileError(f"{where}: its folded weights are damaged: {error}") from error
+        raise SavedFileError(f"{where}: its absorbed weights are damaged: {error}") from error
     return (None if neurons is None else parse_calibration(neurons, where)), weights
 
 
-def _restore(snn: ConvertedModule, folded: dict[str, Tensor], where: str) -> None:
-    """Put back folded weights as they were saved: training may have changed them."""
+def _restore(snn: ConvertedModule, absorbed: dict[str, Tensor], where: str) -> None:
+    """Put back absorbed weights as they were saved: training may have changed them."""
     own = snn.state_dict(keep_vars=True)
     expected = set(snn.conversion.absorbed)
     with torch.no_grad():
-        for name, tensor in folded.items():
+        for name, tensor in absorbed.items():
             fits = name in expected and (own[name].shape, own[name].dtype) == (
                 tensor.shape,
                 tensor.dtype,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from snnconvert.converter.reports.spiking import Table
+from snnconvert.converter.reports.spiking import TextTable
 
 
 @dataclass(frozen=True)
 class Paragraph:
     """A table, sentences of a line each, or the table and then the sentences."""
 
-    table: Table | None = None
+    table: TextTable | None = None
     sentences: tuple[str, ...] = ()
 
 

@@ -19,7 +19,7 @@ from snnconvert.costs.operations import (
 from snnconvert.wording import listed
 
 Rows: TypeAlias = list[tuple[str, ...]]
-Table: TypeAlias = tuple[tuple[str, ...], Rows]
+TextTable: TypeAlias = tuple[tuple[str, ...], Rows]
 """A header, and rows of text."""
 
 DIVERGED = 0.1
@@ -203,7 +203,7 @@ class SpikingReport:
             for why, places in self.analog_between.items()
         ]
 
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[TextTable]:
         """Return the report as tables, each a header and rows of text."""
         steps: Rows = [
             (
@@ -253,10 +253,10 @@ class SpikingReport:
                 sites,
             ),
             (("layer", "where", "correlation", "rel. error"), layers),
-            *([_of_tables(self.sites)] if self.tables_error is not None else []),
+            *([_table_uses(self.sites)] if self.tables_error is not None else []),
         ]
 
-    def _of_tables(self, error: float) -> str:
+    def _said_of_tables(self, error: float) -> str:
         tables = [site.table for site in self.sites if site.table is not None]
         sizes = [table.entries for table in tables]
         return (
@@ -283,7 +283,7 @@ class SpikingReport:
             f"int8 {INT8_MAC_PJ}, {INT8_AC_PJ} and {INT8_READ_PJ:g} pJ)",
         ]
         if self.tables_error is not None:
-            said.append(self._of_tables(self.tables_error))
+            said.append(self._said_of_tables(self.tables_error))
         if self.steps[-1].top1 is not None:
             reached = "is not reached" if agree is None else f"is reached at T={agree}"
             said.append(f"{ALIKE:.0%} agreement with the source's predictions {reached}")
@@ -299,12 +299,12 @@ class SpikingReport:
                 f"({diverged.place}): {diverged.rel_error:.3g}"
             )
         if self.analog:
-            listed = ", ".join(f"{count} {kind}" for kind, count in self.analog.items())
-            said.append(f"local analog operators: {listed}")
+            counts = ", ".join(f"{count} {kind}" for kind, count in self.analog.items())
+            said.append(f"local analog operators: {counts}")
         return said
 
 
-def _of_tables(sites: Sequence[SiteActivity]) -> Table:
+def _table_uses(sites: Sequence[SiteActivity]) -> TextTable:
     rows: Rows = [
         (
             site.name,

@@ -26,7 +26,7 @@ from snnconvert.converter.running.layout import fold, stacked, unfold
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.saving.write import dump_conversion
 from snnconvert.converter.tracing.inputs import (
-    Placed,
+    TensorOptions,
     bind_inputs,
     checked_time_steps,
     refuse_names,
@@ -65,7 +65,7 @@ class ConvertedModule(nn.Module):
 
     report: EquivalenceReport | None
     tree: Container
-    placed: Placed
+    placed: TensorOptions
     _own = frozenset(
         {"conversion", "converted", "graph", "report", "tree", "placed", "_function", "_online"}
     )
@@ -76,7 +76,7 @@ class ConvertedModule(nn.Module):
         self.conversion = conversion
         self.converted = self.graph = graph
         self.report = None
-        self.placed = Placed(floating_dtype(conversion.source), device_of(tree))
+        self.placed = TensorOptions(floating_dtype(conversion.source), device_of(tree))
         self._function: Callable[..., Any] | None = None
         self._online: Online | None = None
 
@@ -230,7 +230,7 @@ class ConvertedModule(nn.Module):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], *, timed: bool
     ) -> tuple[list[Any], int | None]:
         source = self.conversion.source
-        return bind_inputs(source, args, kwargs, timed=timed, placed=self.placed)
+        return bind_inputs(source, args, kwargs, timed=timed, options=self.placed)
 
     @property
     def _encoding(self) -> Encoding:
@@ -283,7 +283,7 @@ class ConvertedModule(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         probe = fn(torch.empty(0, dtype=self.placed.dtype, device=self.placed.device))
-        after = Placed(probe.dtype, probe.device)
+        after = TensorOptions(probe.dtype, probe.device)
         follows = after != self.placed and probe.is_floating_point()
         if follows:
             refuse_cast(self.conversion.source, after.dtype)

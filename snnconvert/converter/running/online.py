@@ -14,7 +14,7 @@ from snnconvert.errors import StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.sequence import accumulation_dtype, increments_of, signed, subtract
 
-Run: TypeAlias = Callable[[list[Any], Clock], list[Any]]
+RunGraph: TypeAlias = Callable[[list[Any], Clock], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Online:
     outputs: tuple[Any, ...] = ()
 
     def advanced(
-        self, leaves: list[Any], given: Sequence[TracedInput], run: Run
+        self, leaves: list[Any], given: Sequence[TracedInput], run: RunGraph
     ) -> tuple[Online, list[Any]]:
         """Return what is carried after one more step, and the increments of the output leaves.
 
@@ -61,7 +61,7 @@ class Online:
         def leaf(x: Any) -> Any:
             return fn(x) if isinstance(x, Tensor) else x
 
-        state = {site: fn(x) for site, x in self.clock.state.items()}
+        state = {key: fn(x) for key, x in self.clock.state.items()}
         clock = replace(self.clock, state=state)
         return Online(clock, tuple(map(leaf, self.inputs)), tuple(map(leaf, self.outputs)))
 

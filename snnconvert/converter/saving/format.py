@@ -4,7 +4,7 @@ from snnconvert.sources.formats import CONVERSION_MEMBER
 
 FORMAT = 1
 MANIFEST, RULES = CONVERSION_MEMBER.removeprefix("extra/"), "snnconvert.yaml"
-NEURONS, FOLDED = "snnconvert.neurons", "snnconvert.folded"  # safetensors, as base64
+NEURONS, ABSORBED = "snnconvert.neurons", "snnconvert.folded"  # safetensors, as base64
 
 HELD, BATCH, NOT_SINGLE, SHARED = "held", "batch_dims", "not_single", "shared"
 """Keys of the manifest; files of the first release have none of them."""

@@ -24,8 +24,8 @@ from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.file import dump_calibration
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.saving.format import (
+    ABSORBED,
     BATCH,
-    FOLDED,
     FORMAT,
     HELD,
     MANIFEST,
@@ -84,7 +84,7 @@ def dump_conversion(
     }
     if absorbed := conversion.absorbed:
         tensors = {name: current[name].detach().contiguous() for name in absorbed}
-        extra[FOLDED] = _as_text(save_tensors(tensors))
+        extra[ABSORBED] = _as_text(save_tensors(tensors))
     if conversion.neurons:
         extra[NEURONS] = _as_text(dump_calibration(_calibration_now(conversion, current)))
     return _written(program, extra)

@@ -47,15 +47,15 @@ def put_neurons(decided: Decided) -> Sited:
         return Sited(decided.traced, decided.streams, decided.encoded, decided.decisions, {})
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.output(graph.graph_copy(decided.traced.graph, copies))
-    placer = _Placer(graph, StreamFinder(decided.traced, _copied(decided.streams, copies)))
+    inserter = _Inserter(graph, StreamFinder(decided.traced, _copied(decided.streams, copies)))
     for node, decision in decided.decisions.items():
         if decision.action in SPIKING_ACTIONS:
-            placer.place(copies[node], decision)
+            inserter.put(copies[node], decision)
     graph.eliminate_dead_code()
     # What was replaced is gone: attention taken apart, a ReLU that a neuron stands for.
     there = set(graph.nodes)
     kept = {old: new for old, new in copies.items() if new in there}
-    found = placer.finder.streams
+    found = inserter.finder.streams
     return Sited(
         traced=replace(decided.traced, graph=graph),
         streams=Streams(
@@ -65,7 +65,7 @@ def put_neurons(decided: Decided) -> Sited:
         ),
         encoded=frozenset(kept[n] for n in decided.encoded if n in kept),
         decisions={kept[n]: d for n, d in decided.decisions.items() if n in kept},
-        sites={n: site for n, site in placer.sites.items() if n in there},
+        sites={n: site for n, site in inserter.sites.items() if n in there},
     )
 
 
@@ -77,7 +77,7 @@ def _copied(streams: Streams, copies: Mapping[fx.Node, fx.Node]) -> Streams:
     )
 
 
-class _Placer:
+class _Inserter:
     """Puts neurons into a graph, one site after the other."""
 
     def __init__(self, graph: fx.Graph, finder: StreamFinder) -> None:
@@ -90,7 +90,7 @@ class _Placer:
         self.shared: dict[tuple[Any, ...], str] = {}
         self.known: dict[tuple[Any, ...], fx.Node] = {}
 
-    def place(self, node: fx.Node, decision: Decision) -> None:
+    def put(self, node: fx.Node, decision: Decision) -> None:
         """Put the neurons of one decision into the graph."""
         kind, own = kind_of(node.target), _target_of(node)
         if self._took_apart(node, decision):
@@ -160,8 +160,8 @@ class _Placer:
             def coded(x: Any, label: str = label, axes: tuple[int, ...] = axes) -> Any:
                 if not self._is_stream(x) or is_spike_coded(x):
                     return x
-                place = _Place(node, f"{label}_neuron", axes, part.shared)
-                return self._neuron(x, _target_of_value(x), place, decision)
+                spot = _Spot(node, f"{label}_neuron", axes, part.shared)
+                return self._neuron(x, _target_of_value(x), spot, decision)
 
             value = pytree.tree_map(coded, arguments_of(node)[argument])
             set_argument(node, argument, value)
@@ -177,12 +177,12 @@ class _Placer:
         shared = () if part is None else part.shared
         for name in {} if part is None else part.operands.values():
             label = f"{name}_neuron"
-        new = self._neuron(drive, target, _Place(node, label, _output_axes(node), shared), decision)
+        new = self._neuron(drive, target, _Spot(node, label, _output_axes(node), shared), decision)
         self.emit.replace(node, new)
 
     def _on_output(self, node: fx.Node, decision: Decision) -> None:
-        users, place = list(node.users), _Place(node, "output_neuron", _output_axes(node))
-        new = self._neuron(node, _target_of_value(node), place, decision, before=node.next)
+        users, spot = list(node.users), _Spot(node, "output_neuron", _output_axes(node))
+        new = self._neuron(node, _target_of_value(node), spot, decision, before=node.next)
         for user in users:
             user.replace_input_with(node, new)
 
@@ -190,33 +190,33 @@ class _Placer:
         self,
         drive: fx.Node,
         target: Target,
-        place: _Place,
+        spot: _Spot,
         decision: Decision,
         before: fx.Node | None = None,
     ) -> fx.Node:
         """Return the neuron of a drive; what drives several operators has one."""
         assert decision.rule is not None
         settings = decision.rules.neuron_of(decision.rule)
-        key = (drive, target, place.axes, repr(settings))
+        key = (drive, target, spot.axes, repr(settings))
         if key in self.known:
             return self.known[key]
-        with self.graph.inserting_before(before or place.consumer):
+        with self.graph.inserting_before(before or spot.consumer):
             node = self.graph.call_function(follow, (drive, target))  # type: ignore[arg-type]
         node.meta = {
             "val": drive.meta["val"],
-            "nn_module_stack": place.consumer.meta.get("nn_module_stack"),
+            "nn_module_stack": spot.consumer.meta.get("nn_module_stack"),
             STANDS_FOR: "",
         }
         self.finder.visit(node)
-        group = (*place.shared, *key[1:])
-        if not place.shared or group not in self.shared:
-            path = module_path(place.consumer)
-            self.shared[group] = self._free_name(".".join(filter(None, (path, place.label))))
+        group = (*spot.shared, *key[1:])
+        if not spot.shared or group not in self.shared:
+            path = module_path(spot.consumer)
+            self.shared[group] = self._free_name(".".join(filter(None, (path, spot.label))))
         self.sites[node] = Site(
             name=self.shared[group],
             settings=settings,
             target=target,
-            axes=place.axes,
+            axes=spot.axes,
             drive=source_name(drive) or drive.name,
             consumer=decision.operation.name,
             rule=decision.rule.name,
@@ -242,7 +242,7 @@ class _Placer:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Spot:
     """Where a neuron is to stand.
 
     Attributes:
@@ -258,10 +258,10 @@ class _Place:
     shared: tuple[Any, ...] = ()
 
 
-def has_place(target: Any) -> bool:
+def has_place(operator: Any) -> bool:
     """Tell whether spiking counterparts of an operator are known, in some forms of it."""
-    kind = kind_of(target)
-    known = apart_of(target) is not None or bool(kind.operands)
+    kind = kind_of(operator)
+    known = apart_of(operator) is not None or bool(kind.operands)
     return known or kind.name in FUNCTIONS or kind.name in CLIPS
 
 

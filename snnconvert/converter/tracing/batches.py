@@ -57,12 +57,12 @@ def _named(traced: TracedModel, batch: Mapping[str, Any]) -> tuple[tuple[Any, ..
     if batch.keys().isdisjoint({*names, *kwargs}):
         # One tensor of a file is the input, whatever its name.
         return _in_order(traced, tuple(batch.values())) if len(batch) == 1 else ((), dict(batch))
-    placed = []
+    positional = []
     for name, example in zip(names, args, strict=True):
         if name not in batch and has_tensor(example):
             break
-        placed.append(batch.get(name, example))
-    return tuple(placed), {name: x for name, x in batch.items() if name in kwargs}
+        positional.append(batch.get(name, example))
+    return tuple(positional), {name: x for name, x in batch.items() if name in kwargs}
 
 
 def _in_order(

@@ -39,8 +39,8 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Call:
-    """The flattened inputs of a model.
+class ExampleCall:
+    """The call of a model on its example, flattened.
 
     Attributes:
         leaves: the example's.
@@ -57,7 +57,7 @@ class Call:
     said: Candidates | None
 
 
-def export_open(model: nn.Module, call: Call) -> Exported | None:
+def export_open(model: nn.Module, call: ExampleCall) -> Exported | None:
     """Export a model with an open batch; None where it leaves no dimension open.
 
     Raises:
@@ -86,7 +86,7 @@ def export_open(model: nn.Module, call: Call) -> Exported | None:
 
 
 def _as_open(
-    model: nn.Module, call: Call, candidate: Candidates
+    model: nn.Module, call: ExampleCall, candidate: Candidates
 ) -> tuple[ExportedProgram, Candidates]:
     """Export with candidates open. One of size one that export fixes was doubled in vain: it is
     no candidate, and has the size of the example."""
@@ -102,13 +102,13 @@ def _as_open(
     return _as_open(model, call, kept)
 
 
-def _as_given(call: Call, marks: Marks) -> bool:
+def _as_given(call: ExampleCall, marks: Marks) -> bool:
     return all(a is b for a, b in zip(call.leaves, doubled(call.leaves, marks), strict=True))
 
 
 def _with_batch(
     model: nn.Module,
-    call: Call,
+    call: ExampleCall,
     program: ExportedProgram,
     candidate: Candidates,
     batch: list[Any],
@@ -123,7 +123,7 @@ def _with_batch(
     return Exported(program, dims, () if usual else (_said_of(call, dims),))
 
 
-def export_fixed(model: nn.Module, call: Call) -> Exported:
+def export_fixed(model: nn.Module, call: ExampleCall) -> Exported:
     """Export a model on the sizes of the example alone."""
     return Exported(export(model, call, {}), {})
 
@@ -136,7 +136,7 @@ def refused(error: BaseException) -> str:
     )
 
 
-def export(model: nn.Module, call: Call, marks: Marks) -> ExportedProgram:
+def export(model: nn.Module, call: ExampleCall, marks: Marks) -> ExportedProgram:
     """Export a model with some dimensions of its inputs left open."""
     # Export marks the tensors that it is given, so it gets copies.
     leaves = copies(doubled(call.leaves, marks))
@@ -177,7 +177,7 @@ def _dims(program: ExportedProgram, marks: Marks, chosen: Sequence[Any]) -> dict
     }
 
 
-def _said_of(call: Call, dims: Mapping[int, int]) -> str:
+def _said_of(call: ExampleCall, dims: Mapping[int, int]) -> str:
     where = ", ".join(f"dimension {dim} of '{call.names[i]}'" for i, dim in dims.items())
     return (
         f"the batch was found to be {where}, and not dimension 0 of the first input; say another "

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from snnconvert.converter.tracing.exporting import Call
+from snnconvert.converter.tracing.exporting import ExampleCall
 from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.errors import first_line
 
@@ -22,7 +22,7 @@ _STDLIB = str(Path(traceback.__file__).parent / "inspect.py")
 _HERE = str(Path(__file__).parent)
 
 
-def explain_failure(model: nn.Module, call: Call, error: BaseException) -> str:
+def explain_failure(model: nn.Module, call: ExampleCall, error: BaseException) -> str:
     """Say why a model cannot be traced: it does not run on its inputs, or export refuses it."""
     try:
         run_source(model, call.leaves, call.spec)

@@ -165,8 +165,8 @@ def _write_one(
     memory: dict[fx.Node, set[fx.Node]],
     order: dict[fx.Node, int],
 ) -> bool:
-    target: Any = node.target
-    overload = functional_overload(target)
+    operator: Any = node.target
+    overload = functional_overload(operator)
     read_elsewhere = any(
         order.get(user, len(order)) > order[node]
         for member in memory[written] - {written}

@@ -18,7 +18,7 @@ from snnconvert.torch_private import pytree
 
 
 @dataclass(frozen=True)
-class Placed:
+class TensorOptions:
     """The dtype and device of a module's floating-point tensors."""
 
     dtype: torch.dtype
@@ -31,7 +31,7 @@ def bind_inputs(
     kwargs: Mapping[str, Any],
     *,
     timed: bool,
-    placed: Placed | None = None,
+    options: TensorOptions | None = None,
 ) -> tuple[list[Any], int | None]:
     """Return the leaves of a call in the graph's order, and the time steps of its coded inputs.
 
@@ -40,7 +40,7 @@ def bind_inputs(
         args: positional inputs.
         kwargs: keyword inputs; constants of the trace may be left out.
         timed: whether coded inputs have time in front, ``[T, B, ...]``.
-        placed: dtype and device of the module that is run; None: those of the trace.
+        options: dtype and device of the module that is run; None: those of the trace.
 
     Raises:
         InputError: an input is missing, is not known, or has the wrong shape, dtype or time
@@ -56,7 +56,7 @@ def bind_inputs(
             continue
         in_time = timed and given.role == "coded"
         _check_tensor(given, leaf, timed=in_time)
-        _check_dtype(given, leaf, traced.dtype, placed)
+        _check_dtype(given, leaf, traced.dtype, options)
         shapes.append(leaf.shape[1:] if in_time else leaf.shape)
         if in_time:
             if steps is not None and leaf.shape[0] != steps:
@@ -182,7 +182,9 @@ def _check_tensor(given: TracedInput, leaf: Any, *, timed: bool) -> None:
         )
 
 
-def _check_dtype(given: TracedInput, leaf: Tensor, own: torch.dtype, placed: Placed | None) -> None:
+def _check_dtype(
+    given: TracedInput, leaf: Tensor, own: torch.dtype, options: TensorOptions | None
+) -> None:
     """Raise InputError unless a tensor has the dtype, and where it is a float the device, that
     the graph was traced for; integers may be of any width."""
     traced = given.example.dtype
@@ -193,19 +195,19 @@ def _check_dtype(given: TracedInput, leaf: Tensor, own: torch.dtype, placed: Pla
         )
     if _kind(traced) != "number":
         return
-    if placed is None:
+    if options is None:
         if leaf.dtype != traced:
             raise InputError(
                 f"'{given.name}' is {leaf.dtype}, and the model was traced with {traced}; cast it "
                 f"with .to({traced})"
             )
         return
-    moved = {} if placed.dtype == own else literal_dtypes(own, placed.dtype)
+    moved = {} if options.dtype == own else literal_dtypes(own, options.dtype)
     wanted = moved.get(traced, traced)
-    if leaf.dtype != wanted or leaf.device.type != placed.device.type:
+    if leaf.dtype != wanted or leaf.device.type != options.device.type:
         raise InputError(
             f"'{given.name}' is {leaf.dtype} on {leaf.device}, the module {wanted} on "
-            f"{placed.device}; cast or move one of them with .to()"
+            f"{options.device}; cast or move one of them with .to()"
         )
 
 

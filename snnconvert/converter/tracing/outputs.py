@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from snnconvert.converter.tracing.exporting import Call
+from snnconvert.converter.tracing.exporting import ExampleCall
 from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.torch_private import pytree
 
 
-def registered_output_classes(model: nn.Module, call: Call) -> str:
+def registered_output_classes(model: nn.Module, call: ExampleCall) -> str:
     """Register the unknown classes of a model's output with pytree; return a note on them.
 
     A dataclass is taken apart into its fields, a mapping into its items. Empty where all classes

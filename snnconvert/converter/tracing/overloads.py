@@ -14,21 +14,21 @@ from snnconvert.torch_private import OpOverload, overload_name, schema_of
 _aten = torch.ops.aten
 
 
-def functional_overload(target: OpOverload) -> OpOverload | None:
+def functional_overload(overload: OpOverload) -> OpOverload | None:
     """Return the functional overload that takes just the arguments of an in-place one.
 
     Overloads of one name need not mean the same: ``pow_.Scalar`` takes a tensor and a number, and
     so does ``pow.Tensor_Scalar``, while ``pow.Scalar`` takes a number and a tensor.
     None: there is none.
     """
-    name = target.overloadpacket.__name__
+    name = overload.overloadpacket.__name__
     base = re.sub(r"^__i(\w+__)$", r"__\1", name) if name.startswith("__") else name[:-1]
     packet = getattr(_aten, base, None)
     if packet is None or not name.endswith("_"):
         return None
-    wanted = _signature(target)
+    wanted = _signature(overload)
     fitting = [o for o in _overloads(packet) if not _writes(o) and _signature(o) == wanted]
-    same_name = [o for o in fitting if overload_name(o) == overload_name(target)]
+    same_name = [o for o in fitting if overload_name(o) == overload_name(overload)]
     return next(iter([*same_name, *fitting]), None)
 
 

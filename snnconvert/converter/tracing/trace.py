@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 from snnconvert.converter.tracing.batch import BatchDims, leaves_named, said_candidates, said_dims
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.exporting import (
-    Call,
+    ExampleCall,
     Exported,
     export_fixed,
     export_open,
@@ -92,7 +92,7 @@ def _call(
     kwargs: dict[str, Any],
     held: Sequence[str | int],
     batch_dims: BatchDims | None,
-) -> Call:
+) -> ExampleCall:
     leaves, spec = pytree.tree_flatten((args, kwargs))
     positional = forward_names(model, len(args))
     names = leaf_names(positional, args, kwargs)
@@ -100,10 +100,10 @@ def _call(
     said = None
     if batch_dims is not None:
         said = said_candidates(leaves, said_dims(batch_dims, names, positional, leaves))
-    return Call(leaves, spec, names, frozenset(kept), said)
+    return ExampleCall(leaves, spec, names, frozenset(kept), said)
 
 
-def _exported(model: nn.Module, call: Call) -> Exported:
+def _exported(model: nn.Module, call: ExampleCall) -> Exported:
     """Export with an open batch where that can be, else on the example as it was given."""
     notes = []
     try:
@@ -134,7 +134,7 @@ def _traced(exported: Exported, notes: Sequence[str], held: Sequence[str | int])
 def _tried(
     model: nn.Module,
     traced: TracedModel,
-    call: Call,
+    call: ExampleCall,
     notes: Sequence[str],
     held: Sequence[str | int],
 ) -> TracedModel:
@@ -161,7 +161,7 @@ def _tried(
     return replace(traced, not_single=reason, notes=(*traced.notes, note))
 
 
-def _is_single(traced: TracedModel, call: Call) -> bool:
+def _is_single(traced: TracedModel, call: ExampleCall) -> bool:
     """Tell whether the example was a batch of one, which was doubled."""
     pairs = zip(call.leaves, traced.inputs, strict=True)
     return any(isinstance(x, Tensor) and x.shape != given.example.shape for x, given in pairs)

@@ -22,7 +22,7 @@ class Call:
 
     Attributes:
         operator: the ATen operator.
-        arguments: by schema name: nodes of the converted graph, `Held` tensors, and literals.
+        arguments: by schema name: nodes of the converted graph, `Stored` tensors, and literals.
         written_out: whether it is an elementwise product that stands for a linear map or a product
             of matrices.
     """
@@ -33,8 +33,8 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Held:
-    """A tensor that an operator holds, by its path in the module tree."""
+class Stored:
+    """A parameter or buffer, by its path in the module tree."""
 
     path: str
 
@@ -57,8 +57,8 @@ def calls_of(graph: fx.Graph, conversion: Conversion) -> dict[fx.Node, Call]:
             source = sited[node.meta[SITED]]
             replacement = conversion.replacements[source]
             if replacement.action in ACTIONS:
-                target: Any = source.target
-                calls[node] = Call(target, _arguments(node, source, replacement.inputs))
+                operator: Any = source.target
+                calls[node] = Call(operator, _arguments(node, source, replacement.inputs))
     return calls
 
 
@@ -66,10 +66,10 @@ def _arguments(node: fx.Node, source: fx.Node, inputs: tuple[str, ...]) -> dict[
     """Return the arguments of the source's call, with those that the node hands over."""
     values = arguments_of(source)
     given = [name for name in inputs if name in values]
-    held = {
-        name: pytree.tree_map_only(fx.Node, lambda n: Held(str(n.target)), value)
+    own = {
+        name: pytree.tree_map_only(fx.Node, lambda n: Stored(str(n.target)), value)
         for name, value in values.items()
         if name not in given
     }
     handed = dict(zip(given, node.args[1:], strict=False))  # what is None at the end is left out
-    return {name: handed.get(name) if name in given else held[name] for name in values}
+    return {name: handed.get(name) if name in given else own[name] for name in values}

@@ -18,16 +18,16 @@ class RandomIncrements(Encoding):
     def __init__(self, seed: int = 0, keep_sign: bool = False) -> None:
         self.seed, self.keep_sign = seed, keep_sign
 
-    def cumulative(self, x: Tensor, start: int, steps: int, total: int, site: str = "") -> Tensor:
-        return torch.stack([self._at(x, t, total, site) for t in range(start, start + steps)])
+    def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
+        return torch.stack([self._at(x, t, total, name) for t in range(start, start + steps)])
 
-    def _at(self, x: Tensor, t: int, total: int, site: str) -> Tensor:
+    def _at(self, x: Tensor, t: int, total: int, name: str) -> Tensor:
         if t >= total - 1 or not x.numel():
             return x
         finite = torch.isfinite(x)
         if not bool(finite.all()):  # a mask of minus infinities is there from the first step
-            return torch.where(finite, self._at(x.masked_fill(~finite, 0.0), t, total, site), x)
-        generator = generator_of(f"{self.seed} {site} {t}")
+            return torch.where(finite, self._at(x.masked_fill(~finite, 0.0), t, total, name), x)
+        generator = generator_of(f"{self.seed} {name} {t}")
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
         noise = noise.to(x.device, x.dtype if not x.is_complex() else None)
         if self.keep_sign:

@@ -78,9 +78,9 @@ class _Finder(fx.Interpreter):
         name = kind_of(node.target).name if callable(node.target) else str(node.target)
         place = f"{name} at '{module_path(node) or 'the model itself'}'"
         for own in node.all_input_nodes:
-            held = self.env[own] if own.op == "get_attr" else None
-            if isinstance(held, Tensor) and held.is_floating_point():
-                bad = held[~torch.isfinite(held)]
+            tensor = self.env[own] if own.op == "get_attr" else None
+            if isinstance(tensor, Tensor) and tensor.is_floating_point():
+                bad = tensor[~torch.isfinite(tensor)]
                 if bad.numel():
                     place += f", whose '{own.target}' holds {float(bad[0])}"
         return place

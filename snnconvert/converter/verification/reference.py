@@ -92,16 +92,16 @@ class ReferenceRun(fx.Interpreter):
                 self.outputs = list(pytree.tree_leaves(value))
                 return
             if node.name in self.encoded:
-                value = pytree.tree_map(lambda x, site=node.name: self._coded(x, site), value)
+                value = pytree.tree_map(lambda x, name=node.name: self._coded(x, name), value)
             self.env[node] = value
             for dead in self.user_to_last_uses.get(node, ()):
                 del self.env[dead]
             yield node.name, value
 
-    def _coded(self, x: Any, site: str) -> Any:
+    def _coded(self, x: Any, name: str) -> Any:
         if not isinstance(x, Tensor) or not x.is_floating_point():
             return x
-        return self.encoding.cumulative(x, self.t, 1, self.total, site)[0]
+        return self.encoding.cumulative(x, self.t, 1, self.total, name)[0]
 
 
 def source_outputs(

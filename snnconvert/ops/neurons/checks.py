@@ -120,7 +120,7 @@ def check_state(where: str, state: Mapping[str, Tensor], step: Tensor, dtype: to
             )
 
 
-def folded(
+def sizes_around(
     where: str, shape: Sequence[int], axis: int | None, features: int
 ) -> tuple[int, int, int]:
     """Return the sizes before, along and behind the axis of one step's drive, or raise InputError

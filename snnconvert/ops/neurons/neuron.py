@@ -14,8 +14,8 @@ from snnconvert.ops.neurons.checks import (
     checked_bursts,
     checked_rest,
     checked_threshold,
-    folded,
     shown,
+    sizes_around,
 )
 from snnconvert.ops.neurons.options import NeuronOptions
 from snnconvert.ops.neurons.spike import Straight
@@ -172,7 +172,7 @@ class Neuron(nn.Module):
         check_state(type(self).__name__, state, drive[0], dtype)
         # All dimensions but the threshold's are one: rows before it, and what is behind it.
         features = max(self.v_threshold.numel(), self.rest.numel())
-        before, features, behind = folded(type(self).__name__, shape, self.axis, features)
+        before, features, behind = sizes_around(type(self).__name__, shape, self.axis, features)
         steps = drive.reshape(time_steps, before, features, behind)
         threshold = self.v_threshold.to(dtype).reshape(-1, 1)
         carried = {name: x.reshape(steps.shape[1:]) for name, x in state.items()}
@@ -288,17 +288,17 @@ class Neuron(nn.Module):
         """Forget all earlier steps: the next `step` is a first step."""
         self._state, self._steps = StepState(), 0
 
-    def track(self, x: Tensor, clock: Clock, site: str, dim: int, outer: int = 1) -> Tensor:
+    def track(self, x: Tensor, clock: Clock, key: str, dim: int, outer: int = 1) -> Tensor:
         """Return ``R`` inside a converted graph.
 
         Args:
             x: the cumulative drive; its dimension ``dim`` holds ``outer * T * B``.
-            clock: the run; its state holds the neuron's, under ``site``.
-            site: name of the neuron.
+            clock: the run; its state holds the neuron's, under ``key``.
+            key: of the neuron in the state of the run.
             dim: the dimension with the folded time.
             outer: how many values of other dimensions enclose the time.
         """
-        state = self.state_of(clock.state, site)
+        state = self.state_of(clock.state, key)
         if clock.steps == 1:
             # A scalar is a batch of one sample.
             followed = self.advance(x.reshape(1, *(x.shape or (1,))), state, clock.start)
@@ -308,12 +308,12 @@ class Neuron(nn.Module):
             steps = parts.flatten(dim + 1, dim + 2)
             followed = self.advance(steps, state, clock.start).reshape(parts.shape)
             followed = followed.movedim(0, dim + 1).flatten(dim, dim + 2)
-        clock.state.update({f"{site}.{key}": value for key, value in state.items()})
+        clock.state.update({f"{key}.{name}": value for name, value in state.items()})
         return followed
 
-    def state_of(self, states: Mapping[str, Tensor], site: str) -> State:
+    def state_of(self, states: Mapping[str, Tensor], key: str) -> State:
         """Return the neuron's own among the states of a run, empty before its first step."""
-        found = {name: states.get(f"{site}.{name}") for name in self.state_names}
+        found = {name: states.get(f"{key}.{name}") for name in self.state_names}
         return {name: x for name, x in found.items() if x is not None}
 
     def extra_repr(self) -> str:

@@ -34,15 +34,15 @@ def test_all_is_as_computed_by_hand(axes):
             for name, batches_ in parts.items()
         }
         assert torch.equal(in_order(observed.judged(axis)), in_order(rows["held back"]))
-        for name, part in (("fitted", observed.fitted), ("whole", observed.whole())):
-            assert torch.equal(in_order(part.rows[axis]), in_order(rows[name]))
-            assert (part.low, part.high) == (rows[name].min().item(), rows[name].max().item())
-            assert part.count == rows[name].numel()
-            assert part.extreme == rows[name].abs().max()
+        for name, sample in (("fitted", observed.fitted), ("whole", observed.whole())):
+            assert torch.equal(in_order(sample.rows[axis]), in_order(rows[name]))
+            assert (sample.low, sample.high) == (rows[name].min().item(), rows[name].max().item())
+            assert sample.count == rows[name].numel()
+            assert sample.extreme == rows[name].abs().max()
             if axes:
-                assert torch.equal(part.ends[axis][0], rows[name].amin(0))
-                assert torch.equal(part.ends[axis][1], rows[name].amax(0))
-                assert torch.equal(part.extremes[axis], rows[name].abs().amax(0))
+                assert torch.equal(sample.ends[axis][0], rows[name].amin(0))
+                assert torch.equal(sample.ends[axis][1], rows[name].amax(0))
+                assert torch.equal(sample.extremes[axis], rows[name].abs().amax(0))
         assert set(observed.whole().ends) == set(axes)
 
 
@@ -55,13 +55,13 @@ def test_memory_is_bounded_and_the_sample_even(features):
         rows[:, 0] += torch.arange(size) / size
         observed.see(rows, index)
     kept = max(32, SAMPLE // features)
-    part = observed.fitted
+    sample = observed.fitted
     wanted = min(kept, 16 * size)
-    assert part.rows[1].shape == (wanted, features)
+    assert sample.rows[1].shape == (wanted, features)
     assert len(observed.judged(1)) == min(kept, 8 * size)
-    assert part.count == 16 * size * features  # what is not kept is counted
+    assert sample.count == 16 * size * features  # what is not kept is counted
     values, at = (
-        part.rows[1][:, 0],
+        sample.rows[1][:, 0],
         torch.tensor([i for i in range(batches) if not is_held_back(i)]),
     )
     assert len(values.unique()) == wanted  # no row twice
@@ -79,12 +79,12 @@ def test_large_batches_are_sampled_as_many_small_ones_are():
     one.see(rows, 0)
     for index, batch in enumerate(rows.split(100)):
         many.see(batch, 3 * index)  # none is held back
-    for part in (one.whole(), many.whole()):
-        values = part.rows[1][:, 0]
+    for sample in (one.whole(), many.whole()):
+        values = sample.rows[1][:, 0]
         assert len(values) == len(values.unique()) == SAMPLE // 8
         assert (values < 2000).float().mean() == pytest.approx(0.5, abs=0.06)
-        assert (part.low, part.high, part.count) == (0.0, 3999.0, 32000)
-        assert torch.equal(part.extremes[1], torch.full((8,), 3999.0))
+        assert (sample.low, sample.high, sample.count) == (0.0, 3999.0, 32000)
+        assert torch.equal(sample.extremes[1], torch.full((8,), 3999.0))
 
 
 def test_a_large_batch_has_more_of_the_sample_than_a_small_one():
@@ -139,11 +139,11 @@ def test_what_is_kept_is_no_view_of_what_was_seen():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_half_types_are_kept_wide(dtype):
     x = (torch.randn(64, 3) * 100).to(dtype)
-    part = seen(x).whole()
+    sample = seen(x).whole()
     wide = torch.float64 if dtype is torch.float64 else torch.float32
-    assert part.rows[1].dtype is part.ends[1][0].dtype is wide
-    assert torch.equal(part.rows[1], x.to(wide))
-    assert part.extreme == x.abs().max().item()
+    assert sample.rows[1].dtype is sample.ends[1][0].dtype is wide
+    assert torch.equal(sample.rows[1], x.to(wide))
+    assert sample.extreme == x.abs().max().item()
 
 
 def test_batches_without_values_say_nothing_beside_others():
@@ -158,9 +158,9 @@ def test_batches_without_values_say_nothing_beside_others():
 
 def test_a_drive_that_never_has_values_is_zeros():
     observed = seen(torch.zeros(2, 0, 3), torch.zeros(2, 0, 3), axes=(2,))
-    for part in (observed.fitted, observed.whole()):
-        assert (part.low, part.high) == (0.0, 0.0)
-        assert not part.rows[2].any() and part.rows[2].shape == (4, 3)
+    for sample in (observed.fitted, observed.whole()):
+        assert (sample.low, sample.high) == (0.0, 0.0)
+        assert not sample.rows[2].any() and sample.rows[2].shape == (4, 3)
     assert observed.count > 0 and not observed.judged(2).any()
 
 

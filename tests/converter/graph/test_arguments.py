@@ -13,8 +13,8 @@ from snnconvert.converter.graph.arguments import arguments_of, set_argument
 aten = torch.ops.aten
 
 
-def called(target: object, *args: object, **kwargs: object) -> fx.Node:
-    return fx.Graph().call_function(target, args, kwargs)
+def called(operator: object, *args: object, **kwargs: object) -> fx.Node:
+    return fx.Graph().call_function(operator, args, kwargs)
 
 
 def test_defaults_are_filled_in() -> None:

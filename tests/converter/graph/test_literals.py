@@ -15,11 +15,11 @@ aten = torch.ops.aten
 WIDER = {torch.float32: torch.float64}
 
 
-def graph_of(target: Any, *args: Any, value: torch.Tensor, **kwargs: Any) -> fx.Graph:
+def graph_of(operator: Any, *args: Any, value: torch.Tensor, **kwargs: Any) -> fx.Graph:
     graph = fx.Graph()
     x = graph.placeholder("x")
     x.meta["val"] = torch.zeros(2)
-    node = graph.call_function(target, tuple(x if a == "x" else a for a in args), kwargs)
+    node = graph.call_function(operator, tuple(x if a == "x" else a for a in args), kwargs)
     node.meta["val"] = value
     graph.output(node)
     return graph
@@ -62,7 +62,7 @@ def test_a_kernel_that_lacks_a_dtype_is_replaced_when_checks_are_wide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "args", "kwargs", "makes"),
+    ("operator", "args", "kwargs", "makes"),
     [
         (aten.zeros.default, ([2],), {}, True),
         (aten.zeros.default, ([2],), {"dtype": torch.half}, False),
@@ -71,5 +71,5 @@ def test_a_kernel_that_lacks_a_dtype_is_replaced_when_checks_are_wide() -> None:
         (torch.add, (1, 2), {}, False),
     ],
 )
-def test_what_makes_the_default_dtype(target: Any, args: Any, kwargs: Any, makes: bool) -> None:
-    assert makes_default_dtype(target, args, kwargs) is makes
+def test_what_makes_the_default_dtype(operator: Any, args: Any, kwargs: Any, makes: bool) -> None:
+    assert makes_default_dtype(operator, args, kwargs) is makes

@@ -238,7 +238,7 @@ def test_texts_of_a_file_are_shown_printable(saved):
     assert "\x1b" not in str(caught.value)
 
 
-def test_weights_that_no_rule_folds_are_refused(saved):
+def test_weights_that_no_rule_absorbs_are_refused(saved):
     name = next(iter(snnconvert.load(saved).state_dict()))
     weights = {name: torch.full_like(snnconvert.load(saved).state_dict()[name], float("nan"))}
     with zipfile.ZipFile(saved, "a") as archive:

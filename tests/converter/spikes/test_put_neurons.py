@@ -106,7 +106,7 @@ def test_verification_says_both(digits):
     assert not strict.passed and "NOT equivalent" in strict.verdict()
 
 
-def test_a_network_without_batch_norm_is_exact_in_float64_though_its_rules_fold_it(digits):
+def test_a_network_without_batch_norm_is_exact_in_float64_though_its_rules_absorb_it(digits):
     snn = converted(digits, verify=False)
     assert replace(snn.conversion.rules, absorb_batch_norm=True) != snn.conversion.rules
     snn.conversion = replace(

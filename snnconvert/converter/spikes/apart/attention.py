@@ -1,7 +1,7 @@
 """Attention taken apart: one node becomes two products with a softmax between them.
 
-``softmax(q k^T / sqrt(d) + mask) v``, with the scale on q, so that it folds into the threshold of
-q's neuron.
+``softmax(q k^T / sqrt(d) + mask) v``, with the scale on q, so that it is taken up by the threshold
+of q's neuron.
 """
 
 from __future__ import annotations

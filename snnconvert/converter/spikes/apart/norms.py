@@ -1,8 +1,8 @@
 """Norms taken apart: centring, a square, a mean, ``rsqrt`` and a product.
 
 ``c = x - mean(x)``, ``r = rsqrt(sum(c c) / n + eps)``, ``y = (c r) w + b``. The mean is a neuron of
-its own, so that a constant stands in front of a neuron or behind a product alone: the first folds
-into its threshold or table, the second into the weights of its spikes.
+its own, so that a constant stands in front of a neuron or behind a product alone: the first is
+taken up by its threshold or table, the second by the weights of its spikes.
 
 Source: Ba et al., Layer Normalization, arXiv 1607.06450, equation 3; Zhang and Sennrich, Root Mean
 Square Layer Normalization, arXiv 1910.07467, equation 4; Wu and He, Group Normalization, arXiv

@@ -109,12 +109,12 @@ APART: Mapping[str, Taking] = MappingProxyType(
 )
 
 
-def apart_of(target: Any) -> Taking | None:
-    """Return how a graph node's target is taken apart; None where it stays whole."""
-    return APART.get(operator_name(target)) or APART.get(kind_of(target).name)
+def apart_of(operator: Any) -> Taking | None:
+    """Return how an operator is taken apart; None where it stays whole."""
+    return APART.get(operator_name(operator)) or APART.get(kind_of(operator).name)
 
 
-def holds_maps(target: Any, arguments: Mapping[str, Any]) -> bool:
+def holds_maps(operator: Any, arguments: Mapping[str, Any]) -> bool:
     """Tell whether a call is of maps or products that it can be taken apart into."""
-    taking = apart_of(target)
+    taking = apart_of(operator)
     return taking is not None and taking.into_maps is not None and taking.holds(arguments)

@@ -7,8 +7,8 @@ which one is a spike. A constant is what is the same at every step.
 By linearity, a constant factor behind a map or product of spikes is a weight on these spikes:
 ``c W s = (c W) s``, and in ``c (s B + A s')`` the sums ``A`` and ``B`` are of spikes with weights
 as well. It passes sums, and comparisons and selections, which a factor commutes with. A received
-value has no weights; a factor on it folds into the thresholds of a neuron right behind it, or not
-at all.
+value has no weights; a factor on it is taken up by the thresholds of a neuron right behind it, or
+not at all.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES
-from snnconvert.converter.verification.events.labels import Factor, Kind, Label, Ran, joined
+from snnconvert.converter.verification.events.labels import Content, Factor, Label, Ran, joined
 from snnconvert.ops.comparisons import COMPARISONS
 from snnconvert.torch_private import pytree
 
 
 class NotOnSpikes(Exception):
-    """An operation that is not allowed between two spikes.
+    """An execution that is not allowed between two spikes.
 
     Args:
         why: it is not.
-        factors: those that are to blame, where it is not the operation itself.
+        factors: those that are to blame, where it is not the execution itself.
     """
 
     def __init__(self, why: str, factors: Iterable[Factor] = ()) -> None:
@@ -41,7 +41,7 @@ class NotOnSpikes(Exception):
 
 
 @dataclass(frozen=True)
-class Operation:
+class Execution:
     """An ATen call as it runs.
 
     Attributes:
@@ -74,26 +74,26 @@ class Operation:
         return [x for x in map(self.label_of, self.tracked(*names)) if x is not None]
 
 
-Rule = Callable[[Operation], Label | None]
+Rule = Callable[[Execution], Label | None]
 
-_FOLDS_NOT = (
+_NOT_TAKEN_UP = (
     "multiplies what an input brings by a constant that is no power of two, and neither weights of "
     "spikes before it nor the thresholds of a neuron right behind it can take it up"
 )
 
 
-def judge(operation: Operation) -> Label | None:
-    """Return the label of what an operation gives; None where that is constant.
+def judge(execution: Execution) -> Label | None:
+    """Return the label of what an execution gives; None where that is constant.
 
     Raises:
         NotOnSpikes: it is not allowed.
     """
-    return _RULES.get(operation.name, _refused)(operation)
+    return _RULES.get(execution.name, _refused)(execution)
 
 
-def judge_increments(operation: Operation) -> Label | None:
-    """Judge an operation of a node that is linear in its streams, and acts on their increments."""
-    return judge(replace(operation, of_increments=True))
+def judge_increments(execution: Execution) -> Label | None:
+    """Judge an execution of a node that is linear in its streams, and acts on their increments."""
+    return judge(replace(execution, of_increments=True))
 
 
 def refuse_waiting(label: Label | None, *, uniform: bool = True) -> None:
@@ -105,7 +105,7 @@ def refuse_waiting(label: Label | None, *, uniform: bool = True) -> None:
     """
     waiting = [] if label is None else [f for f in label.factors if uniform or not f.uniform]
     if waiting:
-        raise NotOnSpikes(_FOLDS_NOT, waiting)
+        raise NotOnSpikes(_NOT_TAKEN_UP, waiting)
 
 
 def is_power_of_two(constant: Any) -> bool:
@@ -117,24 +117,24 @@ def is_power_of_two(constant: Any) -> bool:
     return bool(((mantissa == 0.5) | (mantissa == 0)).all())
 
 
-def _refused(operation: Operation) -> Label:
-    operands = operation.tracked()
+def _refused(execution: Execution) -> Label:
+    operands = execution.tracked()
     if operands and not any(x.is_floating_point() or x.is_complex() for x in operands):
-        return _together(operation)  # of indices, which say what is chosen
+        return _together(execution)  # of indices, which say what is chosen
     raise NotOnSpikes(
         "is no sum, comparison, selection, look-up or product with a spike, but computes on "
         "values that change"
     )
 
 
-def _constant(operation: Operation) -> None:
+def _constant(execution: Execution) -> None:
     return None  # it has the shape of what it is given, and nothing else of it
 
 
-def _together(operation: Operation) -> Label:
+def _together(execution: Execution) -> Label:
     """Return the label of all operands; those that were received must have the same factors."""
-    labels = operation.labels()
-    received = {x.factors for x in labels if x.kind is Kind.RECEIVED}
+    labels = execution.labels()
+    received = {x.factors for x in labels if x.content is Content.RECEIVED}
     label = joined(labels)
     assert label is not None
     if len(received) > 1:
@@ -142,113 +142,113 @@ def _together(operation: Operation) -> Label:
     return label
 
 
-def _moved(operation: Operation) -> Label:
-    label, x = _together(operation), operation.tracked()[0]
-    made = next(y for y in pytree.tree_leaves(operation.result) if isinstance(y, Tensor))
+def _moved(execution: Execution) -> Label:
+    label, x = _together(execution), execution.tracked()[0]
+    made = next(y for y in pytree.tree_leaves(execution.result) if isinstance(y, Tensor))
     is_integer = not made.is_floating_point() and not made.is_complex()
     if x.is_floating_point() and is_integer and made.dtype is not torch.bool:
         raise NotOnSpikes("rounds a value to an integer")
     return label
 
 
-def _compared(operation: Operation) -> Label:
-    label = _together(operation)
+def _compared(execution: Execution) -> Label:
+    label = _together(execution)
     refuse_waiting(label, uniform=False)
     return label
 
 
-def _looked_up(operation: Operation) -> Label:
-    if operation.tracked("weight"):
-        return _refused(operation)
-    return Label(Kind.WEIGHED)  # of a table of constants
+def _looked_up(execution: Execution) -> Label:
+    if execution.tracked("weight"):
+        return _refused(execution)
+    return Label(Content.WEIGHED)  # of a table of constants
 
 
-def _added(operation: Operation) -> Label:
-    label, alpha = _together(operation), operation.arguments.get("alpha", 1)
-    scaled = operation.labels("self" if operation.name == "rsub" else "other")
-    if any(x.kind is Kind.RECEIVED for x in scaled) and not is_power_of_two(alpha):
-        raise NotOnSpikes(_FOLDS_NOT)
+def _added(execution: Execution) -> Label:
+    label, alpha = _together(execution), execution.arguments.get("alpha", 1)
+    scaled = execution.labels("self" if execution.name == "rsub" else "other")
+    if any(x.content is Content.RECEIVED for x in scaled) and not is_power_of_two(alpha):
+        raise NotOnSpikes(_NOT_TAKEN_UP)
     return label.summed()
 
 
-def _summed(operation: Operation) -> Label:
-    return _compared(operation).summed()
+def _summed(execution: Execution) -> Label:
+    return _compared(execution).summed()
 
 
-def _averaged(operation: Operation) -> Label:
+def _averaged(execution: Execution) -> Label:
     """A sum, and the share of each in it."""
-    label = _summed(operation)
-    (x,), y = operation.tracked(), operation.result
-    uniform = operation.name == "mean"
+    label = _summed(execution)
+    (x,), y = execution.tracked(), execution.result
+    uniform = execution.name == "mean"
     exact = uniform and is_power_of_two(x.numel() // max(1, y.numel()))
-    return label if exact else _times(label, operation.ran, uniform)
+    return label if exact else _times(label, execution.ran, uniform)
 
 
-def _interpolated(operation: Operation) -> Label:
-    label = _summed(operation)
-    if label.kind is Kind.RECEIVED:
+def _interpolated(execution: Execution) -> Label:
+    label = _summed(execution)
+    if label.content is Content.RECEIVED:
         raise NotOnSpikes("weighs and adds up what an input brings, where no spike carries it")
     return label
 
 
-def _multiplied(operation: Operation) -> Label:
+def _multiplied(execution: Execution) -> Label:
     names = ("self", "other")
-    factors = operation.tracked(*names)
+    factors = execution.tracked(*names)
     if len(factors) == 2:
-        return _product(operation, *names)
-    other = "other" if operation.tracked("self") else "self"
-    return _scaled(operation, operation.arguments[other])
+        return _product(execution, *names)
+    other = "other" if execution.tracked("self") else "self"
+    return _scaled(execution, execution.arguments[other])
 
 
-def _divided(operation: Operation) -> Label:
-    if operation.tracked("other"):
+def _divided(execution: Execution) -> Label:
+    if execution.tracked("other"):
         raise NotOnSpikes("divides by a value that changes")
-    if operation.arguments.get("rounding_mode") is not None:
+    if execution.arguments.get("rounding_mode") is not None:
         raise NotOnSpikes("rounds a quotient")
-    return _scaled(operation, operation.arguments["other"])
+    return _scaled(execution, execution.arguments["other"])
 
 
-def _normalized(operation: Operation) -> Label:
-    if operation.arguments.get("training") or len(operation.tracked()) > 1:
-        return _refused(operation)
-    return _times(_together(operation), operation.ran, False)
+def _normalized(execution: Execution) -> Label:
+    if execution.arguments.get("training") or len(execution.tracked()) > 1:
+        return _refused(execution)
+    return _times(_together(execution), execution.ran, False)
 
 
-def _product_added(operation: Operation) -> Label:
+def _product_added(execution: Execution) -> Label:
     """``self + value tensor1 tensor2``, elementwise."""
     names = ("tensor1", "tensor2")
-    factors = operation.labels(*names)
-    labels = [x.summed() for x in operation.labels("self")]
+    factors = execution.labels(*names)
+    labels = [x.summed() for x in execution.labels("self")]
     if len(factors) == 2:
-        labels.append(_product(operation, *names))
-    labels += [_times(x, operation.ran, False) for x in factors if len(factors) == 1]
+        labels.append(_product(execution, *names))
+    labels += [_times(x, execution.ran, False) for x in factors if len(factors) == 1]
     return _sum_of(labels)
 
 
-def _scaled(operation: Operation, constant: Any) -> Label:
-    label = _together(operation)
-    if label.kind is Kind.RECEIVED and is_power_of_two(constant):
+def _scaled(execution: Execution, constant: Any) -> Label:
+    label = _together(execution)
+    if label.content is Content.RECEIVED and is_power_of_two(constant):
         return label
     uniform = not isinstance(constant, Tensor) or constant.numel() == 1
-    return _times(label, operation.ran, uniform)
+    return _times(label, execution.ran, uniform)
 
 
 def _times(label: Label, ran: Ran, uniform: bool) -> Label:
     """Return the label of a value times a constant that is no power of two."""
-    if label.kind is not Kind.RECEIVED:
+    if label.content is not Content.RECEIVED:
         return label.summed()
-    return Label(label.kind, label.factors | {Factor(ran, uniform)})
+    return Label(label.content, label.factors | {Factor(ran, uniform)})
 
 
-def _product(operation: Operation, *names: str) -> Label:
+def _product(execution: Execution, *names: str) -> Label:
     """A linear map of a spike, or a product of which one factor is a spike."""
-    labels = operation.labels(*names)
-    spikes = [x for x in labels if x.kind is Kind.SPIKE]
+    labels = execution.labels(*names)
+    spikes = [x for x in labels if x.content is Content.SPIKE]
     if len(labels) == 1 and not spikes:
         raise NotOnSpikes("multiplies by weights what are no spikes")
     if len(labels) > 1 and not spikes:
         raise NotOnSpikes("multiplies two values of which none is a spike")
-    if len(labels) > 1 and operation.of_increments:
+    if len(labels) > 1 and execution.of_increments:
         raise NotOnSpikes("multiplies increments with each other")
     if len(labels) > 2:
         raise NotOnSpikes("multiplies more than two values that change")
@@ -260,11 +260,11 @@ def _product(operation: Operation, *names: str) -> Label:
 def _accumulated(*names: str) -> Rule:
     """Return the rule of a product of some arguments that is added to the others."""
 
-    def rule(operation: Operation) -> Label:
-        summands = operation.arguments.keys() - set(names)
-        labels = [x.summed() for x in operation.labels(*summands)] if summands else []
-        if operation.tracked(*names):
-            labels.append(_product(operation, *names))
+    def rule(execution: Execution) -> Label:
+        summands = execution.arguments.keys() - set(names)
+        labels = [x.summed() for x in execution.labels(*summands)] if summands else []
+        if execution.tracked(*names):
+            labels.append(_product(execution, *names))
         return _sum_of(labels)
 
     return rule

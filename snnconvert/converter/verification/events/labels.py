@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
-class Kind(IntEnum):
+class Content(IntEnum):
     """What a value is made of; of several, the largest."""
 
     SPIKE = 0  # what a neuron emits in a step, perhaps moved about
@@ -36,8 +36,8 @@ class Ran:
 
 @dataclass(frozen=True)
 class Factor:
-    """A constant factor of a received value that is no power of two: it waits for a neuron, in
-    whose thresholds it folds.
+    """A constant factor of a received value that is no power of two: it waits for a neuron,
+    whose thresholds take it up.
 
     Attributes:
         ran: what multiplied by it.
@@ -53,16 +53,16 @@ class Label:
     """What is known of a tensor that depends on a stream.
 
     Attributes:
-        kind: what it is made of.
+        content: what it is made of.
         factors: that wait for a neuron.
     """
 
-    kind: Kind
+    content: Content
     factors: frozenset[Factor] = frozenset()
 
     def summed(self) -> Label:
         """Return the label of sums over what this one is of: a sum of spikes is none."""
-        return Label(max(self.kind, Kind.WEIGHED), self.factors)
+        return Label(max(self.content, Content.WEIGHED), self.factors)
 
 
 def joined(labels: Iterable[Label]) -> Label | None:
@@ -71,4 +71,4 @@ def joined(labels: Iterable[Label]) -> Label | None:
     if not known:
         return None
     factors = frozenset().union(*(x.factors for x in known))
-    return Label(max(x.kind for x in known), factors)
+    return Label(max(x.content for x in known), factors)

@@ -20,7 +20,7 @@ from snnconvert.converter.verification.events.judge import (
     judge_increments,
     refuse_waiting,
 )
-from snnconvert.converter.verification.events.labels import Kind, Label, joined
+from snnconvert.converter.verification.events.labels import Content, Label, joined
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.converter.verification.events.watch import Watch
@@ -154,12 +154,12 @@ class EventNetwork(fx.Interpreter):
         """Return the increments of a stream in this step, and what they are."""
         form, streams = self.forms[node], [x.node for x in self.forms[node].streams]
         if node.op == "placeholder":
-            return self._change(node, before), Label(Kind.RECEIVED)
+            return self._change(node, before), Label(Content.RECEIVED)
         if node.target is encode:  # a look-up in a table, spread over the steps
             self.totals[node] = self._call(node, self._total)
-            return self._change(node, before), Label(Kind.WEIGHED)
+            return self._change(node, before), Label(Content.WEIGHED)
         if is_neuron(node) and is_known(self._total(node.all_input_nodes[0])):
-            return self._spikes(node, before), Label(Kind.SPIKE)
+            return self._spikes(node, before), Label(Content.SPIKE)
         if form.factors is None:
             sums = [(self.totals[x], self._label(x, summed=True)) for x in streams]
             self.totals[node], label = self._watched(node, sums)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnconvert.converter.verification.events.judge import NotOnSpikes, Operation, judge
-from snnconvert.converter.verification.events.labels import Kind, Label, Ran
+from snnconvert.converter.verification.events.judge import Execution, NotOnSpikes, judge
+from snnconvert.converter.verification.events.labels import Content, Label, Ran
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.converter.verification.events.watch import Watch
 from snnconvert.ops.neurons import NEURONS
@@ -38,7 +38,7 @@ def check_target(neuron: Neuron, drive: Tensor, node: str, path: str) -> list[Vi
     """Return what a neuron's target does besides looking up a 1-D function of its drive."""
     target, known = neuron.target, type(neuron.target) is Target
     watch = Watch(node, path, (lambda o: _looked_up(o, target)) if known else judge)
-    watch.see(drive, Label(Kind.WEIGHED))
+    watch.see(drive, Label(Content.WEIGHED))
     with watch:
         target(drive)
     if known:
@@ -61,11 +61,11 @@ def check_spikes(
     return [Violation(Ran(node, path, what), "emits what is none of its levels")]
 
 
-def _looked_up(operation: Operation, target: Target) -> Label:
+def _looked_up(execution: Execution, target: Target) -> Label:
     function: Any = target.function
-    named = function is not None and operation.name.startswith((function, *_EMPTY))
-    shaped = operation.name in _SHAPED or torch.Tag.pointwise in operation.tags
-    read = operation.name in _READS and not operation.tracked("self", "weight")
+    named = function is not None and execution.name.startswith((function, *_EMPTY))
+    shaped = execution.name in _SHAPED or torch.Tag.pointwise in execution.tags
+    read = execution.name in _READS and not execution.tracked("self", "weight")
     if not (named or shaped or read):
         raise NotOnSpikes("is no 1-D function of a neuron's drive, that could be looked up")
-    return Label(Kind.WEIGHED)
+    return Label(Content.WEIGHED)

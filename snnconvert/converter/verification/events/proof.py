@@ -14,7 +14,7 @@ from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.converter.tracing.batches import leaves_of
-from snnconvert.converter.tracing.inputs import Placed, bind_inputs
+from snnconvert.converter.tracing.inputs import TensorOptions, bind_inputs
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.events.network import EventNetwork
 from snnconvert.converter.verification.events.violation import Violation
@@ -54,7 +54,7 @@ def prove_spikes(
     """
     source = snn.conversion.source
     given = _two_samples(source) if inputs is None else leaves_of(source, inputs, 0)
-    leaves = [_placed(x, snn.placed) for x in given]
+    leaves = [_moved(x, snn.placed) for x in given]
     total = snn.time_steps if time_steps is None else time_steps
     network, runs = EventNetwork(snn, total), []
     with torch.no_grad():
@@ -79,8 +79,8 @@ def _two_samples(source: TracedModel) -> list[Any]:
         return examples
 
 
-def _placed(x: Any, where: Placed) -> Any:
-    return cast(x, where.dtype).to(where.device) if isinstance(x, Tensor) else x
+def _moved(x: Any, to: TensorOptions) -> Any:
+    return cast(x, to.dtype).to(to.device) if isinstance(x, Tensor) else x
 
 
 def proven_degree(

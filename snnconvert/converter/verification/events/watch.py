@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.verification.events.judge import NotOnSpikes, Operation
-from snnconvert.converter.verification.events.labels import Kind, Label, Ran
+from snnconvert.converter.verification.events.judge import Execution, NotOnSpikes
+from snnconvert.converter.verification.events.labels import Content, Label, Ran
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.ops.kinds import operator_name
 from snnconvert.torch_private import OpOverload, TorchDispatchMode, pytree, schema_of
@@ -31,7 +31,7 @@ class Watch(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, node: str, path: str, judge: Callable[[Operation], Label | None]) -> None:
+    def __init__(self, node: str, path: str, judge: Callable[[Execution], Label | None]) -> None:
         super().__init__()
         self.node, self.path, self.judge = node, path, judge
         self.violations: list[Violation] = []
@@ -70,16 +70,16 @@ class Watch(TorchDispatchMode):
         name = operator_name(func)
         bare = name if name.endswith("__") else name.removesuffix("_")
         arguments = _by_name(func, args, kwargs)
-        operation = Operation(
+        execution = Execution(
             ran, bare, arguments, self.label_of, result, getattr(func, "tags", ())
         )
         try:
-            return self.judge(operation)
+            return self.judge(execution)
         except NotOnSpikes as refused:
             blamed = [f.ran for f in refused.factors] or [ran]
             self.violations += [Violation(x, str(refused)) for x in blamed]
             # What follows is not to blame for what it was given.
-            return Label(Kind.WEIGHED)
+            return Label(Content.WEIGHED)
 
 
 def _by_name(func: Any, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:

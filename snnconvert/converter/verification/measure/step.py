@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.meta import SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded, moved_from
-from snnconvert.converter.verification.calls import Call, Held
+from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.synapses import (
     is_in_source_work,
@@ -123,7 +123,7 @@ class Step(fx.Interpreter):
         return value
 
     def _value_of(self, argument: Any) -> Any:
-        if isinstance(argument, Held):
+        if isinstance(argument, Stored):
             return resolve(self.watched.tree, argument.path)
         return self.env[argument]
 

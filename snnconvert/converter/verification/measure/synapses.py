@@ -15,7 +15,7 @@ from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
-from snnconvert.converter.verification.calls import Call, Held
+from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.ops.kinds import kind_of, operands_of
 from snnconvert.torch_private import pytree, schema_of
 
@@ -63,7 +63,7 @@ def operands(call: Call) -> list[fx.Node]:
 def resolved(call: Call, value_of: Values) -> dict[str, Any]:
     """Return the values of a call's arguments by name."""
     return {
-        name: pytree.tree_map_only((fx.Node, Held), value_of, value)
+        name: pytree.tree_map_only((fx.Node, Stored), value_of, value)
         for name, value in call.arguments.items()
     }
 
@@ -73,7 +73,7 @@ def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> f
 
     Args:
         call: a map or product.
-        value_of: of nodes and held tensors.
+        value_of: of nodes and stored tensors.
         events: 1 where an operand has an event, else 0; operands that are not named count as
             ones.
     """
@@ -88,7 +88,7 @@ def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> f
         return value
 
     arguments = {
-        name: None if name == "bias" else pytree.tree_map_only((fx.Node, Held), counted, value)
+        name: None if name == "bias" else pytree.tree_map_only((fx.Node, Stored), counted, value)
         for name, value in call.arguments.items()
     }
     for summand in {"self", "bias"} & arguments.keys() - set(_operand_names(call)):

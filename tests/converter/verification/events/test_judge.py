@@ -11,20 +11,20 @@ from snnconvert.converter.verification.events.judge import (
     judge,
     judge_increments,
 )
-from snnconvert.converter.verification.events.labels import Kind, Label
+from snnconvert.converter.verification.events.labels import Content, Label
 from snnconvert.converter.verification.events.watch import Watch
 
-SPIKE, WEIGHED, RECEIVED = Kind.SPIKE, Kind.WEIGHED, Kind.RECEIVED
+SPIKE, WEIGHED, RECEIVED = Content.SPIKE, Content.WEIGHED, Content.RECEIVED
 W = torch.rand(4, 4) + 0.1
 MASK = torch.eye(4, dtype=torch.bool)
 
 
-def judged(function, *kinds):
+def judged(function, *contents):
     """Return the label of a function's result, the factors that wait, and what is refused."""
     watch = Watch("node", "", judge)
-    values = [torch.randn(2, 3, 4, 4) for _ in kinds]
-    for value, kind in zip(values, kinds, strict=True):
-        watch.see(value, Label(kind))
+    values = [torch.randn(2, 3, 4, 4) for _ in contents]
+    for value, content in zip(values, contents, strict=True):
+        watch.see(value, Label(content))
     with torch.no_grad(), watch:
         result = function(*values)
     label = watch.label_of(result)
@@ -71,10 +71,10 @@ ALLOWED = {
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_allowed(name):
-    function, kinds, kind = ALLOWED[name]
-    label, refused = judged(function, *kinds)
+    function, contents, content = ALLOWED[name]
+    label, refused = judged(function, *contents)
     assert refused == []
-    assert label == (None if kind is None else Label(kind))
+    assert label == (None if content is None else Label(content))
 
 
 REFUSED = {
@@ -131,8 +131,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name):
-    function, kinds, operator = REFUSED[name]
-    _, refused = judged(function, *kinds)
+    function, contents, operator = REFUSED[name]
+    _, refused = judged(function, *contents)
     assert refused == [operator]
 
 
@@ -150,7 +150,7 @@ WAITING = {
 def test_a_factor_of_what_was_received_waits_for_a_neuron(name):
     function, uniform = WAITING[name]
     label, refused = judged(function, RECEIVED)
-    assert refused == [] and label.kind is RECEIVED
+    assert refused == [] and label.content is RECEIVED
     assert [factor.uniform for factor in label.factors] == [uniform]
 
 

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from snnconvert.converter.verification.events.labels import Factor, Kind, Label, Ran, joined
+from snnconvert.converter.verification.events.labels import Content, Factor, Label, Ran, joined
 
 FACTOR = Factor(Ran("mul", "a", "aten.mul.Tensor"), uniform=True)
 
 
 @pytest.mark.parametrize(
-    ("kinds", "together"),
+    ("contents", "together"),
     [
-        ((Kind.SPIKE, Kind.SPIKE), Kind.SPIKE),
-        ((Kind.SPIKE, Kind.WEIGHED), Kind.WEIGHED),
-        ((Kind.WEIGHED, Kind.RECEIVED, Kind.SPIKE), Kind.RECEIVED),
+        ((Content.SPIKE, Content.SPIKE), Content.SPIKE),
+        ((Content.SPIKE, Content.WEIGHED), Content.WEIGHED),
+        ((Content.WEIGHED, Content.RECEIVED, Content.SPIKE), Content.RECEIVED),
     ],
 )
-def test_of_several_the_largest_kind(kinds, together):
-    assert joined(map(Label, kinds)) == Label(together)
+def test_of_several_the_largest_content(contents, together):
+    assert joined(map(Label, contents)) == Label(together)
 
 
 def test_factors_are_kept():
-    waiting = Label(Kind.RECEIVED, frozenset({FACTOR}))
-    assert joined([waiting, Label(Kind.SPIKE)]) == waiting == waiting.summed()
+    waiting = Label(Content.RECEIVED, frozenset({FACTOR}))
+    assert joined([waiting, Label(Content.SPIKE)]) == waiting == waiting.summed()
     assert joined([]) is None
 
 
 def test_a_sum_of_spikes_is_no_spike():
-    assert Label(Kind.SPIKE).summed() == Label(Kind.WEIGHED)
+    assert Label(Content.SPIKE).summed() == Label(Content.WEIGHED)
 
 
 def test_what_ran_is_named_with_its_place():

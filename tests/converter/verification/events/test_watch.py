@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from snnconvert.converter.verification.events.judge import judge
-from snnconvert.converter.verification.events.labels import Kind, Label
+from snnconvert.converter.verification.events.labels import Content, Label
 from snnconvert.converter.verification.events.watch import Watch
 
 
 def watched(function):
     watch, x = Watch("node", "path", judge), torch.randn(3, 4)
-    watch.see(x, Label(Kind.WEIGHED))
+    watch.see(x, Label(Content.WEIGHED))
     with torch.no_grad(), watch:
         result = function(x)
     return watch, result
@@ -59,7 +59,7 @@ def test_constants_are_not_looked_at():
 def test_what_follows_is_not_to_blame():
     watch, result = watched(lambda x: x.exp() * 0.3 + x)
     assert [v.ran.operator for v in watch.violations] == ["aten.exp.default"]
-    assert watch.label_of(result) == Label(Kind.WEIGHED)
+    assert watch.label_of(result) == Label(Content.WEIGHED)
 
 
 def test_what_is_empty_is_no_stream():

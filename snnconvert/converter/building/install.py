@@ -1,4 +1,4 @@
-"""Placement: the module tree of a conversion, and the operator modules that stand in it.
+"""Installing: the module tree of a conversion, and the operator modules that stand in it.
 
 The tree has the source's module paths and its very Parameters and buffers, so that
 ``state_dict()`` has the source's keys and ``print`` reads like the source.
@@ -40,7 +40,7 @@ from snnconvert.torch_private import (
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _Installed:
     """A tree, the names that are free in it, and the path of each operator that was put there."""
 
     tree: Container
@@ -48,7 +48,7 @@ class _Placed:
     paths: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
 
-def place(
+def install(
     tree: Container, decisions: Mapping[fx.Node, Decision], encoded: frozenset[fx.Node]
 ) -> dict[fx.Node, Replacement]:
     """Put the operators that a plan asks for into the tree; say what stands for each node.
@@ -61,26 +61,27 @@ def place(
     Raises:
         ConversionError: a class that a rule names cannot stand for the node.
     """
-    placed = _Placed(tree, FreeNames(tree))
+    installed = _Installed(tree, FreeNames(tree))
     return {
-        node: _replacement(placed, node, decision, encoded) for node, decision in decisions.items()
+        node: _replacement(installed, node, decision, encoded)
+        for node, decision in decisions.items()
     }
 
 
-def place_neurons(
+def install_neurons(
     tree: Container, sites: Mapping[fx.Node, Site], fitted: Mapping[str, Fitted]
 ) -> dict[fx.Node, str]:
     """Put a neuron at every site of the tree; return where each neuron node finds its own."""
-    placed: dict[str, str] = {}
+    installed: dict[str, str] = {}
     device, free = device_of(tree), FreeNames(tree)
     for name in one_node_each(sites):
-        placed[name] = free.like(name)
-        set_module(tree, placed[name], fitted[name].neuron().to(device))
-    return {node: placed[site.name] for node, site in sites.items()}
+        installed[name] = free.like(name)
+        set_module(tree, installed[name], fitted[name].neuron().to(device))
+    return {node: installed[site.name] for node, site in sites.items()}
 
 
 def _replacement(
-    placed: _Placed,
+    installed: _Installed,
     node: fx.Node,
     decision: Decision,
     encoded: frozenset[fx.Node],
@@ -95,14 +96,14 @@ def _replacement(
         if operator is None:
             return Replacement(None, (), action)
         try:
-            path = _place_one(placed, node, operator, inputs)
+            path = _install_one(installed, node, operator, inputs)
         except ConversionError:
             # Parameters that are not the module's own: the node's own function stays.
             return Replacement(None, (), action)
         return Replacement(path, inputs, action)
     inputs = _inputs_of_own_class(node, inputs)
     try:
-        path = _place_one(placed, node, operator_class(decision.action), inputs)
+        path = _install_one(installed, node, operator_class(decision.action), inputs)
     except (ConversionError, TypeError) as error:  # TypeError: from_call takes other arguments
         raise ConversionError(
             f"{decision.rule}: '{decision.action}' cannot stand for '{node.name}' "
@@ -141,31 +142,31 @@ def operator_class(name: str) -> type[TDOperator]:
     return found
 
 
-def _place_one(
-    placed: _Placed,
+def _install_one(
+    installed: _Installed,
     node: fx.Node,
     operator: type[TDOperator],
     inputs: tuple[str, ...],
 ) -> str:
     """Build the operator of one node and put it into the tree; return its path."""
     arguments = {k: v for k, v in arguments_of(node).items() if k not in inputs}
-    held = {k: _nodes_in(v) for k, v in arguments.items() if _nodes_in(v)}
-    computed = [k for k, nodes in held.items() if any(n.op != "get_attr" for n in nodes)]
+    stored = {k: _nodes_in(v) for k, v in arguments.items() if _nodes_in(v)}
+    computed = [k for k, nodes in stored.items() if any(n.op != "get_attr" for n in nodes)]
     if computed:
         raise ConversionError(f"its {', '.join(computed)} is computed, not a parameter")
     own = module_stack(node)[-1] if module_stack(node) else ("", "")
     name = operator_name(node.target)
     key = (own[0], name, operator, *(f"{k}={arguments[k]}" for k in sorted(arguments)))
-    if key in placed.paths and held:
-        return placed.paths[key]
-    tree = placed.tree
+    if key in installed.paths and stored:
+        return installed.paths[key]
+    tree = installed.tree
     values = fx.map_arg(arguments, lambda n: resolve(tree, str(n.target)))
     module = operator.from_call(**values, **kind_of(node.target).settings.get(name, {}))
-    path = own[0] if held else _free_path(placed, own, name)
-    if held:
-        _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in held})
+    path = own[0] if stored else _free_path(installed, own, name)
+    if stored:
+        _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in stored})
     set_module(tree, path, module)
-    placed.paths[key] = path
+    installed.paths[key] = path
     return path
 
 
@@ -175,7 +176,7 @@ def _nodes_in(argument: Any) -> list[fx.Node]:
 
 
 def _take_over(
-    tree: Container, path: str, module: nn.Module, held: Mapping[str, Sequence[Tensor]]
+    tree: Container, path: str, module: nn.Module, stored: Mapping[str, Sequence[Tensor]]
 ) -> None:
     """Check that an operator holds just what stands at its path, and give it the other buffers."""
     container = tree.get_submodule(path) if path and has_module(tree, path) else None
@@ -184,18 +185,18 @@ def _take_over(
         there = {**parameters_of(container), **buffers_of(container)}
     own = [*parameters_of(module).items(), *buffers_of(module).items()]
     names = {id(x): name for name, x in own}
-    tensors = [x for several in held.values() for x in several]
+    tensors = [x for several in stored.values() for x in several]
     if container is None or any(there.get(names.get(id(x), "")) is not x for x in tensors):
-        raise ConversionError(f"its {', '.join(held)} are not parameters of its own module")
+        raise ConversionError(f"its {', '.join(stored)} are not parameters of its own module")
     buffers_of(module).update(buffers_of(container))
     unsaved_buffers_of(module).update(unsaved_buffers_of(container))
     if module.state_dict().keys() != container.state_dict().keys():
         raise ConversionError("it would not keep the parameters of the module under their names")
 
 
-def _free_path(placed: _Placed, own: tuple[str, str], name: str) -> str:
+def _free_path(installed: _Installed, own: tuple[str, str], name: str) -> str:
     """Return where an operator without parameters stands: at its own module, or as its child."""
     path, qualified = own
-    if path and qualified.startswith("torch.nn.modules.") and not has_module(placed.tree, path):
+    if path and qualified.startswith("torch.nn.modules.") and not has_module(installed.tree, path):
         return path
-    return placed.free.like(f"{path}.{name}" if path else name)
+    return installed.free.like(f"{path}.{name}" if path else name)

@@ -63,7 +63,7 @@ def rules(tmp_path, match, action):
     return snnconvert.load_rules(path, allow=["tests"])
 
 
-HERE = "tests.converter.building.test_place"
+HERE = "tests.converter.building.test_install"
 
 
 def test_functional_calls_get_names_beside_their_modules_children():
