@@ -15,7 +15,6 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.deciding.streams import random_nodes
 from snnconvert.converter.graph.default_dtype import default_dtype
 from snnconvert.converter.graph.dtypes import cast, literal_dtypes
@@ -32,7 +31,9 @@ from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.tracing.traced import floating_dtype
+from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
 from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.folded import said_of_mixed_steps
 from snnconvert.converter.verification.held import with_other_held
 from snnconvert.converter.verification.leaves import (
     any_changes,
@@ -40,7 +41,6 @@ from snnconvert.converter.verification.leaves import (
     leaf_errors,
     refuse_degenerate,
     refuse_independent,
-    worst_at_last,
 )
 from snnconvert.converter.verification.lost_digits import said_of_lost_digits
 from snnconvert.converter.verification.measure import measure_spiking
@@ -49,8 +49,7 @@ from snnconvert.converter.verification.measure.predictions import Labels
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors
 from snnconvert.converter.verification.not_finite import said_of_infinities
-from snnconvert.converter.verification.own_dtype import agrees_in_own_dtype, in_own_dtype_alone
-from snnconvert.converter.verification.reference import Reference, source_outputs
+from snnconvert.converter.verification.reference import Reference
 from snnconvert.converter.verification.runs import Run, compared, converted_outputs, source_alone
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.sources.exits import never_exits
@@ -222,7 +221,7 @@ def _compare_exactly(
         still = refuse_independent(snn, expected)
         actual = converted_outputs(twin, run)
         leaves = leaf_errors(snn, expected, actual)
-        at_source, note = _beside_source(model, snn.conversion, run, actual, tensors)
+        at_source, note = beside_source(model, snn.conversion, run, actual, tensors)
         notes = [note, still, said_of_infinities(reference, run.leaves, expected)]
         if max((leaf.max_rel_error for leaf in leaves), default=0.0) > how.tolerance:
             notes.append(said_of_lost_digits(snn, twin, run, expected, how.tolerance))
@@ -230,6 +229,7 @@ def _compare_exactly(
         if max((leaf.max_rel_error for leaf in others), default=0.0) > how.tolerance:
             leaves = others
             notes.append(_OTHER_HELD)
+        mixed = said_of_mixed_steps(snn, tensors, given, how.seed)
     is_traces = max((leaf.max_rel_error for leaf in leaves), default=0.0) <= how.tolerance
     if is_traces and at_source is not None and not at_source <= how.tolerance:
         # Tried only where float64 fails: a constant of a dtype is another there.
@@ -237,7 +237,8 @@ def _compare_exactly(
         if said := agrees_in_own_dtype(model, snn.conversion, run.leaves, at_source, how.dtype):
             at_source, notes = None, [said, *notes]
     report = _report(snn, leaves, nodes, at_source, how.tolerance, how.dtype, how.time_steps)
-    return replace(report, notes=(*report.notes, *filter(None, notes)))
+    notes = [*report.notes, *filter(None, [mixed, *notes])]
+    return replace(report, passed=report.passed and not mixed, notes=tuple(notes))
 
 
 _DRAWS = 4  # of random increments, before outputs are said to ignore their inputs
@@ -278,23 +279,6 @@ def _on_other_held_inputs(
     except (VerificationError, RuntimeError, IndexError, ValueError):
         return ()  # what is masked or exchanged at random may be nothing that the source works on
     return leaf_errors(snn, expected, converted_outputs(twin, run))
-
-
-def _beside_source(
-    model: nn.Module | ExportedProgram | None,
-    conversion: Conversion,
-    run: Run,
-    actual: list[Any],
-    tensors: CheckTensors,
-) -> tuple[float | None, str]:
-    """Return the worst error against the source model at the last step, or why there is none."""
-    if not isinstance(model, nn.Module):
-        return None, ""
-    try:
-        final = source_outputs(model, conversion.source, run.leaves, tensors)
-    except Exception as error:  # a model may raise anything
-        return in_own_dtype_alone(model, conversion, run.leaves, error)
-    return worst_at_last(actual, final), ""
 
 
 def _input_leaves(

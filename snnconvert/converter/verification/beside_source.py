@@ -1,4 +1,4 @@
-"""What a model computes from its dtype: a source beside its trace in the dtype of both."""
+"""The source itself beside its conversion, in the dtype of a check or in its own."""
 
 from __future__ import annotations
 
@@ -6,17 +6,36 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import worst_at_last
 from snnconvert.converter.verification.reference import Reference, source_outputs
+from snnconvert.converter.verification.runs import Run
 from snnconvert.errors import VerificationError, first_line
 from snnconvert.ops.encoding import AtOnce
 
 _ROUNDINGS = 16
 _DTYPES = (torch.float32, torch.float64)  # within the roundings of a half type, all is the same
+
+
+def beside_source(
+    model: nn.Module | ExportedProgram | None,
+    conversion: Conversion,
+    run: Run,
+    actual: list[Any],
+    tensors: CheckTensors,
+) -> tuple[float | None, str]:
+    """Return the worst error against the source model at the last step, or why there is none."""
+    if not isinstance(model, nn.Module):
+        return None, ""
+    try:
+        final = source_outputs(model, conversion.source, run.leaves, tensors)
+    except Exception as error:  # a model may raise anything
+        return _in_own_dtype_alone(model, conversion, run.leaves, error)
+    return worst_at_last(actual, final), ""
 
 
 def agrees_in_own_dtype(
@@ -51,7 +70,7 @@ def agrees_in_own_dtype(
     )
 
 
-def in_own_dtype_alone(
+def _in_own_dtype_alone(
     model: nn.Module, conversion: Conversion, leaves: list[Any], why: Exception
 ) -> tuple[float | None, str]:
     """Compare a source that does not run in the dtype of a check with its trace in its own.

@@ -1,0 +1,58 @@
+"""Whether neurons keep time steps apart where these run as one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from snnconvert.converter.graph.comparison import relative_error
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.encoded import encoded
+from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.increments import RandomIncrements
+from snnconvert.ops.clock import Clock
+
+_STEPS = 2  # enough for the second to meet the first
+# Spikes of both runs are the same but where rounding decides which level is nearest.
+_TOLERANCE = 1e-6
+
+
+def said_of_mixed_steps(
+    snn: ConvertedModule, tensors: CheckTensors, leaves: list[Any], seed: int
+) -> str:
+    """Say that a conversion with its neurons answers otherwise folded than step by step.
+
+    Both run on random increments, in the dtype of a check; empty: they agree, or there are no
+    neurons, or the conversion is not folded.
+
+    Args:
+        snn: the conversion.
+        tensors: of the check.
+        leaves: inputs of one step.
+        seed: of the increments.
+    """
+    if not snn.conversion.neurons or snn.conversion.step_by_step:
+        return ""
+    twin, given = tensors.copied(snn), snn.conversion.source.inputs
+    encoding = RandomIncrements(seed)
+    inputs = encoded(encoding, leaves, given, _STEPS)
+    runs = [
+        run(inputs, Clock(_STEPS, total=_STEPS, encoding=encoding))
+        for run in (twin.run_folded, twin.run_step_by_step)
+    ]
+    worst = max(
+        (relative_error(a, b)[1] for a, b in zip(*runs, strict=True) if _is_number(b)),
+        default=0.0,
+    )
+    if worst <= _TOLERANCE:
+        return ""
+    return (
+        f"with neurons, steps that run as one batch answer otherwise than steps that run one by "
+        f"one (by {worst:.1e}): neurons of different steps or samples meet each other. This is a "
+        "defect of snnconvert; snn.step() is right"
+    )
+
+
+def _is_number(y: Any) -> bool:
+    return isinstance(y, Tensor) and (y.is_floating_point() or y.is_complex())
