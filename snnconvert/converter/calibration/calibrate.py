@@ -156,10 +156,13 @@ class _Recorder(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if n in self.observed:
-            self.observed[n].see(value, self.batch)
             drive, target = n.args
             if isinstance(target, Target) and target.function is not None:
                 self.observed[n].see_drive(self.env[drive])
+                # Where the function has no value (a logarithm that a mask hides), a neuron rests.
+                self.observed[n].see(target.followed(self.env[drive]), self.batch)
+            else:
+                self.observed[n].see(value, self.batch)
         return value
 
 

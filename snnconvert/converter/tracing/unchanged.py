@@ -24,6 +24,7 @@ Undo = Callable[[], None]
 
 _LEAVES = (FunctionType, MethodType, BuiltinFunctionType, ModuleType, functools.partial, type)
 _NOT_THE_USERS = ("torch.", "builtins", "collections", "abc", "typing", "enum", "functools")
+_LOOKED_UP = (nn.Embedding, nn.EmbeddingBag)
 _CACHED = type(functools.cache(lambda: None))  # a function under cache or lru_cache
 _SYMBOLIC = (torch.SymInt, torch.SymFloat, torch.SymBool)
 
@@ -70,6 +71,8 @@ class _Walk:
             self.waiting += value
         elif not isinstance(value, _LEAVES) and hasattr(value, "__dict__"):
             self.waiting.append(vars(value))
+            if isinstance(value, _LOOKED_UP) and value.max_norm is not None:
+                yield _numbers(value.weight)  # a row that is looked up may be rescaled
             for cls in type(value).__mro__:
                 yield from self._class(cls)
 
@@ -103,6 +106,10 @@ def _contents(value: Tensor) -> Iterator[Undo]:
     """Yield what puts back the numbers of a tensor; those of Parameters no evaluation changes."""
     if isinstance(value, nn.Parameter | FakeTensor) or value.is_inference() or value.is_meta:
         return
+    yield _numbers(value)
+
+
+def _numbers(value: Tensor) -> Undo:
     version, kept = version_of(value), value.detach().clone()
 
     def undo() -> None:
@@ -110,7 +117,7 @@ def _contents(value: Tensor) -> Iterator[Undo]:
             with torch.no_grad():
                 value.copy_(kept)
 
-    yield undo
+    return undo
 
 
 def _put_back_dict(value: dict[Any, Any], before: dict[Any, Any]) -> None:

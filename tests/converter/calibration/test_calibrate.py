@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import snnconvert
 from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.targets import clip
@@ -253,3 +254,25 @@ def test_thresholds_move_to_a_device():
     assert moved.fitted.keys() == found.fitted.keys() and moved.notes == found.notes
     assert all(f.v_threshold.is_meta and f.rest.is_meta for f in moved.fitted.values())
     assert not any(f.v_threshold.is_meta for f in found.fitted.values())
+
+
+class Of(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize("rules", ["fully_spiking", "pow2"])
+def test_values_that_a_function_has_not_and_a_mask_hides_need_no_threshold(rules):
+    model = Of(lambda x: torch.where(x > 0, torch.log(x), 0.0)).eval()
+    assert snnconvert.convert(model, (X,), rules, calibration=[(X,)]).report.passed
+
+
+def test_a_network_that_works_with_what_a_function_has_not_is_not_equivalent():
+    model = Of(lambda x: torch.nan_to_num(torch.sqrt(x), nan=-1.0)).eval()  # no neuron is NaN
+    with pytest.warns(snnconvert.NotEquivalentWarning):
+        snn = snnconvert.convert(model, (X,), "fully_spiking", calibration=[(X,)])
+    assert not snn.report.passed and snn.report.source_rel_error <= 1e-9

@@ -247,3 +247,13 @@ def test_a_failed_conversion_leaves_no_fake_tensor():
     with pytest.raises(snnconvert.SnnconvertError):
         snnconvert.convert(model, (torch.randn(2, 5, 4),))
     assert not any(isinstance(value, FakeTensor) for value in vars(model).values())
+
+
+@pytest.mark.parametrize("cls", [nn.Embedding, nn.EmbeddingBag])
+def test_rows_that_a_lookup_rescales_are_put_back(cls):
+    model = nn.Sequential(cls(5, 4, max_norm=0.5)).eval()
+    before = model[0].weight.detach().clone()
+    with unchanged(model):
+        model(torch.tensor([[0, 3]]))
+        assert not torch.equal(model[0].weight, before)
+    assert torch.equal(model[0].weight, before)

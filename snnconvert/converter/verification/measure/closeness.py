@@ -157,7 +157,8 @@ class Closeness:
             return [1.0 - float(n) / max(self.discrete, 1) for n in self.alike]
         if bool((silent | (self.values == 0)).all()):
             raise VerificationError(
-                f"the source's outputs are zero on the data ({', '.join(self.names)}), so nothing "
+                f"the source's outputs ({', '.join(self.names)}) are zero on the data, or below "
+                f"{_NOTHING:g} of what the network computes with, which is rounding, so nothing "
                 "can be said of how close the conversion comes; measure on other data"
             )
         own = self.error[:, ~silent].sum(1) / self.norm[~silent].sum()
