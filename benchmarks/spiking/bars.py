@@ -14,7 +14,7 @@ class Bar:
     """A bound on one conversion by the end of one step.
 
     Attributes:
-        task, rules, step: which.
+        task, rules, step: which; rules by the name of a `Run`.
         agreement: the least; None: any.
         accuracy: the most that may be lost, in points.
         perplexity: how far it may be from the source's, relatively.
@@ -75,6 +75,16 @@ BARS = (
     Bar("mnist-cnn", "rate_if", 32, agreement=0.99),
     Bar("smollm2", "spiking", 8, perplexity=0.02),
     Bar("smollm2", "spiking", 16, perplexity=0.005),
+    *(
+        Bar(name, "fully_spiking", 1, agreement=0.999)
+        for name in ("minilm", "fashion-vit", "fashion-resnet")
+    ),
+    Bar("minilm", "fully_spiking, K=1", 4, agreement=0.999),
+    Bar("smollm2", "fully_spiking", 1, perplexity=0.003, agreement=0.995),
+    Bar("smollm2", "fully_spiking, K=1", 4, perplexity=0.003),
+    Bar("smollm2", "pow2", 1, perplexity=0.005),
+    Bar("efficientnet-lite0", "fully_spiking", 1, agreement=0.99),
+    Bar("efficientnet-lite0", "pow2", 1, agreement=0.99),
 )
 
 
