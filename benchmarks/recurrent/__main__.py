@@ -28,6 +28,7 @@ from benchmarks.timing import ratio
 from snnconvert.ops import TDLSTM
 
 TIME_STEPS = 8
+WHOLLY = ("fully_spiking", "pow2")  # rules with every operator on spikes, in one step
 RATE = 5e-3  # largest learning rate of fine-tuning
 Rows = list[tuple[str, ...]]
 
@@ -41,14 +42,13 @@ def vowels(epochs: int) -> tuple[Rows, Rows]:
     inputs = (training[0][:2], training[1][:2])
     calibration = list(zip(*(part.split(45) for part in training[:2]), strict=True))
     exact = snnconvert.convert(model, inputs)
-    spiking = snnconvert.convert(
-        model, inputs, "spiking", calibration=calibration, time_steps=TIME_STEPS
-    )
+    conversions = [("TD", exact, (TIME_STEPS,))]
+    for rules, steps in ("spiking", (1, 2, 4, TIME_STEPS)), *((name, (1,)) for name in WHOLLY):
+        given = {"calibration": calibration, "time_steps": steps[-1]}
+        snn = snnconvert.convert(model, inputs, rules, **given)
+        conversions.append((f"`{rules}`{_on_spikes(snn)}", snn, steps))
     free: Rows = [("source", "-", "-", source)]
-    for name, snn, steps in (
-        ("TD", exact, (TIME_STEPS,)),
-        ("spikes", spiking, (1, 2, 4, TIME_STEPS)),
-    ):
+    for name, snn, steps in conversions:
         for count in steps:
             found = classifier.predictions(at_last_step(snn, count), test)
             free.append((name, str(count), _share(found == expected), _share(found == test[2])))
@@ -80,19 +80,15 @@ def voice(seconds: int) -> Rows:
     model, example = models.silero_vad()
     calibration = silero.calibration(seconds, skipped=seconds)
     rows: Rows = []
-    for name, rules in (("TD", "default"), ("spikes", "spiking")):
-        snn = snnconvert.convert(
-            model,
-            example,
-            rules,
-            calibration=None if name == "TD" else calibration,
-            time_steps=TIME_STEPS,
-        )
-        found = silero.compare(at_last_step(snn, TIME_STEPS), seconds)
+    for rules in ("default", "spiking", *WHOLLY):
+        steps = 1 if rules in WHOLLY else TIME_STEPS
+        given = {} if rules == "default" else {"calibration": calibration}
+        snn = snnconvert.convert(model, example, rules, time_steps=steps, **given)
+        found = silero.compare(at_last_step(snn, steps), seconds)
         rows.append(
             (
-                f"{name} (`{rules}`)",
-                str(TIME_STEPS),
+                f"`{rules}`{_on_spikes(snn)}",
+                str(steps),
                 f"{found.mean_difference:.2g}",
                 f"{found.max_difference:.2g}",
                 f"{found.identical}/{found.chunks}",
@@ -127,6 +123,18 @@ def cost(rounds: int) -> Rows:
     return rows
 
 
+def _on_spikes(snn: snnconvert.ConvertedModule) -> str:
+    """Say how much is on spikes, and how many."""
+    spiking = snn.report and snn.report.spiking
+    if not spiking:
+        return ""
+    spikes = spiking.steps[-1].rate * len(spiking.steps)
+    return (
+        f", degree {spiking.degree or 'some maps'}, K={spiking.latency.bursts}, {spikes:.2f} spikes "
+        f"per value at T={len(spiking.steps)}"
+    )
+
+
 def _share(right: Tensor) -> str:
     return f"{right.float().mean():.2%}"
 
@@ -145,8 +153,8 @@ def main() -> None:
         f"Made by `python -m benchmarks.recurrent --seconds {options.seconds} --epochs "
         f"{options.epochs}`, torch {torch.__version__}.\n\n"
         "## Japanese Vowels: two bidirectional LSTM layers\n\n"
-        "370 test sequences; thresholds from the 270 training sequences, nothing retrained. "
-        "Agreement is with the source's predictions.\n\n"
+        "370 test sequences; thresholds from the 270 training sequences, nothing retrained. Spikes "
+        "per value are those on the example. Agreement is with the source's predictions.\n\n"
         + table(("conversion", "T", "agreement", "accuracy"), free)
         + '\n\nThe same with `SpikingLSTM` in the place of the LSTM (`rules="spiking_cells"`), '
         "trained with surrogate gradients and the source for a teacher:\n\n"
