@@ -2,7 +2,9 @@
 
 An ATen operator that has no row is a kind of its own under its bare name (``aten.roll`` is
 ``roll``), served by the general temporal difference; a row exists where several spellings are one
-kind, or where a named TD operator stands for it.
+kind, or where a named TD operator stands for it. An operator of another library is written with its
+namespace (``vision::roll``), in this table and in all others: one that happens to be called as one
+of ATen's is another operator.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 from snnconvert.ops.targets import NO_LIMITS, Limits, Target, target_of
 from snnconvert.ops.temporal_difference import TDOperator
-from snnconvert.torch_private import OpOverload, OpOverloadPacket
+from snnconvert.torch_private import HigherOrderOperator, OpOverload, OpOverloadPacket
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ _TABLE = (
     # Of rows that are sorted by group, as those of tokens are by expert.
     Kind(
         "grouped_mm",
-        dict.fromkeys(("_grouped_mm", "grouped_mm_fallback")),
+        dict.fromkeys(("_grouped_mm", "transformers::grouped_mm_fallback")),
         inputs=("self", "input", "offs"),
         operands=("self", "input"),
     ),
@@ -153,10 +155,16 @@ _BY_OPERATOR = {name: kind for kind in _TABLE for name in kind.operators}
 _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 
+_PLAIN = frozenset({"aten", "prims"})  # namespaces that names leave out
+
+
 def operator_name(operator: Any) -> str:
-    """Return the bare name of an ATen overload, higher-order operator or Python function."""
-    if isinstance(operator, OpOverload):
-        return operator.overloadpacket.__name__
+    """Return the bare name of an ATen overload or a Python function, and the name of an operator
+    of any other library, or of one that takes graphs, with its namespace: ``vision::roll``."""
+    if isinstance(operator, OpOverload | HigherOrderOperator):
+        packet = operator.overloadpacket if isinstance(operator, OpOverload) else operator
+        namespace, name = str(operator.namespace), str(packet.__name__)
+        return name if namespace in _PLAIN else f"{namespace}::{name}"
     return str(getattr(operator, "__name__", operator))
 
 

@@ -4,9 +4,16 @@ import torch
 
 from snnconvert.ops.kinds import KINDS, is_kind, kind_of, operator_name, region_kinds
 from snnconvert.ops.temporal_difference import TDOperator
+from tests.libraries import of_a_library
 
 aten = torch.ops.aten
-OF_OTHER_LIBRARIES = {"grouped_mm_fallback"}  # of transformers
+
+
+def as_gelu(self):
+    return self * 2
+
+
+OF_OTHER_LIBRARIES = {"transformers::grouped_mm_fallback"}
 
 
 def test_every_row_names_operators_that_exist():
@@ -38,6 +45,13 @@ def test_spellings_share_a_kind_and_others_are_their_own():
     assert kind_of(aten.bmm.default).name == kind_of(aten.matmul.default).name == "matmul"
     assert kind_of(aten.roll.default).name == "roll"
     assert operator_name(getattr) == "getattr"
+
+
+def test_an_operator_of_another_library_is_another_operator():
+    gelu = of_a_library("snnconvert_kinds::gelu", as_gelu)
+    assert operator_name(gelu) == kind_of(gelu).name == "snnconvert_kinds::gelu"
+    assert operator_name(torch.ops.prims.sin.default) == "sin"
+    assert operator_name(torch.ops.higher_order.cond) == "higher_order::cond"
 
 
 def test_rules_may_name_rows_and_aten_operators():

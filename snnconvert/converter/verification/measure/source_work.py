@@ -117,7 +117,7 @@ def _groups(
     return 2 * math.prod(rows) * weights[-1]
 
 
-_BY_NAME: Mapping[str, Callable[..., int]] = {"grouped_mm_fallback": _groups}
+_BY_NAME: Mapping[str, Callable[..., int]] = {"transformers::grouped_mm_fallback": _groups}
 """Operators of other libraries, which are there once those are imported."""
 
 # What stands on the CPU for recurrent layers and attention, and products that the counter does not
