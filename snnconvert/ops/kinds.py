@@ -125,7 +125,7 @@ _TABLE = (
         inputs=("input", "hx"),
         settings={name: {"nonlinearity": "relu"} for name in ("rnn_relu", "rnn_relu_cell")},
     ),
-    Kind("add", {"add": None, "sub": None, "rsub": None}),
+    Kind("add", dict.fromkeys("add sub subtract rsub".split())),
     Kind(
         "mul",
         _OF_ELEMENTS,
@@ -142,9 +142,13 @@ _TABLE = (
     Kind(
         "reshape",
         dict.fromkeys(
-            "view reshape _unsafe_view flatten unflatten squeeze unsqueeze permute transpose t "
-            "expand expand_as slice select split split_with_sizes chunk unbind clone contiguous "
-            "alias movedim".split()
+            "view reshape _unsafe_view flatten unflatten ravel squeeze unsqueeze permute transpose "
+            "t mT mH matrix_H adjoint numpy_T swapaxes swapdims movedim moveaxis expand expand_as "
+            "broadcast_to atleast_1d atleast_2d atleast_3d slice select split split_with_sizes "
+            "tensor_split hsplit vsplit dsplit unsafe_split unsafe_split_with_sizes chunk "
+            "unsafe_chunk unbind clone contiguous alias detach positive view_copy squeeze_copy "
+            "unsqueeze_copy permute_copy transpose_copy t_copy expand_copy slice_copy select_copy "
+            "split_copy split_with_sizes_copy unbind_copy alias_copy detach_copy".split()
         ),
     ),
     Kind("multihead_attention", regions=("torch.nn.modules.activation.MultiheadAttention",)),
@@ -152,6 +156,7 @@ _TABLE = (
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
 _BY_OPERATOR = {name: kind for kind in _TABLE for name in kind.operators}
+_OWN = {own for kind in _TABLE for own in kind.operators.values()}
 _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 
@@ -172,6 +177,11 @@ def kind_of(operator: Any) -> Kind:
     """Return the kind of an operator."""
     name = operator_name(operator)
     return _BY_OPERATOR.get(name) or Kind(name)
+
+
+def is_own(operator: Any) -> bool:
+    """Tell whether a module is one of the package's operators, and no class of somebody else's."""
+    return type(operator) in _OWN
 
 
 def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:

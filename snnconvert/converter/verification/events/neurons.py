@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnconvert.converter.verification.events.judge import Execution, NotOnSpikes, judge
+from snnconvert.converter.verification.events.execution import Execution, NotOnSpikes
+from snnconvert.converter.verification.events.judge import judge
 from snnconvert.converter.verification.events.labels import Content, Label, Ran
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.converter.verification.events.watch import Watch
