@@ -54,7 +54,7 @@ def check_spikes(
     """Return whether a change of what a neuron has said is none of its alphabet."""
     spike = neuron.spike_of(change.to(accumulation_dtype(change.dtype)), step)
     rounding = _ROUNDING * torch.finfo(reached.dtype).eps * reached.abs().max()
-    # What a sum is beyond its limits by rounding is cut off. Else nothing may be near a level alone:
+    # What a sum is beyond its limits by rounding is cut off. All else is levels, not near to them:
     # sums of a few of them, as in bursts, are near to any value.
     cut = torch.zeros_like(reached, dtype=torch.bool)
     for limit in (neuron.target.low, neuron.target.high):
