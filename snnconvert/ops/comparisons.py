@@ -59,6 +59,8 @@ def compares(operator: str, arguments: Mapping[str, Any], dtype: torch.dtype) ->
     """
     if operator in _BY_BITS and dtype is not torch.bool:
         return False
+    if operator in _CASTS and dtype is torch.bool:
+        return True  # whether it is zero
     return operator in COMPARISONS and arguments.get("reduce") in REDUCTIONS
 
 

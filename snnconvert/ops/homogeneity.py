@@ -134,7 +134,8 @@ def _stays_a_number(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
 
 
 _FIXED = frozenset(
-    "cumsum diff trace nansum trapezoid trapz cumulative_trapezoid tril triu diagonal "
+    "cumsum diff gradient trace affine_grid_generator nansum trapezoid trapz "
+    "cumulative_trapezoid tril triu diagonal "
     "linalg_diagonal diagonal_copy diag_embed diagflat unfold_copy im2col col2im unfold "
     "pad repeat_interleave index gather take_along_dim "
     "reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "

@@ -126,6 +126,7 @@ _TABLE = (
         settings={name: {"nonlinearity": "relu"} for name in ("rnn_relu", "rnn_relu_cell")},
     ),
     Kind("add", dict.fromkeys("add sub subtract rsub".split())),
+    Kind("div", dict.fromkeys("div divide true_divide".split())),
     Kind(
         "mul",
         _OF_ELEMENTS,

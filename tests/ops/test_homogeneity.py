@@ -166,6 +166,11 @@ ADDS_UP = {
     "cumsum": (lambda x: aten.cumsum(x, 1), (2, 3)),
     "diff": (aten.diff, (2, 3)),
     "nansum": (aten.nansum, (2, 3)),
+    "gradient": (lambda x: aten.gradient(x, spacing=0.3, dim=1)[0], (2, 3)),
+    "affine_grid_generator": (
+        lambda x: aten.affine_grid_generator(x, [2, 1, 3, 3], False),
+        (2, 2, 3),
+    ),
     "trapezoid": (lambda x: aten.trapezoid(x, dx=0.3), (2, 3)),
     "trapz": (lambda x: aten.trapz(x, dx=0.3), (2, 3)),
     "cumulative_trapezoid": (lambda x: aten.cumulative_trapezoid(x, dx=0.3), (2, 3)),
