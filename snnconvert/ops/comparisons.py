@@ -23,14 +23,15 @@ _ORDERS = (
 )
 _TRUTHS = (
     "logical_not logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor "
-    "__and__ __or__ __xor__ any all heaviside copysign nan_to_num bincount count_nonzero"
+    "__and__ __or__ __xor__ any all heaviside copysign nan_to_num bincount count_nonzero "
+    "histc"
 )
 _CHOICES = (
     "where masked_fill masked_scatter masked_select index gather take take_along_dim scatter "
     "scatter_reduce index_reduce index_put index_copy index_fill scatter_add index_add put one_hot "
     "nonzero argwhere bucketize tril triu fill zeros_like ones_like full_like empty_like new_zeros "
     "new_ones new_full new_empty embedding slice_scatter select_scatter diagonal_scatter "
-    "diagonal diag diag_embed diagflat copy unique unique_consecutive unique_dim "
+    "diagonal diag diag_embed diagflat copy _unique2 unique_consecutive unique_dim "
     "unique_dim_consecutive unfold im2col col2im max_unpool2d max_unpool3d"
 )
 
@@ -59,6 +60,8 @@ def compares(operator: str, arguments: Mapping[str, Any], dtype: torch.dtype) ->
     """
     if operator in _BY_BITS and dtype is not torch.bool:
         return False
+    if operator == "histc" and not arguments.get("min", 0) < arguments.get("max", 0):
+        return False  # its bins are those of the values
     if operator in _CASTS and dtype is torch.bool:
         return True  # whether it is zero
     return operator in COMPARISONS and arguments.get("reduce") in REDUCTIONS

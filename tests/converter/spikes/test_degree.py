@@ -56,6 +56,7 @@ NO_FUNCTIONS = {
     "nansum": lambda m, x: m(x).nansum(1),
     "trapezoid": lambda m, x: torch.trapezoid(m(x), dx=0.5, dim=1),
     "aliases": lambda m, x: torch.subtract(torch.negative(m(x)), torch.divide(m(x), 4)),
+    "a histogram": lambda m, x: m(x) + row(m, x).double().histc(50, 0, 49).sum(),
     "counts": lambda m, x: m(x) + torch.greater(m(x), 0).count_nonzero(),
     "indices": lambda m, x: F.embedding(row(m, x) // 10 + row(m, x) % 10, torch.randn(20, 3)),
 }

@@ -95,7 +95,7 @@ def _compared(execution: Execution) -> Label:
     label = together(execution)
     refuse_waiting(label, uniform=False)
     adds = execution.arguments.get("accumulate") or execution.arguments.get("reduce") in _SUMS
-    return label.summed() if adds else label
+    return label.summed() if adds or execution.name in _COUNTS else label
 
 
 def _looked_up(execution: Execution) -> Label:
@@ -146,6 +146,7 @@ def _interpolated(execution: Execution) -> Label:
 
 
 _SUMS = ("add", "sum")
+_COUNTS = ("histc", "count_nonzero")
 _VIEWS = ("view", "view_copy")  # which may have another dtype, of the same bits
 
 

@@ -77,6 +77,11 @@ ALLOWED = {
         [WEIGHED],
         WEIGHED,
     ),
+    "counts of what is between constants": (
+        lambda x: x.histc(4, -1, 1) + x.count_nonzero(),
+        [SPIKE],
+        WEIGHED,
+    ),
     "a row and a column": (
         lambda x: (x.argmax(-1) // 2 + x.argmax(-1) % 2).clamp(max=3),
         [WEIGHED],
