@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from snnconvert.ops.kinds import KINDS, is_kind, kind_of, operator_name, region_kinds
+from snnconvert.ops.activation import TDReLU
+from snnconvert.ops.kinds import KINDS, is_kind, is_own, kind_of, operator_name, region_kinds
 from snnconvert.ops.temporal_difference import TDOperator
 from tests.libraries import of_a_library
 
@@ -63,3 +64,11 @@ def test_regions_come_from_enclosing_classes():
     within = ("my.Net", "torch.nn.modules.activation.MultiheadAttention")
     assert region_kinds(within) == ("multihead_attention",)
     assert region_kinds(("my.Net",)) == ()
+
+
+def test_operators_that_are_the_packages_own():
+    class Own(TDOperator):
+        pass
+
+    assert is_own(TDReLU()) and not is_own(torch.nn.ReLU())
+    assert not is_own(Own.__new__(Own))

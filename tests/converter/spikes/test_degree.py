@@ -9,9 +9,10 @@ import torch.nn.functional as F
 import snnconvert
 from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.ops import TDOperator
-from tests.converter.verification.events.networks import Around, on_spikes
+from tests.converter.verification.events.networks import Around, on_spikes, proven
 
 GRID = torch.linspace(-3, 3, 50)
+TABLE = torch.rand(20, 3).double()
 LAST = torch.tensor([5, 4, 3, 2, 1, 0])
 
 
@@ -58,13 +59,15 @@ NO_FUNCTIONS = {
     "aliases": lambda m, x: torch.subtract(torch.negative(m(x)), torch.divide(m(x), 4)),
     "a histogram": lambda m, x: m(x) + row(m, x).double().histc(50, 0, 49).sum(),
     "counts": lambda m, x: m(x) + torch.greater(m(x), 0).count_nonzero(),
-    "indices": lambda m, x: F.embedding(row(m, x) // 10 + row(m, x) % 10, torch.randn(20, 3)),
+    "indices": lambda m, x: F.embedding(row(m, x) // 10 + row(m, x) % 10, TABLE),
 }
 
 
 @pytest.mark.parametrize("name", NO_FUNCTIONS)
 def test_moves_sums_and_choices_are_no_functions(name, x):
-    assert degree(NO_FUNCTIONS[name], x) == "all"
+    snn = on_spikes(Around(NO_FUNCTIONS[name]), x)
+    assert degree_of(snn.conversion.sited, snn.conversion.decided) == "all"
+    assert proven(snn, x) == ()
 
 
 FUNCTIONS = {

@@ -204,3 +204,13 @@ def test_a_multiplication_hidden_in_a_linear_layer(x, monkeypatch):
     snn = on_spikes(Around(lambda m, x: m(x).relu()), x)
     found = {(v.ran.node, v.ran.operator) for v in prove_spikes(snn).violations}
     assert ("linear", "aten.mul.Tensor") in found
+
+
+def test_what_is_computed_outside_of_torch(x, monkeypatch):
+    real = TDLinear.cumulative
+    monkeypatch.setattr(
+        TDLinear, "cumulative", lambda self, x: torch.from_numpy(real(self, x).numpy().copy())
+    )
+    snn = on_spikes(Around(lambda m, x: m(x).relu()), x)
+    (found,) = prove_spikes(snn).violations
+    assert found.ran.node == "linear" and "nothing is seen" in found.why
