@@ -23,17 +23,22 @@ from snnconvert.torch_private import pytree
 IsStream = Callable[[Any], bool]
 
 MOVES = frozenset(KINDS["reshape"].operators) | frozenset(
-    "roll flip index_select narrow repeat pixel_shuffle pixel_unshuffle channel_shuffle "
-    "getitem".split()
+    "roll flip fliplr flipud rot90 index_select narrow narrow_copy repeat tile pixel_shuffle "
+    "pixel_unshuffle channel_shuffle native_channel_shuffle broadcast_tensors meshgrid "
+    "combinations getitem".split()
 )
 """Operators that move values of their first argument about, and do nothing else."""
 
 _AVERAGES = frozenset(
-    "mean sum neg avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
-    "adaptive_avg_pool3d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d".split()
+    "mean sum sum_to_size neg negative avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d adaptive_avg_pool3d upsample_nearest2d upsample_bilinear2d "
+    "upsample_bicubic2d".split()
 )
-_ADDS = frozenset({"add", "sub"})  # every tensor operand must be a stream
-JOINS = frozenset({"cat", "concat", "concatenate", "stack"})
+_ADDS = frozenset({"add", "sub", "subtract"})  # every tensor operand must be a stream
+JOINS = frozenset(
+    "cat concat concatenate stack hstack vstack dstack column_stack row_stack "
+    "cartesian_prod".split()
+)
 """Operators that join the tensors of a list, and do nothing else."""
 
 _CONTRACTS = frozenset(
@@ -44,7 +49,9 @@ _MAPS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 
 def _first_only(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
     first, *rest = arguments.values()
-    return is_stream(first) and not any(map(is_stream, pytree.tree_leaves(rest)))
+    moved = pytree.tree_leaves(first)  # of a list, all
+    of_streams = bool(moved) and all(map(is_stream, moved))
+    return of_streams and not any(map(is_stream, pytree.tree_leaves(rest)))
 
 
 def _all_operands(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
@@ -52,7 +59,8 @@ def _all_operands(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
 
 
 def _all_joined(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
-    return all(map(is_stream, arguments["tensors"]))
+    first, *_ = arguments.values()
+    return all(map(is_stream, first))
 
 
 def _all_members(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
@@ -81,7 +89,7 @@ _CONDITIONS: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
     **dict.fromkeys(JOINS, _all_joined),
     **dict.fromkeys(_CONTRACTS, _exactly_one),
     **dict.fromkeys(_MAPS, _without_bias),
-    "div": _numerator_only,
+    **dict.fromkeys(("div", "divide", "true_divide"), _numerator_only),
     "tuple": _all_members,
     "constant_pad_nd": _zero_padding,
 }
@@ -126,8 +134,11 @@ def _stays_a_number(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
 
 
 _FIXED = frozenset(
-    "cumsum diff trace tril triu diagonal im2col col2im unfold pad repeat_interleave index gather "
-    "take_along_dim reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
+    "cumsum diff gradient trace affine_grid_generator nansum trapezoid trapz "
+    "cumulative_trapezoid tril triu diagonal "
+    "linalg_diagonal diagonal_copy diag_embed diagflat unfold_copy im2col col2im unfold "
+    "pad repeat_interleave index gather take_along_dim "
+    "reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
     "replication_pad2d replication_pad3d grid_sampler grid_sampler_2d grid_sampler_3d "
     "upsample_linear1d upsample_trilinear3d upsample_nearest1d upsample_nearest3d "
     "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d "
@@ -139,7 +150,7 @@ _FIXED = frozenset(
 
 _ADDING: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
     **dict.fromkeys(_FIXED, _first_only),
-    **dict.fromkeys(_ADDS | JOINS | {"rsub"}, _always),
+    **dict.fromkeys(_ADDS | JOINS | {"rsub", "block_diag", "pad_sequence"}, _always),
     **dict.fromkeys(("batch_norm", "_native_batch_norm_legit_no_training"), _of_evaluation),
     **dict.fromkeys(
         ("expand_as", "view_as", "reshape_as", "type_as"), _always

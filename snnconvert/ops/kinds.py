@@ -2,7 +2,9 @@
 
 An ATen operator that has no row is a kind of its own under its bare name (``aten.roll`` is
 ``roll``), served by the general temporal difference; a row exists where several spellings are one
-kind, or where a named TD operator stands for it.
+kind, or where a named TD operator stands for it. An operator of another library is written with its
+namespace (``vision::roll``), in this table and in all others: one that happens to be called as one
+of ATen's is another operator.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from snnconvert.ops.product import TDMatmul
 from snnconvert.ops.recurrent import TDGRU, TDLSTM, TDRNN, TDGRUCell, TDLSTMCell, TDRNNCell
 from snnconvert.ops.targets import NO_LIMITS, Limits, Target, target_of
 from snnconvert.ops.temporal_difference import TDOperator
-from snnconvert.torch_private import OpOverload, OpOverloadPacket
+from snnconvert.torch_private import HigherOrderOperator, OpOverload, OpOverloadPacket
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ _TABLE = (
     # Of rows that are sorted by group, as those of tokens are by expert.
     Kind(
         "grouped_mm",
-        dict.fromkeys(("_grouped_mm", "grouped_mm_fallback")),
+        dict.fromkeys(("_grouped_mm", "transformers::grouped_mm_fallback")),
         inputs=("self", "input", "offs"),
         operands=("self", "input"),
     ),
@@ -123,7 +125,8 @@ _TABLE = (
         inputs=("input", "hx"),
         settings={name: {"nonlinearity": "relu"} for name in ("rnn_relu", "rnn_relu_cell")},
     ),
-    Kind("add", {"add": None, "sub": None, "rsub": None}),
+    Kind("add", dict.fromkeys("add sub subtract rsub".split())),
+    Kind("div", dict.fromkeys("div divide true_divide".split())),
     Kind(
         "mul",
         _OF_ELEMENTS,
@@ -140,9 +143,13 @@ _TABLE = (
     Kind(
         "reshape",
         dict.fromkeys(
-            "view reshape _unsafe_view flatten unflatten squeeze unsqueeze permute transpose t "
-            "expand expand_as slice select split split_with_sizes chunk unbind clone contiguous "
-            "alias movedim".split()
+            "view reshape _unsafe_view flatten unflatten ravel squeeze unsqueeze permute transpose "
+            "t mT mH matrix_H adjoint numpy_T swapaxes swapdims movedim moveaxis expand expand_as "
+            "broadcast_to atleast_1d atleast_2d atleast_3d slice select split split_with_sizes "
+            "tensor_split hsplit vsplit dsplit unsafe_split unsafe_split_with_sizes chunk "
+            "unsafe_chunk unbind clone contiguous alias detach positive view_copy squeeze_copy "
+            "unsqueeze_copy permute_copy transpose_copy t_copy expand_copy slice_copy select_copy "
+            "split_copy split_with_sizes_copy unbind_copy alias_copy detach_copy".split()
         ),
     ),
     Kind("multihead_attention", regions=("torch.nn.modules.activation.MultiheadAttention",)),
@@ -150,13 +157,20 @@ _TABLE = (
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
 _BY_OPERATOR = {name: kind for kind in _TABLE for name in kind.operators}
+_OWN = {own for kind in _TABLE for own in kind.operators.values()}
 _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 
+_PLAIN = frozenset({"aten", "prims"})  # namespaces that names leave out
+
+
 def operator_name(operator: Any) -> str:
-    """Return the bare name of an ATen overload, higher-order operator or Python function."""
-    if isinstance(operator, OpOverload):
-        return operator.overloadpacket.__name__
+    """Return the bare name of an ATen overload or a Python function, and the name of an operator
+    of any other library, or of one that takes graphs, with its namespace: ``vision::roll``."""
+    if isinstance(operator, OpOverload | HigherOrderOperator):
+        packet = operator.overloadpacket if isinstance(operator, OpOverload) else operator
+        namespace, name = str(operator.namespace), str(packet.__name__)
+        return name if namespace in _PLAIN else f"{namespace}::{name}"
     return str(getattr(operator, "__name__", operator))
 
 
@@ -164,6 +178,11 @@ def kind_of(operator: Any) -> Kind:
     """Return the kind of an operator."""
     name = operator_name(operator)
     return _BY_OPERATOR.get(name) or Kind(name)
+
+
+def is_own(operator: Any) -> bool:
+    """Tell whether a module is one of the package's operators, and no class of somebody else's."""
+    return type(operator) in _OWN
 
 
 def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,11 +2,19 @@ from __future__ import annotations
 
 import torch
 
-from snnconvert.ops.kinds import KINDS, is_kind, kind_of, operator_name, region_kinds
+from snnconvert.ops.activation import TDReLU
+from snnconvert.ops.kinds import KINDS, is_kind, is_own, kind_of, operator_name, region_kinds
 from snnconvert.ops.temporal_difference import TDOperator
+from tests.libraries import of_a_library
 
 aten = torch.ops.aten
-OF_OTHER_LIBRARIES = {"grouped_mm_fallback"}  # of transformers
+
+
+def as_gelu(self):
+    return self * 2
+
+
+OF_OTHER_LIBRARIES = {"transformers::grouped_mm_fallback"}
 
 
 def test_every_row_names_operators_that_exist():
@@ -40,6 +48,13 @@ def test_spellings_share_a_kind_and_others_are_their_own():
     assert operator_name(getattr) == "getattr"
 
 
+def test_an_operator_of_another_library_is_another_operator():
+    gelu = of_a_library("snnconvert_kinds::gelu", as_gelu)
+    assert operator_name(gelu) == kind_of(gelu).name == "snnconvert_kinds::gelu"
+    assert operator_name(torch.ops.prims.sin.default) == "sin"
+    assert operator_name(torch.ops.higher_order.cond) == "higher_order::cond"
+
+
 def test_rules_may_name_rows_and_aten_operators():
     assert is_kind("multihead_attention") and is_kind("roll")
     assert not is_kind("liner") and not is_kind("os.system")
@@ -49,3 +64,11 @@ def test_regions_come_from_enclosing_classes():
     within = ("my.Net", "torch.nn.modules.activation.MultiheadAttention")
     assert region_kinds(within) == ("multihead_attention",)
     assert region_kinds(("my.Net",)) == ()
+
+
+def test_operators_that_are_the_packages_own():
+    class Own(TDOperator):
+        pass
+
+    assert is_own(TDReLU()) and not is_own(torch.nn.ReLU())
+    assert not is_own(Own.__new__(Own))

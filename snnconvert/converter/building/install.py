@@ -162,7 +162,7 @@ def _install_one(
     tree = installed.tree
     values = fx.map_arg(arguments, lambda n: resolve(tree, str(n.target)))
     module = operator.from_call(**values, **kind_of(node.target).settings.get(name, {}))
-    path = own[0] if stored else _free_path(installed, own, name)
+    path = own[0] if stored else _free_path(installed, own, name.rpartition("::")[-1])
     if stored:
         _take_over(tree, path, module, {k: pytree.tree_leaves(values[k]) for k in stored})
     set_module(tree, path, module)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import fx
@@ -11,7 +11,7 @@ from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import gives_floats
+from snnconvert.converter.graph.meta import tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.spikes.left_in_floats import (
@@ -22,10 +22,10 @@ from snnconvert.converter.spikes.left_in_floats import (
 )
 from snnconvert.converter.spikes.put_neurons import has_place
 from snnconvert.converter.spikes.site import Sited
-from snnconvert.ops.comparisons import COMPARISONS
+from snnconvert.ops.comparisons import compares, is_of_indices
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import KINDS, kind_of, operator_name
-from snnconvert.rules import SPIKING_ACTIONS, Decision, RuleSet
+from snnconvert.rules import ACTIONS, SPIKING_ACTIONS, Decision, RuleSet
 from snnconvert.wording import listed
 
 _MAPS = frozenset(name for name, kind in KINDS.items() if kind.operands) | frozenset(
@@ -85,8 +85,29 @@ def functions_in_floats(sited: Sited) -> Iterator[fx.Node]:
             continue
         if node in sited.encoded:
             continue  # a stream starts here: nothing before it is on spikes
-        name, kind = operator_name(node.target), kind_of(node.target)
-        if name in COMPARISONS or kind.operands or not gives_floats(node):
-            continue
-        if not adds_up(name, arguments_of(node), is_stream):
+        decision = sited.decisions.get(node)
+        of_a_stranger = decision is not None and decision.action not in ACTIONS
+        if of_a_stranger or is_function(node, arguments_of(node), is_stream):
             yield node
+
+
+def is_function(
+    node: fx.Node, arguments: Mapping[str, Any], is_stream: Callable[[Any], bool]
+) -> bool:
+    """Tell whether a call computes on streams, and is neither a map or product, nor adds up,
+    compares, chooses or makes indices of indices.
+
+    Args:
+        node: the call.
+        arguments: its arguments by schema name.
+        is_stream: tells for an argument whether it is a stream.
+    """
+    made = list(tensors_in(node.meta.get("val")))
+    if not made or kind_of(node.target).operands:
+        return False
+    name = operator_name(node.target)
+    if compares(name, arguments, made[0].dtype) or adds_up(name, arguments, is_stream):
+        return False
+    given = (x for n in node.all_input_nodes for x in tensors_in(n.meta.get("val")))
+    of_floats = any(x.is_floating_point() or x.is_complex() for x in (*made, *given))
+    return of_floats or not is_of_indices(name, arguments, lambda x: not is_stream(x))

@@ -17,19 +17,12 @@ from snnconvert.converter.graph.meta import module_path, source_name
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.spikes.site import Sited
+from snnconvert.converter.spikes.without_place import has_no_place, is_linear
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
 from snnconvert.rules import ACTIONS, SPIKING_ACTIONS, Decision, RuleSet
 from snnconvert.torch_private import pytree
 from snnconvert.wording import listed
 
-# Maps and products in front of which no neuron has a place.
-_WITHOUT_PLACE = frozenset(
-    "matrix_power linalg_matrix_power cross linalg_cross conv_tbc cdist "
-    "_cdist_forward _euclidean_dist _scaled_mm _trilinear embedding_bag "
-    "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 "
-    "fft_irfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn _fft_r2c _fft_c2c _fft_c2r stft "
-    "istft".split()
-)
 LISTED = 20
 
 
@@ -92,7 +85,7 @@ def left_in_floats(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     sizes = sizes_of_streams(sited.traced.graph, sited.streams.domains)
     for node in sited.traced.graph.nodes:
         if analog := analog_operands(sited, node, written_out):
-            reason = _why(node, analog, sited.decisions.get(node), sizes)
+            reason = _why(sited, node, analog, sizes)
             by_reason.setdefault(reason, []).append(node)
     return [
         f"{len(found)} linear map{'s' * (len(found) != 1)} or product{'s' * (len(found) != 1)} "
@@ -111,6 +104,8 @@ def analog_operands(sited: Sited, node: fx.Node, written_out: Container[str]) ->
     """
     if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
         return []
+    if _has_no_place(sited, node) and not is_linear(node):
+        return _streams(sited, list(arguments_of(node).values()))
     operands = _operands(sited, node, source_name(node) in written_out)
     return [x for x in operands if not is_spike_coded(x)]
 
@@ -120,7 +115,7 @@ def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node
     given, kind = arguments_of(node), kind_of(node.target)
     if is_neuron(node):
         return []
-    if holds_maps(node.target, given) or _has_no_place(node):
+    if holds_maps(node.target, given) or _has_no_place(sited, node):
         found = _streams(sited, list(given.values()))
     else:
         found = _streams(sited, [given[name] for name in operands_of(kind, given)])
@@ -131,11 +126,13 @@ def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node
     return found
 
 
-def _has_no_place(node: fx.Node) -> bool:
-    name = operator_name(node.target)
-    if name == "embedding_bag":
-        return isinstance(arguments_of(node)["per_sample_weights"], fx.Node)
-    return name in _WITHOUT_PLACE
+def _has_no_place(sited: Sited, node: fx.Node) -> bool:
+    domains = sited.streams.domains
+    return has_no_place(
+        node,
+        sited.traced.root,
+        lambda x: isinstance(x, fx.Node) and domains.get(x) is Domain.STREAM,
+    )
 
 
 def _streams(sited: Sited, arguments: Any) -> list[fx.Node]:
@@ -149,12 +146,16 @@ def _streams(sited: Sited, arguments: Any) -> list[fx.Node]:
 
 
 def _why(
-    node: fx.Node, analog: list[fx.Node], decision: Decision | None, sizes: frozenset[Any]
+    sited: Sited,
+    node: fx.Node,
+    analog: list[fx.Node],
+    sizes: frozenset[Any],
 ) -> str:
+    decision = sited.decisions.get(node)
     dtypes = [x.meta["val"].dtype for x in analog]
     if decision is not None and decision.action not in ACTIONS:
         return f"as {decision.action} stands for them ({decision.reason})"
-    if _has_no_place(node):
+    if _has_no_place(sited, node):
         return "as neurons have no place before these operators"
     if decision is not None and decision.action not in SPIKING_ACTIONS:
         return f"as a rule leaves them so ({decision.reason})"

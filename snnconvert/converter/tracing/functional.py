@@ -83,9 +83,9 @@ def _inline_regions(graph_module: fx.GraphModule) -> None:
     """Put the nodes of regions that change nothing (grad mode, disabled autocast) in the graph."""
     for node in list(graph_module.graph.nodes):
         name = _name(node)
-        if name == "wrap_with_set_grad_enabled":
+        if name == "higher_order::wrap_with_set_grad_enabled":
             _inline(graph_module, node, node.args[1], node.args[2:])
-        elif name == "wrap_with_autocast" and node.args[2] is False:
+        elif name == "higher_order::wrap_with_autocast" and node.args[2] is False:
             _inline(graph_module, node, node.args[4], node.args[5:])
 
 

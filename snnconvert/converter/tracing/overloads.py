@@ -24,7 +24,7 @@ def functional_overload(overload: OpOverload) -> OpOverload | None:
     name = overload.overloadpacket.__name__
     base = re.sub(r"^__i(\w+__)$", r"__\1", name) if name.startswith("__") else name[:-1]
     packet = getattr(_aten, base, None)
-    if packet is None or not name.endswith("_"):
+    if overload.namespace != "aten" or packet is None or not name.endswith("_"):
         return None
     wanted = _signature(overload)
     fitting = [o for o in _overloads(packet) if not _writes(o) and _signature(o) == wanted]

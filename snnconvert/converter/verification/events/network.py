@@ -13,19 +13,16 @@ from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import for_coded
 from snnconvert.converter.verification.calls import calls_of
+from snnconvert.converter.verification.events.execution import NotOnSpikes, refuse_waiting
 from snnconvert.converter.verification.events.forms import Form, form_of, is_stream
-from snnconvert.converter.verification.events.judge import (
-    NotOnSpikes,
-    judge,
-    judge_increments,
-    refuse_waiting,
-)
-from snnconvert.converter.verification.events.labels import Content, Label, joined
+from snnconvert.converter.verification.events.judge import judge, judge_increments
+from snnconvert.converter.verification.events.labels import Content, Label, Ran, joined
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.converter.verification.events.watch import Watch
 from snnconvert.ops.clock import Clock, encode
 from snnconvert.ops.encoding import encoding_named
+from snnconvert.ops.kinds import is_own, operator_name
 from snnconvert.ops.sequence import subtract
 from snnconvert.torch_private import pytree
 
@@ -221,8 +218,23 @@ class EventNetwork(fx.Interpreter):
         with watch:
             result = self._evaluate(node, [value for value, _ in streams], self._total)
         self._blame(watch.violations)
+        self._blame(self._hidden(node, streams, result, watch))
         labels = map(watch.label_of, _tensors(result))
         return result, joined(x for x in labels if x is not None)
+
+    def _hidden(
+        self, node: fx.Node, streams: Sequence[Carried], result: Any, watch: Watch
+    ) -> list[Violation]:
+        """Return whether a node may compute what is not seen: a class of a stranger's, which may
+        leave torch, or a result that depends on streams but is made of nothing that was seen."""
+        if all(label is None for _, label in streams):
+            return []
+        where, path = _name(node), module_path(node)
+        if node.op == "call_method" and not is_own(self._total(node.all_input_nodes[0])):
+            what = f"class {type(self._total(node.all_input_nodes[0])).__name__}"
+            return [Violation(Ran(where, path, what), _NOT_OWN)]
+        seen = [watch.label_of(x) is not None or watch.is_shape(x) for x in _tensors(result)]
+        return [] if all(seen) else [Violation(Ran(where, path, _name_of(node)), _UNSEEN)]
 
     def _blame(self, violations: Sequence[Violation]) -> None:
         self.violations |= dict.fromkeys(violations)
@@ -238,6 +250,14 @@ class EventNetwork(fx.Interpreter):
         args = fx.map_arg(node.args, value)
         kwargs = fx.map_arg(node.kwargs, value)
         return getattr(self, node.op)(node.target, args, kwargs)
+
+
+_NOT_OWN = "is none of snnconvert's operators, and may compute where nothing is seen of it"
+_UNSEEN = "gives what was computed where nothing is seen of it"
+
+
+def _name_of(node: fx.Node) -> str:
+    return node.target if isinstance(node.target, str) else operator_name(node.target)
 
 
 def _name(node: fx.Node) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnconvert.converter.verification.events.judge import Execution, NotOnSpikes, judge
+from snnconvert.converter.verification.events.execution import Execution, NotOnSpikes
+from snnconvert.converter.verification.events.judge import judge
 from snnconvert.converter.verification.events.labels import Content, Label, Ran
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.converter.verification.events.watch import Watch
@@ -53,8 +54,12 @@ def check_spikes(
     """Return whether a change of what a neuron has said is none of its alphabet."""
     spike = neuron.spike_of(change.to(accumulation_dtype(change.dtype)), step)
     rounding = _ROUNDING * torch.finfo(reached.dtype).eps * reached.abs().max()
-    # What a sum is beyond its limits by rounding is cut off.
-    allowed = 2 * DUST * spike.abs() + rounding
+    # What a sum is beyond its limits by rounding is cut off. All else is levels, not near to them:
+    # sums of a few of them, as in bursts, are near to any value.
+    cut = torch.zeros_like(reached, dtype=torch.bool)
+    for limit in (neuron.target.low, neuron.target.high):
+        cut |= False if limit is None else (reached - limit).abs() <= rounding
+    allowed = cut * (2 * DUST) * spike.abs() + rounding
     if bool(((change - spike).abs() <= allowed).all()):
         return []
     what = f"neuron {type(neuron).__name__}"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.verification.events.judge import Execution, NotOnSpikes
+from snnconvert.converter.verification.events.execution import Execution, NotOnSpikes
 from snnconvert.converter.verification.events.labels import Content, Label, Ran
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.ops.kinds import operator_name
@@ -37,6 +37,7 @@ class Watch(TorchDispatchMode):
         self.violations: list[Violation] = []
         # Tensors are kept, so that no other takes the place of their storage.
         self._known: dict[int, tuple[Tensor, Label]] = {}
+        self._shapes: dict[int, Tensor] = {}
 
     def see(self, value: Any, label: Label | None) -> None:
         """Let all tensors of a value have a label; None: they are constants."""
@@ -53,6 +54,10 @@ class Watch(TorchDispatchMode):
         known = self._known.get(_storage(x))
         return None if known is None else known[1]
 
+    def is_shape(self, x: Tensor) -> bool:
+        """Tell whether a tensor has nothing but the shape of one that has a label."""
+        return not x.numel() or _storage(x) in self._shapes
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
@@ -61,7 +66,11 @@ class Watch(TorchDispatchMode):
         given = [x for x in pytree.tree_leaves((args, named)) if isinstance(x, Tensor)]
         tracked = any(self.label_of(x) is not None for x in given)
         result = func(*args, **named)
-        self.see(result, self._judged(func, ran, args, named, result) if tracked else None)
+        label = self._judged(func, ran, args, named, result) if tracked else None
+        self.see(result, label)
+        if tracked and label is None:
+            made = [x for x in pytree.tree_leaves(result) if isinstance(x, Tensor)]
+            self._shapes |= {_storage(x): x for x in made}
         return result
 
     def _judged(

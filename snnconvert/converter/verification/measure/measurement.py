@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
-from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, gives_floats
+from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
+from snnconvert.converter.spikes.degree import is_function
 from snnconvert.converter.tracing.batches import leaves_of
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
@@ -40,10 +41,8 @@ from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.operations import OPERATIONS, Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.comparisons import COMPARISONS
 from snnconvert.ops.encoding import AtOnce, encoding_named
-from snnconvert.ops.homogeneity import adds_up
-from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.ops.kinds import kind_of
 from snnconvert.rules import SPIKING_ACTIONS
 from snnconvert.torch_private import pytree
 
@@ -218,15 +217,10 @@ class _Measurement:
                     own = self.snn.tree.get_submodule(str(node.args[0].target))
                     kinds[f"{type(own).__name__} (its work is not counted)"] += 1
                 continue
-            name = operator_name(call.operator)
             if is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif (
-                name not in COMPARISONS
-                and gives_floats(sited[node.meta[SITED]])
-                and not adds_up(name, call.arguments, _is_stream)
-            ):
+            elif is_function(sited[node.meta[SITED]], call.arguments, _is_stream):
                 kinds[kind_of(call.operator).name] += 1
         return kinds
 

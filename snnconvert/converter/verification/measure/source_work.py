@@ -1,4 +1,4 @@
-"""The source's work, as PyTorch's own counter has it."""
+"""The source's work, by the formulas of PyTorch's own counter."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch.utils.flop_counter import FlopCounterMode
 
+from snnconvert.converter.verification.measure.flops import CountFlops
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
@@ -18,7 +18,8 @@ from snnconvert.torch_private import CPU_ATTENTION, TRILINEAR, OpOverload
 
 def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
     """Return the multiply-accumulates of a run of the source on some inputs: half of the
-    operations that ``torch.utils.flop_counter`` counts (it counts no elementwise ones).
+    operations that ``torch.utils.flop_counter`` counts (it counts no elementwise ones), of a
+    branch those of the one that is taken.
 
     Args:
         reference: the source.
@@ -33,13 +34,15 @@ def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[
         for node in reference.graph.nodes
         if isinstance(node.target, OpOverload) and operator_name(node.target) in _BY_NAME
     }
-    counter = FlopCounterMode(display=False, custom_mapping={**_UNKNOWN, **known_by_name})
+    counter = CountFlops(
+        {**_UNKNOWN, **known_by_name}, {"higher_order::flex_attention": _attention}
+    )
     with torch.no_grad(), counter:
         run = reference.run(leaves, AtOnce(), 0, 1, frozenset(wanted))
         names = [node.name for node in reference.graph.nodes if node.name in wanted]
         sizes = {name: run.value_of(name).shape for name in names}
         run.finish()
-    return counter.get_total_flops() / 2 + sum(_elements(node, sizes) for node in products)
+    return counter.total / 2 + sum(_elements(node, sizes) for node in products)
 
 
 def _elements(product: fx.Node, sizes: Mapping[str, torch.Size]) -> int:
@@ -62,7 +65,7 @@ def _layer_of_a_library(
     return 2 * positions * (math.prod(w_ih) + math.prod(w_hh))
 
 
-def _attention_on_the_cpu(
+def _attention(
     query: Sequence[int],
     key: Sequence[int],
     value: Sequence[int],
@@ -117,14 +120,14 @@ def _groups(
     return 2 * math.prod(rows) * weights[-1]
 
 
-_BY_NAME: Mapping[str, Callable[..., int]] = {"grouped_mm_fallback": _groups}
+_BY_NAME: Mapping[str, Callable[..., int]] = {"transformers::grouped_mm_fallback": _groups}
 """Operators of other libraries, which are there once those are imported."""
 
 # What stands on the CPU for recurrent layers and attention, and products that the counter does not
 # know.
 _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     torch.ops.aten.mkldnn_rnn_layer: _layer_of_a_library,
-    CPU_ATTENTION: _attention_on_the_cpu,
+    CPU_ATTENTION: _attention,
     **dict.fromkeys(
         (torch.ops.aten.mv, torch.ops.aten.addmv, torch.ops.aten.dot, torch.ops.aten.vdot), _inner
     ),

@@ -6,17 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from snnconvert.converter.verification.events.judge import (
-    is_power_of_two,
-    judge,
-    judge_increments,
-)
+from snnconvert.converter.verification.events.judge import judge, judge_increments
 from snnconvert.converter.verification.events.labels import Content, Label
 from snnconvert.converter.verification.events.watch import Watch
 
 SPIKE, WEIGHED, RECEIVED = Content.SPIKE, Content.WEIGHED, Content.RECEIVED
 W = torch.rand(4, 4) + 0.1
 MASK = torch.eye(4, dtype=torch.bool)
+AT = torch.zeros(2, 3, 4, 4, dtype=torch.long)
 
 
 def judged(function, *contents):
@@ -65,6 +62,36 @@ ALLOWED = {
     ),
     "addcmul with a constant": (lambda x, y: x.addcmul(y, W), [WEIGHED, WEIGHED], WEIGHED),
     "addcmul with a spike": (lambda x, y: W.addcmul(x, y), [WEIGHED, SPIKE], WEIGHED),
+    "sums at an index": (
+        lambda x: x.index_put((torch.tensor([0, 0]),), x, accumulate=True),
+        [SPIKE],
+        WEIGHED,
+    ),
+    "sums of what goes to one place": (
+        lambda x: torch.zeros(2, 3, 4, 4).scatter_reduce(-1, AT, x, "sum"),
+        [SPIKE],
+        WEIGHED,
+    ),
+    "maxima of what goes to one place": (
+        lambda x: torch.zeros(2, 3, 4, 4).scatter_reduce(-1, AT, x, "amax"),
+        [WEIGHED],
+        WEIGHED,
+    ),
+    "counts of what is between constants": (
+        lambda x: x.histc(4, -1, 1) + x.count_nonzero(),
+        [SPIKE],
+        WEIGHED,
+    ),
+    "a row and a column": (
+        lambda x: (x.argmax(-1) // 2 + x.argmax(-1) % 2).clamp(max=3),
+        [WEIGHED],
+        WEIGHED,
+    ),
+    "factors of what has weights": (
+        lambda x, y: torch.addmm(x[0, 0], y[0, 0], W, beta=0.3, alpha=0.7),
+        [WEIGHED, SPIKE],
+        WEIGHED,
+    ),
     "only a shape": (lambda x: torch.zeros_like(x).exp(), [WEIGHED], None),
 }
 
@@ -121,6 +148,59 @@ REFUSED = {
         [RECEIVED],
         "aten.upsample_bilinear2d.default",
     ),
+    "integers from a value": (
+        lambda x: torch.lcm(x.argmax(-1), x.argmin(-1)),
+        [WEIGHED],
+        "aten.lcm.default",
+    ),
+    "a quotient of indices": (
+        lambda x: x.argmax(-1) // (x.argmin(-1) + 1),
+        [WEIGHED],
+        "aten.floor_divide.default",
+    ),
+    "a remainder of indices": (
+        lambda x: x.argmax(-1) % (x.argmin(-1) + 1),
+        [WEIGHED],
+        "aten.remainder.Tensor",
+    ),
+    "a product of integers": (
+        lambda x: x.argmax(-1).prod(),
+        [WEIGHED],
+        "aten.prod.default",
+    ),
+    "a shift of bits": (
+        lambda x: x.argmax(-1) << x.argmin(-1),
+        [WEIGHED],
+        "aten.__lshift__.Tensor",
+    ),
+    "bits": (lambda x: x.argmax(-1) & x.argmin(-1), [WEIGHED], "aten.bitwise_and.Tensor"),
+    "bits of another dtype": (
+        lambda x: x.argmax(-1).view(torch.float64),
+        [WEIGHED],
+        "aten.view.dtype",
+    ),
+    "a histogram": (lambda x: x.histc(4), [WEIGHED], "aten.histc.default"),
+    "a branch": (
+        lambda x: torch.cond(torch.tensor(True), lambda i: i + 1, lambda i: i - 1, (x.argmax(-1),)),
+        [WEIGHED],
+        "cond",
+    ),
+    "weights that change": (lambda x, y: W.lerp(W, x * y), [SPIKE, SPIKE], "aten.lerp.Tensor"),
+    "places that change": (
+        lambda x: F.grid_sample(torch.rand(2, 1, 4, 4), x[..., :2], align_corners=False),
+        [WEIGHED],
+        "aten.grid_sampler_2d.default",
+    ),
+    "products at an index": (
+        lambda x: torch.ones(2, 3, 4, 4).scatter_reduce(-1, AT, x, "prod"),
+        [SPIKE],
+        "aten.scatter_reduce.two",
+    ),
+    "multiplied at an index": (
+        lambda x: x.scatter(-1, AT, 3.0, reduce="multiply"),
+        [SPIKE],
+        "aten.scatter.value_reduce",
+    ),
     "a factor in an addition": (
         lambda x, y: x.add(y, alpha=0.3),
         [WEIGHED, RECEIVED],
@@ -137,6 +217,15 @@ def test_refused(name):
 
 
 WAITING = {
+    "a factor of what is added at an index": (
+        lambda x: torch.zeros(2).index_add(0, torch.tensor([0, 1]), x[:, 0, 0, 0], alpha=0.3),
+        True,
+    ),
+    "a factor of a summand": (lambda x: torch.addmm(x[0, 0], W, W, beta=0.3), True),
+    "a factor of summands": (
+        lambda x: torch.baddbmm(x[0], *[W.expand(3, 4, 4)] * 2, beta=0.3),
+        True,
+    ),
     "a factor": (lambda x: x * 0.3, True),
     "a quotient": (lambda x: x / 255, True),
     "a mean of six": (lambda x: x[..., :3].mean(-1), True),
@@ -182,11 +271,20 @@ def test_one_number_commutes_with_sums_and_comparisons():
     assert refused == [] and len(label.factors) == 1
 
 
-@pytest.mark.parametrize("constant", [1, -0.5, 0, 2.0**-30, torch.tensor([1.0, -4, 0]), True])
-def test_powers_of_two(constant):
-    assert is_power_of_two(constant)
+SCALES = {
+    "index_add": lambda s, x: torch.zeros(2).index_add(
+        0, torch.tensor([0, 1]), x[:, 0, 0, 0], alpha=0.3
+    ),
+    "addmm": lambda s, x: torch.addmm(x[0, 0], s[0, 0], W, beta=0.3),
+    "baddbmm": lambda s, x: torch.baddbmm(x[0], s[0], s[0].detach() * 0, beta=0.3),
+    "addmv": lambda s, x: torch.addmv(x[0, 0, 0], s[0, 0], W[0], beta=0.3),
+    "addr": lambda s, x: torch.addr(x[0, 0], s[0, 0, 0], W[0], beta=0.3),
+    "addcmul": lambda s, x: torch.addcmul(s, s, x, value=0.3),
+    "addmm of what was received": lambda s, x: torch.addmm(s[0, 0], s[0, 0], x[0, 0], alpha=0.3),
+}
 
 
-@pytest.mark.parametrize("constant", [3, 0.3, torch.tensor([1.0, 1.5]), float("nan"), 1j])
-def test_no_powers_of_two(constant):
-    assert not is_power_of_two(constant)
+@pytest.mark.parametrize("name", SCALES)
+def test_a_factor_within_a_sum_is_not_taken_up(name):
+    _, refused = judged(lambda s, x: SCALES[name](s, x).sum() + x.sum(), SPIKE, RECEIVED)
+    assert len(refused) == 1 and name.split()[0] in refused[0]

@@ -148,8 +148,8 @@ def test_an_operator_of_ones_own_is_looked_into(x, tmp_path):
     text = f"rules: [{{name: own, match: {{op: mul}}, action: {own}}}]"
     model = Around(lambda m, x: m(x) * m(x + 1))
     snn = on_spikes(model, x, rules(tmp_path, text), allow=[__name__.partition(".")[0]])
-    (found,) = proven(snn, x)
-    assert (found.ran.node, found.ran.operator) == ("mul", "aten.mul.Tensor")
+    found = [(v.ran.node, v.ran.operator) for v in proven(snn, x)]
+    assert found == [("mul", "aten.mul.Tensor"), ("mul", "class Product")]
 
 
 def replaced(snn, path, module):
@@ -169,7 +169,11 @@ def test_a_module_that_claims_to_be_a_neuron(x):
     (path,) = [p for p in snn.conversion.neurons.values() if "gelu" in p]
     replaced(snn, path, Cheating())
     found = [v.ran.operator for v in proven(snn, x)]
-    assert found == ["aten.mul.Tensor", "aten.addmm.default"]  # what it emits are no spikes
+    assert found == [
+        "aten.mul.Tensor",
+        "class Cheating",
+        "aten.addmm.default",
+    ]  # what it emits are no spikes
 
 
 class Square(Target):
@@ -200,3 +204,13 @@ def test_a_multiplication_hidden_in_a_linear_layer(x, monkeypatch):
     snn = on_spikes(Around(lambda m, x: m(x).relu()), x)
     found = {(v.ran.node, v.ran.operator) for v in prove_spikes(snn).violations}
     assert ("linear", "aten.mul.Tensor") in found
+
+
+def test_what_is_computed_outside_of_torch(x, monkeypatch):
+    real = TDLinear.cumulative
+    monkeypatch.setattr(
+        TDLinear, "cumulative", lambda self, x: torch.from_numpy(real(self, x).numpy().copy())
+    )
+    snn = on_spikes(Around(lambda m, x: m(x).relu()), x)
+    (found,) = prove_spikes(snn).violations
+    assert found.ran.node == "linear" and "nothing is seen" in found.why

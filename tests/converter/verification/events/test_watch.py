@@ -9,6 +9,7 @@ from torch import nn
 from snnconvert.converter.verification.events.judge import judge
 from snnconvert.converter.verification.events.labels import Content, Label
 from snnconvert.converter.verification.events.watch import Watch
+from tests.libraries import of_a_library
 
 
 def watched(function):
@@ -65,3 +66,15 @@ def test_what_follows_is_not_to_blame():
 def test_what_is_empty_is_no_stream():
     watch, result = watched(lambda x: (x[:0], torch.zeros(0))[1])
     assert watch.label_of(result) is None
+
+
+def test_what_has_the_shape_of_a_stream_is_told_from_what_comes_from_elsewhere():
+    watch, (shape, elsewhere) = watched(lambda x: (torch.ones_like(x), torch.ones(3)))
+    assert watch.label_of(shape) is None and watch.is_shape(shape)
+    assert watch.label_of(elsewhere) is None and not watch.is_shape(elsewhere)
+
+
+def test_an_operator_of_another_library_is_refused():
+    roll = of_a_library("snnconvert_watched::roll", lambda self: self.exp())
+    watch, _ = watched(roll)
+    assert [v.ran.operator for v in watch.violations] == ["snnconvert_watched.roll.default"]

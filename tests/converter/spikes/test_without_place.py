@@ -1,0 +1,58 @@
+"""Maps and products that no neuron can stand before are said to be in floats."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.converter.spikes.test_degree import degree
+
+AT = torch.zeros(1, dtype=torch.long)
+
+
+@pytest.fixture(name="x")
+def _x():
+    torch.manual_seed(0)
+    return torch.randn(24, 6, 6)
+
+
+def around(x):
+    return x @ x.mT / 6 + torch.eye(6)
+
+
+PRODUCTS = {
+    "areas under one stream over another": lambda m, x: torch.trapezoid(m(x), m(x).cumsum(-1)),
+    "a system of equations": lambda m, x: torch.linalg.solve(around(m(x)), x),
+    "an inverse": lambda m, x: torch.linalg.inv(around(m(x))),
+    "a determinant": lambda m, x: torch.det(m(x)),
+    "an exponential of matrices": lambda m, x: torch.matrix_exp(m(x)),
+    "a power of floats": lambda m, x: m(x).float_power(2),
+    "products at a place": lambda m, x: x.scatter_reduce(2, AT.expand(x.shape), m(x), "prod"),
+    "a loss": lambda m, x: torch.nn.functional.mse_loss(m(x), x, reduction="none"),
+    "a product with a logarithm": lambda m, x: torch.xlogy(m(x), m(x).abs() + 1),
+    "a fourier transform": lambda m, x: torch.fft.rfft(m(x)).real,
+    "branches with maps": lambda m, x: torch.cond(
+        x.sum() > 0, lambda y: y @ y, lambda y: y.relu(), (m(x),)
+    ),
+    "a loop with maps": lambda m, x: torch._higher_order_ops.map(lambda y: y @ y.mT, m(x)),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_some_maps_are_not_on_spikes(name, x):
+    assert degree(PRODUCTS[name], x, "spiking") is None
+
+
+NO_PRODUCTS = {
+    "an angle": lambda m, x: torch.atan2(m(x), x),
+    "a length": lambda m, x: torch.linalg.vector_norm(m(x), dim=-1),
+    "a product with a constant logarithm": lambda m, x: torch.xlogy(torch.ones(6), m(x).abs()),
+    "branches of functions": lambda m, x: torch.cond(
+        x.sum() > 0, lambda y: y.exp(), lambda y: y.relu(), (m(x),)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_PRODUCTS)
+def test_functions_are_no_products(name, x):
+    assert degree(NO_PRODUCTS[name], x, "spiking") == "maps"
