@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
@@ -26,6 +27,7 @@ DIVERGED = 0.1
 """Relative error of a layer from which on it is said to diverge."""
 ALIKE = 0.99
 """Share of the source's predictions that counts as reached."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -274,8 +276,7 @@ class SpikingReport:
         said = [
             f"{self.samples} samples; spikes per neuron and step: {self.rate:.3f}",
             f"degree: {self.degree or 'some maps'}; latency at {self.latency}",
-            f"{work.spiking_share:.1%} of the multiply-accumulate work has spikes for all its "
-            f"operands; {work.synaptic_operations:.3g} synaptic operations "
+            f"{_said_of_share(work)}; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             "energy per sample in uJ, memory traffic but reads of tables not counted: "
             + ", ".join(f"{name} {value:.3g}" for name, value in energy.items())
@@ -302,6 +303,18 @@ class SpikingReport:
             counts = ", ".join(f"{count} {kind}" for kind, count in self.analog.items())
             said.append(f"local analog operators: {counts}")
         return said
+
+
+def _said_of_share(work: Work) -> str:
+    """Say how much of the work is on spikes, and what the rest is; all is said only of all."""
+    share = math.floor(1000 * min(work.spiking_share, 1.0) + _ROUNDING) / 10
+    besides = []
+    if work.floats_macs:
+        besides.append(f"the rest, {work.floats_macs:.3g} per sample, has one in floats")
+    if work.still_macs:
+        besides.append(f"{work.still_macs:.3g} more are on what is the same at every step")
+    left = f" ({'; '.join(besides)})" if besides else ""
+    return f"{share:.1f}% of the multiply-accumulate work has spikes for all its operands{left}"
 
 
 def _table_uses(sites: Sequence[SiteActivity]) -> TextTable:

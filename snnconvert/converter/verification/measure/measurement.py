@@ -33,7 +33,14 @@ from snnconvert.converter.verification.measure.predictions import (
 )
 from snnconvert.converter.verification.measure.source_work import source_macs
 from snnconvert.converter.verification.measure.squares import Squares
-from snnconvert.converter.verification.measure.step import Batch, Step, Watched, path_of
+from snnconvert.converter.verification.measure.step import (
+    SPIKING,
+    STILL,
+    Batch,
+    Step,
+    Watched,
+    path_of,
+)
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.measure.tables import TablesAlone
 from snnconvert.converter.verification.reference import Reference
@@ -202,7 +209,8 @@ class _Measurement:
         done = {kind: sum(counts[:steps]) / samples for kind, counts in self.counts.items()}
         return Work(
             source_macs=self.source_macs / samples,
-            spiking_macs=done.get("spiking", 0.0),
+            spiking_macs=done.get(SPIKING, 0.0),
+            still_macs=done.get(STILL, 0.0),
             operations={kind: done.get(kind, 0.0) for kind in OPERATIONS},
         )
 
