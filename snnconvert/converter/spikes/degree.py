@@ -11,7 +11,7 @@ from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import gives_floats
+from snnconvert.converter.graph.meta import PART_OF, gives_floats
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.spikes.left_in_floats import (
@@ -68,7 +68,11 @@ def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:
 
 def _why(node: fx.Node, decision: Decision | None) -> str:
     if decision is not None and decision.action not in SPIKING_ACTIONS:
-        return f"as {decision.action} takes them ({decision.reason})"
+        kind = decision.operation.kind
+        by = str(decision.rule) if decision.rule else f"no rule matches op kind '{kind}' there"
+        return f"as {decision.action} takes them ({by})"
+    if whole := node.meta.get(PART_OF):
+        return f"as part of {whole}, which 'action: spiking' takes apart with them"
     if has_place(node.target):
         return "as their form has no counterpart on spikes"
     return "as no counterpart on spikes is known"
