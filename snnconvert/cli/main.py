@@ -15,7 +15,7 @@ from snnconvert.cli.commands.root import root
 from snnconvert.cli.exits import BROKEN_PIPE, DEFECT, INTERRUPTED, MEND
 from snnconvert.cli.terminal import escaped
 from snnconvert.errors import ArgumentError, SnnconvertError
-from snnconvert.wording import shown
+from snnconvert.wording import quoted, shown, suggestion
 
 COMPLETION = "_SNNCONVERT_COMPLETE"
 
@@ -64,6 +64,12 @@ def _tell(error: BaseException, debug: bool) -> int:
 def _of_usage(error: click.UsageError) -> list[str]:
     if error.ctx is not None:
         print(error.ctx.get_usage(), file=sys.stderr)
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        known = [name for option in error.ctx.command.params for name in option.opts]
+        close = suggestion(error.option_name, [name for name in known if name.startswith("--")])
+        return [f"No such option {quoted(error.option_name)}{close or '; --help lists them'}"]
+    if isinstance(error, click.MissingParameter):
+        return [f"{error.format_message().rstrip('.')}; --help says what is needed"]
     return [error.format_message()]
 
 

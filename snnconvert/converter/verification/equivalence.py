@@ -64,7 +64,6 @@ TOLERANCES = {
 }
 """Relative tolerance by dtype: about 1e7, 1e2, 1e1 and 1e1 units in the last place."""
 
-
 SPIKING_TOLERANCE = 0.1
 """Relative error at the last step up to which a spiking network counts as close to its source."""
 
@@ -125,12 +124,11 @@ def verify(
     report = _compare_exactly(model, snn, inputs, _How(wanted, allowed, time_steps, seed))
     if not on_data:
         return report
-    on_example = data is None and inputs is None
-    if data is None:
-        data = [example_batch(snn.conversion.source) if inputs is None else inputs]
+    own = example_batch(snn.conversion.source) if inputs is None else inputs
+    runs, on_example = ([own], inputs is None) if data is None else (data, False)
     if not snn.conversion.neurons:
-        return _with_data(report, measure_exact(snn, data, **chosen, tolerance=_rounding(snn)))
-    spiking = replace(measure_spiking(snn, data, **chosen), on_example=on_example)
+        return _with_data(report, measure_exact(snn, runs, **chosen, tolerance=_rounding(snn)))
+    spiking = replace(measure_spiking(snn, runs, **chosen), on_example=on_example)
     return _with_spikes(report, spiking, spiking_tolerance, snn.conversion)
 
 

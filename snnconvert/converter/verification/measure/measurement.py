@@ -18,7 +18,7 @@ from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
-from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.events import proven_degree
@@ -88,8 +88,7 @@ def measure_spiking(
     run.output, run.classes = output, classes
     done = 0
     with torch.no_grad():
-        for index, batch in enumerate(data):
-            leaves = leaves_of(snn.conversion.source, batch, index)
+        for leaves in leaves_of_batches(snn.conversion.source, data, "data"):
             count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
             run.add(leaves, own)
             done += count
