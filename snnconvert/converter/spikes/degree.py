@@ -17,6 +17,7 @@ from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.spikes.left_in_floats import (
     LISTED,
     analog_operands,
+    by_whom,
     left_in_floats,
     places,
 )
@@ -68,9 +69,7 @@ def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:
 
 def _why(node: fx.Node, decision: Decision | None) -> str:
     if decision is not None and decision.action not in SPIKING_ACTIONS:
-        kind = decision.operation.kind
-        by = str(decision.rule) if decision.rule else f"no rule matches op kind '{kind}' there"
-        return f"as {decision.action} takes them ({by})"
+        return f"as {decision.action} takes them ({by_whom(decision)})"
     if whole := node.meta.get(PART_OF):
         return f"as part of {whole}, which 'action: spiking' takes apart with them"
     if has_place(node.target):
