@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+_LONGEST = 60  # characters of a value that are shown
+
 
 class SnnconvertError(Exception):
     """Base class of all errors that the user can mend."""
@@ -18,6 +20,25 @@ class SnnconvertError(Exception):
 
 class InputError(SnnconvertError, ValueError):
     """A tensor, shape or argument handed to an operator or a converted module does not fit."""
+
+
+class ArgumentError(InputError):
+    """An argument is out of its range.
+
+    Attributes:
+        argument: its name.
+        value: as it was received.
+        problem: what is wrong, what is allowed, what to do.
+    """
+
+    def __init__(self, argument: str, value: object, problem: str) -> None:
+        self.argument, self.value, self.problem = argument, value, problem
+        text = repr(value)
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+        super().__init__(f"{argument}={text}: {problem}")
+
+    def __reduce__(self) -> tuple[type[ArgumentError], tuple[str, object, str]]:
+        return type(self), (self.argument, self.value, self.problem)
 
 
 class StateError(SnnconvertError, RuntimeError):

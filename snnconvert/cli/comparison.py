@@ -36,7 +36,7 @@ def verification(options: ComparisonOptions, inputs: Any) -> dict[str, Any]:
         "classes": options.classes,
     }
     if options.data:
-        batches, arguments["labels"] = batches_of(options.data, options.seed)
+        batches, arguments["labels"] = batches_of(options.data, options.seed, "--data")
         arguments["data"] = batches_on(batches, device_named(options.device))
     if options.time_steps is not None:
         arguments["time_steps"] = max(2, options.time_steps)

@@ -25,6 +25,7 @@ from snnconvert.sources.devices import batches_on, device_named
 from snnconvert.sources.importing import check_packages
 from snnconvert.sources.inputs import batches_of
 from snnconvert.sources.source import Source
+from snnconvert.wording import shown
 
 
 def run(options: ConvertOptions) -> int:
@@ -33,6 +34,7 @@ def run(options: ConvertOptions) -> int:
     _refuse_contradictions(options)
     rules = load_rules(options.rules or "default", allow=options.allow)
     paths = _outputs(options, rules)
+    _refuse_suffix(options.calibration_out)
     progress = not options.quiet and sys.stderr.isatty()  # where stderr leads before the silence
     with silence(options.debug):
         snn = _converted(options, rules, progress)
@@ -58,6 +60,17 @@ def _refuse_contradictions(options: ConvertOptions) -> None:
             if value is not None:
                 raise InputError(f"{option} needs the verification that --no-verify leaves out")
     check_suffix(options.report)
+
+
+def _refuse_suffix(thresholds: str | None) -> None:
+    if thresholds is not None and Path(thresholds).suffix.lower() != _THRESHOLDS:
+        raise InputError(
+            f"--calibration-out {shown(thresholds)}: thresholds are written as {_THRESHOLDS}; name "
+            "the file so"
+        )
+
+
+_THRESHOLDS = ".safetensors"
 
 
 def _outputs(options: ConvertOptions, rules: RuleSet) -> dict[str, Path | None]:
@@ -88,7 +101,7 @@ def _converted(options: ConvertOptions, rules: RuleSet, progress: bool) -> Conve
     source = loaded_source(options)
     device = device_named(options.device)
     if options.calibration:
-        batches = batches_of(options.calibration, options.seed)[0]
+        batches = batches_of(options.calibration, options.seed, "--calibration")[0]
         source = replace(source, calibration=batches_on(batches, device))
     elif options.calibration_in:
         source = replace(source, calibration=load_calibration(options.calibration_in).to(device))

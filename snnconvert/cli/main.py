@@ -14,7 +14,8 @@ from snnconvert.cli.commands.parsing import Session
 from snnconvert.cli.commands.root import root
 from snnconvert.cli.exits import BROKEN_PIPE, DEFECT, INTERRUPTED, MEND
 from snnconvert.cli.terminal import escaped
-from snnconvert.errors import SnnconvertError
+from snnconvert.errors import ArgumentError, SnnconvertError
+from snnconvert.wording import quoted, shown, suggestion
 
 COMPLETION = "_SNNCONVERT_COMPLETE"
 
@@ -63,6 +64,12 @@ def _tell(error: BaseException, debug: bool) -> int:
 def _of_usage(error: click.UsageError) -> list[str]:
     if error.ctx is not None:
         print(error.ctx.get_usage(), file=sys.stderr)
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        known = [name for option in error.ctx.command.params for name in option.opts]
+        close = suggestion(error.option_name, [name for name in known if name.startswith("--")])
+        return [f"No such option {quoted(error.option_name)}{close or '; --help lists them'}"]
+    if isinstance(error, click.MissingParameter):
+        return [f"{error.format_message().rstrip('.')}; --help says what is needed"]
     return [error.format_message()]
 
 
@@ -74,6 +81,9 @@ def _to_mend(error: SnnconvertError) -> list[str]:
     problems = getattr(error, "problems", None)
     if problems:
         return list(problems)
+    if isinstance(error, ArgumentError) and error.argument in _OPTIONS:
+        option = f"{_OPTIONS[error.argument]} {shown(error.value)}"
+        return [f"{option}: {error.problem}"]
     first, *more = str(error).split("\n")
     return [first, *(line if line.startswith("  ") else f"  {line}" for line in more)]
 
@@ -83,6 +93,8 @@ def _defect(error: BaseException) -> list[str]:
     return [f"{what}; this is a defect of snnconvert; --debug shows where it happened"]
 
 
+_OPTIONS = {"batch_dims": "--batch-dim", "classes": "--classes", "output": "--output"}
+"""The options that arguments of the library are here."""
 _ENDS: dict[type[BaseException], tuple[int, Callable[..., list[str]]]] = {
     SnnconvertError: (MEND, _to_mend),
     click.UsageError: (MEND, _of_usage),

@@ -45,8 +45,10 @@ from snnconvert.errors import ConversionError, InputError, RuleError, warn_calle
 from snnconvert.progress import counter
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.sources.exits import never_exits
+from snnconvert.sources.inputs import has_tensor
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
+from snnconvert.wording import listed
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +100,7 @@ def convert(
     Raises:
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
+    _refuse_inputs(rules)
     source = as_source(model, example_inputs, arch=arch, allow=allow)
     rule_set = load_rules(rules, allow=allow)
     if calibration is not None:
@@ -114,6 +117,14 @@ def convert(
     if snn.report is not None and not snn.report.passed:
         warn_caller(snn.report.verdict(), NotEquivalentWarning)
     return snn
+
+
+def _refuse_inputs(rules: Any) -> None:
+    if isinstance(rules, Mapping) and any(map(has_tensor, rules.values())):
+        raise InputError(
+            f"rules= is a dict of inputs ({listed(rules)}): keyword inputs go as a dict in the "
+            "second place, convert(model, dict(...)); rules are a name, a path or a RuleSet"
+        )
 
 
 @exclusive

@@ -71,11 +71,14 @@ class Work:
         spiking_macs: those of them whose operands are all spikes in the conversion.
         operations: of the conversion over all steps, by a name of :data:`OPERATIONS`; counted from
             the events.
+        still_macs: multiply-accumulates of the source on what is the same at every step (positions,
+            a recurrence's first state of zeros), which no spikes reach.
     """
 
     source_macs: float
     spiking_macs: float
     operations: Mapping[str, float] = field(hash=False)
+    still_macs: float = 0.0
 
     @classmethod
     def as_recorded(cls, data: dict[str, Any]) -> dict[str, Any]:
@@ -96,8 +99,14 @@ class Work:
 
     @property
     def spiking_share(self) -> float:
-        """Share of the source's work whose operands are spikes."""
-        return self.spiking_macs / self.source_macs if self.source_macs else 0.0
+        """Share of the source's work on what changes whose operands are all spikes."""
+        changing = self.source_macs - self.still_macs
+        return self.spiking_macs / changing if changing > 0 else 0.0
+
+    @property
+    def floats_macs(self) -> float:
+        """Multiply-accumulates of the source on what changes that have an operand in floats."""
+        return max(0.0, self.source_macs - self.still_macs - self.spiking_macs)
 
     @property
     def synaptic_operations(self) -> float:

@@ -2,6 +2,7 @@ from .files import bundled_rules, read_bundled
 from .load import load_rules, parse_rules
 from .match import UNMATCHED_ACTION, Decision, Operation, Plan, match, plan_of
 from .neuron import NeuronSettings, NeuronSpec, TableSpec, ThresholdSpec
+from .rates import leaves_open
 from .rule_set import Rule, RuleSet
 from .schema import ACTIONS, SPIKING_ACTIONS, Match, rule_schema
 
@@ -20,6 +21,7 @@ __all__ = [
     "TableSpec",
     "ThresholdSpec",
     "bundled_rules",
+    "leaves_open",
     "load_rules",
     "match",
     "parse_rules",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -42,8 +43,10 @@ def description_of(name: str) -> str:
 def named(source: str | os.PathLike[str]) -> Text:
     """The text that a user asks for, by a bundled name or a path."""
     if not isinstance(source, str | os.PathLike):
+        remedy = "; write them to a file, or read text with snnconvert.rules.parse_rules(text)"
+        hint = remedy if isinstance(source, Mapping) else ""
         raise RuleError(
-            [f"rules are a bundled name, a path or a RuleSet; received {received(source)}"]
+            [f"rules are a bundled name, a path or a RuleSet; received {received(source)}{hint}"]
         )
     name = os.fsdecode(source)
     if isinstance(source, str) and not _is_path(source):

@@ -34,9 +34,10 @@ def rates_without_effect(rules: Sequence[Rule], neuron: NeuronSpec) -> Iterator[
 
 def _chooses(spec: NeuronSpec) -> bool:
     # Options that a type does not have are an error, which is told where the rule is used.
-    return bool(foreign_options(spec)) or _has_auto(settings_of(spec))
+    return bool(foreign_options(spec)) or leaves_open(settings_of(spec))
 
 
-def _has_auto(settings: NeuronSettings) -> bool:
+def leaves_open(settings: NeuronSettings) -> bool:
+    """Tell whether calibration has anything to choose of a neuron."""
     values = (settings.statistic, settings.rest, settings.per, *dict(settings.options).values())
     return AUTO in values

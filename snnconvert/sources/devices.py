@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from snnconvert.errors import InputError, first_line
+from snnconvert.sources.inputs import FileBatches
 from snnconvert.sources.source import Source
 from snnconvert.torch_private import pytree
 from snnconvert.wording import shown
@@ -70,7 +71,11 @@ def _program_on(program: ExportedProgram, device: torch.device) -> ExportedProgr
 
 def batches_on(batches: Any, device: torch.device) -> Any:
     """Batches that are moved as they are asked for; what holds none is returned as it is."""
-    return _Batches(batches, device) if isinstance(batches, Iterable) else batches
+    if not isinstance(batches, Iterable):
+        return batches
+    if isinstance(batches, FileBatches):
+        return replace(batches, batches=_Batches(batches.batches, device))
+    return _Batches(batches, device)
 
 
 @dataclass(frozen=True)

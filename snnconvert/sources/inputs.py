@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from snnconvert.sources.names import keyword_problem
 from snnconvert.sources.paths import expanded
 from snnconvert.sources.pickles import load_tensors
 from snnconvert.torch_private import pytree
-from snnconvert.wording import shown
+from snnconvert.wording import listed, shown
 
 LARGEST_ID = 100
 _MOST_NUMBERS = 1 << 27  # half a GiB of float32
@@ -72,7 +73,18 @@ BATCH = 32
 LABELS = "labels"
 
 
-def batches_of(text: str, seed: int = 0) -> tuple[list[Any], Tensor | None]:
+@dataclass(frozen=True)
+class FileBatches:
+    """Batches of inputs, and which option with which file they came from."""
+
+    batches: Iterable[Any]
+    origin: str
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.batches)
+
+
+def batches_of(text: str, seed: int = 0, option: str = "") -> tuple[FileBatches, Tensor | None]:
     """Batches of 32 inputs from a file of tensors, and its labels where it has any.
 
     Arguments:
@@ -80,28 +92,39 @@ def batches_of(text: str, seed: int = 0) -> tuple[list[Any], Tensor | None]:
             (positional inputs) or a mapping to tensors (keyword inputs, and ``labels``), samples
             first; shapes as in `parse_input` are drawn at random.
         seed: of what is drawn.
+        option: which names the file, for messages.
 
     Raises:
         InputError: it cannot be read, or its tensors hold different numbers of samples.
     """
-    args, kwargs = parse_input(text, seed)
+    try:
+        args, kwargs = parse_input(text, seed)
+    except InputError as error:
+        if not option:
+            raise
+        raise InputError(f"{option} {str(error).removeprefix('input ')}") from None
     labels = kwargs.pop(LABELS, None)
     # A file of one tensor and labels: the tensor is the one positional input, whatever its name.
+    named = {**{f"tensor {i}": x for i, x in enumerate(args)}, **kwargs}
     if labels is not None and len(kwargs) == 1 and not args:
         args, kwargs = tuple(kwargs.values()), {}
-    sizes = {len(x) for x in (*args, *kwargs.values(), *([] if labels is None else [labels]))}
-    if len(sizes) != 1:
+    origin = f"{option} {shown(text)}".lstrip()
+    sizes = {name: len(x) if x.dim() else 0 for name, x in named.items()}
+    sizes |= {} if labels is None else {LABELS: len(labels) if labels.dim() else 0}
+    if len(set(sizes.values())) != 1:
+        counts = listed([f"'{name}' {size}" for name, size in sizes.items()])
         raise InputError(
-            f"{shown(text)}: its tensors hold {sorted(sizes)} samples; give as many of each"
+            f"{origin}: its tensors hold different numbers of samples (the size of dimension 0): "
+            f"{counts}; give as many of each"
         )
-    starts = range(0, sizes.pop(), BATCH)
+    starts = range(0, next(iter(sizes.values())), BATCH)
     batches: list[Any] = [
         {name: x[n : n + BATCH] for name, x in kwargs.items()}
         if kwargs
         else tuple(x[n : n + BATCH] for x in args)
         for n in starts
     ]
-    return batches, labels
+    return FileBatches(batches, origin), labels
 
 
 def _located(text: str) -> Path:
@@ -148,6 +171,8 @@ def _read(path: Path) -> Any:
         raise InputError(f"input {path}: files may end in {', '.join(_READERS)}; {_HELP}")
     try:
         return reader(path)
+    except InputError:
+        raise
     except SourceError as error:
         raise InputError(f"input {error}") from None
     except (OSError, ValueError, TypeError, EOFError, SafetensorError) as error:
@@ -166,6 +191,13 @@ def _read_numpy(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None
+        raise InputError(
+            f"input {path}: holds Python objects, which are not read, as they could run code; save "
+            "one array of numbers (np.asarray(x, dtype='float32')), or several as .safetensors"
+        ) from None
     except Exception as error:  # of any kind: the header is parsed as Python
         raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None
     return torch.from_numpy(array)

@@ -111,6 +111,8 @@ def load_source(
     architecture = None if arch is None else _architecture(arch, seed)
     path = expanded(reference)
     match = _PREFIX.fullmatch(os.fspath(reference))
+    if match and match[1] in LOADERS and not match[2].strip():
+        raise SourceError(f"{shown(reference)} needs a name after it; allowed are {ALLOWED}")
     if match and match[1] in LOADERS:
         if arch is not None:
             raise SourceError(

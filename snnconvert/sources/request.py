@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from snnconvert.errors import InputError
 from snnconvert.sources.examples import NO_EXAMPLE
@@ -51,13 +52,34 @@ class ModelRequest:
             seed=self.seed,
         )
         if given is not None:
-            return _with_inputs(source, *given)
+            return _as_wide(_with_inputs(source, *given))
         if isinstance(source.model, nn.Module) and not source.args and not source.kwargs:
             raise InputError(
                 f"{source.name}: no example inputs are known for it; give their shapes, batch "
                 "first, with --input, as in --input 2,3,224,224 or --input int:2,16"
             )
         return source
+
+
+def _as_wide(source: Source) -> Source:
+    """The source with inputs of float64, which NumPy makes of every number, as wide as all of its
+    weights, and a note; inputs of a model that has some of float64 stay as they are."""
+    if not isinstance(source.model, nn.Module):
+        return source
+    widths = {x.dtype for x in source.model.parameters() if x.is_floating_point()}
+    tensors = [x for x in (*source.args, *source.kwargs.values()) if isinstance(x, Tensor)]
+    if widths != {torch.float32} or not any(x.dtype == torch.float64 for x in tensors):
+        return source
+
+    def narrow(x: Any) -> Any:
+        return x.float() if isinstance(x, Tensor) and x.dtype == torch.float64 else x
+
+    note = "; ".join(filter(None, [source.note, _CAST]))
+    kwargs = {name: narrow(x) for name, x in source.kwargs.items()}
+    return replace(source, args=tuple(map(narrow, source.args)), kwargs=kwargs, note=note)
+
+
+_CAST = "inputs (--input) of float64 were cast to float32, as all weights of the model are"
 
 
 def _with_inputs(source: Source, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Source:

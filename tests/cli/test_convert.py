@@ -127,6 +127,8 @@ def test_what_exists_is_overwritten_only_by_force(run, workplace):
         (("--time-steps", "9" * 5000), "a whole number from 1"),
         (("--ruels", "default"), "No such option '--ruels'"),
         (("--tol", "1"), "No such option '--tol'"),
+        (("--rule", "spiking"), "No such option '--rule'; did you mean '--rules'?"),
+        (("--calibration-out", "x.txt"), "--calibration-out x.txt: thresholds are written as .saf"),
     ],
 )
 def test_what_is_wrong_with_options_is_told_before_the_work(run, no_work, options, message):
@@ -144,6 +146,7 @@ def test_all_problems_of_a_rule_file_are_told(run, no_work):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("hf:",), "hf: needs a name after it; allowed are timm:NAME"),
         (("missing.pt",), "missing.pt: no such file"),
         (("python:small_networks:shfited",), "did you mean 'shifted'?"),
         (("python:small_networks:bare",), "--input 2,3,224,224"),
@@ -161,6 +164,10 @@ def test_what_is_wrong_with_a_model_is_told_without_a_traceback(run, arguments, 
     assert ran.out == ""
     assert ran.err.startswith("snnconvert: error: ")
     assert message in ran.err
+
+
+def test_without_a_model_help_is_pointed_to(run):
+    assert "error: Missing argument 'MODEL'; --help says what is needed" in run().err
 
 
 MASKED = """\

@@ -88,6 +88,13 @@ def test_a_device_that_cannot_be_used_is_told(run, device):
         assert "--device" in ran.err and "this machine has cpu" in ran.err
 
 
+def test_a_batch_dimension_that_is_not_there_is_told(run):
+    for command in ((), ("explain",)):
+        ran = run(*command, MODEL, "--batch-dim", "7")
+        assert (ran.code, ran.out) == (2, "")
+        assert "error: --batch-dim 7: 'x' has 2 dimensions, allowed 0 to 1" in ran.err
+
+
 def test_a_package_that_is_not_there_cannot_be_allowed(run):
     for command in ((MODEL,), ("explain", MODEL), ("rules", "validate", "unused.yaml")):
         ran = run(*command, "--allow", "no_such_package.models")

@@ -92,9 +92,9 @@ def test_output_and_classes_say_where_predictions_are_read(run, workplace, saved
     for dim in ("1", "-2"):
         assert accuracy("map.pt", "--output", "map", "--classes", dim) == 1
     for options, words in (
-        (("--output", "middle"), "there is no output 'middle'; outputs are near, far, map"),
-        (("--output", "3"), "there is no output 3"),
-        (("--output", "far", "--classes", "5"), "classes=5 is no dimension"),
+        (("--output", "middle"), "--output middle: there is no output of this name or number"),
+        (("--output", "3"), "--output 3: there is no output of this name or number, allowed near"),
+        (("--output", "far", "--classes", "5"), "--classes 5: is no dimension of the output"),
         (("--classes", "x"), "a whole number from -8 to 7 is needed"),
         (("--classes", "-9"), "a whole number from -8 to 7 is needed"),
         (("--output", ""), "name or number of an output"),

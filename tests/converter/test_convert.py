@@ -76,6 +76,20 @@ def test_train_mode_is_refused():
         snnconvert.convert(TinyCNN(), (torch.randn(2, 1, 8, 8),))
 
 
+def test_layers_that_are_the_same_in_train_mode_need_no_eval():
+    x = torch.randn(2, 4)
+    for model in (nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.LayerNorm(4))):
+        assert snnconvert.convert(model, (x,)).report.passed and model.training
+    for other in (nn.Dropout(), nn.BatchNorm1d(4), nn.RReLU()):
+        with pytest.raises(TraceError, match=r"train mode .*model\.eval\(\)"):
+            snnconvert.convert(nn.Sequential(nn.Linear(4, 4), other), (x,))
+
+
+def test_keyword_inputs_in_the_place_of_rules_are_told():
+    with pytest.raises(InputError, match=r"a dict of inputs \(x\): .*in the second place"):
+        snnconvert.convert(TinyCNN().eval(), (), {"x": torch.randn(2, 1, 8, 8)})
+
+
 def test_a_module_needs_example_inputs():
     with pytest.raises(InputError, match="needs example_inputs"):
         snnconvert.convert(TinyCNN().eval())

@@ -62,7 +62,7 @@ def _arrays() -> bytes:
 
 
 RULES = b"version: 1\nextends: default\nrules:\n  - {name: a, match: {op: linear}, action: td}\n"
-LIST = b"version: 1\nmodels:\n  - timm:resnet18\n  - {model: x.pt, arch: 'timm:a', skip: no}\n"
+LIST = b"version: 1\nmodels:\n  - timm:resnet18\n  - {model: x.pt, arch: 'timm:a', skip: slow}\n"
 ZIPPED = ("m.pt", "w.pth", "m.pt2", "m.snn", "x.pt")
 LOADERS: dict[str, tuple[str, Callable[[], bytes], Callable[[Path], object]]] = {
     "module": ("m.pt", lambda: _torch(LINEAR), lambda p: load_source(p)),

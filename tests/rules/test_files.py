@@ -150,3 +150,8 @@ def test_a_text_can_extend_bundled_files_only() -> None:
     assert len(parse_rules(EXTENDING.format("default")).rules) == 3
     with pytest.raises(RuleError, match=r"<string>:2: .*only a file can extend a path"):
         parse_rules(EXTENDING.format("./base.yaml"))
+
+
+def test_a_mapping_is_no_rule_file_and_the_remedy_is_told():
+    with pytest.raises(RuleError, match=r"received a mapping; write them to a file, or .*parse_ru"):
+        load_rules({"version": 1})

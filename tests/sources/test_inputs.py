@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.sources.inputs import parse_input
+from snnconvert.sources.inputs import batches_of, parse_input
 
 
 @pytest.mark.parametrize("text", ["2,3,8,8", "2x3x8x8", " 2, 3 ,8,8 ", "float:2,3,8,8", "2X3X8X8"])
@@ -168,3 +168,23 @@ def test_what_no_memory_and_no_disk_can_hold_is_told(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_input(text)
     assert len(str(caught.value)) < 1000
+
+
+def test_an_array_of_objects_is_told_once_with_the_remedy(tmp_path: Path) -> None:
+    np.save(tmp_path / "o.npy", np.array([{1: 2}], dtype=object))
+    with pytest.raises(InputError, match=r"holds Python objects.*np\.asarray") as told:
+        batches_of(str(tmp_path / "o.npy"), option="--data")
+    said = str(told.value)
+    assert said.startswith("--data ") and said.count("o.npy") == 1
+
+
+def test_tensors_of_different_lengths_are_named(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(16, 3), "labels": torch.zeros(10)}, tmp_path / "d.safetensors")
+    with pytest.raises(InputError, match=r"--data .*d\.safetensors: .*'x' 16, 'labels' 10"):
+        batches_of(str(tmp_path / "d.safetensors"), option="--data")
+
+
+def test_a_file_of_text_is_named_by_its_option(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("text")
+    with pytest.raises(InputError, match=r"^--calibration .*t\.txt: files may end in"):
+        batches_of(str(tmp_path / "t.txt"), option="--calibration")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -66,3 +67,12 @@ def test_a_pickle_is_read_by_what_the_request_trusts(module: str, tmp_path: Path
     with pytest.raises(SourceError, match=module):
         ModelRequest(str(path), input="2,3").load()
     assert isinstance(ModelRequest(str(path), input="2,3", allow=(module,)).load().model, nn.Module)
+
+
+def test_a_file_of_float64_is_as_wide_as_the_weights_with_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((3, 1, 8, 8)))
+    source = ModelRequest("demo:digits-vit", input=str(path)).load()
+    assert source.args[0].dtype == torch.float32 and "cast to float32" in source.note
+    np.save(path, np.zeros((3, 1, 8, 8), dtype=np.float32))
+    assert "cast" not in ModelRequest("demo:digits-vit", input=str(path)).load().note

@@ -15,7 +15,7 @@ from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.calibration.tables import table_misfit, with_tables
 from snnconvert.converter.spikes.site import Site, Sited, one_node_each
-from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.neurons.options import AUTO
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
@@ -78,7 +78,7 @@ def calibrate(
     if batches is None:
         runs: Iterable[list[Any]] = [[given.example for given in traced.inputs]]
     else:
-        runs = (leaves_of(traced, batch, index) for index, batch in enumerate(batches))
+        runs = leaves_of_batches(traced, batches, "calibration")
     count = 0
     with torch.no_grad():
         for leaves in bar(runs, "calibrating", show=progress):

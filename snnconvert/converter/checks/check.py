@@ -121,8 +121,8 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
     source = ModelRequest(entry.model, entry.arch, entry.input, task.allow, seed=task.seed).load()
     calibration = source.calibration
     if entry.calibration is not None:
-        calibration, _ = batches_of(entry.calibration)
-    data, labels = (None, None) if entry.data is None else batches_of(entry.data)
+        calibration, _ = batches_of(entry.calibration, option="calibration:")
+    data, labels = (None, None) if entry.data is None else batches_of(entry.data, option="data:")
     notes = (*filter(None, [source.note]), *_enlivened(source, task.seed), *_unused(task))
     traced = trace(
         source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims

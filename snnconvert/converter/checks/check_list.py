@@ -68,6 +68,15 @@ def _check_reference(reference: str, info: ValidationInfo) -> str:
     raise PydanticCustomError("code_not_allowed", "", {"package": module.partition(".")[0]})
 
 
+_NO_REASONS = frozenset("no yes true false on off null none y n 0 1 ~".split())
+
+
+def _check_reason(text: str) -> str:
+    if text.strip().lower() in _NO_REASONS:
+        raise PydanticCustomError("no_reason", "")
+    return text
+
+
 _Text: TypeAlias = Annotated[str, Field(min_length=1)]
 _Reference: TypeAlias = Annotated[_Text, AfterValidator(_check_reference)]
 
@@ -123,7 +132,7 @@ class _Entry(_Settings):
     classes: int | None = Field(
         None, description="Its dimension that holds the classes.", examples=[1]
     )
-    skip: _Text | None = Field(
+    skip: Annotated[_Text, AfterValidator(_check_reason)] | None = Field(
         None, description="Why the model is not run.", examples=["its shapes depend on data"]
     )
 
@@ -145,9 +154,20 @@ def _not_a_mapping(fault: Fault) -> str:
     return f"{each} must be {what}{fault.place.expected}; received {got}"
 
 
+def _no_reason(fault: Fault) -> str:
+    return (
+        f"{fault.label} must be the reason why the model is not run, in words; received "
+        f"{received(fault.value)}. Leave the key out where the model is to be run"
+    )
+
+
 CHECK_LISTS = FileKind(
     _CheckFile,
-    {"code_not_allowed": lambda fault: fault.runs_code(fault.label), "model_type": _not_a_mapping},
+    {
+        "code_not_allowed": lambda fault: fault.runs_code(fault.label),
+        "model_type": _not_a_mapping,
+        "no_reason": _no_reason,
+    },
 )
 
 

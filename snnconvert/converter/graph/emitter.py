@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import STANDS_FOR, source_name
+from snnconvert.converter.graph.meta import PART_OF, STANDS_FOR, source_name
 from snnconvert.torch_private import pytree
 
 
@@ -21,10 +21,15 @@ class Emitter:
     Args:
         graph: what nodes are added to.
         seen: called with every new node, in their order.
+
+    Attributes:
+        part_of: the op kind that is taken apart into what is emitted, for as far as a rule asks;
+            empty: nothing is, or all of it.
     """
 
     def __init__(self, graph: fx.Graph, seen: Callable[[fx.Node], None]) -> None:
         self.graph, self.seen = graph, seen
+        self.part_of = ""
         self._place: fx.Node | None = None
         self._values: dict[str, Any] = {}
 
@@ -51,6 +56,7 @@ class Emitter:
             "val": self._values[key],
             "nn_module_stack": self._place.meta.get("nn_module_stack"),
             STANDS_FOR: "",
+            PART_OF: self.part_of,
         }
         self.seen(new)
         return new

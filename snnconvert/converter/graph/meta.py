@@ -30,6 +30,9 @@ SITED = "sited"  # meta of streams: the node of the sited graph that they were e
 STANDS_FOR = "stands_for"  # meta: the node of the source whose value a changed node computes
 
 
+PART_OF = "part_of"  # meta: the op kind of which a node is a part, where a rule takes it half apart
+
+
 def source_name(node: fx.Node) -> str:
     """Return the name of the source's node whose value a node computes."""
     return str(node.meta.get(STANDS_FOR, node.name))

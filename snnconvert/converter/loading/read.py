@@ -49,6 +49,7 @@ from snnconvert.errors import (
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
 from snnconvert.sources.formats import CONVERSION_MEMBER
+from snnconvert.sources.pickles import ZIP_MAGIC
 from snnconvert.sources.programs import load_program, parsed
 from snnconvert.sources.trust import Trust
 from snnconvert.torch_private import set_state
@@ -88,6 +89,11 @@ def is_saved(path: str | os.PathLike[str]) -> bool:
 @exclusive
 def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> ConvertedModule:
     """Return the conversion that `ConvertedModule.dumps` wrote (arguments and errors as `load`)."""
+    if not data.startswith(ZIP_MAGIC[:2]):
+        raise SavedFileError(
+            f"{where}: is no saved conversion, which snn.save() and --out write; a model is "
+            "converted with snnconvert.convert()"
+        )
     try:
         manifest, rules = _texts(data, where)
         calibration, absorbed = _tensors(data, where)

@@ -13,6 +13,7 @@ from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.paragraphs import Paragraph, as_text
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import SpikingReport
+from snnconvert.converter.reports.spiking_tables import steps_of, tables_of
 from snnconvert.errors import SnnconvertError
 from snnconvert.files import write_atomically
 from snnconvert.rules import UNMATCHED_ACTION, Decision
@@ -196,7 +197,7 @@ class EquivalenceReport:
         agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
         return (
             f"{alone}with spikes (degree {spiking.degree or 'some maps'}), at T={last.step}, "
-            f"K={spiking.latency.bursts} on {spiking.samples} samples: relative error "
+            f"K={spiking.latency.bursts} on {spiking.said_of_samples()}: relative error "
             f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
             f"{last.rate:.3f} spikes per neuron and step"
         )
@@ -206,12 +207,18 @@ class EquivalenceReport:
         spiking: tuple[Paragraph, ...] = ()
         if self.spiking is not None:
             # Every step, and what the sites and layers come to.
-            steps, sentences = self.spiking.tables()[0], self.spiking.sentences()
-            spiking = (Paragraph(steps), Paragraph(sentences=tuple(sentences)))
+            steps, sentences = steps_of(self.spiking), self.spiking.sentences()
+            spiking = (Paragraph(steps), Paragraph(sentences=(*sentences, _MORE)))
         return (_kinds(self.kinds), *spiking, _concluded(self.verdict(), self.notes))
 
     def __str__(self) -> str:
         return as_text(self.paragraphs())
+
+
+_MORE = (
+    "each layer's error and each neuron's rate: snn.report.spiking.layers and .sites in Python, "
+    "--report F.md from the command line"
+)
 
 
 def kind_rows(conversion: Conversion, errors: Mapping[str, float]) -> tuple[KindRow, ...]:
@@ -282,7 +289,9 @@ def _concluded(verdict: str, notes: Sequence[str]) -> Paragraph:
 
 def _spiking_markdown(spiking: SpikingReport) -> list[str]:
     lines = ["", "## With spikes", "", *(f"- {escape(line)}" for line in spiking.sentences())]
-    for header, rows in spiking.tables():
+    for explained in tables_of(spiking):
+        header, rows = explained.table
         lines += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
         lines += ["| " + " | ".join(map(escape, row)) + " |" for row in rows]
+        lines += ["", escape(explained.columns)]
     return lines

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from snnconvert.converter.reports.spiking import TextTable
+TextTable: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""A header, and rows of text."""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.costs.operations import (
@@ -18,14 +19,11 @@ from snnconvert.costs.operations import (
 )
 from snnconvert.wording import listed
 
-Rows: TypeAlias = list[tuple[str, ...]]
-TextTable: TypeAlias = tuple[tuple[str, ...], Rows]
-"""A header, and rows of text."""
-
 DIVERGED = 0.1
 """Relative error of a layer from which on it is said to diverge."""
 ALIKE = 0.99
 """Share of the source's predictions that counts as reached."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -144,6 +142,7 @@ class SpikingReport:
             spike and the next.
         tables_error: relative error of the outputs with every neuron replaced by what it follows,
             by its table; None where there are no tables.
+        on_example: whether the samples are the example inputs that the source was traced with.
     """
 
     samples: int
@@ -158,6 +157,7 @@ class SpikingReport:
     degree: str | None = None
     analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables_error: float | None = None
+    on_example: bool = False
 
     @property
     def rel_error(self) -> float:
@@ -195,65 +195,17 @@ class SpikingReport:
         """Return the report as plain data."""
         return asdict(self)
 
+    def said_of_samples(self) -> str:
+        """Say on how many samples, and on which where they are the example's."""
+        which = " (the example inputs that it was traced with)" if self.on_example else ""
+        return f"{self.samples} sample{'s' * (self.samples != 1)}{which}"
+
     def notes(self) -> list[str]:
         """Say what denies the network the degree ``all``."""
         return [
             f"the degree is maps, not all: between one spike and the next stands what {why}: "
             f"{listed(places)}"
             for why, places in self.analog_between.items()
-        ]
-
-    def tables(self) -> list[TextTable]:
-        """Return the report as tables, each a header and rows of text."""
-        steps: Rows = [
-            (
-                str(s.step),
-                f"{s.rel_error:.3g}",
-                _number(s.cosine),
-                _percent(s.top1),
-                _percent(s.top5),
-                _percent(s.accuracy),
-                f"{s.rate:.3f}",
-                f"{s.energy:.3g}",
-            )
-            for s in self.steps
-        ]
-        sites: Rows = [
-            (
-                s.name,
-                s.neuron,
-                f"{s.rate:.3f}",
-                f"{s.most:.3f}",
-                _percent(s.silent),
-                _percent(s.saturated),
-                str(s.distinct),
-                f"{s.residual:.2g}",
-            )
-            for s in self.sites
-        ]
-        layers: Rows = [
-            (x.name, x.place, _number(x.correlation), f"{x.rel_error:.3g}") for x in self.layers
-        ]
-        return [
-            (
-                ("T", "rel. error", "cosine", "top-1", "top-5", "accuracy", "rate", "energy uJ"),
-                steps,
-            ),
-            (
-                (
-                    "neurons",
-                    "type",
-                    "rate",
-                    "most",
-                    "silent",
-                    "saturated",
-                    "sizes",
-                    "residual",
-                ),
-                sites,
-            ),
-            (("layer", "where", "correlation", "rel. error"), layers),
-            *([_table_uses(self.sites)] if self.tables_error is not None else []),
         ]
 
     def _said_of_tables(self, error: float) -> str:
@@ -272,10 +224,9 @@ class SpikingReport:
         agree = self.steps_to_agree
         diverged = self.first_divergence
         said = [
-            f"{self.samples} samples; spikes per neuron and step: {self.rate:.3f}",
+            f"{self.said_of_samples()}; spikes per neuron and step: {self.rate:.3f}",
             f"degree: {self.degree or 'some maps'}; latency at {self.latency}",
-            f"{work.spiking_share:.1%} of the multiply-accumulate work has spikes for all its "
-            f"operands; {work.synaptic_operations:.3g} synaptic operations "
+            f"{_said_of_share(work)}; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             "energy per sample in uJ, memory traffic but reads of tables not counted: "
             + ", ".join(f"{name} {value:.3g}" for name, value in energy.items())
@@ -304,26 +255,13 @@ class SpikingReport:
         return said
 
 
-def _table_uses(sites: Sequence[SiteActivity]) -> TextTable:
-    rows: Rows = [
-        (
-            site.name,
-            table.function,
-            str(table.entries),
-            f"{table.low:.4g}",
-            f"{table.high:.4g}",
-            f"{table.worst:.2g}",
-            _percent(table.outside),
-        )
-        for site in sites
-        if (table := site.table) is not None
-    ]
-    return ("neurons", "table of", "entries", "from", "to", "worst error", "outside"), rows
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
+def _said_of_share(work: Work) -> str:
+    """Say how much of the work is on spikes, and what the rest is; all is said only of all."""
+    share = math.floor(1000 * min(work.spiking_share, 1.0) + _ROUNDING) / 10
+    besides = []
+    if work.floats_macs:
+        besides.append(f"the rest, {work.floats_macs:.3g} per sample, has one in floats")
+    if work.still_macs:
+        besides.append(f"{work.still_macs:.3g} more are on what is the same at every step")
+    left = f" ({'; '.join(besides)})" if besides else ""
+    return f"{share:.1f}% of the multiply-accumulate work has spikes for all its operands{left}"

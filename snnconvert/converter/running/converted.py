@@ -24,7 +24,7 @@ from snnconvert.converter.running.casts import refuse_cast
 from snnconvert.converter.running.encoded import at_step, encoded, for_coded
 from snnconvert.converter.running.layout import fold, stacked, unfold
 from snnconvert.converter.running.online import Online, difference
-from snnconvert.converter.saving.write import dump_conversion
+from snnconvert.converter.saving.write import dump_conversion, refuse_without_folder
 from snnconvert.converter.tracing.inputs import (
     TensorOptions,
     bind_inputs,
@@ -209,9 +209,11 @@ class ConvertedModule(nn.Module):
             path: by custom with the suffix ``.snn``.
 
         Raises:
+            InputError: there is no such folder.
             SavedFileError: the conversion was cast to another dtype, had layers replaced, or
                 holds what ``torch.export`` cannot write or `snnconvert.load` would not read.
         """
+        refuse_without_folder(path)
         write_atomically(path, self.dumps())
 
     def dumps(self) -> bytes:

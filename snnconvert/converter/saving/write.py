@@ -10,8 +10,10 @@ import base64
 import copy
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,12 +38,22 @@ from snnconvert.converter.saving.format import (
 )
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel, floating_dtype
-from snnconvert.errors import SavedFileError, first_line
+from snnconvert.errors import InputError, SavedFileError, first_line
 from snnconvert.sources.programs import unreadable
 from snnconvert.sources.trees import tree_problem
 from snnconvert.torch_private import pytree, set_constants, set_guards, set_ranges, set_state
 from snnconvert.version import __version__
-from snnconvert.wording import listed
+from snnconvert.wording import PATH_LENGTH, listed, shown
+
+
+def refuse_without_folder(path: str | os.PathLike[str]) -> None:
+    """Raise InputError where a file has no folder to be written to."""
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise InputError(
+            f"{shown(os.fspath(path), PATH_LENGTH)}: there is no folder "
+            f"{shown(folder, PATH_LENGTH)} to save to; make it first"
+        )
 
 
 @exclusive

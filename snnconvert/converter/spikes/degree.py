@@ -11,12 +11,13 @@ from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import tensors_in
+from snnconvert.converter.graph.meta import PART_OF, tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.spikes.left_in_floats import (
     LISTED,
     analog_operands,
+    by_whom,
     left_in_floats,
     places,
 )
@@ -68,7 +69,9 @@ def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:
 
 def _why(node: fx.Node, decision: Decision | None) -> str:
     if decision is not None and decision.action not in SPIKING_ACTIONS:
-        return f"as {decision.action} takes them ({decision.reason})"
+        return f"as {decision.action} takes them ({by_whom(decision)})"
+    if whole := node.meta.get(PART_OF):
+        return f"as part of {whole}, which 'action: spiking' takes apart with them"
     if has_place(node.target):
         return "as their form has no counterpart on spikes"
     return "as no counterpart on spikes is known"

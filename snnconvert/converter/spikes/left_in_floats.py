@@ -158,7 +158,8 @@ def _why(
     if _has_no_place(sited, node):
         return "as neurons have no place before these operators"
     if decision is not None and decision.action not in SPIKING_ACTIONS:
-        return f"as a rule leaves them so ({decision.reason})"
+        how = "a rule leaves" if decision.rule else "rules leave"
+        return f"as {how} them so ({by_whom(decision)})"
     if any(has_size_of(x, sizes) for x in analog):
         return "as the number of values of an operand depends on what they are (a routing, a mask)"
     if any(dtype.is_complex for dtype in dtypes):
@@ -170,6 +171,12 @@ def _why(
     if decision.action != "spike_operands" and decision.action != "spiking":
         return f"as neurons stand elsewhere ({decision.reason})"
     return "as an operand has no place for neurons"
+
+
+def by_whom(decision: Decision) -> str:
+    """Name the rule that took an operation, or say that none did, for all of its kind alike."""
+    kind = decision.operation.kind
+    return str(decision.rule) if decision.rule else f"no rule matches op kind '{kind}' there"
 
 
 def places(nodes: list[fx.Node]) -> list[str]:

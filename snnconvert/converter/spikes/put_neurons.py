@@ -35,6 +35,12 @@ from snnconvert.ops.targets import CLIPS, DRIVE, FUNCTIONS, NO_LIMITS, Limits, T
 from snnconvert.rules import SPIKING_ACTIONS, Decision
 from snnconvert.torch_private import pytree
 
+_PLACES = (
+    "spike_operands is for linear maps and products, spiking for these and for recurrent layers, "
+    "norms, softmax, activations and other functions, divisions, powers, clips and embeddings"
+)
+_WITHOUT_PLACE = ". Use td, or neuron, which puts one on an output that is a single tensor"
+
 
 def put_neurons(decided: Decided) -> Sited:
     """Return the decided graph with a neuron wherever a rule asks for one.
@@ -110,9 +116,8 @@ class _Inserter:
                 return  # not in this form: it is listed
             raise ConversionError(
                 f"{decision.rule}: op kind '{kind.name}' at {decision.operation.place} has no "
-                f"place for '{decision.action}': spike_operands is for linear maps and products, "
-                "spiking for these, recurrent layers, ReLU, clips and embeddings. Use td, or "
-                "neuron, which puts one on an output that is a single tensor"
+                f"place for '{decision.action}': {_PLACES}"
+                + (". Use spiking here" if has_place(node.target) else _WITHOUT_PLACE)
             )
 
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
@@ -124,6 +129,7 @@ class _Inserter:
         if not wholly and not holds_maps(node.target, arguments_of(node)):
             return False
         take = taking.wholly if wholly else taking.into_maps
+        self.emit.part_of = "" if wholly else kind_of(node.target).name
         apart = None if take is None else take(self.emit, node)
         if apart is None:
             return False

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, fx
 
-from snnconvert.errors import InputError
+from snnconvert.errors import ArgumentError, InputError
 from snnconvert.torch_private import pytree
 
 Marks = Mapping[int, tuple[int, ...]]
@@ -72,15 +72,10 @@ def said_candidates(leaves: Sequence[Any], said: Mapping[int, int | None]) -> Ca
     """Return the dimensions that the user named, and dimension 0 of what else has their size.
 
     Raises:
-        InputError: an input has no such dimension, or the sizes differ.
+        InputError: the sizes differ.
     """
     tensors = _tensors(leaves)
     named = {i: dim for i, dim in said.items() if dim is not None and i in tensors}
-    for i, dim in named.items():
-        if not -tensors[i].dim() <= dim < tensors[i].dim():
-            raise InputError(
-                f"batch_dims: input {i} has {tensors[i].dim()} dimensions, received {dim}"
-            )
     marks = {i: (dim % tensors[i].dim(),) for i, dim in named.items()}
     sizes = {tensors[i].shape[dims[0]] for i, dims in marks.items()}
     if len(sizes) > 1:
@@ -97,15 +92,53 @@ def said_dims(
     """Return what a user says of the batch by input leaf.
 
     Raises:
-        InputError: there is no such input.
+        InputError: it is no dimension, or there is no such input, or it has no such dimension.
     """
-    if isinstance(said, int):
-        return {i: said for i, x in _tensors(leaves).items() if -x.dim() <= said < x.dim()}
-    return {
-        i: dim
-        for key, dim in said.items()
-        for i in leaves_named(key, names, positional, "batch_dims")
-    }
+    tensors = _tensors(leaves)
+    found: dict[int, int | None] = {}
+    if _is_dim(said):
+        found |= {i: said for i, x in tensors.items() if -x.dim() <= said < x.dim()}
+        if not found and tensors:
+            widest = max(tensors, key=lambda i: tensors[i].dim())
+            raise _no_dimension(said, names[widest], tensors[widest], said)
+        return found
+    if not isinstance(said, Mapping) or not all(x is None or _is_dim(x) for x in said.values()):
+        raise ArgumentError(
+            "batch_dims",
+            said,
+            "a whole number is needed, the dimension of all inputs that is the batch, or a dict "
+            "of such numbers (or None) by names or positions of inputs",
+        )
+    for key, dim in said.items():
+        for i in leaves_named(key, names, positional, "batch_dims"):
+            if dim is not None and i in tensors and not -tensors[i].dim() <= dim < tensors[i].dim():
+                raise _no_dimension(dim, names[i], tensors[i], said)
+            found[i] = dim
+    return found
+
+
+def _is_dim(said: Any) -> TypeGuard[int]:
+    return isinstance(said, int) and not isinstance(said, bool)
+
+
+def _no_dimension(dim: int, name: str, x: Tensor, said: Any) -> ArgumentError:
+    count = x.dim()
+    own = f" and {dim} is asked for" if said != dim else ""
+    return ArgumentError(
+        "batch_dims",
+        said,
+        f"'{name}' has {count} dimension{'s' * (count != 1)}{own}, allowed 0 to {count - 1}",
+    )
+
+
+def said_fixed(said: Mapping[int, int], names: Sequence[str]) -> str:
+    """Say that dimensions that a user named cannot be the batch."""
+    where = " and ".join(f"dimension {dim} of '{names[i]}'" for i, dim in said.items())
+    return (
+        f"{where} cannot be the batch, which batch_dims= (--batch-dim) says: the model fixes its "
+        "size, so the conversion is bound to the example's; name another dimension, or none, and "
+        "it is found"
+    )
 
 
 def leaves_named(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -14,20 +14,103 @@ from snnconvert.errors import CalibrationError, InputError
 from snnconvert.sources.inputs import has_tensor
 
 
+def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str) -> Iterator[Any]:
+    """Yield the input leaves of each batch of data, in order.
+
+    Where the source takes batches of one size alone, larger ones are split into several.
+
+    Args:
+        traced: says which inputs there are.
+        batches: tensors, tuples or dicts; with an ``origin``, messages name that.
+        argument: what messages call them where there is none.
+
+    Raises:
+        InputError: what was given is one batch, or no batches.
+        CalibrationError: a batch does not fit the source.
+    """
+    origin = getattr(batches, "origin", f"{argument}=")
+    if isinstance(batches, Tensor | Mapping | str) or not isinstance(batches, Iterable):
+        raise InputError(f"{origin} {_received(batches)}: {_NEEDED}")
+    is_plain = isinstance(batches, tuple | list)
+    for index, batch in enumerate(batches):
+        where = f"batch {index} of {origin} does not fit"
+        try:
+            parts = [*_parts(traced, *as_inputs(traced, batch))]
+            runs = [_leaves_of(traced, args, kwargs) for args, kwargs in parts]
+        except InputError as error:
+            hint = f"; {_NEEDED}" if is_plain and isinstance(batch, Tensor) else ""
+            raise CalibrationError(f"{where}: {error}{hint}") from error
+        yield from runs
+
+
+_NEEDED = (
+    "an iterable of batches is needed, each a tensor, a tuple of positional or a dict of keyword "
+    "inputs: one batch of two inputs is [(x, mask)]"
+)
+
+
+def _received(batches: Any) -> str:
+    return f"is one {'tensor' if isinstance(batches, Tensor) else type(batches).__name__}"
+
+
 def leaves_of(traced: TracedModel, batch: Any, index: int) -> list[Any]:
     """Return the input leaves of one batch of data.
 
     Raises:
         CalibrationError: the batch does not fit the source.
     """
-    args, kwargs = as_inputs(traced, batch)
     try:
-        leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
-        for given, leaf in zip(traced.inputs, leaves, strict=True):
-            check_dtype(given, leaf)
+        return _leaves_of(traced, *as_inputs(traced, batch))
     except InputError as error:
         raise CalibrationError(f"batch {index} of the data does not fit: {error}") from error
+
+
+def _leaves_of(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
+    for given, leaf in zip(traced.inputs, leaves, strict=True):
+        check_dtype(given, leaf)
     return leaves
+
+
+def _parts(
+    traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Yield a batch in parts of the one size that the source takes, or as it is.
+
+    Raises:
+        InputError: its size is no multiple of that.
+    """
+    examples, named = example_of(traced)
+    pairs = [*zip(args, examples, strict=False), *((kwargs[k], named.get(k)) for k in kwargs)]
+    size = next((len(e) for _, e in pairs if isinstance(e, Tensor) and e.dim()), 0)
+    alike = [(x, e) for x, e in pairs if isinstance(x, Tensor) and _is_batched(x, e, size)]
+    counts = {len(x) for x, _ in alike}
+    if traced.batch or not size or len(counts) != 1 or (count := counts.pop()) == size:
+        yield args, kwargs
+        return
+    if count % size or not count:
+        raise InputError(
+            f"it holds {count} samples, and the model takes {size} at a time, no more and no "
+            f"fewer, as its export fixed; give a multiple of {size}, or export it with a batch "
+            "size that is open"
+        )
+
+    def part(x: Any, example: Any, start: int) -> Any:
+        is_cut = isinstance(x, Tensor) and _is_batched(x, example, size)
+        return x[start : start + size] if is_cut else x
+
+    for start in range(0, count, size):
+        yield (
+            tuple(part(x, e, start) for x, e in zip(args, examples, strict=False)),
+            {name: part(x, named.get(name), start) for name, x in kwargs.items()},
+        )
+
+
+def _is_batched(x: Tensor, example: Any, size: int) -> bool:
+    """Tell whether a tensor fits an example but for the number of its samples."""
+    if not isinstance(example, Tensor) or not example.dim() or len(example) != size:
+        return False
+    return x.dim() == example.dim() and x.shape[1:] == example.shape[1:]
 
 
 def as_inputs(traced: TracedModel, batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -38,7 +121,7 @@ def as_inputs(traced: TracedModel, batch: Any) -> tuple[tuple[Any, ...], dict[st
         return _in_order(traced, (batch,))
     if isinstance(batch, Sequence) and not isinstance(batch, str):
         return _in_order(traced, tuple(batch))
-    raise CalibrationError(
+    raise InputError(
         "a batch is a tensor, a tuple of positional or a dict of keyword inputs, received "
         f"{type(batch).__name__}"
     )

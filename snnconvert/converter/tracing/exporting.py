@@ -181,7 +181,7 @@ def _said_of(call: ExampleCall, dims: Mapping[int, int]) -> str:
     where = ", ".join(f"dimension {dim} of '{call.names[i]}'" for i, dim in dims.items())
     return (
         f"the batch was found to be {where}, and not dimension 0 of the first input; say another "
-        "with batch_dims="
+        "with batch_dims= (--batch-dim)"
     )
 
 

@@ -14,6 +14,7 @@ from snnconvert.converter.tracing.batch import (
     leaves_named,
     said_candidates,
     said_dims,
+    said_fixed,
     symbols,
 )
 from snnconvert.converter.tracing.functional import make_functional
@@ -69,7 +70,8 @@ def traced_from(
     out_spec = program.call_spec.out_spec
     assert out_spec is not None
     all_notes = [*notes, *functional_notes]
-    all_notes += [] if batch or notes else [_FIXED]
+    if not batch and not notes:
+        all_notes.append(_FIXED if batch_dims is None else said_fixed(found or {}, names))
     return TracedModel(
         graph=graph_module.graph,
         root=graph_module,
@@ -99,7 +101,8 @@ def _example_of(program: ExportedProgram) -> tuple[Any, Any]:
 
 _FIXED = (
     "the model fixes the size of what stands for the batch (dimension 0 of its first input), so "
-    "the conversion is bound to the example's; batch_dims= says another dimension"
+    "the conversion is bound to the example's; batch_dims= (--batch-dim) says another "
+    "dimension"
 )
 
 

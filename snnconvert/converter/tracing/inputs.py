@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.dtypes import literal_dtypes
+from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.sizes import check_sizes
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel
 from snnconvert.errors import InputError
 from snnconvert.sources.inputs import has_tensor
 from snnconvert.torch_private import pytree
+from snnconvert.wording import shown
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def checked_time_steps(steps: Any) -> int:
 def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Flatten a call as the trace was flattened; constants that were left out are filled in."""
     default_args, default_kwargs = example_of(traced)
+    args, kwargs = _placed(traced, args, kwargs)
     unknown = sorted(set(kwargs) - set(default_kwargs))
     missing = [
         name for name, value in default_kwargs.items() if name not in kwargs and has_tensor(value)
@@ -97,7 +100,7 @@ def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) 
             f"inputs and keywords {sorted(kwargs) or 'none'}"
             + (f"; unknown: {', '.join(unknown)}" if unknown else "")
             + (f"; missing: {', '.join(missing)}" if missing else "")
-            + ". Pass the same inputs, or convert with other example_inputs"
+            + f". {_form(default_kwargs, too_many)}, or convert with other example_inputs"
         )
     full = (
         (*args, *default_args[len(args) :]),
@@ -105,11 +108,55 @@ def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     )
     leaves, spec = pytree.tree_flatten(full)
     if spec != traced.in_spec:
+        own = pytree.tree_unflatten([_outline(x.example) for x in traced.inputs], traced.in_spec)
         raise InputError(
-            f"the inputs are nested otherwise than when the model was traced: expected "
-            f"{traced.in_spec}, received {spec}"
+            "the inputs are nested otherwise than when the model was traced: expected "
+            f"{_call_of(*own)}, received {_call_of(*pytree.tree_map(_outline, full))}"
         )
     return leaves
+
+
+def _placed(
+    traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Put inputs that are given by their names where the source was traced with them by position.
+
+    The order of what it was traced with by name is not known, so that there is no other way round.
+    """
+    examples, _ = example_of(traced)
+    names, rest, placed = program_names(traced.program, len(examples)), dict(kwargs), [*args]
+    for name, example in list(zip(names, examples, strict=True))[len(args) :]:
+        if name not in rest and has_tensor(example):
+            break
+        placed.append(rest.pop(name, example))
+    return tuple(placed), rest
+
+
+def _form(keywords: Mapping[str, Any], too_many: bool) -> str:
+    named = [name for name, value in keywords.items() if has_tensor(value)]
+    if not too_many or not named:
+        return "Pass the same inputs"
+    words = ", ".join(f"{name}=..." for name in named)
+    return f"Pass by keyword what it was traced with by keyword: {words}"
+
+
+def _call_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    given = [*map(repr, args), *(f"{name}={x!r}" for name, x in kwargs.items())]
+    return shown(f"({', '.join(given)})", _LONGEST)
+
+
+def _outline(leaf: Any) -> Any:
+    return _Word("tensor") if isinstance(leaf, Tensor) else leaf
+
+
+class _Word(str):
+    """Text whose ``repr`` has no quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+_LONGEST = 500  # characters of a call that are shown
 
 
 def refuse_names(traced: TracedModel, names: Sequence[str], method: str) -> None:

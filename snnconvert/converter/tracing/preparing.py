@@ -65,13 +65,31 @@ def refuse_train_mode(model: nn.Module) -> None:
     """
     if _has_no_modes(model):
         return
+    if all(_has_one_mode(module) for module in model.modules()):
+        return
     training = [name or "the model itself" for name, m in model.named_modules() if m.training]
     if training:
         shown = ", ".join(training[:3]) + (", ..." if len(training) > 3 else "")
+        several = f"{len(training)} modules are" if len(training) > 1 else "a module is"
         raise TraceError(
-            f"{len(training)} modules are in train mode ({shown}), where dropout and batch "
-            "statistics make the output random; call model.eval() first"
+            f"{several} in train mode ({shown}), where dropout and batch statistics may make the "
+            "output random; call model.eval() first"
         )
+
+
+_OF_ONE_MODE = frozenset("linear conv container pooling flatten padding sparse upsampling".split())
+_OF_TWO_MODES = (nn.MultiheadAttention, nn.RReLU)
+
+
+def _has_one_mode(module: nn.Module) -> bool:
+    """Tell whether a module is a layer of torch.nn that is the same in train and eval mode."""
+    package, _, name = type(module).__module__.rpartition(".")
+    if package != "torch.nn.modules" or isinstance(module, _OF_TWO_MODES):
+        return False
+    return name in _OF_ONE_MODE or name == "activation" or isinstance(module, _NORMS)
+
+
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def _has_no_modes(model: nn.Module) -> bool:

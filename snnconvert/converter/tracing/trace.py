@@ -14,7 +14,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from snnconvert.converter.tracing.batch import BatchDims, leaves_named, said_candidates, said_dims
+from snnconvert.converter.tracing.batch import (
+    BatchDims,
+    leaves_named,
+    said_candidates,
+    said_dims,
+    said_fixed,
+)
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.exporting import (
     ExampleCall,
@@ -110,15 +116,23 @@ def _exported(model: nn.Module, call: ExampleCall) -> Exported:
         found = export_open(model, call)
         if found is not None:
             return found
+        notes += _fixed(call)
     except Exception as dynamic_error:
         if note := registered_output_classes(model, call):
             return _with_note(_exported(model, call), note)
-        notes.append(refused(dynamic_error))
+        notes += [refused(dynamic_error), *_fixed(call)]
     try:
         fixed = export_fixed(model, call)
     except Exception as error:
         raise TraceError(explain_failure(model, call, error)) from error
     return replace(fixed, notes=(*notes, *fixed.notes))
+
+
+def _fixed(call: ExampleCall) -> list[str]:
+    """Say of the dimensions that a user named that they are not open."""
+    if call.said is None:
+        return []
+    return [said_fixed({i: dim for i, (dim, *_) in call.said.marks.items()}, call.names)]
 
 
 def _with_note(exported: Exported, note: str) -> Exported:

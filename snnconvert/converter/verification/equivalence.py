@@ -17,6 +17,7 @@ from torch.export import ExportedProgram
 
 from snnconvert.converter.deciding.streams import random_nodes
 from snnconvert.converter.graph.default_dtype import default_dtype
+from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.graph.dtypes import cast, literal_dtypes
 from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
@@ -46,6 +47,7 @@ from snnconvert.converter.verification.lost_digits import said_of_lost_digits
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.measure.exact import measure_exact
 from snnconvert.converter.verification.measure.predictions import Labels
+from snnconvert.converter.verification.measure.rates import exceeded_rates
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors
 from snnconvert.converter.verification.not_finite import said_of_infinities
@@ -61,7 +63,6 @@ TOLERANCES = {
     torch.bfloat16: 1e-1,
 }
 """Relative tolerance by dtype: about 1e7, 1e2, 1e1 and 1e1 units in the last place."""
-
 
 SPIKING_TOLERANCE = 0.1
 """Relative error at the last step up to which a spiking network counts as close to its source."""
@@ -123,12 +124,12 @@ def verify(
     report = _compare_exactly(model, snn, inputs, _How(wanted, allowed, time_steps, seed))
     if not on_data:
         return report
-    if data is None:
-        data = [example_batch(snn.conversion.source) if inputs is None else inputs]
+    own = example_batch(snn.conversion.source) if inputs is None else inputs
+    runs, on_example = ([own], inputs is None) if data is None else (data, False)
     if not snn.conversion.neurons:
-        found = measure_exact(snn, data, **chosen, tolerance=_rounding(snn))
-        return _with_data(report, found)
-    return _with_spikes(report, measure_spiking(snn, data, **chosen), spiking_tolerance)
+        return _with_data(report, measure_exact(snn, runs, **chosen, tolerance=_rounding(snn)))
+    spiking = replace(measure_spiking(snn, runs, **chosen), on_example=on_example)
+    return _with_spikes(report, spiking, spiking_tolerance, snn.conversion)
 
 
 def _runs_on_data(
@@ -155,14 +156,14 @@ def _with_data(report: EquivalenceReport, found: DataCloseness) -> EquivalenceRe
 
 
 def _with_spikes(
-    report: EquivalenceReport, spiking: SpikingReport, tolerance: float
+    report: EquivalenceReport, spiking: SpikingReport, tolerance: float, conversion: Conversion
 ) -> EquivalenceReport:
     return replace(
         report,
         passed=report.passed and max(spiking.rel_error, spiking.unequal) <= tolerance,
         spiking=spiking,
         spiking_tolerance=tolerance,
-        notes=(*report.notes, *spiking.notes()),
+        notes=(*report.notes, *spiking.notes(), *exceeded_rates(conversion, spiking)),
     )
 
 

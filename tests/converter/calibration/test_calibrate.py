@@ -144,8 +144,8 @@ def test_no_batches_are_told():
 @pytest.mark.parametrize(
     ("batch", "words"),
     [
-        (torch.zeros(2, 4), "batch 1 of the data does not fit"),
-        (torch.zeros(2, 5, dtype=torch.int64), "batch 1 of the data does not fit"),
+        (torch.zeros(2, 4), "batch 1 of calibration= does not fit"),
+        (torch.zeros(2, 5, dtype=torch.int64), "batch 1 of calibration= does not fit"),
         (torch.full((2, 5), float("inf")), "holds infinite values in calibration batch 1"),
     ],
 )

@@ -16,6 +16,12 @@ def read(tmp_path):
     return read_text
 
 
+@pytest.mark.parametrize("word", ["no", "'no'", "False", "off", "yes"])
+def test_a_reason_that_is_none_is_refused(read, word):
+    with pytest.raises(CheckListError, match=r"'skip' must be .*Leave the key out|skip.*text"):
+        read(f"version: 1\nmodels: [{{model: timm:a, skip: {word}}}]")
+
+
 def test_entries_have_the_lists_rules_unless_they_have_their_own(read, tmp_path):
     entries = read(
         "version: 1\n"

@@ -317,3 +317,9 @@ def test_operators_of_another_library_are_loaded_where_they_are_allowed():
     with pytest.raises(SavedFileError, match="'snnconvert_tests', which is not accepted") as caught:
         loads(data)
     assert "trust_pickle" not in str(caught.value)
+
+
+def test_a_file_of_text_is_no_saved_conversion(tmp_path):
+    (tmp_path / "text.snn").write_text("text")
+    with pytest.raises(SavedFileError, match=r"is no saved conversion, which snn\.save\(\)"):
+        snnconvert.load(tmp_path / "text.snn")

@@ -15,6 +15,7 @@ from snnconvert.converter.reports.spiking import (
     StepCloseness,
     Work,
 )
+from snnconvert.converter.reports.spiking_tables import steps_of, tables_of
 
 WORK = Work(
     source_macs=2e6,
@@ -59,6 +60,7 @@ def test_energies_are_additions_and_products() -> None:
 def test_a_share_of_no_work_is_zero() -> None:
     assert WORK.spiking_share == 0.5
     assert replace(WORK, source_macs=0.0, spiking_macs=0.0).spiking_share == 0.0
+    assert replace(WORK, still_macs=1e6).spiking_share == 1.0
 
 
 @pytest.mark.parametrize(
@@ -105,6 +107,40 @@ def test_agreement_that_is_not_reached_is_said() -> None:
 
 
 def test_tables_have_as_many_cells_as_their_header() -> None:
-    for header, rows in report(None, 1.0).tables():
+    for found in tables_of(report(None, 1.0)):
+        header, rows = found.table
         assert rows and all(len(row) == len(header) for row in rows)
-    assert report(None).tables()[0][1][0][3] == "-"
+    assert steps_of(report(None))[1][0][3] == "-"
+
+
+@pytest.mark.parametrize(
+    ("spiking", "still", "share", "left"),
+    [
+        (2e6, 0.0, "100.0%", ""),
+        (2e6 - 1, 0.0, "99.9%", " (the rest, 1 per sample, has one in floats)"),
+        (1e6, 1e6, "100.0%", " (1e+06 more are on what is the same at every step)"),
+    ],
+)
+def test_all_of_the_work_is_said_only_where_nothing_is_left(
+    spiking: float, still: float, share: str, left: str
+) -> None:
+    work = replace(WORK, spiking_macs=spiking, still_macs=still)
+    said = next(s for s in replace(report(1.0), work=work).sentences() if "multiply" in s)
+    assert said.startswith(
+        f"{share} of the multiply-accumulate work has spikes for all its operands{left};"
+    )
+
+
+def test_every_column_that_is_no_plain_word_is_explained() -> None:
+    steps, sites, layers = tables_of(report(None, 1.0))
+    for word in ("top-1", "top-5", "accuracy", "rate", "energy"):
+        assert word in steps.columns
+    for word in ("rate", "most", "silent", "saturated", "sizes", "residual"):
+        assert word in sites.table[0] and f"{word}: " in sites.columns
+    assert "source's activation" in layers.columns
+
+
+def test_samples_that_are_the_example_are_said_to_be() -> None:
+    assert report(1.0).said_of_samples() == "8 samples"
+    said = replace(report(1.0), samples=1, on_example=True).sentences()[0]
+    assert said.startswith("1 sample (the example inputs that it was traced with);")

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.attention.flex_attention import flex_attention
 
 import snnconvert
-from snnconvert.errors import SavedFileError
+from snnconvert.errors import InputError, SavedFileError
 
 
 class Tagged(nn.Module):
@@ -51,3 +51,9 @@ def test_sizes_that_are_multiples_of_others_are_saved(tmp_path):
     before, after = (x.conversion.source.inputs for x in (snn, loaded))
     assert [given.batch_dim for given in before] == [given.batch_dim for given in after]
     assert torch.equal(loaded.simulate(*inputs), snn.simulate(*inputs))
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    snn = snnconvert.convert(nn.Linear(4, 2).eval(), (torch.randn(2, 4),), verify=False)
+    with pytest.raises(InputError, match=r"there is no folder .*gone to save to; make it first"):
+        snn.save(tmp_path / "gone" / "a.snn")

@@ -135,7 +135,12 @@ def test_a_held_input_has_no_part_in_finding_the_batch(tmp_path):
     [
         ({"y": 0}, r"batch_dims: there is no input 'y'; the inputs are t, x"),
         ({5: 0}, r"batch_dims: there is no input 5"),
-        ({"x": 3}, r"batch_dims: input 1 has 3 dimensions, received 3"),
+        ({"x": 3}, r"'x' has 3 dimensions and 3 is asked for, allowed 0 to 2"),
+        (7, r"batch_dims=7: 'x' has 3 dimensions, allowed 0 to 2"),
+        ("a", r"batch_dims='a': a whole number is needed"),
+        (2.5, r"batch_dims=2.5: a whole number"),
+        ((0,), r"batch_dims=\(0,\): a whole number"),
+        ({"x": "0"}, r"batch_dims=\{'x': '0'\}: a whole number"),
         ({"x": 0, "t": 0}, r"must have one size in the example"),
     ],
 )
@@ -307,3 +312,14 @@ def test_an_input_whose_single_sample_is_fixed_keeps_its_size(batch_dims):
     snn = snnconvert.convert(Fn(last_of).eval(), inputs, batch_dims=batch_dims)
     for made, own in zip(snn.simulate(*inputs, time_steps=2), last_of(*inputs), strict=True):
         assert torch.equal(made[-1], own)
+
+
+@pytest.mark.parametrize("dim", [1, -1])
+def test_a_dimension_that_cannot_be_the_batch_is_named(dim):
+    model, x = nn.Linear(3, 5).eval(), torch.randn(4, 3)
+    for source in (model, torch.export.export(model, (x,))):
+        inputs = (x,) if source is model else None
+        notes = snnconvert.convert(source, inputs, batch_dims=dim).conversion.notes
+        said = [note for note in notes if "cannot be the batch" in note]
+        assert len(said) == 1 and said[0].startswith("dimension 1 of 'input' cannot")
+        assert not any("dimension 0" in note for note in notes)

@@ -4,9 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from snnconvert.converter.tracing.batches import example_batch, leaves_of
+from snnconvert.converter.tracing.batches import (
+    example_batch,
+    leaves_of,
+    leaves_of_batches,
+)
 from snnconvert.converter.tracing.trace import trace
-from snnconvert.errors import CalibrationError
+from snnconvert.errors import CalibrationError, InputError
+from snnconvert.sources.inputs import FileBatches
 
 
 class Model(nn.Module):
@@ -48,3 +53,43 @@ def test_a_batch_that_lacks_an_input_is_told(batch):
 def test_the_example_is_a_batch():
     traced = trace(Model().eval(), (X,), {"scale": SCALE})
     assert all(map(torch.equal, leaves_of(traced, example_batch(traced), 0), (X, SCALE)))
+
+
+@pytest.fixture
+def traced():
+    return trace(Model().eval(), (X, SCALE))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            (X, SCALE),
+            r"batch 0 of data= does not fit: .*; an iterable of batches.*x, mask",
+        ),
+        (X, r"data= is one tensor: an iterable of batches"),
+        ({"x": X}, r"data= is one dict: an iterable"),
+        (5, r"data= is one int: an iterable"),
+    ],
+)
+def test_one_batch_in_the_place_of_several_is_told(traced, given, told):
+    with pytest.raises((InputError, CalibrationError), match=told):
+        list(leaves_of_batches(traced, given, "data"))
+
+
+def test_batches_of_a_file_are_named_by_it(traced):
+    batches = FileBatches([(X[:, :1], SCALE)], "--data held-out.npy")
+    with pytest.raises(CalibrationError, match=r"batch 0 of --data held-out\.npy does not fit"):
+        list(leaves_of_batches(traced, batches, "data"))
+
+
+def test_batches_are_split_where_a_source_takes_one_size_alone():
+    fixed = trace(torch.export.export(torch.nn.Linear(3, 2).eval(), (torch.rand(4, 3),)))
+    x = torch.rand(16, 3)
+    found = [leaves[0] for leaves in leaves_of_batches(fixed, [x], "data")]
+    assert [len(part) for part in found] == [4] * 4 and torch.equal(torch.cat(found), x)
+    with pytest.raises(CalibrationError, match=r"18 samples, and the model takes 4 at a time"):
+        list(leaves_of_batches(fixed, [torch.rand(18, 3)], "data"))
+    with pytest.raises(CalibrationError) as told:
+        list(leaves_of_batches(fixed, [torch.rand(3, 3)], "data"))
+    assert "example_inputs" not in str(told.value)

@@ -114,3 +114,39 @@ def test_a_nan_in_calibration_is_told_without_the_graph():
     with pytest.raises(CalibrationError, match="holds NaN in calibration batch 0") as caught:
         snnconvert.convert(mlp(), (torch.randn(2, 4),), "spiking", calibration=[data])
     assert "While executing" not in str(caught.value)
+
+
+class Two(nn.Module):
+    def forward(self, x, mask):
+        return 2 * x * mask
+
+
+def test_inputs_traced_by_position_are_taken_by_name_too(tmp_path):
+    x, mask = torch.rand(2, 3), torch.rand(2, 3)
+    snn = snnconvert.convert(Two().eval(), (x, mask))
+    snn.save(tmp_path / "two.snn")
+    for one in (snn, snnconvert.load(tmp_path / "two.snn")):
+        wanted = one.simulate(x, mask)
+        torch.testing.assert_close(one.simulate(mask=mask, x=x), wanted)
+        torch.testing.assert_close(one.simulate(x, mask=mask), wanted)
+        for args, kwargs in (((x,), {"x": x}), ((), {"x": x}), ((x, mask), {"mask": mask})):
+            with pytest.raises(InputError, match="the model was traced with x"):
+                one.simulate(*args, **kwargs)
+
+
+def test_inputs_traced_by_name_are_said_to_be():
+    x, mask = torch.rand(2, 3), torch.rand(2, 3)
+    snn = snnconvert.convert(Two().eval(), {"mask": mask, "x": x})
+    with pytest.raises(InputError, match=r"Pass by keyword .*: mask=\.\.\., x=\.\.\."):
+        snn.simulate(x, mask)
+
+
+def test_other_nesting_is_shown_as_a_call():
+    class Nested(nn.Module):
+        def forward(self, xs):
+            return xs[0] + 2 * xs[1]
+
+    x = torch.rand(2, 3)
+    snn = snnconvert.convert(Nested().eval(), ((x, x),))
+    with pytest.raises(InputError, match=r"expected \(\(tensor, tensor\)\), received \(\[tensor"):
+        snn.simulate([x, x])

@@ -335,3 +335,18 @@ rules: [{{name: s, match: {{op: [linear, relu, conv]}}, action: spiking}}]
     total = float(spikes.sum() + hidden.sum())
     assert report.rate * 2 * (x.numel() + hidden.numel()) == pytest.approx(total)
     assert (report.latency.bursts, report.latency.deep) == (bursts, 2 * bursts)
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "still"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten()), torch.rand(2, 1, 4, 4), 0),
+        (nn.LSTM(4, 8, batch_first=True), torch.rand(2, 3, 4), 32 * 8),
+    ],
+    ids=["padding", "first state"],
+)
+def test_work_on_what_is_the_same_at_every_step_is_not_in_floats(model, x, still):
+    snn = snnconvert.convert(model.eval(), (x,), rules="fully_spiking")
+    work = snn.report.spiking.work
+    assert snn.report.spiking.degree == "all"
+    assert (work.still_macs, work.floats_macs, work.spiking_share) == (still, 0, 1)

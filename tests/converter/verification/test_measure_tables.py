@@ -8,6 +8,7 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.reports.equivalence import EquivalenceReport
+from snnconvert.converter.reports.spiking_tables import tables_of
 from snnconvert.converter.verification.measure.tables import TablesAlone
 from snnconvert.rules import parse_rules
 
@@ -71,7 +72,7 @@ def test_three_errors_stand_apart(name):
     assert {use.function for use in uses.values()} == NETWORKS[name][2]
     total = sum(use.entries for use in uses.values())
     assert said.startswith(f"{len(uses)} tables of {total} entries")
-    header, rows = spiking.tables()[-1]
+    header, rows = tables_of(spiking)[-1].table
     assert header[2] == "entries" and [int(row[2]) for row in rows] == [
         use.entries for use in uses.values()
     ]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.closeness import Closeness
@@ -54,8 +54,7 @@ def measure_exact(
     closeness: Closeness | None = None
     done, squares = 0, Squares()
     with torch.no_grad():
-        for index, batch in enumerate(data):
-            leaves = leaves_of(traced, batch, index)
+        for leaves in leaves_of_batches(traced, data, "data"):
             args, kwargs = pytree.tree_unflatten(leaves, traced.in_spec)
             found = reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
             named = zip(leaf_names(snn, len(found)), found, strict=True)

@@ -19,7 +19,7 @@ from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.spikes.degree import is_function
-from snnconvert.converter.tracing.batches import leaves_of
+from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.events import proven_degree
@@ -34,7 +34,14 @@ from snnconvert.converter.verification.measure.predictions import (
 )
 from snnconvert.converter.verification.measure.source_work import source_macs
 from snnconvert.converter.verification.measure.squares import Squares
-from snnconvert.converter.verification.measure.step import Batch, Step, Watched, path_of
+from snnconvert.converter.verification.measure.step import (
+    SPIKING,
+    STILL,
+    Batch,
+    Step,
+    Watched,
+    path_of,
+)
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.measure.tables import TablesAlone
 from snnconvert.converter.verification.reference import Reference
@@ -80,8 +87,7 @@ def measure_spiking(
     run.output, run.classes = output, classes
     done = 0
     with torch.no_grad():
-        for index, batch in enumerate(data):
-            leaves = leaves_of(snn.conversion.source, batch, index)
+        for leaves in leaves_of_batches(snn.conversion.source, data, "data"):
             count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
             run.add(leaves, own)
             done += count
@@ -201,7 +207,8 @@ class _Measurement:
         done = {kind: sum(counts[:steps]) / samples for kind, counts in self.counts.items()}
         return Work(
             source_macs=self.source_macs / samples,
-            spiking_macs=done.get("spiking", 0.0),
+            spiking_macs=done.get(SPIKING, 0.0),
+            still_macs=done.get(STILL, 0.0),
             operations={kind: done.get(kind, 0.0) for kind in OPERATIONS},
         )
 

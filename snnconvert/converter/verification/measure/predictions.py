@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.tracing.traced import TracedModel
-from snnconvert.errors import InputError
-from snnconvert.wording import listed, received, shown
+from snnconvert.errors import ArgumentError, InputError
+from snnconvert.wording import listed, received
 
 Labels: TypeAlias = Tensor | Mapping[str | int, Tensor]
 """Right answers of all samples, or those of an output, by its name or number."""
@@ -112,7 +112,12 @@ def predicted(logits: Tensor, dim: int) -> Tensor:
 def _numbered(names: Sequence[str], outputs: Sequence[Tensor], output: str | int) -> int:
     known = output in names if isinstance(output, str) else 0 <= output < len(names)
     if not known:
-        raise InputError(f"there is no output {shown(repr(output))}; outputs are {listed(names)}")
+        raise ArgumentError(
+            "output",
+            output,
+            f"there is no output of this name or number, allowed {listed(names)}, or a number from "
+            f"0 to {len(names) - 1}",
+        )
     number = names.index(output) if isinstance(output, str) else output
     if not outputs[number].is_floating_point():
         raise InputError(
@@ -131,7 +136,12 @@ def _usual(y: Tensor, classes: int | None) -> int:
 def _dims(y: Tensor, classes: int | None) -> list[int]:
     """Return the dimensions of an output that may hold classes."""
     if classes is not None and not -y.dim() <= classes < y.dim():
-        raise InputError(f"classes={classes} is no dimension of an output {list(y.shape)}")
+        raise ArgumentError(
+            "classes",
+            classes,
+            f"is no dimension of the output, which is {list(y.shape)}, allowed "
+            + (f"{-y.dim()} to {y.dim() - 1}" if y.dim() else "none"),
+        )
     if classes is not None:
         return [classes % y.dim()]
     return [d for d in range(1, y.dim()) if y.shape[d] > 1]

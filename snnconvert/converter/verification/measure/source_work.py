@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import fx
 
+from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.flops import CountFlops
+from snnconvert.converter.verification.measure.synapses import Values, called, factors, resolved
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
@@ -29,20 +31,34 @@ def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[
     """
     products = [node for node in reference.graph.nodes if node.name in written_out]
     wanted = {x.name for node in products for x in (node, *node.all_input_nodes)}
-    known_by_name = {
-        node.target.overloadpacket: _BY_NAME[operator_name(node.target)]
-        for node in reference.graph.nodes
-        if isinstance(node.target, OpOverload) and operator_name(node.target) in _BY_NAME
-    }
-    counter = CountFlops(
-        {**_UNKNOWN, **known_by_name}, {"higher_order::flex_attention": _attention}
-    )
+    counter = _counter(node.target for node in reference.graph.nodes)
     with torch.no_grad(), counter:
         run = reference.run(leaves, AtOnce(), 0, 1, frozenset(wanted))
         names = [node.name for node in reference.graph.nodes if node.name in wanted]
         sizes = {name: run.value_of(name).shape for name in names}
         run.finish()
     return counter.total / 2 + sum(_elements(node, sizes) for node in products)
+
+
+def call_macs(call: Call, value_of: Values) -> float:
+    """Return the multiply-accumulates of one map or product, counted as those of the source."""
+    if call.written_out:
+        sizes = [value_of(x).shape for x in factors(call) if isinstance(x, fx.Node | Stored)]
+        return float(math.prod(torch.broadcast_shapes(*sizes)))
+    counter = _counter([call.operator])
+    with counter:
+        called(call.operator, resolved(call, value_of))
+    return counter.total / 2
+
+
+def _counter(operators: Iterable[Any]) -> CountFlops:
+    known_by_name = {
+        operator.overloadpacket: _BY_NAME[operator_name(operator)]
+        for operator in operators
+        if isinstance(operator, OpOverload) and operator_name(operator) in _BY_NAME
+    }
+    of_graphs = {"higher_order::flex_attention": _attention}
+    return CountFlops({**_UNKNOWN, **known_by_name}, of_graphs)
 
 
 def _elements(product: fx.Node, sizes: Mapping[str, torch.Size]) -> int:

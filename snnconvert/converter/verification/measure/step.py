@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.building.tree import Container, resolve
-from snnconvert.converter.graph.meta import SOURCE, TIME_DIMS
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded, moved_from
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
+from snnconvert.converter.verification.measure.source_work import call_macs
 from snnconvert.converter.verification.measure.synapses import (
+    factors,
     is_in_source_work,
     is_map,
     is_whole,
@@ -26,7 +29,11 @@ from snnconvert.converter.verification.reference import ReferenceRun
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.neurons import Neuron
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import OpOverload, pytree
+
+SPIKING, STILL = "spiking", "still"
+"""What is counted beside kinds of operations: the multiply-accumulates of the source whose operands
+are all spikes, and those on what is the same at every step."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,8 @@ class Step(fx.Interpreter):
             self._map(call, value)
         elif call is not None and is_whole(call):
             self._whole(call)
+        elif call is None and self.clock.start == 0 and (still := self._still(n)) is not None:
+            self._count(STILL, still)
         layer = self.watched.layers.get(n.meta.get(SOURCE, ""))
         if layer is not None and self.expected is not None:
             expected = pytree.tree_leaves(self.expected.value_of(n.meta[SOURCE]))
@@ -173,7 +182,7 @@ class Step(fx.Interpreter):
         own = list(dict.fromkeys(operands(call)))
         first = self.clock.start == 0
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
-            self._count("spiking", reached(call, self._value_of, {}))
+            self._count(SPIKING, call_macs(call, self._value_of))
         # a_t b_t - a_{t-1} b_{t-1} = (a_t - a_{t-1}) b_{t-1} + a_t (b_t - b_{t-1}): what is new
         # in the first operand meets nothing at the first step.
         for operand in own[-1:] if first else own:
@@ -189,6 +198,18 @@ class Step(fx.Interpreter):
                 joins = max(neuron.joins for neuron in neurons)
                 self._count("joins", float(joins * result.numel()))
         self.now.update({operand: self.env[operand] for operand in own})
+
+    def _still(self, node: fx.Node) -> float | None:
+        """Return the multiply-accumulates of what is the same at every step; None: it has none."""
+        if node.op != "call_function" or TIME_DIMS in node.meta or SITED in node.meta:
+            return None
+        if not isinstance(node.target, OpOverload):
+            return None
+        call = Call(node.target, arguments_of(node))
+        if is_whole(call):
+            return whole_work(call, self._value_of)
+        is_map = bool(factors(call)) and is_in_source_work(call)
+        return call_macs(call, self._value_of) if is_map else None
 
     def _whole(self, call: Call) -> None:
         """Count attention or a recurrence in floats: all of it in each step that changes it."""

@@ -56,8 +56,13 @@ def is_map(call: Call) -> bool:
 
 def operands(call: Call) -> list[fx.Node]:
     """Return the operands of a map or product that are streams."""
-    found = [call.arguments[name] for name in _operand_names(call)]
-    return [x for x in pytree.tree_leaves(found) if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
+    found = factors(call)
+    return [x for x in found if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
+
+
+def factors(call: Call) -> list[Any]:
+    """Return the operands of a map or product, whatever they are."""
+    return list(pytree.tree_leaves([call.arguments[name] for name in _operand_names(call)]))
 
 
 def resolved(call: Call, value_of: Values) -> dict[str, Any]:
@@ -97,11 +102,15 @@ def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> f
             arguments[summand] = torch.zeros_like(value)
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
     alike = _one_for_all(call, arguments)
-    operator: Any = call.operator
+    return alike * float(called(call.operator, arguments).sum(dtype=torch.float64))
+
+
+def called(operator: Any, arguments: Mapping[str, Any]) -> Any:
+    """Return what an operator answers to arguments by the names of its schema."""
     schema = schema_of(operator).arguments
     positional = [arguments[a.name] for a in schema if not a.kwarg_only]
     keywords = {a.name: arguments[a.name] for a in schema if a.kwarg_only}
-    return alike * float(operator(*positional, **keywords).sum(dtype=torch.float64))
+    return operator(*positional, **keywords)
 
 
 def _one_for_all(call: Call, arguments: dict[str, Any]) -> int:

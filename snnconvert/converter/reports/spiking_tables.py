@@ -1,0 +1,124 @@
+"""The tables of a spiking report, and what their columns say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snnconvert.converter.reports.paragraphs import TextTable
+from snnconvert.converter.reports.spiking import SpikingReport
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A table of text, and what a reader should know of its columns; empty: nothing."""
+
+    table: TextTable
+    columns: str = ""
+
+
+def tables_of(spiking: SpikingReport) -> list[Explained]:
+    """Return a report as tables: steps, neurons, layers, and look-up tables where there are any."""
+    found = [
+        Explained(steps_of(spiking), _STEPS),
+        Explained(_sites(spiking), _SITES),
+        Explained(_layers(spiking), _LAYERS),
+    ]
+    if spiking.tables_error is not None:
+        found.append(Explained(_table_uses(spiking), _TABLES))
+    return found
+
+
+def steps_of(spiking: SpikingReport) -> TextTable:
+    """Return the closeness by the end of each step."""
+    header = ("T", "rel. error", "cosine", "top-1", "top-5", "accuracy", "rate", "energy uJ")
+    return header, [
+        (
+            str(s.step),
+            f"{s.rel_error:.3g}",
+            _number(s.cosine),
+            _percent(s.top1),
+            _percent(s.top5),
+            _percent(s.accuracy),
+            f"{s.rate:.3f}",
+            f"{s.energy:.3g}",
+        )
+        for s in spiking.steps
+    ]
+
+
+_STEPS = (
+    "T: time steps that were run. rel. error: of the outputs so far. top-1, top-5: share of "
+    "predictions that are the source's (are among its five likeliest). accuracy: share of labels "
+    "that are predicted. rate: spikes per neuron and step so far. energy: of a sample, so far, of "
+    "maps, products and reads of tables in float32; local analog operators and other memory "
+    "traffic have none."
+)
+
+
+def _sites(spiking: SpikingReport) -> TextTable:
+    header = ("neurons", "type", "rate", "most", "silent", "saturated", "sizes", "residual")
+    return header, [
+        (
+            s.name,
+            s.neuron,
+            f"{s.rate:.3f}",
+            f"{s.most:.3f}",
+            _percent(s.silent),
+            _percent(s.saturated),
+            str(s.distinct),
+            f"{s.residual:.2g}",
+        )
+        for s in spiking.sites
+    ]
+
+
+_SITES = (
+    "rate: spikes per neuron and step. most: spikes per neuron in the step that had most. silent: "
+    "share of features without any spike. saturated: share of features that are more than half a "
+    "threshold from what they follow in the end. sizes: number of distinct spike sizes. residual: "
+    "relative error, in the end, of what the spikes add up to against what is followed."
+)
+
+
+def _layers(spiking: SpikingReport) -> TextTable:
+    header = ("layer", "where", "correlation", "rel. error")
+    return header, [
+        (x.name, x.place, _number(x.correlation), f"{x.rel_error:.3g}") for x in spiking.layers
+    ]
+
+
+_LAYERS = (
+    "Each layer that a rule put on spikes, in the order of computation: its value at the last step "
+    "against the source's activation (all errors of the layers before included)."
+)
+
+
+def _table_uses(spiking: SpikingReport) -> TextTable:
+    header = ("neurons", "table of", "entries", "from", "to", "worst error", "outside")
+    return header, [
+        (
+            site.name,
+            table.function,
+            str(table.entries),
+            f"{table.low:.4g}",
+            f"{table.high:.4g}",
+            f"{table.worst:.2g}",
+            _percent(table.outside),
+        )
+        for site in spiking.sites
+        if (table := site.table) is not None
+    ]
+
+
+_TABLES = (
+    "from, to: range of the drives that entries are for. worst error: within that range, as its "
+    "bound is meant. outside: share of drives beyond."
+)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2%}"
