@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.deciding.streams import random_nodes
 from snnconvert.converter.graph.default_dtype import default_dtype
-from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.graph.dtypes import cast, literal_dtypes
 from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
