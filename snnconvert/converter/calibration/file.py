@@ -162,7 +162,7 @@ def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) 
         site["type"] in NEURONS
         and bool(torch.isfinite(threshold).all())
         and (site["axis"] is None or _is_axis(site["axis"]))
-        and all(_is_number(site[fact], int, float) and site[fact] >= 0 for fact in _NUMBERS)
+        and all(_is_number(site[fact], int, float) and float(site[fact]) >= 0 for fact in _NUMBERS)
         and (_is_number(site["dead"], int) and isinstance(site["statistic"], str))
     )
     if not known:

@@ -172,6 +172,7 @@ DAMAGED = {
     "another number of rests": lambda: changed(lambda _: None, {f"{FIRST}.rest": torch.ones(4)}),
     "an axis beyond all dimensions": lambda: changed(at_first(axis=10**30)),
     "an error that is no number": lambda: changed(at_first(error=float("nan"))),
+    "an error beyond all numbers": lambda: changed(at_first(error=10**400)),
     "a negative rate": lambda: changed(at_first(rate=-5)),
     "a count of a half": lambda: changed(at_first(dead=0.5)),
     "a statistic that is a list": lambda: changed(at_first(statistic=[1, 2])),
