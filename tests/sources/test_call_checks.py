@@ -134,3 +134,29 @@ def test_rows_of_ids_are_bags_too() -> None:
     bag = nn.EmbeddingBag(5, 3).eval()
     for shapes in (None, rows):
         check_run(torch.export.export(bag, (ids,), dynamic_shapes=shapes, strict=False), "f")
+
+
+class Smoothed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        resize = nn.functional.interpolate
+        small = resize(x, scale_factor=0.3, mode="bilinear", antialias=True)
+        return small.sum() + resize(x, size=(4, 5), mode="bicubic", antialias=True).sum()
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.BatchNorm2d(4), (2, 4, 3, 3)),
+        (nn.BatchNorm2d(4, track_running_stats=False), (2, 4, 3, 3)),
+        (nn.InstanceNorm2d(4, track_running_stats=True), (2, 4, 3, 3)),
+        (nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), (2, 3, 8)),
+        (nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 4, 3), dim=1), (2, 4, 9)),
+        (Smoothed(), (2, 4, 8, 8)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("core", [False, True])
+def test_what_exports_yield_is_accepted(model: nn.Module, shape: Any, core: bool) -> None:
+    with torch.no_grad():
+        program = torch.export.export(model.eval(), (torch.randn(shape),), strict=False)
+        check_run(program.run_decompositions() if core else program, "f")
