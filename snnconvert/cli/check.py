@@ -25,6 +25,7 @@ from snnconvert.converter.checks.result import CheckResult
 from snnconvert.errors import InputError
 from snnconvert.files import write_atomically
 from snnconvert.progress import counter
+from snnconvert.rules import load_rules
 from snnconvert.sources.importing import check_packages
 
 _WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERROR"}
@@ -38,7 +39,8 @@ def run(options: CheckOptions) -> int:
         raise InputError("--resume goes on from the results beside a report; name it: --report F")
     entries = read_check_list(options.file, allow=options.allow, rules=options.rules)
     asked = {"--report": options.report}
-    report = check_outputs(asked, options.force, [Path(options.file), *_read(entries)])["--report"]
+    read = [Path(options.file), *_read(entries, options.allow)]
+    report = check_outputs(asked, options.force, read)["--report"]
     check_suffix(options.report)
     journal = None if report is None else _journal(report, options)
     results = _checked(entries, options, journal)
@@ -54,17 +56,17 @@ def run(options: CheckOptions) -> int:
     return EQUIVALENT if all(r.status in _FINE for r in results) else NOT_EQUIVALENT
 
 
-def _read(entries: Sequence[CheckEntry]) -> Iterator[Path]:
+def _read(entries: Sequence[CheckEntry], allow: Sequence[str]) -> Iterator[Path]:
     for entry in entries:
-        yield from files_read(entry.model, entry.arch, entry.input, entry.rules)
+        yield from files_read(*entry.references)
+    for rules in {entry.rules for entry in entries}:
+        yield from load_rules(rules, allow=allow).files
 
 
 def _journal(report: Path, options: CheckOptions) -> Journal:
     """Return the journal beside the report, with what it holds where that is asked for."""
     path = report.with_name(f"{report.name}.partial")
-    if options.force and not options.resume and path.is_file():
-        path.unlink()
-    journal = Journal(path, resume=options.resume)
+    journal = Journal(path, resume=options.resume, anew=options.force and not options.resume)
     if journal.left_out:
         say(f"note: {path}: {journal.left_out} lines are no results; left out", error=True)
     return journal

@@ -74,7 +74,14 @@ _THRESHOLDS = ".safetensors"
 
 
 def _outputs(options: ConvertOptions, rules: RuleSet) -> dict[str, Path | None]:
-    rule_files = [rule.origin.rpartition(":")[0] for rule in rules.rules if not rule.bundled]
+    read = files_read(
+        options.model,
+        options.arch,
+        options.example,
+        options.calibration,
+        options.calibration_in,
+        options.data,
+    )
     return check_outputs(
         {
             "--out": options.out,
@@ -82,16 +89,7 @@ def _outputs(options: ConvertOptions, rules: RuleSet) -> dict[str, Path | None]:
             "--calibration-out": options.calibration_out,
         },
         options.force,
-        files_read(
-            options.model,
-            options.arch,
-            options.rules,
-            *set(rule_files),
-            options.example,
-            options.calibration,
-            options.calibration_in,
-            options.data,
-        ),
+        [*read, *rules.files],
     )
 
 

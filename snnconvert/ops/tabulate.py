@@ -33,7 +33,7 @@ def tabulate(
 
     Raises:
         InputError: no table of at most ``MAX_ENTRIES`` entries is within the bound, as near a pole;
-            or an argument is out of its range.
+            the function is not a number somewhere; or an argument is out of its range.
     """
     if not (0 < error < 1 and 1 <= margin < _HUGE):
         raise InputError(
@@ -53,6 +53,8 @@ def _smallest(making: _Making, any_number: bool) -> Table:
     parts = 1
     while (table := making.table(parts)) is None:
         parts *= 2
+        if parts > _MOST_PARTS:  # such as of a period, which holds few entries however small
+            raise InputError(making.too_few())
     too_few = parts // 2
     while any_number and parts - too_few > 1:
         middle = (too_few + parts) // 2
@@ -63,6 +65,7 @@ def _smallest(making: _Making, any_number: bool) -> Table:
     return table
 
 
+_MOST_PARTS = 2 * MAX_ENTRIES
 _FAR = 2.0**20  # where a function that becomes a straight line is one
 _HUGE = 2.0**100  # far from the largest of float32
 _FLAT = 1e-9
@@ -123,11 +126,7 @@ class _Making:
             ends = torch.tensor([low, high], dtype=torch.float64)
             first, last = map(int, layout.nearest(ends, per).tolist())
         if last - first >= MAX_ENTRIES:
-            raise InputError(
-                f"a table of at most {MAX_ENTRIES} entries does not follow it from {low:.4g} to "
-                f"{high:.4g} within {self.plain.error:g}; allow a larger error, or 'error: none', "
-                "the function itself"
-            )
+            raise InputError(self.too_few())
         positions = torch.arange(first, last + 1).double()
         entries = self.exact(self._drives(positions, per)).float()
         made = replace(self.plain, per=per, first=first, entries=entries)
@@ -136,7 +135,20 @@ class _Making:
         wanted = self.exact(drives)
         off = (found - wanted).abs() / (wanted.abs() if layout.relative else self.unit)
         worst = float(off[wanted != found].max()) if bool((wanted != found).any()) else 0.0
+        if math.isnan(worst):
+            raise InputError(
+                "a table needs a function that has a value everywhere in its range, and this one "
+                "is not a number for some drives; use 'error: none', the function itself"
+            )
         return replace(made, worst=worst) if worst <= self.plain.error * _ROUNDING else None
+
+    def too_few(self) -> str:
+        """Say that no table is within the bound."""
+        return (
+            f"a table of at most {MAX_ENTRIES} entries does not follow it from "
+            f"{self.plain.below.at:.4g} to {self.plain.above.at:.4g} within {self.plain.error:g}; "
+            "allow a larger error, or 'error: none', the function itself"
+        )
 
     def _drives(self, positions: Tensor, per: float) -> Tensor:
         drives = self.plain.layout.drives(positions, per)

@@ -128,7 +128,8 @@ class Target:
         table: of ``f``, which stands for it; None: ``f`` itself.
 
     Raises:
-        InputError: the limits are not numbers with ``low < high``, or there is no such function.
+        InputError: the limits are not numbers with ``low < high``, there is no such function, or
+            it has no such parameter.
     """
 
     name: str = "drive"
@@ -150,6 +151,13 @@ class Target:
                 f"unknown function {self.function!r} of a target; "
                 f"allowed are {', '.join(FUNCTIONS) or 'none'}"
             )
+        known = () if self.function is None else FUNCTIONS[self.function].parameters
+        for name, _ in self.parameters if self.function is not None else ():
+            if name not in known:
+                raise InputError(
+                    f"{self.function} has no parameter {name!r}; it has "
+                    f"{', '.join(known) or 'none'}"
+                )
 
     def __call__(self, drive: Tensor) -> Tensor:
         """Return ``A``, in the shape and dtype of the drive."""

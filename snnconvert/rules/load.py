@@ -188,5 +188,6 @@ def _merge(files: list[tuple[_Layer, RuleFile]]) -> RuleSet:
         **settings,
         description=nearest.description,
         origin=layer.origin,
+        files=tuple(layer.text.path for layer, _ in files if layer.text.path is not None),
         notes=(*itertools.chain(*notes), *rates_without_effect(rules, settings["neuron"])),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -60,6 +61,7 @@ class RuleSet:
         description: that of the file itself; it is not inherited.
         origin: the file's name; of no account when rule sets are compared.
         notes: what a reader should know of the file, such as names that are others now; likewise.
+        files: the files that it was read from, without those of the package; likewise.
     """
 
     rules: tuple[Rule, ...]
@@ -70,6 +72,7 @@ class RuleSet:
     description: str | None = None
     origin: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    files: tuple[Path, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.time_steps <= MAX_TIME_STEPS:

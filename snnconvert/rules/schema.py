@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from snnconvert import ops
 from snnconvert.documents import Described, Version
 from snnconvert.documents.fields import VERSION
 from snnconvert.ops.encoding import ENCODINGS, FORMER_NAMES
@@ -123,14 +124,30 @@ def _check_condition(value: Any) -> Scalar:
     return value
 
 
+def _is_operator(action: str) -> bool:
+    """Whether a dotted name is that of an operator class of the package itself."""
+    module, _, name = action.rpartition(".")
+    found = getattr(ops, name) if name in ops.__all__ else None
+    return isinstance(found, type) and module in (ops.__name__, found.__module__)
+
+
+def _operators() -> tuple[str, ...]:
+    names = (f"{ops.__name__}.{name}" for name in ops.__all__)
+    return tuple(name for name in names if _is_operator(name))
+
+
 def _check_action(action: str, info: ValidationInfo) -> str:
     if action in ACTIONS:
         return action
     if not re.fullmatch(_DOTTED, action):
         raise PydanticCustomError("unknown_action", "")
     allow = info.context.allow if isinstance(info.context, Context) else ()
-    if any(action.startswith(f"{package}.") for package in (_ITS_OWN, *allow)):
+    if any(action.startswith(f"{package}.") for package in allow):
         return action
+    if action.startswith(f"{_ITS_OWN}."):
+        if _is_operator(action):
+            return action
+        raise PydanticCustomError("unknown_operator", "", {"allowed": _operators()})
     raise PydanticCustomError("action_not_allowed", "", {"package": action.split(".")[0]})
 
 

@@ -40,6 +40,12 @@ def _unknown_action(fault: Fault) -> str:
     return f"unknown action {received(fault.value)}{suggestion(fault.value, ACTIONS, allowed)}"
 
 
+def _unknown_operator(fault: Fault) -> str:
+    allowed = fault.context["allowed"]
+    said = suggestion(fault.value, allowed, f"there are {listed(allowed, _ALL)}")
+    return f"action {received(fault.value)} is no operator class of snnconvert{said}"
+
+
 def _neuron_without_use(fault: Fault) -> str:
     return (
         f"'neuron' is given, and action {received(fault.context['action'])} places none; "
@@ -53,6 +59,7 @@ WORDS: Words = {
     "unknown_kind": _unknown_kind,
     "unknown_fact": _unknown_fact,
     "unknown_action": _unknown_action,
+    "unknown_operator": _unknown_operator,
     "action_not_allowed": lambda fault: fault.runs_code("action"),
     "bad_name": lambda fault: fault.must_be(
         f"one line of printable text of 1 to {MAX_NAME} characters"

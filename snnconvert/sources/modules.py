@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,29 @@ def _distinct_modules(model: nn.Module, where: str) -> list[nn.Module]:
         for register, kind in _REGISTERS.items():
             _check_register(module, register, kind, where)
         waiting += _children(module)
+        if not _fits_its_weights(module):
+            raise SourceError(
+                f"{where}: the module {shown(type(module).__name__)} is damaged: it says that it "
+                "has other layers or heads than its weights are for"
+            )
     return list(found.values())
+
+
+def _fits_its_weights(module: nn.Module) -> bool:
+    """Whether what a module says that it repeats is what it has weights for."""
+    said = vars(module)
+    if isinstance(module, nn.RNNBase):
+        layers, both = said.get("num_layers"), said.get("bidirectional")
+        weights = sum(weight is not None for weight in said["_parameters"].values())
+        return _is_count(layers) and layers * (2 if both else 1) <= weights
+    if isinstance(module, nn.MultiheadAttention):
+        heads, width = said.get("num_heads"), said.get("embed_dim")
+        return _is_count(heads) and _is_count(width) and width % heads == 0
+    return True
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and value > 0
 
 
 def _check_register(module: nn.Module, register: str, kind: type, where: str) -> None:

@@ -131,13 +131,13 @@ def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
     run, models, asked, workplace
 ):
     kept = workplace / "r.md.partial"
-    kept.write_text("no result\n")
+    kept.write_text('{"task": "no result\n')
     ran = run("check", models, "--report", "r.md", *ALLOW)
     assert (ran.code, ran.out, asked) == (2, "", [])
     assert "r.md.partial" in ran.err and "--resume" in ran.err and kept.exists()
     ran = run("check", models, "--report", "r.md", "--resume", *ALLOW)
     assert ran.code == 1 and "1 lines are no results" in ran.err and not kept.exists()
-    kept.write_text("no result\n")
+    kept.write_text('{"task": "no result\n')
     assert run("check", models, "--report", "r.md", "--force", *ALLOW).code == 1
     assert not kept.exists()
 

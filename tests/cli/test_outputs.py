@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -91,6 +92,41 @@ def test_a_rule_file_that_another_extends_is_not_written_over(run, workplace):
     (workplace / "mine.yaml").write_text("version: 1\nextends: keep-adds.yaml\n")
     ran = run(MODEL, "--rules", "mine.yaml", "--out", "keep-adds.yaml", "--force")
     assert ran.code == 2 and "which is read" in ran.err
+
+
+def test_a_rule_file_without_rules_is_not_written_over_either(run, workplace):
+    (workplace / "base.json").write_text("version: 1\nextends: default\n")
+    (workplace / "mine.yaml").write_text("version: 1\nextends: ./base.json\n")
+    (workplace / "models.yaml").write_text(
+        f"version: 1\nmodels: [{{model: '{MODEL}', rules: mine.yaml}}]\n"
+    )
+    before = (workplace / "base.json").read_bytes()
+    for command in ((MODEL, "--rules", "mine.yaml"), ("check", "models.yaml")):
+        allow = ("--allow", "small_networks") if command[0] == "check" else ()
+        ran = run(*command, *allow, "--report", "base.json", "--force")
+        assert ran.code == 2 and "which is read" in ran.err
+    assert (workplace / "base.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("key", ["calibration", "data", "input", "model"])
+@pytest.mark.parametrize("top", [False, True])
+def test_no_file_that_a_check_list_names_is_its_report(run, workplace, key, top):
+    (workplace / "x.json").write_bytes(b"mine")
+    given = {"model": "timm:resnet18", key: "x.json"}
+    head = {key: given.pop(key)} if top and key in ("calibration", "data") else {}
+    (workplace / "models.yaml").write_text(json.dumps({"version": 1, **head, "models": [given]}))
+    ran = run("check", "models.yaml", "--report", "x.json", "--force")
+    assert ran.code == 2 and "which is read" in ran.err
+    assert (workplace / "x.json").read_bytes() == b"mine"
+
+
+def test_results_are_not_kept_over_another_file(run, workplace):
+    (workplace / "models.yaml").write_text("version: 1\nmodels: [timm:resnet18]\n")
+    (workplace / "r.json.partial").write_bytes(b"mine")
+    for how in (("--force",), ("--resume", "--force"), ("--resume",)):
+        ran = run("check", "models.yaml", "--report", "r.json", *how)
+        assert ran.code == 2 and "holds something else" in ran.err
+    assert (workplace / "r.json.partial").read_bytes() == b"mine"
 
 
 def test_what_a_check_reads_is_not_its_report(run, workplace):

@@ -159,3 +159,19 @@ def test_tables_do_not_depend_on_defaults_of_torch():
     finally:
         torch.set_default_dtype(torch.float32)
     assert found == wanted and torch.equal(found.entries, wanted.entries)
+
+
+@pytest.mark.parametrize("layout", [Uniform(), Uniform(below=True, above=True), Periods(period=1)])
+def test_a_function_that_is_not_a_number_has_no_table(layout):
+    drives = Drives(-1.0, 1.0, 0.1)
+    for exact in (lambda x: x * math.nan, lambda x: torch.where(x > 0.3, math.nan, x)):
+        with pytest.raises(InputError):
+            tabulate(exact, layout, drives, 1e-3)
+
+
+def test_the_search_for_a_period_that_no_table_follows_ends():
+    def noise(x):
+        return (x * 1e7).sin() * 1e7 % 1
+
+    with pytest.raises(InputError, match="entries does not follow"):
+        tabulate(noise, Periods(period=1), Drives(-1.0, 1.0, 0.1), 1e-6)

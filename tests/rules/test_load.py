@@ -375,9 +375,28 @@ def test_a_class_of_any_other_package_is_refused(allow: Any) -> None:
     assert "--allow mine" in found
 
 
-def test_a_class_of_our_own_needs_no_leave_and_is_not_imported() -> None:
-    text = GOOD.replace("td", "snnconvert.ops.NotThere")
-    assert parse_rules(text).rules[0].action == "snnconvert.ops.NotThere"
+@pytest.mark.parametrize("action", ["snnconvert.ops.TDLinear", "snnconvert.ops.linear.TDLinear"])
+def test_an_operator_of_our_own_needs_no_leave(action: str) -> None:
+    assert parse_rules(GOOD.replace("td", action)).rules[0].action == action
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "snnconvert.ops.NotThere",
+        "snnconvert.ops.attention.TDLinear",
+        "snnconvert.ops.linear.torch.nn.Module",
+        "snnconvert.cli.main.main",
+        "snnconvert.sources.importing.sys.exit",
+        "snnconvert.ops",
+    ],
+)
+def test_what_is_no_operator_of_our_own_is_no_action(action: str) -> None:
+    found = only_problem(GOOD.replace("td", action))
+    assert f"action '{action}' is no operator class of snnconvert" in found
+    assert "snnconvert.ops.TD" in found
+    close = only_problem(GOOD.replace("td", "snnconvert.ops.TDLinea"))
+    assert "did you mean 'snnconvert.ops.TDLinear'?" in close
 
 
 def test_text_that_is_no_text() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.replay import check_run
@@ -54,6 +55,48 @@ def test_programs_that_would_take_a_whole_memory_are_refused(fn: Any) -> None:
         check_run(found, "f")
 
 
+def after_numbers(x: Tensor) -> Tensor:
+    return x + x.nonzero().sum() + torch.zeros(1 << 29).sum()
+
+
+def in_a_branch(x: Tensor) -> Any:
+    def first(x: Tensor) -> Tensor:
+        return x + torch.zeros(1 << 29).sum()
+
+    def second(x: Tensor) -> Tensor:
+        return x - 1
+
+    return torch.cond(x.sum() > 0, first, second, (x,))
+
+
+def under_autocast(x: Tensor) -> Any:
+    with torch.autocast("cpu", enabled=False):
+        return x + torch.zeros(1 << 29).sum()
+
+
+def inside_an_operator(x: Tensor) -> Any:
+    return x + torch.combinations(torch.ones(60), 6).sum()
+
+
+@pytest.mark.parametrize("fn", [after_numbers, in_a_branch, under_autocast, inside_an_operator])
+def test_what_does_not_depend_on_numbers_is_bounded_everywhere(fn: Any) -> None:
+    with torch._subclasses.FakeTensorMode(shape_env=ShapeEnv()):
+        found = program(fn)
+    with pytest.raises(SourceError, match="would take"):
+        check_run(found, "f")
+
+
+def test_what_relies_on_its_arguments_is_refused_after_numbers() -> None:
+    def fn(x: Tensor) -> Any:
+        rows = x[x.sum(1).nonzero().flatten()]
+        ones = torch.ones(4)
+        norm = torch.ops.aten._native_batch_norm_legit_no_training.default
+        return norm(rows, ones, ones, ones, ones, 0.1, 1e-5)[0]
+
+    with pytest.raises(SourceError, match="depend on numbers"):
+        check_run(program(fn), "f")
+
+
 @pytest.mark.parametrize(
     "fn",
     [
@@ -61,6 +104,7 @@ def test_programs_that_would_take_a_whole_memory_are_refused(fn: Any) -> None:
         lambda x: {"a": x.softmax(-1), "b": x.sum()},
         branch,
         lambda x: x[x.argmax(-1)],
+        lambda x: x + x.nonzero().sum(),
         lambda x: torch.stft(x.reshape(-1), 4, return_complex=True).abs(),
     ],
 )

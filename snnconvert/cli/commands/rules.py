@@ -65,7 +65,8 @@ def _show(name: str) -> int:
     "validate",
     cls=Command,
     usage="snnconvert rules validate FILE... [options]",
-    help="All that is wrong with rule files, each as file:line.",
+    help="All that is wrong with rule files, each as file:line. Whether classes of --allow "
+    "packages are there shows when the rules are used: nothing of theirs is imported here.",
     epilog=_EXIT,
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)

@@ -235,11 +235,21 @@ class _Way:
         )
 
     def threshold(self, range_: Tensor) -> Tensor:
-        """Return the threshold that makes a neuron's range this one."""
+        """Return the threshold that makes a neuron's range this one.
+
+        Raises:
+            CalibrationError: it vanishes, by a margin of almost nothing.
+        """
         neuron = NEURONS[self.settings.type]
         threshold = range_ / neuron.thresholds_of_range(
             self.settings.options, self.site.target, self.time_steps
         )
+        if not bool((threshold > 0).all()):
+            raise CalibrationError(
+                f"rule '{self.site.rule}': with the margin {self.settings.margin:g} of its "
+                "threshold, a threshold would be so near 0 that it is 0; write a larger "
+                "'threshold: {margin: ...}'"
+            )
         return threshold if self.axis is not None else threshold[0]
 
     def arguments(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
@@ -20,11 +21,17 @@ from snnconvert.files import write_atomically
 from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target, clip
+from snnconvert.wording import PATH_LENGTH, shown
 
 FORMAT = 2  # 1: limits among the arguments, as bounds
 _KEY = "snnconvert_calibration"
 _REST = ".rest"
 _NUMBERS = ("error", "saturated", "rate", "dead")
+_MOST_DIMENSIONS = 64
+_DAMAGES = (
+    *(SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError),
+    *(ArithmeticError, RecursionError, RuntimeError),
+)
 _FACTS = ("type", "axis", "arguments", "statistic", *_NUMBERS)
 
 
@@ -37,13 +44,16 @@ def load_calibration(path: str | os.PathLike[str]) -> Calibration:
     """Read what `save_calibration` wrote.
 
     Raises:
-        CalibrationError: the file is missing, damaged, or of a newer format.
+        CalibrationError: the file is missing, no regular file, damaged, or of a newer format.
     """
-    where = os.fspath(path)
+    where = shown(os.fspath(path), PATH_LENGTH)
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise CalibrationError(f"{where}: is not a regular file")
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise CalibrationError(f"{where}: cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise CalibrationError(f"{where}: cannot be read: {why}") from error
     return parse_calibration(data, where)
 
 
@@ -66,22 +76,22 @@ def parse_calibration(data: bytes, where: str) -> Calibration:
     try:
         tensors = load(data)
         facts = _metadata(data)
+        if not _is_number(facts["format"], int) or facts["format"] < 1:
+            raise ValueError("its format is no whole number from 1")
         if facts["format"] > FORMAT:
             raise CalibrationError(
-                f"{where}: was written in format {facts['format']}; this snnconvert reads up to "
-                f"format {FORMAT}. Upgrade snnconvert, or calibrate again"
+                f"{where}: was written in format {shown(facts['format'])}; this snnconvert reads "
+                f"up to format {FORMAT}. Upgrade snnconvert, or calibrate again"
             )
         fitted = {
             name: _checked(site, tensors[name], tensors[f"{name}{_REST}"], f"{where}: '{name}'")
             for name, site in facts["sites"].items()
         }
-        return Calibration(fitted, tuple(map(str, facts["notes"])))
-    except (
-        *(SafetensorError, KeyError, TypeError, ValueError, AttributeError),
-        RecursionError,
-    ) as error:
+        return Calibration(fitted, _notes(facts["notes"]))
+    except _DAMAGES as error:
         raise CalibrationError(
-            f"{where}: is not a calibration that snnconvert wrote, or is damaged ({error}); "
+            f"{where}: is not a calibration that snnconvert wrote, or is damaged "
+            f"({shown(error, 300)}); "
             "write one with --calibration-out"
         ) from error
 
@@ -98,8 +108,11 @@ def _target_as_data(target: Target) -> dict[str, Any]:
 
 def _target(found: dict[str, Any]) -> Target:
     table = found.get("table")
-    parameters = tuple((str(name), value) for name, value in found.get("parameters", ()))
-    target = Target(**{**found, "parameters": parameters, "table": None})
+    parameters = tuple((name, _plain(value)) for name, value in found.get("parameters", ()))
+    low, high = (_limit(found.get(end)) for end in ("low", "high"))
+    if not isinstance(found["name"], str):
+        raise ValueError("the name of a target is a text")
+    target = Target(**{**found, "low": low, "high": high, "parameters": parameters, "table": None})
     if table is None:
         return target
     drives = Drives(**table["drives"])
@@ -107,6 +120,27 @@ def _target(found: dict[str, Any]) -> Target:
     if not all(_is_number(x, int, float) and x == x for x in numbers):
         raise ValueError("a table is made of numbers")
     return target.tabulated(drives, table["error"], table["margin"])
+
+
+def _plain(value: Any) -> Any:
+    """A parameter of a function: a text, a truth value, or a finite number as it was."""
+    if not isinstance(value, str | bool | int | float) or not math.isfinite(
+        0.0 if isinstance(value, str) else value
+    ):
+        raise ValueError("the parameters of a function are texts and finite numbers")
+    return value
+
+
+def _limit(value: Any) -> Any:
+    if value is not None and not (_is_number(value, int, float) and math.isfinite(value)):
+        raise ValueError("the limits of a target are finite numbers, or none")
+    return value
+
+
+def _notes(found: Any) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(note, str) for note in found):
+        raise ValueError("its notes are no list of texts")
+    return tuple(found)
 
 
 def _metadata(data: bytes) -> dict[str, Any]:
@@ -127,8 +161,9 @@ def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) 
     known = (
         site["type"] in NEURONS
         and bool(torch.isfinite(threshold).all())
-        and (site["axis"] is None or _is_number(site["axis"], int))
-        and all(_is_number(site[fact], int, float) for fact in _NUMBERS)
+        and (site["axis"] is None or _is_axis(site["axis"]))
+        and all(_is_number(site[fact], int, float) and float(site[fact]) >= 0 for fact in _NUMBERS)
+        and (_is_number(site["dead"], int) and isinstance(site["statistic"], str))
     )
     if not known:
         raise ValueError(f"{where} is no neuron")
@@ -137,6 +172,10 @@ def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) 
     )
     fitted.neuron()
     return fitted
+
+
+def _is_axis(value: Any) -> bool:
+    return _is_number(value, int) and -_MOST_DIMENSIONS <= value < _MOST_DIMENSIONS
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

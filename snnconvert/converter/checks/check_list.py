@@ -52,6 +52,12 @@ class CheckEntry:
     output: str | int | None = None
     classes: int | None = None
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """All that files may be read by: references, rules, and paths of inputs."""
+        names = (self.model, self.arch, self.input, self.rules, self.calibration, self.data)
+        return tuple(name for name in names if name is not None)
+
 
 def _written_short(entry: Any) -> Any:
     return {"model": entry} if isinstance(entry, str) else entry

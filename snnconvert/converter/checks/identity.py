@@ -52,8 +52,8 @@ def _files(task: CheckTask) -> list[Path] | None:
         if group is None:
             return None
         found += group
-    names = (entry.input, entry.rules, entry.calibration, entry.data)
-    found += [Path(name) for name in names if name and os.path.isfile(name)]
+    found += [Path(name) for name in entry.references if os.path.isfile(name)]
+    found += task.rules.files
     return sorted(set(found))
 
 

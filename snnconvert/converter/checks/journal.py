@@ -27,6 +27,7 @@ from snnconvert.wording import shown
 MAX_BYTES = 64 * 2**20
 MAX_LINE = 2**20
 MAX_DEPTH = 4
+_BEGINNING = b'{"task": "'
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -39,22 +40,34 @@ class Journal:
     Args:
         path: the file; it is made with the first result.
         resume: whether the results that it holds count; else there must be none.
+        anew: whether the file is removed first, if it holds such results.
 
     Attributes:
         left_out: how many lines of the file are no results, but for the one at which a run was
             killed.
 
     Raises:
-        InputError: it is a link, a device, a pipe or too large, or is there without ``resume``.
+        InputError: it is a link, a device, a pipe or too large, holds something else than results,
+            or is there without ``resume`` or ``anew``.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, resume: bool = False) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, resume: bool = False, anew: bool = False
+    ) -> None:
         self.path = Path(path)
         self.left_out = 0
         self._found: dict[str, tuple[str, CheckResult]] = {}
         self._stamps: dict[CheckEntry, object] = {}
         data = _content(self.path)
         if data is None:
+            return
+        if not _is_journal(data):
+            raise InputError(
+                f"{shown(self.path)}: results are kept there, but it holds something else; move "
+                "the file, or give the report another name"
+            )
+        if anew:
+            self.remove()
             return
         if not resume:
             raise InputError(
@@ -153,6 +166,11 @@ class _Result(_Strict):
 class _Row(_Strict):
     task: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     result: _Result
+
+
+def _is_journal(data: bytes) -> bool:
+    """Whether data are results, or the beginning of one at which a run was killed."""
+    return data.startswith(_BEGINNING) or _BEGINNING.startswith(data)
 
 
 def _row(line: bytes) -> _Row | None:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 _STARTS_WITHIN = 300.0  # seconds that a new process may take to import everything
+_SAFE_PATH = "PYTHONSAFEPATH"
 _ENDS_WITHIN = 10.0  # seconds that a process may take to end once its pipe has
 
 
@@ -103,7 +104,8 @@ class _Worker(Generic[Task, Answer]):
         self.process = context.Process(
             target=_serve, args=(theirs, function, threads, name), daemon=True
         )
-        self.process.start()
+        with _safe_path():
+            self.process.start()
         theirs.close()  # so that the pipe ends when the process does
         self.task: Task
         self.idle = True
@@ -153,6 +155,23 @@ class _Worker(Generic[Task, Answer]):
         said = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
         last = next((line.strip() for line in reversed(said) if line.strip()), "")
         return f"the process died ({how})" + (f"; its last words: {last[:300]}" if last else "")
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep the working directory out of the search path of a Python that is started within.
+
+    A new process is told of its parent's search path, but it has imported modules before that.
+    """
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _signal_name(number: int) -> str:

@@ -291,3 +291,10 @@ def test_only_what_is_left_open_is_enumerated(threshold, axes, options, count):
         len(found(site_of(threshold, axes=axes, **options), seen(torch.randn(4, 3, 5), axes=axes)))
         == count
     )
+
+
+@pytest.mark.parametrize("margin", [1e-300, 5e-324])
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_a_margin_of_nothing_is_told_by_its_name(margin, per):
+    with pytest.raises(CalibrationError, match=f"rule '.*': with the margin {margin:g} of its"):
+        fitted(site_of({"margin": margin, "per": per}), X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -114,6 +115,18 @@ def without(*path):
     return change
 
 
+TABLE = {"error": 1e-5, "margin": 1.0, "drives": {"low": -1e3, "high": 1e3, "least": 1e-3}}
+
+
+def with_target(**facts):
+    return lambda found: found["sites"][FIRST]["target"].update(facts)
+
+
+def of_function(function, table=None, **parameters):
+    pairs = [*parameters.items()]
+    return with_target(function=function, parameters=pairs, table=table, low=None, high=None)
+
+
 DAMAGED = {
     "no tensors": lambda: b"",
     "text": lambda: b"version: 1\n",
@@ -157,6 +170,25 @@ DAMAGED = {
     ),
     "thresholds in a table": lambda: changed(lambda _: None, {FIRST: torch.ones(3, 3)}),
     "another number of rests": lambda: changed(lambda _: None, {f"{FIRST}.rest": torch.ones(4)}),
+    "an axis beyond all dimensions": lambda: changed(at_first(axis=10**30)),
+    "an error that is no number": lambda: changed(at_first(error=float("nan"))),
+    "an error beyond all numbers": lambda: changed(at_first(error=10**400)),
+    "a negative rate": lambda: changed(at_first(rate=-5)),
+    "a count of a half": lambda: changed(at_first(dead=0.5)),
+    "a statistic that is a list": lambda: changed(at_first(statistic=[1, 2])),
+    "a target whose name is a mapping": lambda: changed(with_target(name={"a": 1})),
+    "a target without a name": lambda: changed(at_first(target={"low": 0.0})),
+    "a limit beyond all numbers": lambda: changed(with_target(low=None, high=10**400)),
+    "a limit that is no number": lambda: changed(with_target(low=float("nan"))),
+    "a limit that is a truth value": lambda: changed(with_target(low=True, high=2.0)),
+    "a parameter beyond all numbers": lambda: changed(of_function("pow", exponent=10**400)),
+    "a parameter that is a list": lambda: changed(of_function("pow", exponent=[1])),
+    "a parameter that it does not have": lambda: changed(of_function("elu", out=1.0)),
+    "a function that is not a number": lambda: changed(
+        of_function("softplus", TABLE, beta=1e-300, threshold=1e300)
+    ),
+    "notes that are one text": lambda: changed(lambda facts: facts.update(notes="abc")),
+    "notes that are numbers": lambda: changed(lambda facts: facts.update(notes=[1])),
     "a rest without the limits": lambda: changed(
         lambda _: None, {f"{FIRST}.rest": torch.full((3,), -2.0)}
     ),
@@ -173,6 +205,13 @@ def test_a_damaged_file_is_a_sentence(what, tmp_path):
     assert text.startswith(f"{path}: is not a calibration that snnconvert wrote, or is damaged (")
     assert text.endswith("; write one with --calibration-out")
     assert len(text) < 1000
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        with pytest.raises(CalibrationError, match="is not a regular file"):
+            load_calibration(name)
 
 
 def test_neurons_of_one_threshold_are_written_apart():

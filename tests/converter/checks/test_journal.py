@@ -121,10 +121,28 @@ def test_half_a_line_is_left_out_and_joins_nothing(path, kept):
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"task": 1}', "\xff", "[" * 500_000, '"' * 9])
 def test_what_is_no_result_is_left_out_and_counted(path, text):
-    path.write_bytes(text.encode("latin-1") + b"\n")
+    Journal(path).add(task(), PASSED)
+    path.write_bytes(path.read_bytes() + text.encode("latin-1") + b"\n")
     journal = again(path)
-    assert journal.result(task()) is None
+    assert journal.result(task()) == REMEMBERED
     assert journal.left_out == 1
+
+
+@pytest.mark.parametrize("held", [b"PK\x03\x04", b"[]\n", b"{}", b"a report"])
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"anew": True}])
+def test_a_file_of_something_else_stays_as_it_is(path, held, how):
+    path.write_bytes(held)
+    with pytest.raises(InputError, match="holds something else"):
+        Journal(path, **how)
+    assert path.read_bytes() == held
+
+
+@pytest.mark.parametrize("kept", [0, 4, 30, -1, None])
+def test_results_are_removed_to_begin_anew(path, kept):
+    Journal(path).add(task(), PASSED)
+    path.write_bytes(path.read_bytes()[:kept])
+    assert Journal(path, anew=True).result(task()) is None
+    assert not path.exists()
 
 
 FORGED = {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 import tempfile
 
 import pytest
@@ -29,6 +30,18 @@ def test_workers_are_kept_replaced_when_they_die_or_sleep_and_end_with_their_cal
     with pytest.raises(ProcessLookupError):
         os.kill(last[1], 0)
     assert set(glob.glob(logs)) <= before
+
+
+def test_nothing_is_imported_from_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    for name in ("multiprocessing", "pickle", "runpy", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    tasks = ["__import__('sys').path"]
+    ((_, path),) = run_in_workers(eval, tasks, jobs=1, timeout=None, threads=1)
+    assert not (tmp_path / "ran").exists()
+    assert path == sys.path
+    assert "PYTHONSAFEPATH" not in os.environ
 
 
 def test_no_tasks_need_no_workers():

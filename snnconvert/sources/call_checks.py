@@ -1,0 +1,197 @@
+"""What an operator has to be given so that its kernel keeps to its memory.
+
+Some kernels believe that their arguments fit one another, because the Python functions above them
+have looked; a file calls the kernels directly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, fx
+
+from snnconvert.torch_private import OpOverload, schema_of
+
+_MOST_PIECES = 1 << 16  # tensors that one call may return
+_MOST_DIMENSIONS = 256  # of a multivariate gamma function, which takes as many times its argument
+
+
+def call_problem(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Why an operator may not be called with these arguments; empty where it may.
+
+    Arguments:
+        operator: any; one that checks its own arguments has no problems.
+        args, kwargs: what it is called with; of tensors the shapes and dtypes count alone.
+    """
+    packet = _packet(operator).removesuffix("_")
+    check = _CHECKS.get(packet) or _LENIENT.get(packet, _pieces_fit)
+    names = [argument.name for argument in schema_of(operator).arguments]
+    given = dict(zip(names, args, strict=False)) | dict(kwargs)
+    return "" if check(given) else f"{operator} is called with arguments that do not fit"
+
+
+def is_checked(operator: Any) -> bool:
+    """Whether an operator relies on its arguments, so that they have to be known."""
+    return isinstance(operator, OpOverload) and _packet(operator) in _CHECKS
+
+
+def offset_problems(graph: fx.Graph, values: Mapping[fx.Node, Any]) -> Iterator[str]:
+    """Say which bags of embeddings begin where nobody knows, or not one after another.
+
+    A bag reads from its offset to the next, whatever they are: they have to be an input or a
+    constant that ascends, or an ``arange``.
+
+    Arguments:
+        values: of the graph's inputs.
+    """
+    for node in graph.nodes:
+        offsets = node.args[2] if len(node.args) > 2 else None
+        if _packet(node.target) in _BAGS and not _ascends(offsets, values):
+            yield f"the offsets of '{node.name}' are not known to ascend from 0"
+
+
+_BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
+_SAME_VALUES = ("detach", "alias", "clone", "contiguous", "lift_fresh", "lift_fresh_copy")
+_SIZES = ("sym_size", "sym_numel", "numel", "size")
+
+
+def _ascends(node: Any, values: Mapping[fx.Node, Any]) -> bool:
+    while isinstance(node, fx.Node):
+        # Nothing else may have the tensor, which it could write to.
+        if not all(_packet(user.target) in (*_BAGS, *_SAME_VALUES, *_SIZES) for user in node.users):
+            return False
+        if node.op == "placeholder":
+            return _are_offsets(values.get(node))
+        packet = _packet(node.target)
+        if packet == "arange":
+            return _counts(node)
+        if packet not in _SAME_VALUES:
+            return False
+        node = node.args[0]
+    return False
+
+
+def _are_offsets(found: Any) -> bool:
+    if not isinstance(found, Tensor) or found.dim() != 1 or found.is_floating_point():
+        return False
+    return bool((found >= 0).all()) and bool((found.diff() >= 0).all())
+
+
+def _counts(node: fx.Node) -> bool:
+    """Whether an ``arange`` goes up from 0."""
+    if len(node.args) < 2:
+        return len(node.args) == 1
+    start, step = node.args[0], node.args[2] if len(node.args) > 2 else 1
+    up = isinstance(step, int) and step > 0
+    return (
+        isinstance(start, int)
+        and start == 0
+        and (up or _packet(getattr(step, "target", None)) in _SIZES)
+    )
+
+
+def _packet(target: Any) -> str:
+    return schema_of(target).name.rpartition("::")[2] if isinstance(target, OpOverload) else ""
+
+
+def _numbers_fit(given: Mapping[str, Any]) -> bool:
+    """Of a batch norm: a number for each channel in all that has one."""
+    x = given["input"]
+    each = ("weight", "bias", "running_mean", "running_var")
+    found = [given[name] for name in each if given.get(name) is not None]
+    return x.dim() >= 2 and all(y.shape == x.shape[1:2] for y in found)
+
+
+def _norm_fits(given: Mapping[str, Any]) -> bool:
+    v, g, dim = given["v"], given["g"], given.get("dim", 0)
+    return -v.dim() <= dim < v.dim() and g.numel() == v.shape[dim]
+
+
+def _attention_fits(given: Mapping[str, Any]) -> bool:
+    query, key, value = given["query"], given["key"], given["value"]
+    if not query.dim() == key.dim() == value.dim() == 4:
+        return False
+    wanted = (*query.shape[:3], key.shape[2])
+    mask = given.get("attn_mask", given.get("attn_bias"))
+    fits = mask is None or (
+        mask.dim() in (2, 4)
+        and all(n in (1, m) for n, m in zip(reversed(mask.shape), reversed(wanted), strict=False))
+    )
+    same = query.shape[:2] == key.shape[:2] and key.shape[:3] == value.shape[:3]
+    return fits and same and query.shape[3] == key.shape[3]
+
+
+def _scales_fit(given: Mapping[str, Any]) -> bool:
+    """Of a smoothed interpolation, whose kernel is as wide as a scale is small."""
+    if "scale_factors" in given:
+        return True  # it calls the one that is given both
+    pairs = zip(given["self"].shape[2:], given["output_size"], strict=False)
+    scales = [given.get(name) for name in ("scales_h", "scales_w")]
+    return all(
+        scale is None or (math.isfinite(scale) and abs(size * scale - out) <= 1)
+        for (size, out), scale in zip(pairs, scales, strict=False)
+    )
+
+
+def _divides(given: Mapping[str, Any]) -> bool:
+    """Whether integers are divided by none of the numbers at which a processor stops."""
+    divided, by = given.get("self"), given.get("other")
+    floating = isinstance(divided, Tensor) and (divided.is_floating_point() or divided.is_complex())
+    return floating or isinstance(by, Tensor | float) or by not in (0, -1)
+
+
+def _few_dimensions(given: Mapping[str, Any]) -> bool:
+    return bool(given["p"] <= _MOST_DIMENSIONS)
+
+
+def _pieces_fit(given: Mapping[str, Any]) -> bool:
+    """Of operators that return many tensors: not too many."""
+    return _pieces(given) <= _MOST_PIECES
+
+
+def _pieces(given: Mapping[str, Any]) -> int:
+    whole = given.get("self", given.get("input"))
+    if not isinstance(whole, Tensor) or not whole.dim():
+        return 0
+    for name in ("sections", "chunks"):
+        if isinstance(number := given.get(name), int):
+            return number
+    dim = given.get("dim", 0)
+    length = whole.shape[dim] if isinstance(dim, int) and -whole.dim() <= dim < whole.dim() else 0
+    each = given.get("split_size")
+    return math.ceil(length / each) if isinstance(each, int) and each > 0 else 0
+
+
+def _unbound_fits(given: Mapping[str, Any]) -> bool:
+    return _pieces({**given, "split_size": 1}) <= _MOST_PIECES
+
+
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    **dict.fromkeys(
+        (
+            "native_batch_norm",
+            "_native_batch_norm_legit",
+            "_native_batch_norm_legit_no_training",
+        ),
+        _numbers_fit,
+    ),
+    **dict.fromkeys(("_weight_norm", "_weight_norm_interface"), _norm_fits),
+    **dict.fromkeys(
+        (
+            "_scaled_dot_product_cudnn_attention",
+            "_scaled_dot_product_efficient_attention",
+            "_scaled_dot_product_flash_attention",
+            "_scaled_dot_product_flash_attention_for_cpu",
+        ),
+        _attention_fits,
+    ),
+    **dict.fromkeys(("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa"), _scales_fit),
+    **dict.fromkeys(("mvlgamma", "special_multigammaln"), _few_dimensions),
+}
+# What these are given matters less: unknown arguments are let be.
+_LENIENT: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
+    **dict.fromkeys(("div", "divide", "floor_divide", "fmod", "remainder"), _divides),
+    **dict.fromkeys(("unbind", "unbind_copy"), _unbound_fits),
+}

@@ -1,0 +1,162 @@
+"""Operators whose kernels rely on their arguments get none that do not fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from snnconvert.errors import SourceError
+from snnconvert.sources.call_checks import call_problem
+from snnconvert.sources.replay import check_run
+
+A = torch.ops.aten
+X = torch.zeros(2, 4, 6, 6)
+Q = torch.zeros(1, 2, 3, 4)
+FOUR, ONE = torch.ones(4), torch.ones(1)
+FLASH = A._scaled_dot_product_flash_attention_for_cpu.default
+AA = A._upsample_bilinear2d_aa.default
+EVAL = A._native_batch_norm_legit_no_training.default
+LONG = torch.zeros(1 << 17, 1)
+WHOLE = torch.tensor([4])
+
+FIT: list[tuple[Any, tuple[Any, ...]]] = [
+    (EVAL, (X, FOUR, FOUR, FOUR, FOUR, 0.1, 1e-5)),
+    (EVAL, (X, None, None, FOUR, FOUR, 0.1, 1e-5)),
+    (A._native_batch_norm_legit.no_stats, (X, FOUR, FOUR, True, 0.1, 1e-5)),
+    (A._weight_norm_interface.default, (torch.ones(4, 3), torch.ones(4, 1))),
+    (A._weight_norm_interface.default, (torch.ones(4, 3), torch.ones(1, 3), 1)),
+    (FLASH, (Q, torch.zeros(1, 2, 5, 4), torch.zeros(1, 2, 5, 4))),
+    (AA, (X, [3, 3], False, 0.5, 0.5)),
+    (AA, (X, [3, 3], False)),
+    (A.unbind.int, (X, 1)),
+    (A.split.Tensor, (LONG, 1 << 10)),
+    (A.mvlgamma.default, (X + 9, 3)),
+    (A.floor_divide.default, (WHOLE, 2)),
+    (A.remainder.Scalar, (X, -1)),
+    (A.div.Tensor_mode, (X, 0.0)),
+]
+MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
+    (EVAL, (X, FOUR, FOUR, ONE, FOUR, 0.1, 1e-5)),
+    (EVAL, (X, ONE, FOUR, FOUR, FOUR, 0.1, 1e-5)),
+    (A.native_batch_norm.default, (X, None, None, FOUR, ONE, True, 0.1, 1e-5)),
+    (A._native_batch_norm_legit.default, (X, None, None, ONE, ONE, True, 0.1, 1e-5)),
+    (A._weight_norm_interface.default, (torch.ones(4, 3), torch.ones(1, 1))),
+    (A._weight_norm_interface.default, (torch.ones(4, 3), torch.ones(4, 1), 7)),
+    (FLASH, (Q, torch.zeros(1, 2, 5, 4), torch.zeros(1, 2, 1, 4))),
+    (FLASH, (Q, torch.zeros(1, 1, 5, 4), torch.zeros(1, 1, 5, 4))),
+    (FLASH, (Q, Q[..., :2], Q)),
+    (AA, (X, [3, 3], False, 1e-8, 0.5)),
+    (AA, (X, [3, 3], False, 0.5, float("nan"))),
+    (A._upsample_bicubic2d_aa.default, (X, [3, 3], False, 0.5, -1.0)),
+    (A.unbind.int, (LONG,)),
+    (A.split.Tensor, (LONG, 1)),
+    (A.unsafe_split.Tensor, (LONG, 1)),
+    (A.tensor_split.sections, (X, 1 << 24)),
+    (A.chunk.default, (LONG, 1 << 24)),
+    (A.mvlgamma.default, (X, 1 << 30)),
+    (A.special_multigammaln.default, (X, 1 << 30)),
+    (A.mvlgamma_.default, (X, 1 << 30)),
+    (A.floor_divide.default, (WHOLE, 0)),
+    (A.remainder.Scalar, (WHOLE, -1)),
+    (A.fmod.Scalar, (WHOLE, -1)),
+    (A.div.Scalar_mode, (WHOLE, -1)),
+]
+
+
+def name(case: Any) -> str:
+    return str(case) if isinstance(case, torch._ops.OpOverload) else "-"
+
+
+@pytest.mark.parametrize(("operator", "args"), FIT, ids=name)
+def test_arguments_that_fit_are_accepted(operator: Any, args: Any) -> None:
+    assert not call_problem(operator, args, {})
+
+
+@pytest.mark.parametrize(("operator", "args"), MISFIT, ids=name)
+def test_arguments_that_do_not_fit_are_refused(operator: Any, args: Any) -> None:
+    assert str(operator) in call_problem(operator, args, {})
+
+
+def test_a_mask_has_to_be_spread_over_the_scores() -> None:
+    keys = torch.zeros(1, 2, 5, 4)
+    for shape, fits in (((3, 5), True), ((1, 1, 3, 5), True), ((2, 2), False), ((3,), False)):
+        found = call_problem(FLASH, (Q, keys, keys), {"attn_mask": torch.zeros(shape)})
+        assert (found == "") is fits
+
+
+class Bags(nn.Module):
+    """Bags of embeddings with offsets that `fn` makes of an input and a buffer."""
+
+    def __init__(self, fn: Any, held: list[int]) -> None:
+        super().__init__()
+        self.fn, self.bag = fn, nn.EmbeddingBag(5, 3)
+        self.register_buffer("held", torch.tensor(held))
+
+    def forward(self, ids: Tensor, offsets: Tensor) -> Any:
+        return self.bag(ids, self.fn(offsets, self.held))
+
+
+def check_bags(fn: Any, held: list[int], given: list[int], decompositions: Any = None) -> None:
+    inputs = (torch.tensor([1, 2, 3]), torch.tensor(given))
+    with torch.no_grad():
+        program = torch.export.export(Bags(fn, held).eval(), inputs, strict=False)
+    check_run(program if decompositions is None else program.run_decompositions(), "f")
+
+
+@pytest.mark.parametrize("decompositions", [None, {}])
+def test_offsets_that_are_known_to_ascend_are_accepted(decompositions: Any) -> None:
+    check_bags(lambda given, held: given, [0], [0, 2], decompositions)
+    check_bags(lambda given, held: held, [0, 2], [0], decompositions)
+    check_bags(lambda given, held: torch.arange(0, 3, 2), [0], [0], decompositions)
+
+
+@pytest.mark.parametrize(
+    ("fn", "held", "given"),
+    [
+        (lambda given, held: given, [0], [0, -5, 2]),
+        (lambda given, held: held, [0, 3, 1], [0]),
+        (lambda given, held: held.sub_(5), [0, 1], [0]),
+        (lambda given, held: given - held, [9], [0, 2]),
+        (lambda given, held: torch.arange(0, -9, -1), [0], [0]),
+    ],
+)
+def test_other_offsets_are_refused(fn: Any, held: list[int], given: list[int]) -> None:
+    with pytest.raises(SourceError, match="offsets of"):
+        check_bags(fn, held, given)
+
+
+def test_rows_of_ids_are_bags_too() -> None:
+    ids = torch.tensor([[1, 2, 3], [0, 1, 2]])
+    rows = {"input": {0: torch.export.Dim("rows", min=1, max=64)}}
+    bag = nn.EmbeddingBag(5, 3).eval()
+    for shapes in (None, rows):
+        check_run(torch.export.export(bag, (ids,), dynamic_shapes=shapes, strict=False), "f")
+
+
+class Smoothed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        resize = nn.functional.interpolate
+        small = resize(x, scale_factor=0.3, mode="bilinear", antialias=True)
+        return small.sum() + resize(x, size=(4, 5), mode="bicubic", antialias=True).sum()
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.BatchNorm2d(4), (2, 4, 3, 3)),
+        (nn.BatchNorm2d(4, track_running_stats=False), (2, 4, 3, 3)),
+        (nn.InstanceNorm2d(4, track_running_stats=True), (2, 4, 3, 3)),
+        (nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), (2, 3, 8)),
+        (nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 4, 3), dim=1), (2, 4, 9)),
+        (Smoothed(), (2, 4, 8, 8)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("core", [False, True])
+def test_what_exports_yield_is_accepted(model: nn.Module, shape: Any, core: bool) -> None:
+    with torch.no_grad():
+        program = torch.export.export(model.eval(), (torch.randn(shape),), strict=False)
+        check_run(program.run_decompositions() if core else program, "f")

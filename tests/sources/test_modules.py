@@ -1,0 +1,42 @@
+"""A module that came out of a file repeats nothing that it has no weights for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import nn
+
+from snnconvert.errors import SourceError
+from snnconvert.sources.modules import checked_module
+
+SOUND = [
+    nn.LSTM(4, 4, 2, bidirectional=True),
+    nn.GRU(4, 4, bias=False),
+    nn.LSTM(4, 4, proj_size=2),
+    nn.MultiheadAttention(8, 2),
+    nn.TransformerEncoderLayer(8, 4, 8),
+]
+DAMAGED: list[tuple[type[nn.Module], tuple[int, ...], str, Any]] = [
+    (nn.GRU, (4, 4), "num_layers", 10**8),
+    (nn.LSTM, (4, 4), "num_layers", -1),
+    (nn.RNN, (4, 4), "num_layers", "1"),
+    (nn.MultiheadAttention, (8, 2), "num_heads", 0),
+    (nn.MultiheadAttention, (8, 2), "num_heads", 3),
+    (nn.MultiheadAttention, (8, 2), "embed_dim", None),
+]
+
+
+@pytest.mark.parametrize("module", SOUND, ids=lambda module: type(module).__name__)
+def test_sound_modules_are_accepted(module: nn.Module) -> None:
+    assert checked_module(nn.Sequential(module), 10_000, "f")[0][0] is module
+
+
+@pytest.mark.parametrize(("kind", "sizes", "name", "value"), DAMAGED)
+def test_what_does_not_fit_the_weights_is_refused(
+    kind: type[nn.Module], sizes: tuple[int, ...], name: str, value: Any
+) -> None:
+    module = kind(*sizes)
+    setattr(module, name, value)
+    with pytest.raises(SourceError, match=f"{kind.__name__} is damaged"):
+        checked_module(nn.Sequential(module), 10_000, "f")
