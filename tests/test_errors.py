@@ -23,12 +23,12 @@ INTERNAL = {
     "snnconvert.sources.program_schema.RefusedError",
     "snnconvert.sources.size_expressions._RefusedError",
     # Ends the run of a saved program on shapes alone, and is told as a SourceError.
-    "snnconvert.sources.replay._TooLargeError",
+    "snnconvert.sources.replay._RefusedError",
     # Ends the reading of a condition on sizes, which then allows the traced sizes alone.
     "snnconvert.converter.tracing.guards._Unreadable",
     # Ends the run of a graph on a single sample, and becomes what is said of that sample.
     "snnconvert.converter.tracing.single._OtherShape",
-    "snnconvert.converter.verification.events.judge.NotOnSpikes",
+    "snnconvert.converter.verification.events.execution.NotOnSpikes",
     # Is a warning.
     "snnconvert.converter.convert.NotEquivalentWarning",
 }

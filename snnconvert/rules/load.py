@@ -17,7 +17,7 @@ from snnconvert.documents.document import MAX_BYTES
 from snnconvert.errors import DocumentError, RuleError
 from snnconvert.rules.files import extended, named
 from snnconvert.rules.former import FORMER_KEYS, former_names
-from snnconvert.rules.neuron import LEFT_OPEN
+from snnconvert.rules.neuron import LEFT_OPEN, asks_for_tables
 from snnconvert.rules.rates import rates_without_effect
 from snnconvert.rules.rule_set import Rule, RuleSet
 from snnconvert.rules.schema import Context, RuleFile, RuleSpec, Settings, known_kinds
@@ -188,6 +188,7 @@ def _merge(files: list[tuple[_Layer, RuleFile]]) -> RuleSet:
         **settings,
         description=nearest.description,
         origin=layer.origin,
+        own_tables=any(asks_for_tables(f.neuron) for layer, f in files if not layer.text.bundled),
         files=tuple(layer.text.path for layer, _ in files if layer.text.path is not None),
         notes=(*itertools.chain(*notes), *rates_without_effect(rules, settings["neuron"])),
     )

@@ -72,6 +72,11 @@ class TableSpec(_Partial):
     )
 
 
+def asks_for_tables(spec: NeuronSpec) -> bool:
+    """Tell whether neurons are to look their functions up in tables."""
+    return isinstance(spec.table.error, int | float)
+
+
 def _option(name: str) -> tuple[Any, Any]:
     """Return the annotation and the field of an option, as all types that have it say."""
     fields = {

@@ -61,6 +61,8 @@ class RuleSet:
         description: that of the file itself; it is not inherited.
         origin: the file's name; of no account when rule sets are compared.
         notes: what a reader should know of the file, such as names that are others now; likewise.
+        own_tables: whether a file that does not come with the package asks for tables of all
+            functions; likewise.
         files: the files that it was read from, without those of the package; likewise.
     """
 
@@ -72,6 +74,7 @@ class RuleSet:
     description: str | None = None
     origin: str = field(default="", compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    own_tables: bool = field(default=False, compare=False)
     files: tuple[Path, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnconvert.converter.spikes.site import Sited
-from snnconvert.rules import NeuronSpec, RuleSet
+from snnconvert.rules import RuleSet
+from snnconvert.rules.neuron import asks_for_tables
 from snnconvert.wording import listed
 
 
@@ -18,8 +19,8 @@ def tables_in_vain(sited: Sited, rules: RuleSet) -> Iterator[str]:
     follow = {site.rule for site in sited.sites.values() if site.target.function is not None}
     placing = {site.rule for site in sited.sites.values()}
     used = [rule for rule in rules.rules if rule.name in placing]
-    asking = [rule for rule in used if _asks(rule.neuron)]
-    if _asks(rules.neuron) and not follow and not all(rule.bundled for rule in used):
+    asking = [rule for rule in used if asks_for_tables(rule.neuron)]
+    if rules.own_tables and asks_for_tables(rules.neuron) and not follow:
         asking = used
     if vain := [rule for rule in asking if rule.name not in follow]:
         yield (
@@ -27,7 +28,3 @@ def tables_in_vain(sited: Sited, rules: RuleSet) -> Iterator[str]:
             "(gelu, exp, rsqrt, ...), of which alone there are tables; leave it out, or place "
             "neurons on functions ('action: spiking')"
         )
-
-
-def _asks(spec: NeuronSpec) -> bool:
-    return isinstance(spec.table.error, int | float)

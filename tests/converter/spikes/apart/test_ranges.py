@@ -11,10 +11,15 @@ import snnconvert
 from snnconvert.converter.verification.measure.measurement import measure_spiking
 from snnconvert.rules import parse_rules
 
-RULES = "version: 1\nextends: fully_spiking\n"
-CONSTANT = RULES + "encoding: constant\ntime_steps: 16\n"
+HEAD = "version: 1\nextends: fully_spiking\n"
+# One answer of a layer in each step, and functions without tables: what spikes alone do.
+RULES = HEAD + "time_steps: 8\nneuron: {bursts: 1, table: {error: none}}\n"
+CONSTANT = RULES.replace("time_steps: 8", "time_steps: 16") + "encoding: constant\n"
 # As many powers of two as there are from 1e-8 to 1e8, so that no spike is too coarse for a value.
-WIDE = RULES + "neuron: {type: multi_threshold, levels: 80, per_octave: 4}\ntime_steps: 12\n"
+WIDE = HEAD + (
+    "neuron: {type: multi_threshold, levels: 80, per_octave: 4, bursts: 1, table: {error: none}}\n"
+    "time_steps: 12\n"
+)
 
 
 class Of(nn.Module):

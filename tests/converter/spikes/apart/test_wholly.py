@@ -12,7 +12,11 @@ from snnconvert.ops.targets import FUNCTIONS
 from snnconvert.rules import load_rules, parse_rules
 
 # Without tables, whose errors are their own: tests/converter/verification/test_measure_tables.py.
-WHOLLY = parse_rules("version: 1\nextends: fully_spiking\nneuron: {table: {error: none}}\n")
+# One answer of a layer in each of eight steps, and functions without tables: what spikes alone do.
+WHOLLY = parse_rules(
+    "version: 1\nextends: fully_spiking\ntime_steps: 8\n"
+    "neuron: {bursts: 1, table: {error: none}}\nrules: []\n"
+)
 
 
 class Between(nn.Module):
@@ -203,6 +207,13 @@ def test_nothing_is_left_in_floats_and_nothing_is_lost(name, x):
     errors = [step.rel_error for step in report.spiking.steps]
     assert errors[3] < 0.02 and errors[-1] < 1e-3
     assert not any("in floats" in note or "not on spikes" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_one_step_with_tables_is_near(name, x):
+    spiking = converted(OPERATORS[name](), x, "fully_spiking").report.spiking
+    assert len(spiking.steps) == 1 and spiking.degree == "all"
+    assert spiking.rel_error < 1e-2
 
 
 @pytest.mark.parametrize("name", MHA)
