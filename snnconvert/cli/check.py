@@ -39,7 +39,7 @@ def run(options: CheckOptions) -> int:
         raise InputError("--resume goes on from the results beside a report; name it: --report F")
     entries = read_check_list(options.file, allow=options.allow, rules=options.rules)
     asked = {"--report": options.report}
-    read = [Path(options.file), *_read(entries, options.allow)]
+    read = [Path(options.file), *(_read(entries, options.allow) if options.report else ())]
     report = check_outputs(asked, options.force, read)["--report"]
     check_suffix(options.report)
     journal = None if report is None else _journal(report, options)

@@ -27,7 +27,8 @@ _TRUTHS = (
     "histc"
 )
 _CHOICES = (
-    "where masked_fill masked_scatter masked_select index gather take take_along_dim scatter "
+    "where masked_fill masked_scatter masked_select index index_select repeat_interleave gather "
+    "take take_along_dim scatter "
     "scatter_reduce index_reduce index_put index_copy index_fill scatter_add index_add put one_hot "
     "nonzero argwhere bucketize tril triu fill zeros_like ones_like full_like empty_like new_zeros "
     "new_ones new_full new_empty embedding slice_scatter select_scatter diagonal_scatter "

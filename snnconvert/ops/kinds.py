@@ -9,6 +9,7 @@ of ATen's is another operator.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -157,7 +158,7 @@ _TABLE = (
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _TABLE})
 _BY_OPERATOR = {name: kind for kind in _TABLE for name in kind.operators}
-_OWN = {own for kind in _TABLE for own in kind.operators.values()}
+_OPS = f"{__name__.rpartition('.')[0]}."
 _BY_REGION = {region: kind.name for kind in _TABLE for region in kind.regions}
 
 
@@ -182,7 +183,9 @@ def kind_of(operator: Any) -> Kind:
 
 def is_own(operator: Any) -> bool:
     """Tell whether a module is one of the package's operators, and no class of somebody else's."""
-    return type(operator) in _OWN
+    cls = type(operator)
+    module = sys.modules.get(cls.__module__) if cls.__module__.startswith(_OPS) else None
+    return getattr(module, cls.__qualname__, None) is cls
 
 
 def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:

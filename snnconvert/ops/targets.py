@@ -176,7 +176,10 @@ class Target:
         """Return what a neuron follows, for one that keeps within the limits by other means."""
         if self.function is None:
             return drive
-        value = self._value(drive)
+        return self.at_rest_without(self._value(drive), drive)
+
+    def at_rest_without(self, value: Tensor, drive: Tensor) -> Tensor:
+        """Return values of ``f`` with ``at_rest`` where it has no finite one of a finite drive."""
         return value.masked_fill(~value.isfinite() & drive.isfinite(), self.at_rest)
 
     def _value(self, drive: Tensor) -> Tensor:

@@ -54,23 +54,39 @@ def offset_problems(graph: fx.Graph, values: Mapping[fx.Node, Any]) -> Iterator[
 
 _BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
 _SAME_VALUES = ("detach", "alias", "clone", "contiguous", "lift_fresh", "lift_fresh_copy")
+_PARTS = ("select", "slice", "to", "_to_copy")  # of an input that holds several, or is of int32
+_ASSERTS = ("_assert_tensor_metadata",)
 _SIZES = ("sym_size", "sym_numel", "numel", "size")
 
 
 def _ascends(node: Any, values: Mapping[fx.Node, Any]) -> bool:
+    taken: list[fx.Node] = []
     while isinstance(node, fx.Node):
         # Nothing else may have the tensor, which it could write to.
-        if not all(_packet(user.target) in (*_BAGS, *_SAME_VALUES, *_SIZES) for user in node.users):
+        readers = (*_BAGS, *_SAME_VALUES, *_PARTS, *_SIZES, *_ASSERTS)
+        if not all(_packet(user.target) in readers for user in node.users):
             return False
         if node.op == "placeholder":
-            return _are_offsets(values.get(node))
+            return _are_offsets(_part_of(values.get(node), taken))
         packet = _packet(node.target)
         if packet == "arange":
-            return _counts(node)
-        if packet not in _SAME_VALUES:
+            return _counts(node) and not taken
+        if packet in _PARTS and len(node.all_input_nodes) == 1:
+            taken.append(node)
+        elif packet not in _SAME_VALUES:
             return False
         node = node.args[0]
     return False
+
+
+def _part_of(value: Any, taken: Sequence[fx.Node]) -> Any:
+    """Take from an input what calls take from it, the last one first."""
+    for node in reversed(taken):
+        operator: Any = node.target
+        if not isinstance(value, Tensor):
+            return None
+        value = operator(value, *node.args[1:], **node.kwargs)
+    return value
 
 
 def _are_offsets(found: Any) -> bool:
@@ -142,6 +158,11 @@ def _divides(given: Mapping[str, Any]) -> bool:
     return floating or isinstance(by, Tensor | float) or by not in (0, -1)
 
 
+def _divides_whole(given: Mapping[str, Any]) -> bool:
+    """The same of a division that may be one of floating point."""
+    return given.get("rounding_mode") is None or _divides(given)
+
+
 def _few_dimensions(given: Mapping[str, Any]) -> bool:
     return bool(given["p"] <= _MOST_DIMENSIONS)
 
@@ -192,6 +213,7 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 }
 # What these are given matters less: unknown arguments are let be.
 _LENIENT: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    **dict.fromkeys(("div", "divide", "floor_divide", "fmod", "remainder"), _divides),
+    **dict.fromkeys(("div", "divide"), _divides_whole),
+    **dict.fromkeys(("floor_divide", "fmod", "remainder"), _divides),
     **dict.fromkeys(("unbind", "unbind_copy"), _unbound_fits),
 }

@@ -74,7 +74,8 @@ def batches_on(batches: Any, device: torch.device) -> Any:
     if not isinstance(batches, Iterable):
         return batches
     if isinstance(batches, FileBatches):
-        return replace(batches, batches=_Batches(batches.batches, device))
+        moving, whole = _Batches(batches.batches, device), moved(batches.whole, device)
+        return replace(batches, batches=moving, whole=whole)
     return _Batches(batches, device)
 
 

@@ -75,10 +75,17 @@ LABELS = "labels"
 
 @dataclass(frozen=True)
 class FileBatches:
-    """Batches of inputs, and which option with which file they came from."""
+    """Batches of inputs, and which option with which file they came from.
+
+    Attributes:
+        batches: of 32 samples.
+        origin: the option and its file.
+        whole: all samples as one batch, for a model that takes batches of another size alone.
+    """
 
     batches: Iterable[Any]
     origin: str
+    whole: Any
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.batches)
@@ -124,7 +131,7 @@ def batches_of(text: str, seed: int = 0, option: str = "") -> tuple[FileBatches,
         else tuple(x[n : n + BATCH] for x in args)
         for n in starts
     ]
-    return FileBatches(batches, origin), labels
+    return FileBatches(batches, origin, kwargs or args), labels
 
 
 def _located(text: str) -> Path:

@@ -145,6 +145,9 @@ class _Replay(fx.Interpreter):
                 f"'{shown(n.name)}' ({n.target}) relies on its arguments, which depend on numbers"
             )
         else:
+            for x in n.all_input_nodes:
+                if isinstance(self.env[x], fx.GraphModule):
+                    _refuse_checked(self.env[x])
             result = _UNSEEN
         for value in pytree.tree_leaves(result):
             taken = value.numel() * value.element_size() if isinstance(value, Tensor) else 0
@@ -167,7 +170,8 @@ class _Replay(fx.Interpreter):
         if isinstance(target, OpOverload) and (problem := call_problem(target, args, kwargs)):
             raise _RefusedError(problem)
         if isinstance(target, HigherOrderOperator):
-            regions = [x for x in args if isinstance(x, fx.GraphModule)]
+            given = pytree.tree_leaves((args, kwargs))
+            regions = [x for x in given if isinstance(x, fx.GraphModule)]
             if target.name() in _PLAIN_REGIONS and regions:
                 operands = _operands(target.name(), args)
                 runs = [_Replay(region, self.most, True).run(*operands) for region in regions]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
-from snnconvert.sources.call_checks import call_problem
+from snnconvert.sources.call_checks import call_problem, offset_problems
 from snnconvert.sources.replay import check_run
 
 A = torch.ops.aten
@@ -35,6 +35,7 @@ FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.split.Tensor, (LONG, 1 << 10)),
     (A.mvlgamma.default, (X + 9, 3)),
     (A.floor_divide.default, (WHOLE, 2)),
+    (A.div.Scalar, (WHOLE, -1)),  # in floating point
     (A.remainder.Scalar, (X, -1)),
     (A.div.Tensor_mode, (X, 0.0)),
 ]
@@ -64,6 +65,7 @@ MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.fmod.Scalar, (WHOLE, -1)),
     (A.div.Scalar_mode, (WHOLE, -1)),
 ]
+ROUNDED = {A.div.Scalar_mode: {"rounding_mode": "floor"}}
 
 
 def name(case: Any) -> str:
@@ -72,12 +74,12 @@ def name(case: Any) -> str:
 
 @pytest.mark.parametrize(("operator", "args"), FIT, ids=name)
 def test_arguments_that_fit_are_accepted(operator: Any, args: Any) -> None:
-    assert not call_problem(operator, args, {})
+    assert not call_problem(operator, args, ROUNDED.get(operator, {}))
 
 
 @pytest.mark.parametrize(("operator", "args"), MISFIT, ids=name)
 def test_arguments_that_do_not_fit_are_refused(operator: Any, args: Any) -> None:
-    assert str(operator) in call_problem(operator, args, {})
+    assert str(operator) in call_problem(operator, args, ROUNDED.get(operator, {}))
 
 
 def test_a_mask_has_to_be_spread_over_the_scores() -> None:
@@ -160,3 +162,24 @@ def test_what_exports_yield_is_accepted(model: nn.Module, shape: Any, core: bool
     with torch.no_grad():
         program = torch.export.export(model.eval(), (torch.randn(shape),), strict=False)
         check_run(program.run_decompositions() if core else program, "f")
+
+
+class PartBags(nn.Module):
+    def __init__(self, of: Any) -> None:
+        super().__init__()
+        self.of, self.bag = of, nn.EmbeddingBag(9, 4)
+
+    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        return self.bag(ids, self.of(offsets))
+
+
+@pytest.mark.parametrize("of", [lambda o: o[1], lambda o: o[0].long(), lambda o: o[:, :2][1]])
+def test_offsets_that_are_part_of_an_input_are_known(of: Any) -> None:
+    offsets = torch.tensor([[0, 2, 4], [0, 1, 3]], dtype=torch.int32)
+    given = (torch.arange(6, dtype=torch.int32), offsets)
+    graph = torch.export.export(PartBags(of), given).graph
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    values = dict(zip(inputs[-2:], given, strict=True))
+    assert list(offset_problems(graph, values)) == []
+    values[inputs[-1]] = offsets.flip(1)
+    assert list(offset_problems(graph, values))

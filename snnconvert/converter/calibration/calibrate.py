@@ -160,7 +160,7 @@ class _Recorder(fx.Interpreter):
             if isinstance(target, Target) and target.function is not None:
                 self.observed[n].see_drive(self.env[drive])
                 # Where the function has no value (a logarithm that a mask hides), a neuron rests.
-                self.observed[n].see(target.followed(self.env[drive]), self.batch)
+                self.observed[n].see(target.at_rest_without(value, self.env[drive]), self.batch)
             else:
                 self.observed[n].see(value, self.batch)
         return value

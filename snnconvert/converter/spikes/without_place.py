@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import tensors_in
@@ -65,7 +65,8 @@ def has_no_place(node: fx.Node, root: nn.Module, is_stream: IsStream) -> bool:
         return not _is_known(node, given)
     if name == "float_power":
         return is_product(given)
-    streams = [x for x in pytree.tree_leaves(list(given.values())) if is_stream(x)]
+    leaves = pytree.tree_leaves(list(given.values()))
+    streams = [x for x in leaves if is_stream(x) and _may_be_tensor(x)]
     return len(streams) > 1 and _multiplies(node, given, is_stream)
 
 
@@ -112,6 +113,11 @@ def _holds_maps(inner: fx.GraphModule) -> bool:
         for node in inner.graph.nodes
         if node.op == "call_function"
     )
+
+
+def _may_be_tensor(x: fx.Node) -> bool:
+    """Tell apart from tensors the sizes and numbers that a call also takes."""
+    return "val" not in x.meta or isinstance(x.meta["val"], Tensor)
 
 
 def _may_change(x: Any) -> bool:

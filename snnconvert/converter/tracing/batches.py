@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from snnconvert.converter.tracing.inputs import bind_inputs, check_dtype, example_of
+from snnconvert.converter.tracing.inputs import bind_inputs, example_of
 from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
-from snnconvert.sources.inputs import has_tensor
+from snnconvert.sources.inputs import FileBatches, has_tensor
 
 
 def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str) -> Iterator[Any]:
@@ -32,6 +32,8 @@ def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str
     if isinstance(batches, Tensor | Mapping | str) or not isinstance(batches, Iterable):
         raise InputError(f"{origin} {_received(batches)}: {_NEEDED}")
     is_plain = isinstance(batches, tuple | list)
+    if isinstance(batches, FileBatches) and not traced.batch:
+        batches = [batches.whole]  # is split below
     for index, batch in enumerate(batches):
         where = f"batch {index} of {origin} does not fit"
         try:
@@ -53,22 +55,13 @@ def _received(batches: Any) -> str:
     return f"is one {'tensor' if isinstance(batches, Tensor) else type(batches).__name__}"
 
 
-def leaves_of(traced: TracedModel, batch: Any, index: int) -> list[Any]:
-    """Return the input leaves of one batch of data.
-
-    Raises:
-        CalibrationError: the batch does not fit the source.
-    """
-    try:
-        return _leaves_of(traced, *as_inputs(traced, batch))
-    except InputError as error:
-        raise CalibrationError(f"batch {index} of the data does not fit: {error}") from error
+def leaves_of(traced: TracedModel, batch: Any) -> list[Any]:
+    """Return the input leaves of one batch of data (errors as of `bind_inputs`)."""
+    return _leaves_of(traced, *as_inputs(traced, batch))
 
 
 def _leaves_of(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
-    for given, leaf in zip(traced.inputs, leaves, strict=True):
-        check_dtype(given, leaf)
     return leaves
 
 

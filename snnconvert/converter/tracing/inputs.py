@@ -194,15 +194,6 @@ def _check_constant(given: TracedInput, leaf: Any) -> None:
         )
 
 
-def check_dtype(given: TracedInput, leaf: Any) -> None:
-    """Raise InputError unless a coded input has the dtype that the model was traced with."""
-    if given.role == "coded" and leaf.dtype != given.example.dtype:
-        raise InputError(
-            f"'{given.name}' is {leaf.dtype}, and was {given.example.dtype} when the model was "
-            "traced; cast it with .to()"
-        )
-
-
 def _check_tensor(given: TracedInput, leaf: Any, *, timed: bool) -> None:
     expected: list[Any] = [
         ("B" if d == given.batch_dim else "N") if size is None else size

@@ -72,7 +72,7 @@ class _Walk:
         elif not isinstance(value, _LEAVES) and hasattr(value, "__dict__"):
             self.waiting.append(vars(value))
             if isinstance(value, _LOOKED_UP) and value.max_norm is not None:
-                yield _numbers(value.weight)  # a row that is looked up may be rescaled
+                yield from _numbers(value.weight)  # a row that is looked up may be rescaled
             for cls in type(value).__mro__:
                 yield from self._class(cls)
 
@@ -104,12 +104,13 @@ class _Walk:
 
 def _contents(value: Tensor) -> Iterator[Undo]:
     """Yield what puts back the numbers of a tensor; those of Parameters no evaluation changes."""
-    if isinstance(value, nn.Parameter | FakeTensor) or value.is_inference() or value.is_meta:
+    if not isinstance(value, nn.Parameter):
+        yield from _numbers(value)
+
+
+def _numbers(value: Tensor) -> Iterator[Undo]:
+    if isinstance(value, FakeTensor) or value.is_inference() or value.is_meta:
         return
-    yield _numbers(value)
-
-
-def _numbers(value: Tensor) -> Undo:
     version, kept = version_of(value), value.detach().clone()
 
     def undo() -> None:
@@ -117,7 +118,7 @@ def _numbers(value: Tensor) -> Undo:
             with torch.no_grad():
                 value.copy_(kept)
 
-    return undo
+    yield undo
 
 
 def _put_back_dict(value: dict[Any, Any], before: dict[Any, Any]) -> None:

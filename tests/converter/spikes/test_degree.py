@@ -115,3 +115,24 @@ def test_an_operator_of_ones_own_is_a_function_and_never_counts(x, tmp_path):
     assert degree_of(snn.conversion.sited, snn.conversion.decided) == "maps"
     proof = snnconvert.converter.verification.events.prove_spikes(snn)
     assert [v.ran.operator for v in proof.violations] == ["class Mean"]
+
+
+CHOSEN = {
+    "index_select": lambda m, x: m(x).index_select(2, m(x).mean((0, 1)).topk(3).indices),
+    "repeat_interleave": lambda m, x: m(x).repeat_interleave(torch.tensor([1, 2, 1, 1, 1]), 1),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_indices_choose_is_multiplied_with_nothing(name, x):
+    assert degree(CHOSEN[name], x) == "all"
+
+
+def test_sizes_within_a_branch_are_no_products(x):
+    def branched(m, x):
+        y = m(x)
+        return torch.cond(
+            y.sum() > 0, lambda y: y.view(y.shape[0], -1) + 1, lambda y: y.flatten(1) - 1, (y,)
+        )
+
+    assert degree(branched, x) == "maps"  # a branch is a function; it holds no map

@@ -37,7 +37,7 @@ X, SCALE = torch.randn(2, 3), torch.randn(2, 3)
 )
 def test_a_batch_is_placed_by_name_or_by_position(args, kwargs, batch):
     traced = trace(Model().eval(), args, kwargs)
-    leaves = [x for x in leaves_of(traced, batch, 0) if isinstance(x, torch.Tensor)]
+    leaves = [x for x in leaves_of(traced, batch) if isinstance(x, torch.Tensor)]
     expected = [x for x in (*args, *kwargs.values()) if isinstance(x, torch.Tensor)]
     assert len(leaves) == len(expected)
     assert all(map(torch.equal, leaves, expected))
@@ -46,13 +46,13 @@ def test_a_batch_is_placed_by_name_or_by_position(args, kwargs, batch):
 @pytest.mark.parametrize("batch", [{"scale": SCALE}, {"a": X, "b": X}, "text", (), {}])
 def test_a_batch_that_lacks_an_input_is_told(batch):
     traced = trace(Model().eval(), (X,), {"scale": SCALE})
-    with pytest.raises(CalibrationError, match="batch"):
-        leaves_of(traced, batch, 0)
+    with pytest.raises(InputError):
+        leaves_of(traced, batch)
 
 
 def test_the_example_is_a_batch():
     traced = trace(Model().eval(), (X,), {"scale": SCALE})
-    assert all(map(torch.equal, leaves_of(traced, example_batch(traced), 0), (X, SCALE)))
+    assert all(map(torch.equal, leaves_of(traced, example_batch(traced)), (X, SCALE)))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_one_batch_in_the_place_of_several_is_told(traced, given, told):
 
 
 def test_batches_of_a_file_are_named_by_it(traced):
-    batches = FileBatches([(X[:, :1], SCALE)], "--data held-out.npy")
+    batches = FileBatches([(X[:, :1], SCALE)], "--data held-out.npy", (X[:, :1], SCALE))
     with pytest.raises(CalibrationError, match=r"batch 0 of --data held-out\.npy does not fit"):
         list(leaves_of_batches(traced, batches, "data"))
 

@@ -45,8 +45,8 @@ def test_a_rate_that_is_exceeded_is_said_with_what_was_foreseen_and_on_which_dat
 def test_the_report_says_it(net):
     x = torch.randn(4, 8)
     rules = parse_rules(RULES % "auto")
-    snn = snnconvert.convert(net, (x,), rules, calibration=[x], verify=False)
+    little = torch.zeros_like(x).index_fill(0, torch.tensor([0]), 1.0)  # others have no spikes
+    snn = snnconvert.convert(net, (x,), rules, calibration=[little * x], verify=False)
     report = snnconvert.verify(net, snn, data=[x])
     assert not report.spiking.on_example and "(the example" not in report.verdict()
-    exceeded = any("is exceeded" in note for note in report.notes)
-    assert exceeded == bool(list(exceeded_rates(snn.conversion, report.spiking)))
+    assert any("is exceeded" in note for note in report.notes)

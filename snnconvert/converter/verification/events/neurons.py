@@ -52,6 +52,8 @@ def check_spikes(
     neuron: Neuron, change: Tensor, reached: Tensor, step: int, node: str, path: str
 ) -> list[Violation]:
     """Return whether a change of what a neuron has said is none of its alphabet."""
+    if not reached.numel():
+        return []
     spike = neuron.spike_of(change.to(accumulation_dtype(change.dtype)), step)
     rounding = _ROUNDING * torch.finfo(reached.dtype).eps * reached.abs().max()
     # What a sum is beyond its limits by rounding is cut off. All else is levels, not near to them:

@@ -53,7 +53,7 @@ def prove_spikes(
         CalibrationError: the batch does not fit the source.
     """
     source = snn.conversion.source
-    given = _two_samples(source) if inputs is None else leaves_of(source, inputs, 0)
+    given = _two_samples(source) if inputs is None else leaves_of(source, inputs)
     leaves = [_moved(x, snn.placed) for x in given]
     total = snn.time_steps if time_steps is None else time_steps
     network, runs = EventNetwork(snn, total), []

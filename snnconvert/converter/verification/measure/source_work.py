@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.flops import CountFlops
@@ -15,7 +15,7 @@ from snnconvert.converter.verification.measure.synapses import Values, called, f
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import CPU_ATTENTION, TRILINEAR, OpOverload
+from snnconvert.torch_private import CPU_ATTENTION, TRILINEAR, OpOverload, pytree
 
 
 def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
@@ -45,10 +45,17 @@ def call_macs(call: Call, value_of: Values) -> float:
     if call.written_out:
         sizes = [value_of(x).shape for x in factors(call) if isinstance(x, fx.Node | Stored)]
         return float(math.prod(torch.broadcast_shapes(*sizes)))
-    counter = _counter([call.operator])
+    given, counter = resolved(call, value_of), _counter([call.operator])
+    # Shapes say all; an operator of another library may have no answer to them.
+    if getattr(call.operator, "namespace", "") == "aten":
+        given = pytree.tree_map_only(Tensor, _shape_alone, given)
     with counter:
-        called(call.operator, resolved(call, value_of))
+        called(call.operator, given)
     return counter.total / 2
+
+
+def _shape_alone(x: Tensor) -> Tensor:
+    return torch.empty_like(x, device="meta")
 
 
 def _counter(operators: Iterable[Any]) -> CountFlops:

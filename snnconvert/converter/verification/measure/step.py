@@ -100,6 +100,8 @@ class Step(fx.Interpreter):
         super().__init__(watched.tree, graph=watched.graph)
         self.watched, self.batch, self.clock, self.expected = watched, batch, clock, expected
         self.now: dict[fx.Node, Tensor] = {}
+        # Where any neuron answers several times, spikes of all are counted, as they may be joined.
+        self.bursts = any(site.neuron.bursts > 1 for site in watched.sites.values())
         self.resting: dict[fx.Node, Tensor] = {}  # of spikes, where it is not zero
         self.fired: dict[fx.Node, Tensor] = {}  # spikes of each value, where there may be several
 
@@ -229,7 +231,7 @@ class Step(fx.Interpreter):
             state = neuron.state_of(states, str(node.args[3]))
             answers = neuron.answers(steps, state, self.clock.start).reshape(-1, *drive.shape)
         changes = torch.diff(answers, dim=0, prepend=last[None])
-        if neuron.bursts > 1:
+        if self.bursts:
             self.fired[node] = (changes != 0).sum(0).to(torch.float32)
         self.now[node] = reached_now
         if neuron.target.function is not None:
