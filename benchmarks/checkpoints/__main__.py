@@ -35,7 +35,7 @@ Each is converted by one call, `snnconvert.convert(model, inputs)`, which verifi
 (worst relative error over T=4 steps of random signed increments; tolerance 1e-9). The conversion
 is then run in float32, with T={steps}, on all of the data, and its answer at the last step is
 compared with what the source says on the same inputs: predictions, and
-max|error| / max|source| of the worst output. *direct* and *uniform* are encodings of `simulate`;
+max|error| / max|source| of the worst output. *at_once* and *constant* are encodings of `simulate`;
 *increments* are passed to `snn(x_seq)` where the inputs are coded (floating point), and what it
 returns is added up; they have both signs and add up to the input without rounding (-x/2, x, -x/2,
 x). Bars: all predictions identical, errors at most 1e-5.

@@ -82,8 +82,8 @@ def on_increments(snn: ConvertedModule) -> Call:
 
 
 RUNS: Mapping[str, Callable[[ConvertedModule], Call]] = {
-    "direct": lambda snn: at_last_step(snn, TIME_STEPS, "direct"),
-    "uniform": lambda snn: at_last_step(snn, TIME_STEPS, "uniform"),
+    "at_once": lambda snn: at_last_step(snn, TIME_STEPS, "at_once"),
+    "constant": lambda snn: at_last_step(snn, TIME_STEPS, "constant"),
     "increments": on_increments,
 }
 
