@@ -350,3 +350,23 @@ def test_work_on_what_is_the_same_at_every_step_is_not_in_floats(model, x, still
     work = snn.report.spiking.work
     assert snn.report.spiking.degree == "all"
     assert (work.still_macs, work.floats_macs, work.spiking_share) == (still, 0, 1)
+
+
+@pytest.mark.parametrize("rules", ["spiking", "fully_spiking"])
+def test_a_mask_that_leaves_nothing_is_measured(rules):
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.map = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x, mask):
+            h = self.first(x)
+            return h + self.map(h[mask]).sum() + 1
+
+    x, mask = torch.randn(6, 4), torch.zeros(6, dtype=torch.bool)
+    mask[3:] = True
+    model = Masked().eval()
+    snn = snnconvert.convert(model, (x, mask), rules, calibration=[(x, mask)])
+    assert snn.report.passed
+    nothing = torch.zeros(6, dtype=torch.bool)
+    assert measure_spiking(snn, [(x, nothing)]).rel_error < 0.1

@@ -227,9 +227,9 @@ class Step(fx.Interpreter):
         last = torch.zeros_like(reached_now) if before is None else before.expand_as(reached_now)
         answers = reached_now[None]
         if neuron.bursts > 1:
-            steps = drive.reshape(1, *(drive.shape or (1,)))
+            steps, shape = drive.reshape(1, *(drive.shape or (1,))), (neuron.bursts, *drive.shape)
             state = neuron.state_of(states, str(node.args[3]))
-            answers = neuron.answers(steps, state, self.clock.start).reshape(-1, *drive.shape)
+            answers = neuron.answers(steps, state, self.clock.start).reshape(shape)
         changes = torch.diff(answers, dim=0, prepend=last[None])
         if self.bursts:
             self.fired[node] = (changes != 0).sum(0).to(torch.float32)
