@@ -136,3 +136,10 @@ def test_sizes_within_a_branch_are_no_products(x):
         )
 
     assert degree(branched, x) == "maps"  # a branch is a function; it holds no map
+
+
+def test_a_constant_in_the_shape_of_a_stream_hides_nothing(x):
+    ones = torch.ones(1, 1, 6)
+    function = lambda m, x: m(x) + ones.type_as(x).expand_as(x)  # noqa: E731
+    assert degree(function, x) == "all"
+    assert proven(on_spikes(Around(function), x), x) == ()

@@ -37,6 +37,7 @@ from snnconvert.converter.verification.events.labels import Content, Label
 from snnconvert.converter.verification.events.products import (
     accumulated,
     divided,
+    grouped,
     multiplied,
     normalized,
     product_added,
@@ -201,6 +202,7 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **_named("_trilinear", accumulated("i1", "i2", "i3")),
         **_named("convolution", accumulated("input", "weight")),
         **_named("linear", accumulated("input", "weight")),
+        **_named("_grouped_mm transformers::grouped_mm_fallback", grouped),
     }
 )
 """The rule of each operator; what has none is refused."""

@@ -24,7 +24,7 @@ from snnconvert.ops.clock import Clock, encode
 from snnconvert.ops.encoding import encoding_named
 from snnconvert.ops.kinds import is_own, operator_name
 from snnconvert.ops.sequence import subtract
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import OpOverload, pytree
 
 Carried: TypeAlias = "tuple[Any, Label | None]"
 """A value, and what it is."""
@@ -229,6 +229,8 @@ class EventNetwork(fx.Interpreter):
         leave torch, or a result that depends on streams but is made of nothing that was seen."""
         if all(label is None for _, label in streams):
             return []
+        if isinstance(node.target, OpOverload) and "::" not in operator_name(node.target):
+            return []  # of torch itself: what it computes is seen; it may take a shape alone
         where, path = _name(node), module_path(node)
         if node.op == "call_method" and not is_own(self._total(node.all_input_nodes[0])):
             what = f"class {type(self._total(node.all_input_nodes[0])).__name__}"

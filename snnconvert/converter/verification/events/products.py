@@ -70,6 +70,11 @@ def accumulated(*names: str) -> Rule:
     return rule
 
 
+def grouped(execution: Execution) -> Label:
+    """Rows that each meet the weights of their group; which group that is, indices say."""
+    return _product(execution, "self", "input", "mat2", "weight")
+
+
 def _by_constant(execution: Execution, constant: Any) -> Label:
     label = together(execution)
     if label.content is not Content.RECEIVED:
