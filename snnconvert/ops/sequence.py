@@ -27,6 +27,11 @@ def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
     return _WIDER.get(dtype, dtype)
 
 
+def is_number(x: Tensor) -> bool:
+    """Tell whether a tensor is of floating point, or complex: only such have increments."""
+    return x.is_floating_point() or x.is_complex()
+
+
 def check_increments(where: str, leaves: Sequence[Any]) -> None:
     """Raise InputError unless there are streams, all of them tensors that can be accumulated."""
     if not leaves:
@@ -39,7 +44,7 @@ def check_increments(where: str, leaves: Sequence[Any]) -> None:
                 f"{where}: positional arguments are streams and must be tensors, received "
                 f"{type(leaf).__name__}; pass what is constant in time by keyword"
             )
-        if not (leaf.is_floating_point() or leaf.is_complex()):
+        if not is_number(leaf):
             raise InputError(
                 f"{where}: increments must be floating point, received {leaf.dtype}; integers and "
                 "bools cannot be accumulated: pass what is held by keyword, or cast"
@@ -101,8 +106,7 @@ def stack(outputs: Sequence[Any], where: str) -> Any:
 
 def signed(x: Tensor) -> Tensor:
     """Return a value in the dtype of its increments: integers as int64."""
-    is_number = x.is_floating_point() or x.is_complex()
-    return x if is_number or x.dtype is torch.bool else x.to(torch.int64)
+    return x if is_number(x) or x.dtype is torch.bool else x.to(torch.int64)
 
 
 def subtract(value: Tensor, last: Tensor) -> Tensor:

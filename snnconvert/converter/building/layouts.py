@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import LARGE
+from snnconvert.ops.sequence import is_number
 
 Layout = tuple[int, int]
 """The dimension that holds the folded time, and how many values of other dimensions enclose it."""
@@ -73,7 +74,7 @@ def _close(a: Tensor, b: Tensor) -> bool:
     """
     if torch.equal(a, b):
         return True
-    if not (b.is_floating_point() or b.is_complex()):
+    if not is_number(b):
         return False
     size = b.abs()
     scale = torch.where(size <= LARGE, size, 0.0).max() if size.numel() else size.new_zeros(())

@@ -35,6 +35,7 @@ from snnconvert.ops.encoding import Constant
 from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.normalization import TDBatchNorm, TDGroupNorm, TDLayerNorm, TDRMSNorm
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 _KEPT_BYTES = 2**27  # of values that stand for those of nodes that are alike
@@ -299,7 +300,7 @@ class Trial(fx.Interpreter):
 
     def _other_values(self, x: Tensor) -> Tensor:
         """Return values of the same kind: integers, which may be ids, are those that are there."""
-        if x.is_floating_point() or x.is_complex():
+        if is_number(x):
             return self._noise(x.shape, x)
         if x.dtype is torch.bool:
             return torch.rand(x.shape, generator=self.generator).to(x.device) < KEPT

@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.ops.kinds import operator_name
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 _RANDOM = frozenset(
@@ -228,9 +229,7 @@ def _is_bool(node: fx.Node) -> bool:
 
 def _is_integer(node: fx.Node) -> bool:
     value = node.meta.get("val")
-    return isinstance(value, Tensor) and not (
-        value.dtype is torch.bool or value.is_floating_point() or value.is_complex()
-    )
+    return isinstance(value, Tensor) and not (value.dtype is torch.bool or is_number(value))
 
 
 def random_nodes(graph: fx.Graph) -> tuple[str, ...]:

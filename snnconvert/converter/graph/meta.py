@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 from torch import Tensor, fx
 
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 CLOCK = "clock"
@@ -74,17 +75,13 @@ def is_tensor(x: Any) -> TypeGuard[fx.Node]:
 
 def gives_floats(node: fx.Node) -> bool:
     """Tell whether any of a node's tensors is of floating point, or complex."""
-    return any(map(_is_floating, tensors_in(node.meta.get("val"))))
+    return any(map(is_number, tensors_in(node.meta.get("val"))))
 
 
 def gives_only_floats(node: fx.Node) -> bool:
     """Tell whether a node has tensors, all of floating point, or complex."""
     tensors = list(tensors_in(node.meta.get("val")))
-    return bool(tensors) and all(map(_is_floating, tensors))
-
-
-def _is_floating(x: Tensor) -> bool:
-    return x.is_floating_point() or x.is_complex()
+    return bool(tensors) and all(map(is_number, tensors))
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:

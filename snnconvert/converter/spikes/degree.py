@@ -26,6 +26,7 @@ from snnconvert.converter.spikes.site import Sited
 from snnconvert.ops.comparisons import compares, is_of_indices
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import KINDS, kind_of, operator_name
+from snnconvert.ops.sequence import is_number
 from snnconvert.rules import ACTIONS, SPIKING_ACTIONS, Decision, RuleSet
 from snnconvert.wording import listed
 
@@ -112,5 +113,5 @@ def is_function(
     if compares(name, arguments, made[0].dtype) or adds_up(name, arguments, is_stream):
         return False
     given = (x for n in node.all_input_nodes for x in tensors_in(n.meta.get("val")))
-    of_floats = any(x.is_floating_point() or x.is_complex() for x in (*made, *given))
+    of_floats = any(is_number(x) for x in (*made, *given))
     return of_floats or not is_of_indices(name, arguments, lambda x: not is_stream(x))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.errors import ArgumentError, InputError
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 Marks = Mapping[int, tuple[int, ...]]
@@ -51,7 +52,7 @@ def candidates(leaves: Sequence[Any], held: frozenset[int]) -> Iterator[Candidat
     tensors = _tensors(leaves)
     if not tensors:
         return
-    floats = [i for i, x in tensors.items() if _is_float(x) and i not in held]
+    floats = [i for i, x in tensors.items() if is_number(x) and i not in held]
     order = [*floats, *(i for i in tensors if i not in floats)]
     seen: list[Marks] = []
     size = tensors[order[0]].shape[0]
@@ -221,10 +222,6 @@ def _symbols_of(value: Any) -> set[Any]:
 
 def _tensors(leaves: Sequence[Any]) -> dict[int, Tensor]:
     return {i: x for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.dim()}
-
-
-def _is_float(x: Tensor) -> bool:
-    return x.is_floating_point() or x.is_complex()
 
 
 def _dims_of(x: Tensor, size: int) -> tuple[int, ...]:

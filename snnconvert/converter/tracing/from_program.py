@@ -27,6 +27,7 @@ from snnconvert.converter.tracing.traced import (
     first_floating_dtype,
 )
 from snnconvert.errors import TraceError
+from snnconvert.ops.sequence import is_number
 from snnconvert.sources.programs import CONDITIONS
 from snnconvert.torch_private import guards_of, pytree
 
@@ -119,8 +120,7 @@ def _input(
 def _role(example: Any, held: bool) -> Role:
     if not isinstance(example, Tensor):
         return "constant"
-    is_number = example.is_floating_point() or example.is_complex()
-    return "coded" if is_number and not held else "held"
+    return "coded" if is_number(example) and not held else "held"
 
 
 def _sizes(placeholder: fx.Node) -> tuple[Any, ...]:

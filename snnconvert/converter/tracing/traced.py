@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from snnconvert.converter.graph.dtypes import real_dtype
 from snnconvert.converter.tracing.guards import Guard
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 Role = Literal["coded", "held", "constant"]
@@ -104,6 +105,6 @@ def floating_dtype(traced: TracedModel) -> torch.dtype:
 def first_floating_dtype(values: Iterable[Any]) -> torch.dtype:
     """Return the dtype of the first floating-point tensor; of complex ones that of their parts."""
     for value in values:
-        if isinstance(value, Tensor) and (value.is_floating_point() or value.is_complex()):
+        if isinstance(value, Tensor) and is_number(value):
             return real_dtype(value.dtype)
     return torch.get_default_dtype()

@@ -13,6 +13,7 @@ from snnconvert.converter.running.encoded import encoded
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.increments import RandomIncrements
 from snnconvert.ops.clock import Clock
+from snnconvert.ops.sequence import is_number
 
 _STEPS = 2  # enough for the second to meet the first
 # Spikes of both runs are the same but where rounding decides which level is nearest.
@@ -59,4 +60,4 @@ def said_of_mixed_steps(
 
 
 def _is_number(y: Any) -> bool:
-    return isinstance(y, Tensor) and (y.is_floating_point() or y.is_complex())
+    return isinstance(y, Tensor) and is_number(y)

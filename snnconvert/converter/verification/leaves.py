@@ -12,6 +12,7 @@ from snnconvert.converter.graph.paths import named_leaves
 from snnconvert.converter.reports.equivalence import LeafError
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.errors import VerificationError
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 from snnconvert.wording import listed
 
@@ -58,7 +59,7 @@ def refuse_independent(snn: ConvertedModule, expected: list[Any]) -> str:
     still = [name for name, y in compared.items() if y.numel() and not _changes(y)]
     if not still:
         return ""
-    numbers = any(y.is_floating_point() or y.is_complex() for y in compared.values())
+    numbers = any(is_number(y) for y in compared.values())
     if numbers and len(still) == len(compared):
         raise VerificationError(
             f"the source's outputs do not depend on its coded inputs ({listed(still)} are the same "
@@ -80,7 +81,7 @@ def any_changes(expected: list[Any]) -> bool:
 def _changes(y: Tensor) -> bool:
     """Tell whether values change from step to step by more than rounding."""
     now, first = y[1:], y[:1].expand_as(y[1:])
-    if not (y.is_floating_point() or y.is_complex()):
+    if not is_number(y):
         return bool((now != first).any())
     finite = torch.isfinite(now) & torch.isfinite(first)
     change = (now - first).masked_fill(~finite, 0.0)

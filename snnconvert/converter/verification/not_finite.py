@@ -10,6 +10,7 @@ from torch import Tensor, fx
 from snnconvert.converter.graph.meta import module_path
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.kinds import kind_of
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 
@@ -67,7 +68,7 @@ class _Finder(fx.Interpreter):
 
     def _look(self, value: Any, place: str) -> None:
         for x in pytree.tree_leaves(value):
-            if not isinstance(x, Tensor) or not (x.is_floating_point() or x.is_complex()):
+            if not isinstance(x, Tensor) or not is_number(x):
                 continue
             if "infinity" not in self.found and bool(torch.isinf(x).any()):
                 self.found["infinity"] = place

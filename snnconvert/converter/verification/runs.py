@@ -18,6 +18,7 @@ from snnconvert.converter.verification.not_finite import where_finite_numbers_en
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.errors import VerificationError
 from snnconvert.ops.clock import Clock
+from snnconvert.ops.sequence import is_number
 
 Found = TypeVar("Found")
 
@@ -88,7 +89,7 @@ def _with_increments(
 def _has_no_increments(now: list[Any], first: list[Any]) -> bool:
     """Tell whether outputs hold NaN, or infinities where there were others at the first step."""
     for y, x in zip(now, first, strict=True):
-        if not isinstance(y, Tensor) or not (y.is_floating_point() or y.is_complex()):
+        if not isinstance(y, Tensor) or not is_number(y):
             continue
         if bool(torch.isnan(y).any()):
             return True

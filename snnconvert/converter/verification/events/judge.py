@@ -43,6 +43,7 @@ from snnconvert.converter.verification.events.products import (
     product_added,
 )
 from snnconvert.ops.comparisons import COMPARISONS, compares, is_of_indices
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 
@@ -68,7 +69,7 @@ def _of_indices(execution: Execution) -> Label:
 
     values = [*execution.tracked(), *pytree.tree_leaves(execution.result)]
     tensors = [x for x in values if isinstance(x, torch.Tensor)]
-    if any(x.is_floating_point() or x.is_complex() for x in tensors):
+    if any(is_number(x) for x in tensors):
         return refused(execution)
     if not is_of_indices(execution.name, execution.arguments, is_constant):
         return refused(execution)

@@ -23,7 +23,7 @@ from snnconvert.converter.verification.events.watch import Watch
 from snnconvert.ops.clock import Clock, encode
 from snnconvert.ops.encoding import encoding_named
 from snnconvert.ops.kinds import is_own, operator_name
-from snnconvert.ops.sequence import subtract
+from snnconvert.ops.sequence import is_number, subtract
 from snnconvert.torch_private import OpOverload, pytree
 
 Carried: TypeAlias = "tuple[Any, Label | None]"
@@ -276,7 +276,7 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _floats(value: Any) -> list[Tensor]:
-    return [x for x in _tensors(value) if x.is_floating_point() or x.is_complex()]
+    return [x for x in _tensors(value) if is_number(x)]
 
 
 def _zero(x: Any) -> Any:
@@ -284,7 +284,7 @@ def _zero(x: Any) -> Any:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, Tensor) and (x.is_floating_point() or x.is_complex())
+    return isinstance(x, Tensor) and is_number(x)
 
 
 def _changed(now: Any, before: Any) -> Any:

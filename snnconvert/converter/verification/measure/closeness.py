@@ -17,6 +17,7 @@ from snnconvert.converter.verification.measure.predictions import (
     predicted,
 )
 from snnconvert.errors import VerificationError
+from snnconvert.ops.sequence import is_number
 
 _FIVE = 5
 _NOTHING = 1e-6  # of what the network computes with: values below it are rounding
@@ -62,7 +63,7 @@ class Closeness:
             InputError: there are no classes that the labels fit, or none where they were chosen.
         """
         for i, y in enumerate(expected):
-            if _is_number(y):
+            if is_number(y):
                 self.norm[i] += float(_judged(y, y)[1].square().sum())
                 self.values[i] += y.numel()
             else:
@@ -77,7 +78,7 @@ class Closeness:
     def _compare(self, t: int, step: list[Tensor], expected: list[Tensor]) -> None:
         numbers = []
         for i, (a, b) in enumerate(zip(step, expected, strict=True)):
-            if not _is_number(b):
+            if not is_number(b):
                 self.alike[t] += float((a == b).sum())
                 continue
             # Infinities that are the same are no error; others are an infinite one.
@@ -173,11 +174,6 @@ class Closeness:
     @staticmethod
     def _share(count: Tensor, of: int) -> float | None:
         return float(count) / of if of else None
-
-
-def _is_number(y: Tensor) -> bool:
-    """Tell whether differences of values mean something: not those of truth values and ids."""
-    return y.is_floating_point() or y.is_complex()
 
 
 def _judged(x: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
