@@ -2,20 +2,24 @@
 
 An operator that adds up, or a linear map, acts on increments as it stands: ``y = f(x) - f(0)``,
 where the constant ``f(0)`` has entered before the first step. A product of streams has a term for
-each operand, ``s_a B_{t-1} + A_t s_b``. All else has none, and is computed on cumulative values.
+each operand, ``s_a B_{t-1} + A_t s_b``. All else has none, and is computed on cumulative values; so
+is what only adds up or moves such values, up to the next neuron or map: a choice may have put an
+infinity there, such as that of a mask, and from an infinity no increment leads back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import fx
 
 from snnconvert.converter.graph.meta import SITED, TIME_DIMS, gives_only_floats
+from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.verification.calls import Call
+from snnconvert.ops.clock import encode
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
 from snnconvert.torch_private import OpOverload, schema_of
@@ -56,6 +60,26 @@ class Form:
 def is_stream(x: Any) -> bool:
     """Tell whether a node of a converted graph changes over time."""
     return isinstance(x, fx.Node) and (TIME_DIMS in x.meta or SITED in x.meta)
+
+
+def forms_of(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Form]:
+    """Return the increment forms of all streams of a converted graph.
+
+    Args:
+        graph: of a conversion.
+        calls: what its nodes call, where that is known.
+    """
+    forms, chosen = dict[fx.Node, Form](), set[fx.Node]()
+    for node in filter(is_stream, graph.nodes):
+        form, call = form_of(node, calls.get(node)), calls.get(node)
+        is_map = call is not None and operands_of(kind_of(call.operator), call.arguments)
+        if form.factors == () and not is_map and any(x.node in chosen for x in form.streams):
+            form = replace(form, factors=None)
+        starts = node.op == "placeholder" or node.target is encode or is_neuron(node)
+        if form.factors is None and not starts:
+            chosen.add(node)
+        forms[node] = form
+    return forms
 
 
 def form_of(node: fx.Node, call: Call | None) -> Form:

@@ -11,8 +11,9 @@ class Content(IntEnum):
     """What a value is made of; of several, the largest."""
 
     SPIKE = 0  # what a neuron emits in a step, perhaps moved about
-    WEIGHED = 1  # sums of spikes with weights: a constant factor of it is one of the weights
-    RECEIVED = 2  # what an input brings, as it is: there is no weight that a factor could be in
+    SAID = 1  # all that a neuron has emitted so far: it can emit it again
+    WEIGHED = 2  # sums of spikes with weights: a constant factor of it is one of the weights
+    RECEIVED = 3  # what an input brings, as it is: there is no weight that a factor could be in
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Label:
     def summed(self) -> Label:
         """Return the label of sums over what this one is of: a sum of spikes is none."""
         return Label(max(self.content, Content.WEIGHED), self.factors)
+
+    def so_far(self) -> Label:
+        """Return the label of the sum over time of what has this one."""
+        return Label(max(self.content, Content.SAID), self.factors)
 
 
 def joined(labels: Iterable[Label]) -> Label | None:

@@ -14,7 +14,7 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import for_coded
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.events.execution import NotOnSpikes, refuse_waiting
-from snnconvert.converter.verification.events.forms import Form, form_of, is_stream
+from snnconvert.converter.verification.events.forms import forms_of
 from snnconvert.converter.verification.events.judge import judge, judge_increments
 from snnconvert.converter.verification.events.labels import Content, Label, Ran, joined
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
@@ -49,10 +49,7 @@ class EventNetwork(fx.Interpreter):
         self.inputs = snn.conversion.source.inputs
         self.encoding = encoding_named(snn.conversion.rules.encoding)
         self.clock = Clock(1, total=total, encoding=self.encoding)
-        calls = calls_of(snn.graph, snn.conversion)
-        self.forms: dict[fx.Node, Form] = {
-            n: form_of(n, calls.get(n)) for n in snn.graph.nodes if is_stream(n)
-        }
+        self.forms = forms_of(snn.graph, calls_of(snn.graph, snn.conversion))
         self.summed = self._summed()
         self.constants: dict[fx.Node, Any] = {}  # nodes that are no streams
         self.offsets: dict[fx.Node, Any] = {}  # f(0), where it is not zero
@@ -160,7 +157,8 @@ class EventNetwork(fx.Interpreter):
         if form.factors is None:
             sums = [(self.totals[x], self._label(x, summed=True)) for x in streams]
             self.totals[node], label = self._watched(node, sums)
-            return self._change(node, before), label
+            # Where a choice changed, what comes is no spike, but the difference of two sums.
+            return self._change(node, before), None if label is None else label.summed()
         changes = [(now[x], self._label(x)) for x in streams]
         return self._product(node, changes, before) if form.factors else self._term(node, changes)
 
@@ -195,7 +193,7 @@ class EventNetwork(fx.Interpreter):
 
     def _label(self, node: fx.Node, *, summed: bool = False) -> Label | None:
         label = self.labels[node]
-        return label.summed() if summed and label is not None else label
+        return label.so_far() if summed and label is not None else label
 
     def _spikes(self, node: fx.Node, before: dict[fx.Node, Any]) -> Tensor:
         """Return the spikes of a neuron, and see that they are."""

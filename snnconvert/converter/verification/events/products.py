@@ -71,8 +71,13 @@ def accumulated(*names: str) -> Rule:
 
 
 def grouped(execution: Execution) -> Label:
-    """Rows that each meet the weights of their group; which group that is, indices say."""
-    return _product(execution, "self", "input", "mat2", "weight")
+    """Rows that each meet the weights of their group; which group that is, indices say.
+
+    A row whose group changes has to meet the weights of the new one with all that it has said so
+    far: its neuron emits its spikes again, which are counted
+    (`snnconvert.converter.verification.measure.step`).
+    """
+    return _product(execution, "self", "input", "mat2", "weight", spikes=Content.SAID)
 
 
 def _by_constant(execution: Execution, constant: Any) -> Label:
@@ -82,13 +87,19 @@ def _by_constant(execution: Execution, constant: Any) -> Label:
     return scaled(label, execution.ran, constant)
 
 
-def _product(execution: Execution, *names: str) -> Label:
-    """A linear map of a spike, or a product of which one factor is a spike."""
+def _product(execution: Execution, *names: str, spikes: Content = Content.SPIKE) -> Label:
+    """A linear map of a spike, or a product of which one factor is a spike.
+
+    Args:
+        execution: the call.
+        names: of its factors.
+        spikes: what counts as spikes, and all that is less.
+    """
     labels = execution.labels(*names)
-    spikes = [x for x in labels if x.content is Content.SPIKE]
-    if len(labels) == 1 and not spikes:
+    spiking = [x for x in labels if x.content <= spikes]
+    if len(labels) == 1 and not spiking:
         raise NotOnSpikes("multiplies by weights what are no spikes")
-    if len(labels) > 1 and not spikes:
+    if len(labels) > 1 and not spiking:
         raise NotOnSpikes("multiplies two values of which none is a spike")
     if len(labels) > 1 and execution.of_increments:
         raise NotOnSpikes("multiplies increments with each other")

@@ -27,7 +27,7 @@ from snnconvert.converter.verification.measure.synapses import (
 )
 from snnconvert.converter.verification.reference import ReferenceRun
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.kinds import operator_name
+from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.neurons import Neuron
 from snnconvert.torch_private import OpOverload, pytree
 
@@ -79,9 +79,15 @@ def _drive_of(node: fx.Node) -> fx.Node:
 
 @dataclass
 class Batch:
-    """Values of one batch that the next step sees as those before."""
+    """What the next step of a batch is told of those before.
+
+    Attributes:
+        before: values.
+        said: number of all spikes so far of values that are routed.
+    """
 
     before: dict[fx.Node, Tensor] = field(default_factory=dict)
+    said: dict[fx.Node, Tensor] = field(default_factory=dict)
 
 
 class Step(fx.Interpreter):
@@ -195,11 +201,28 @@ class Step(fx.Interpreter):
             elif any(neuron.graded for neuron in neurons):
                 kind = "graded products"
             events = self._spikes(operand)
+            if kind_of(call.operator).name == "grouped_mm" and neurons:
+                events = self._said_again(call, operand, events)
             self._count(kind, reached(call, self._value_of, {operand: events}))
             if neurons and bool(events.any()):
                 joins = max(neuron.joins for neuron in neurons)
                 self._count("joins", float(joins * result.numel()))
         self.now.update({operand: self.env[operand] for operand in own})
+
+    def _said_again(self, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
+        """Add to the spikes of rows that are routed to another group than before all that they have
+        had so far: the weights of this group have not seen them."""
+        ends = call.arguments["offs"]
+        if not isinstance(ends, fx.Node) or TIME_DIMS not in ends.meta:
+            return spikes
+        said = self.batch.said[operand] = self.batch.said.get(operand, 0) + spikes
+        rows = torch.arange(len(spikes), device=spikes.device)
+        now, before = self.env[ends], self.batch.before.get(ends)
+        self.now[ends] = now
+        if before is None:
+            return spikes
+        group, last = (torch.searchsorted(x.long(), rows, right=True) for x in (now, before))
+        return torch.where((group != last)[:, None], said, spikes)
 
     def _still(self, node: fx.Node) -> float | None:
         """Return the multiply-accumulates of what is the same at every step; None: it has none."""

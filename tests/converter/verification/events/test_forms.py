@@ -9,7 +9,8 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.verification.calls import calls_of
-from snnconvert.converter.verification.events.forms import form_of, is_stream
+from snnconvert.converter.verification.events.forms import form_of, forms_of, is_stream
+from snnconvert.ops.kinds import operator_name
 
 
 class Model(nn.Module):
@@ -27,6 +28,19 @@ def form(function):
     node = [n for n in snn.graph.nodes if is_stream(n)][-1]
     found = form_of(node, calls_of(snn.graph, snn.conversion).get(node))
     return [x.argument for x in found.streams], found.factors
+
+
+def test_what_moves_or_adds_what_was_chosen_is_cumulative_up_to_a_map():
+    def function(m, x):
+        chosen = torch.where(x > 0, x, -torch.inf).mT.exp().mT + x
+        return m(chosen) - 1
+
+    snn = snnconvert.convert(Model(function).eval(), (torch.randn(2, 4, 4),), verify=False)
+    calls = calls_of(snn.graph, snn.conversion)
+    forms = forms_of(snn.graph, calls)
+    found = {operator_name(calls[n].operator): f.factors for n, f in forms.items() if n in calls}
+    assert [found[name] for name in ("where", "mT", "exp", "add")] == [None] * 4
+    assert found["linear"] == found["sub"] == ()
 
 
 @pytest.mark.parametrize(

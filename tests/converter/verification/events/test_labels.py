@@ -31,6 +31,12 @@ def test_a_sum_of_spikes_is_no_spike():
     assert Label(Content.SPIKE).summed() == Label(Content.WEIGHED)
 
 
+def test_what_a_neuron_emitted_so_far_is_between_a_spike_and_a_sum():
+    said = Label(Content.SPIKE).so_far()
+    assert said == said.so_far() == Label(Content.SAID)
+    assert said.summed() == Label(Content.WEIGHED) == Label(Content.WEIGHED).so_far()
+
+
 def test_what_ran_is_named_with_its_place():
     assert str(FACTOR.ran) == "'mul' (aten.mul.Tensor in a)"
     assert str(Ran("", "", "aten.mul.Tensor")) == "aten.mul.Tensor"

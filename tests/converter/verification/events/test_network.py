@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers.integrations.moe  # registers an operator of experts
 from torch import nn
 
 from snnconvert.converter.verification.events import prove_spikes
@@ -15,6 +16,8 @@ from snnconvert.torch_private import children_of
 from tests.converter.conftest import TinyCNN, TinyViT
 from tests.converter.spikes.apart.test_wholly import OPERATORS
 from tests.converter.verification.events.networks import Around, on_spikes, proven
+
+assert transformers.integrations.moe
 
 
 @pytest.fixture(name="x")
@@ -76,6 +79,9 @@ ALLOWED = {
     "a look-up": lambda m, x: F.embedding(m(x).argmax(-1), m.weight),
     "an input as it is": lambda m, x: (x, m(x).chunk(2, -1)),
     "a mask": lambda m, x: (x + m(x)).masked_fill(torch.eye(5, 6, dtype=torch.bool), -1e4),
+    "a mask that changes": lambda m, x: m(
+        m(x).masked_fill(m(x) < m(x).mean(-1, keepdim=True), -torch.inf).mT.sigmoid().mT
+    ),
     "constants in front": lambda m, x: m(F.pad(m(x), (0, 0, 1, 0), value=0.7)),
 }
 
@@ -83,6 +89,40 @@ ALLOWED = {
 @pytest.mark.parametrize("name", ALLOWED)
 def test_allowed(name, x):
     assert proven(on_spikes(Around(ALLOWED[name]), x), x) == ()
+
+
+class Experts(nn.Module):
+    """Rows that each go to the expert of its choice."""
+
+    def __init__(self, rectified):
+        super().__init__()
+        torch.manual_seed(0)
+        self.router, self.rectified = nn.Linear(6, 3), rectified
+        self.weight = nn.Parameter(torch.randn(3, 6, 6))
+
+    def forward(self, x):
+        rows = x.flatten(0, 1)
+        choice = self.router(rows).argmax(-1)
+        order = choice.argsort(stable=True)
+        groups = torch.histc(choice.float(), 3, 0, 2)
+        sorted_rows = rows[order].relu() if self.rectified else rows[order]
+        operator = torch.ops.transformers.grouped_mm_fallback
+        found = operator(sorted_rows, self.weight, groups.cumsum(0, dtype=torch.int32))
+        return found[order.argsort()].view(x.shape)
+
+
+@pytest.mark.parametrize("encoding", ["at_once", "constant"])
+@pytest.mark.parametrize("rectified", [False, True])
+def test_rows_may_change_their_expert(encoding, rectified, x, tmp_path):
+    options = f"encoding: {encoding}\ntime_steps: 3"
+    assert proven(on_spikes(Experts(rectified), x, rules(tmp_path, options)), x) == ()
+
+
+def test_rows_that_meet_an_expert_without_spikes_are_named(x, tmp_path):
+    text = "rules: [{name: floats, match: {op: grouped_mm}, action: td}]"
+    snn = on_spikes(Experts(rectified=False), x, rules(tmp_path, text))
+    (found,) = proven(snn, x)
+    assert found.ran.operator == "transformers.grouped_mm_fallback.default"
 
 
 REFUSED = {
