@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import save_file
 
@@ -42,3 +43,10 @@ def test_bad_files_are_told(run):
         ran = run(MODEL, "--rules", "spiking", option, "none.safetensors")
         assert (ran.code, "Traceback" in ran.err) == (2, False)
         assert "none.safetensors" in ran.err
+
+
+def test_numbers_of_numpy_are_cast_and_this_is_said(run):
+    np.save("wide.npy", load_digits().calibration[:8].double().numpy())
+    ran = run(MODEL, "--rules", "spiking", "--calibration", "wide.npy", "--no-verify")
+    assert ran.code == 0
+    assert "--calibration wide.npy: float64 was cast to float32" in ran.err

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from snnconvert.converter.tracing.inputs import bind_inputs, example_of
@@ -12,6 +14,8 @@ from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.sources.inputs import FileBatches, has_tensor
+
+_log = logging.getLogger(__name__)
 
 
 def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str) -> Iterator[Any]:
@@ -31,13 +35,16 @@ def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str
     origin = getattr(batches, "origin", f"{argument}=")
     if isinstance(batches, Tensor | Mapping | str) or not isinstance(batches, Iterable):
         raise InputError(f"{origin} {_received(batches)}: {_NEEDED}")
-    is_plain = isinstance(batches, tuple | list)
+    is_plain, of_file = isinstance(batches, tuple | list), isinstance(batches, FileBatches)
     if isinstance(batches, FileBatches) and not traced.batch:
         batches = [batches.whole]  # is split below
     for index, batch in enumerate(batches):
         where = f"batch {index} of {origin} does not fit"
         try:
-            parts = [*_parts(traced, *as_inputs(traced, batch))]
+            given = as_inputs(traced, batch)
+            if of_file:
+                given = _narrowed(traced, *given, "" if index else origin)
+            parts = [*_parts(traced, *given)]
             runs = [_leaves_of(traced, args, kwargs) for args, kwargs in parts]
         except InputError as error:
             hint = f"; {_NEEDED}" if is_plain and isinstance(batch, Tensor) else ""
@@ -53,6 +60,34 @@ _NEEDED = (
 
 def _received(batches: Any) -> str:
     return f"is one {'tensor' if isinstance(batches, Tensor) else type(batches).__name__}"
+
+
+def _narrowed(
+    traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any], said_of: str
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Cast float64, which NumPy makes of every number, to float32 where the source has that.
+
+    Args:
+        traced: the source.
+        args, kwargs: its inputs.
+        said_of: the origin of the batch, of which a cast is said; empty: it was.
+    """
+    examples, named = example_of(traced)
+    cast = False
+
+    def narrowed(x: Any, example: Any) -> Any:
+        nonlocal cast
+        wide = isinstance(x, Tensor) and x.dtype == torch.float64
+        if not wide or not isinstance(example, Tensor) or example.dtype != torch.float32:
+            return x
+        cast = True
+        return x.float()
+
+    own = tuple(narrowed(x, examples[i] if i < len(examples) else None) for i, x in enumerate(args))
+    by_name = {name: narrowed(x, named.get(name)) for name, x in kwargs.items()}
+    if cast and said_of:
+        _log.warning("%s: float64 was cast to float32, which the model was traced with", said_of)
+    return own, by_name
 
 
 def leaves_of(traced: TracedModel, batch: Any) -> list[Any]:

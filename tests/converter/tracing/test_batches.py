@@ -93,3 +93,17 @@ def test_batches_are_split_where_a_source_takes_one_size_alone():
     with pytest.raises(CalibrationError) as told:
         list(leaves_of_batches(fixed, [torch.rand(3, 3)], "data"))
     assert "example_inputs" not in str(told.value)
+
+
+def test_numbers_of_a_file_are_as_wide_as_those_of_the_source(traced, caplog):
+    wide = (X.double(), SCALE.double())
+    of_file = FileBatches([wide, wide], "--data held-out.npy", wide)
+    for leaves in leaves_of_batches(traced, of_file, "data"):
+        assert all(map(torch.equal, leaves[:2], (X, SCALE)))
+    (said,) = caplog.messages  # once, and not for each batch
+    assert said.startswith("--data held-out.npy: float64 was cast to float32")
+    with pytest.raises(CalibrationError, match="float64"):  # of a program, it is its author's
+        list(leaves_of_batches(traced, [wide], "data"))
+    double = trace(Model().eval().double(), wide)
+    (kept, _) = leaves_of_batches(double, of_file, "data")
+    assert kept[0].dtype is torch.float64
