@@ -6,12 +6,13 @@ are known it is its target, so that the graph still computes what the source doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, fx
 
+from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain, StreamFinder, Streams
@@ -53,7 +54,8 @@ def put_neurons(decided: Decided) -> Sited:
         return Sited(decided.traced, decided.streams, decided.encoded, decided.decisions, {})
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.output(graph.graph_copy(decided.traced.graph, copies))
-    inserter = _Inserter(graph, StreamFinder(decided.traced, _copied(decided.streams, copies)))
+    finder = StreamFinder(decided.traced, _copied(decided.streams, copies))
+    inserter = _Inserter(graph, finder, contractions(decided))
     for node, decision in decided.decisions.items():
         if decision.action in SPIKING_ACTIONS:
             inserter.put(copies[node], decision)
@@ -84,10 +86,16 @@ def _copied(streams: Streams, copies: Mapping[fx.Node, fx.Node]) -> Streams:
 
 
 class _Inserter:
-    """Puts neurons into a graph, one site after the other."""
+    """Puts neurons into a graph, one site after the other.
 
-    def __init__(self, graph: fx.Graph, finder: StreamFinder) -> None:
-        self.graph, self.finder = graph, finder
+    Args:
+        graph: to put them into.
+        finder: tells its streams.
+        written_out: its products that are maps written out, by name.
+    """
+
+    def __init__(self, graph: fx.Graph, finder: StreamFinder, written_out: Container[str]) -> None:
+        self.graph, self.finder, self.written_out = graph, finder, written_out
         # A neuron's state is of one size.
         self.unsteady = sizes_of_streams(graph, finder.domains)
         self.emit = Emitter(graph, finder.visit)
@@ -153,7 +161,7 @@ class _Inserter:
         names = operands_of(kind, arguments_of(node))
         operands = [arguments_of(node)[name] for name in names]
         streams = [x for x in pytree.tree_leaves(operands) if self._is_stream(x)]
-        if kind.name == "mul" and len(streams) < 2:
+        if kind.name == "mul" and len(streams) < 2 and node.name not in self.written_out:
             return  # a stream times a constant is a scale, not a product
         self._code(Part(node, dict(zip(names, names, strict=True))), decision)
 

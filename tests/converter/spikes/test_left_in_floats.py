@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
@@ -15,6 +16,9 @@ time_steps: 2
 rules:
   - {name: first alone, match: {op: linear, path: "0"}, action: spike_operands}
 """
+
+ONE = parse_rules(FEW.replace('"0"', "map"))
+"""Spikes into the linear map of `Of`, and into nothing else."""
 
 
 class Of(nn.Module):
@@ -97,18 +101,39 @@ def test_parts_of_what_was_taken_apart_are_counted():
         lambda x: x.square(),
         lambda x: x.prod(-1, keepdim=True),
         lambda x: x.cumprod(-1),
+        lambda x: F.mse_loss(x, x.flip(1) * 0.5, reduction="none"),
+        lambda x: x - F.mse_loss(x, x.flip(1) * 0.5),
     ],
 )
 def test_products_of_a_value_with_itself_are_on_spikes(function):
     model, x = Of(function).eval(), torch.randn(3, 4)
     snn, said = notes_of(model, x)
-    assert said == "" and snn.conversion.neurons
+    assert "not on spikes" not in said and snn.conversion.neurons
     y = snn.simulate(x, time_steps=12)[-1]
     torch.testing.assert_close(y, model(x), rtol=1e-3, atol=1e-3)
 
 
 def test_other_powers_are_functions_not_products():
     assert "not on spikes" not in notes_of(Of(lambda x: x.abs() ** 1.7), torch.randn(3, 4))[1]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda x, w: x[:, None] * w,
+        lambda x, w: (x[:, None] * w).sum(1),
+        lambda x, w: w * x[:, None],
+    ],
+)
+def test_a_map_that_is_written_out_is_on_spikes(written):
+    weights = torch.linspace(-1, 1, 12).view(3, 4)
+    model, x = Of(lambda x: written(x, weights).exp()).eval(), torch.randn(5, 4)
+    snn, said = notes_of(model, x)
+    (site,) = (s for s in snn.conversion.sited.sites.values() if s.consumer.startswith("mul"))
+    assert said == "" and site.drive == "unsqueeze"
+    spiking = snnconvert.verify(model, snn).spiking
+    assert spiking.degree == "maps" and spiking.work.spiking_share == 1.0
+    assert spiking.work.source_macs == 4 * 4 + 3 * 4  # of the map before it, and of itself
 
 
 def test_a_scale_is_no_product():
@@ -176,7 +201,7 @@ def test_a_product_written_out_is_work_of_the_source_as_its_equivalent_is(
     inputs = two()
     _, work = work_of(function, inputs, "spiking")
     assert work.source_macs == pytest.approx(16 + macs)
-    for rules in ("sparse", parse_rules(FEW.replace('"0"', "map"))):
+    for rules in ("sparse", ONE):
         assert work_of(function, inputs, rules)[1].source_macs == work.source_macs
     if equivalent is not None:
         assert work_of(equivalent, inputs, "spiking")[1].source_macs == work.source_macs
@@ -188,9 +213,10 @@ def work_of(function, inputs, rules):
     return report, report.spiking.work
 
 
-def test_a_map_written_out_is_computed_in_floats_and_its_work_is_counted():
+def test_a_map_written_out_that_is_left_in_floats_is_counted_so():
     inputs = two()
-    snn, _ = notes_of(Of(lambda x, y: ((x[:, None] * WEIGHT).sum(-1), x)), *inputs)
+    function = Of(lambda x, y: ((x[:, None] * WEIGHT).sum(-1), x))
+    snn, _ = notes_of(function, *inputs, rules=ONE)
     report = snnconvert.verify(None, snn)
     work = report.spiking.work
     assert work.spiking_macs == 16 and work.spiking_share == pytest.approx(16 / 36)
@@ -233,7 +259,7 @@ def test_what_is_summed_up_with_a_factor_counts_once():
 
 def test_a_map_written_as_a_product_and_a_sum_is_listed():
     weight = torch.randn(5, 4)
-    _, said = notes_of(Of(lambda h: (h[:, None] * weight).sum(-1)), torch.randn(3, 4))
+    _, said = notes_of(Of(lambda h: (h[:, None] * weight).sum(-1)), torch.randn(3, 4), rules=ONE)
     assert "1 linear map or product not on spikes" in said and "(mul)" in said
     for scale in (weight[0], weight[0, :1], 2.0):
         _, said = notes_of(Of(lambda h, s=scale: h * s), torch.randn(3, 4))

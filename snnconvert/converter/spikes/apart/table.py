@@ -23,7 +23,11 @@ from snnconvert.converter.spikes.apart.norms import (
     take_rms_norm_apart,
 )
 from snnconvert.converter.spikes.apart.part import TakeApart
-from snnconvert.converter.spikes.apart.powers import is_product, take_power_apart
+from snnconvert.converter.spikes.apart.powers import (
+    is_product,
+    take_power_apart,
+    take_squared_error_apart,
+)
 from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_prod_apart
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
 from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart, work_of_recurrence
@@ -90,6 +94,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "logaddexp2": Taking(take_logaddexp_apart),
         "logsumexp": Taking(take_logsumexp_apart),
         "lstm": _RECURRENCE,
+        "mse_loss": Taking(take_squared_error_apart, take_squared_error_apart),
         "pairwise_distance": Taking(take_distance_apart),
         "pow": Taking(take_power_apart, take_power_apart, holds=is_product),
         "prelu": Taking(take_prelu_apart),

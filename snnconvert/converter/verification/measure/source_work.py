@@ -42,13 +42,15 @@ def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[
 
 def call_macs(call: Call, value_of: Values) -> float:
     """Return the multiply-accumulates of one map or product, counted as those of the source."""
-    if call.written_out:
+    if call.written_out and operator_name(call.operator) == "linalg_vecdot":
         sizes = [value_of(x).shape for x in factors(call) if isinstance(x, fx.Node | Stored)]
         return float(math.prod(torch.broadcast_shapes(*sizes)))
     given, counter = resolved(call, value_of), _counter([call.operator])
     # Shapes say all; an operator of another library may have no answer to them.
     if getattr(call.operator, "namespace", "") == "aten":
         given = pytree.tree_map_only(Tensor, _shape_alone, given)
+    if call.written_out:
+        return float(called(call.operator, given).numel())
     with counter:
         called(call.operator, given)
     return counter.total / 2

@@ -131,6 +131,7 @@ OPERATORS = {
     "prod": lambda: Between(lambda n, h: h.sigmoid().prod(1, keepdim=True) + h),
     "prod of one": lambda: Between(lambda n, h: h[:, :1].prod(1)),
     "cumprod": lambda: Between(lambda n, h: (1 + h / 9).cumprod(1)),
+    "mse_loss": lambda: Between(lambda n, h: h - F.mse_loss(h, h.roll(1, 1), reduction="none")),
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
