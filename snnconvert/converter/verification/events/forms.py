@@ -3,8 +3,9 @@
 An operator that adds up, or a linear map, acts on increments as it stands: ``y = f(x) - f(0)``,
 where the constant ``f(0)`` has entered before the first step. A product of streams has a term for
 each operand, ``s_a B_{t-1} + A_t s_b``. All else has none, and is computed on cumulative values; so
-is what only adds up or moves such values, up to the next neuron or map: a choice may have put an
-infinity there, such as that of a mask, and from an infinity no increment leads back.
+is what only adds up, scales or moves such values, up to the next neuron or map: a choice may have
+put an infinity there, such as that of a mask, and from an infinity no increment leads back. What
+has a size that follows values, as of rows that were chosen, has no increments at all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 from torch import fx
 
+from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
+from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.meta import SITED, TIME_DIMS, gives_only_floats
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import holds_maps
@@ -69,17 +72,25 @@ def forms_of(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Fo
         graph: of a conversion.
         calls: what its nodes call, where that is known.
     """
-    forms, chosen = dict[fx.Node, Form](), set[fx.Node]()
+    forms, chosen, sized = dict[fx.Node, Form](), set[fx.Node](), sized_by_values(graph)
     for node in filter(is_stream, graph.nodes):
-        form, call = form_of(node, calls.get(node)), calls.get(node)
-        is_map = call is not None and operands_of(kind_of(call.operator), call.arguments)
-        if form.factors == () and not is_map and any(x.node in chosen for x in form.streams):
+        call = calls.get(node)
+        form = form_of(node, call)
+        around = {node, *(x.node for x in form.streams)}
+        goes_on = form.factors == () and not _is_map(call)
+        if not around.isdisjoint(sized) or (goes_on and not around.isdisjoint(chosen)):
             form = replace(form, factors=None)
         starts = node.op == "placeholder" or node.target is encode or is_neuron(node)
         if form.factors is None and not starts:
             chosen.add(node)
         forms[node] = form
     return forms
+
+
+def sized_by_values(graph: fx.Graph) -> frozenset[fx.Node]:
+    """Return the nodes of which a size, or that are a number, follow the values of streams."""
+    symbols = sizes_of_streams(graph, dict.fromkeys(filter(is_stream, graph.nodes), Domain.STREAM))
+    return frozenset(node for node in graph.nodes if has_size_of(node, symbols))
 
 
 def form_of(node: fx.Node, call: Call | None) -> Form:
@@ -104,6 +115,12 @@ def form_of(node: fx.Node, call: Call | None) -> Form:
         return Form(streams, factors)
     linear = len(factors) == 1
     return Form(streams, () if linear or _adds_up(call) else None)
+
+
+def _is_map(call: Call | None) -> bool:
+    """Tell whether a node multiplies by weights; elementwise, a constant only scales."""
+    kind = None if call is None else kind_of(call.operator)
+    return kind is not None and bool(kind.operands) and kind.name != "mul"
 
 
 def _adds_up(call: Call) -> bool:

@@ -81,19 +81,28 @@ def _constant(execution: Execution) -> None:
 
 
 def _moved(execution: Execution) -> Label:
-    label, x = together(execution), execution.tracked()[0]
-    made = execution.first_result()
+    x, made = execution.tracked()[0], execution.first_result()
     if execution.name in _VIEWS and made.dtype is not x.dtype:
         raise NotOnSpikes("takes the bits of a value for another")
-    is_integer = not made.is_floating_point() and not made.is_complex()
-    if x.is_floating_point() and is_integer and made.dtype is not torch.bool:
-        raise NotOnSpikes("rounds a value to an integer")
-    return label
+    _refuse_rounding(execution)
+    return together(execution)
+
+
+def _refuse_rounding(execution: Execution) -> None:
+    made = execution.first_result()
+    if is_number(made) or made.dtype is torch.bool:
+        return
+    for x in execution.tracked():
+        # Counts in floating point, as those of `histc`, are integers already.
+        if x.is_floating_point() and bool((x != x.trunc()).any()):
+            raise NotOnSpikes("rounds a value to an integer")
 
 
 def _compared(execution: Execution) -> Label:
     if not compares(execution.name, execution.arguments, execution.first_result().dtype):
         return refused(execution)
+    if execution.name in _WRITES:
+        _refuse_rounding(execution)
     label = together(execution)
     refuse_waiting(label, uniform=False)
     adds = execution.arguments.get("accumulate") or execution.arguments.get("reduce") in _SUMS
@@ -124,6 +133,7 @@ def _added_at(execution: Execution) -> Label | None:
 
 
 def _summed(execution: Execution) -> Label:
+    _refuse_rounding(execution)
     label = together(execution)
     refuse_waiting(label, uniform=False)
     return label.summed()
@@ -147,8 +157,15 @@ def _interpolated(execution: Execution) -> Label:
     return label
 
 
+AVERAGES = (
+    "mean avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
+    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
+).split()
+"""Sums of which each is a share, of as many as there are."""
+
 _SUMS = ("add", "sum")
 _COUNTS = ("histc", "count_nonzero")
+_WRITES = ("fill", "slice_scatter", "select_scatter", "diagonal_scatter")  # and cast
 _VIEWS = ("view", "view_copy")  # which may have another dtype, of the same bits
 
 
@@ -176,11 +193,7 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **_named("add sub rsub", _added),
         **_named("neg sum nansum cumsum diff trace col2im scatter_add bincount", _summed),
         "index_add": _added_at,
-        **_named(
-            "mean avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
-            "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
-            _averaged,
-        ),
+        **dict.fromkeys(AVERAGES, _averaged),
         **_named(
             "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
             "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler_2d grid_sampler_3d lerp",
