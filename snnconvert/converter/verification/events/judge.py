@@ -157,11 +157,16 @@ def _interpolated(execution: Execution) -> Label:
     return label
 
 
-AVERAGES = (
+_AVERAGES = (
     "mean avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
 ).split()
-"""Sums of which each is a share, of as many as there are."""
+_INTERPOLATIONS = (
+    "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
+    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa"
+).split()
+WEIGHED_BY_SIZE = frozenset((*_AVERAGES, *_INTERPOLATIONS))
+"""What weighs values by how many there are, or are to be made of them: constants, if that is."""
 
 _SUMS = ("add", "sum")
 _COUNTS = ("histc", "count_nonzero")
@@ -193,13 +198,12 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **_named("add sub rsub", _added),
         **_named("neg sum nansum cumsum diff trace col2im scatter_add bincount", _summed),
         "index_add": _added_at,
-        **dict.fromkeys(AVERAGES, _averaged),
+        **dict.fromkeys(_AVERAGES, _averaged),
+        **dict.fromkeys(_INTERPOLATIONS, _interpolated),
+        **_named("grid_sampler_2d grid_sampler_3d lerp", _interpolated),
         **_named(
-            "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
-            "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler_2d grid_sampler_3d lerp",
-            _interpolated,
+            "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d", _moved
         ),
-        **_named("_upsample_nearest_exact1d _upsample_nearest_exact2d", _moved),
         **_named("batch_norm native_batch_norm", normalized),
         **_named("_native_batch_norm_legit_no_training", normalized),
         "embedding": _looked_up,

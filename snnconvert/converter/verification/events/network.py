@@ -16,7 +16,11 @@ from snnconvert.converter.running.encoded import for_coded
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.events.execution import NotOnSpikes, refuse_waiting
 from snnconvert.converter.verification.events.forms import forms_of, sized_by_values
-from snnconvert.converter.verification.events.judge import AVERAGES, judge, judge_increments
+from snnconvert.converter.verification.events.judge import (
+    WEIGHED_BY_SIZE,
+    judge,
+    judge_increments,
+)
 from snnconvert.converter.verification.events.labels import Content, Label, Ran, joined
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
 from snnconvert.converter.verification.events.violation import Violation
@@ -213,7 +217,7 @@ class EventNetwork(fx.Interpreter):
 
     def _watched(self, node: fx.Node, streams: Sequence[Carried]) -> Carried:
         """Call a node on values of its streams; judge what runs."""
-        if _name_of(node) in AVERAGES and not self.sized.isdisjoint(node.all_input_nodes):
+        if _name_of(node) in WEIGHED_BY_SIZE and not self.sized.isdisjoint(node.all_input_nodes):
             self._blame([Violation(_ran(node), _BY_SIZE)])
         of_increments = self.forms[node].factors == ()
         rules = judge_increments if of_increments else judge

@@ -138,6 +138,13 @@ COMPUTED = {
         "two values",
     ),
     "a mean": (lambda m, x: m(x) + chosen(m, x).mean(), "mean", "how much was chosen"),
+    "between so many": (
+        lambda m, x: (
+            m(x) + F.interpolate(m(x), size=how_many(m, x), mode="linear").amax(-1)[..., None]
+        ),
+        "upsample_linear1d",
+        "how much was chosen",
+    ),
     "a divisor": (lambda m, x: m(x) / how_many(m, x), "div", "divides by a value"),
     "a map": (
         lambda m, x: m(x) + m(m(x)[m(x)[..., 0] > 0.1]).sum(0),
