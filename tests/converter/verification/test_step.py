@@ -139,6 +139,14 @@ def test_operands_that_are_broadcast_are_counted_by_hand():
     assert report.work.operations["products of spikes"] * samples == 2 * 4 * ones(y) + ones(x)
 
 
+def test_a_factor_of_integers_counts_as_any_other():
+    torch.manual_seed(0)
+    x, y = drawn(3, 5), drawn(3, 5)
+    report, samples = measured(lambda a, b: (a @ torch.eye(5), a * ((b > 0.75) * 3)), (x, y))
+    # In the second step both change: integers where they pass 0.75.
+    assert report.work.operations["MACs in floats"] * samples == ones(x) + ones(y)
+
+
 def test_a_sum_with_factors_is_counted_by_hand():
     torch.manual_seed(0)
     x, y, weight = drawn(6, 4), drawn(6, 3), torch.randn(4, 3)

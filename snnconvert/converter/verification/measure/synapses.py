@@ -18,6 +18,7 @@ from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.ops.kinds import kind_of, operands_of
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
 
 Values = Callable[[Any], Any]
@@ -101,13 +102,12 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> floa
 
     def counted(argument: Any) -> Any:
         value = value_of(argument) if isinstance(argument, fx.Node | Stored) else argument
-        if isinstance(value, Tensor) and value.is_floating_point():
-            # Counts are exact in float32, whatever the dtype of the values.
-            return torch.ones_like(value, dtype=torch.float32)
-        return value
+        return _ones(value) if isinstance(value, Tensor) and is_number(value) else value
 
     def factor(argument: Any) -> Any:
-        return events.to(torch.float32) if next(ahead) == position else counted(argument)
+        # A factor may be of integers or truth values; elsewhere these are indices, and are kept.
+        is_counted = next(ahead) == position
+        return events.to(torch.float32) if is_counted else _ones(counted(argument))
 
     names = _operand_names(call)
     arguments = {name: pytree.tree_map(factor, call.arguments[name]) for name in names}
@@ -119,6 +119,11 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> floa
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
     alike = _one_for_all(call, arguments)
     return alike * float(called(call.operator, arguments).sum(dtype=torch.float64))
+
+
+def _ones(value: Any) -> Any:
+    """Return ones in the place of a tensor; counts are exact in float32, whatever its dtype."""
+    return torch.ones_like(value, dtype=torch.float32) if isinstance(value, Tensor) else value
 
 
 def called(operator: Any, arguments: Mapping[str, Any]) -> Any:
