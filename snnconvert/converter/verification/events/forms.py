@@ -16,12 +16,11 @@ from typing import Any
 
 from torch import fx
 
-from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
-from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.meta import SITED, TIME_DIMS, gives_only_floats
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.verification.calls import Call
+from snnconvert.converter.verification.events.sizes import sized_by_values
 from snnconvert.ops.clock import encode
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
@@ -72,8 +71,10 @@ def forms_of(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Fo
         graph: of a conversion.
         calls: what its nodes call, where that is known.
     """
-    forms, chosen, sized = dict[fx.Node, Form](), set[fx.Node](), sized_by_values(graph)
-    for node in filter(is_stream, graph.nodes):
+    forms, chosen = dict[fx.Node, Form](), set[fx.Node]()
+    streams = list(filter(is_stream, graph.nodes))
+    sized = sized_by_values(graph, streams)
+    for node in streams:
         call = calls.get(node)
         form = form_of(node, call)
         around = {node, *(x.node for x in form.streams)}
@@ -85,12 +86,6 @@ def forms_of(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Fo
             chosen.add(node)
         forms[node] = form
     return forms
-
-
-def sized_by_values(graph: fx.Graph) -> frozenset[fx.Node]:
-    """Return the nodes of which a size, or that are a number, follow the values of streams."""
-    symbols = sizes_of_streams(graph, dict.fromkeys(filter(is_stream, graph.nodes), Domain.STREAM))
-    return frozenset(node for node in graph.nodes if has_size_of(node, symbols))
 
 
 def form_of(node: fx.Node, call: Call | None) -> Form:

@@ -3,7 +3,7 @@
 Allowed are: to add and subtract what was received, to compare, to select, to look up by index, to
 multiply by a constant that is a power of two or a weight on a spike, and to multiply two values of
 which one is a spike. A constant is what is the same at every step; how many values a mask chose is
-none (`snnconvert.converter.verification.events.network`).
+none (`snnconvert.converter.verification.events.sizes`).
 
 By linearity, a constant factor behind a map or product of spikes is a weight on these spikes:
 ``c W s = (c W) s``, and in ``c (s B + A s')`` the sums ``A`` and ``B`` are of spikes with weights

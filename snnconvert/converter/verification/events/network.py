@@ -15,22 +15,24 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import for_coded
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.events.execution import NotOnSpikes, refuse_waiting
-from snnconvert.converter.verification.events.forms import forms_of, sized_by_values
-from snnconvert.converter.verification.events.judge import (
-    WEIGHED_BY_SIZE,
-    judge,
-    judge_increments,
-)
+from snnconvert.converter.verification.events.forms import forms_of
+from snnconvert.converter.verification.events.judge import judge, judge_increments
 from snnconvert.converter.verification.events.labels import Content, Label, Ran, joined
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
+from snnconvert.converter.verification.events.sizes import (
+    BY_SIZE,
+    as_tensor,
+    is_size_alone,
+    sized_by_values,
+    weighs_by_size,
+)
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.converter.verification.events.watch import Watch
 from snnconvert.ops.clock import Clock, encode
-from snnconvert.ops.comparisons import COMPARISONS
 from snnconvert.ops.encoding import encoding_named
 from snnconvert.ops.kinds import is_own, operator_name
 from snnconvert.ops.sequence import is_number, subtract
-from snnconvert.torch_private import OpOverload, pytree, schema_of
+from snnconvert.torch_private import OpOverload, pytree
 
 Carried: TypeAlias = "tuple[Any, Label | None]"
 """A value, and what it is."""
@@ -56,7 +58,7 @@ class EventNetwork(fx.Interpreter):
         self.encoding = encoding_named(snn.conversion.rules.encoding)
         self.clock = Clock(1, total=total, encoding=self.encoding)
         self.forms = forms_of(snn.graph, calls_of(snn.graph, snn.conversion))
-        self.sized = sized_by_values(snn.graph)
+        self.sized = sized_by_values(snn.graph, self.forms)
         self.summed = self._summed()
         self.constants: dict[fx.Node, Any] = {}  # nodes that are no streams
         self.offsets: dict[fx.Node, Any] = {}  # f(0), where it is not zero
@@ -217,8 +219,8 @@ class EventNetwork(fx.Interpreter):
 
     def _watched(self, node: fx.Node, streams: Sequence[Carried]) -> Carried:
         """Call a node on values of its streams; judge what runs."""
-        if _name_of(node) in WEIGHED_BY_SIZE and not self.sized.isdisjoint(node.all_input_nodes):
-            self._blame([Violation(_ran(node), _BY_SIZE)])
+        if weighs_by_size(node, self.sized):
+            self._blame([Violation(_ran(node), BY_SIZE)])
         of_increments = self.forms[node].factors == ()
         rules = judge_increments if of_increments else judge
         watch = Watch(_name(node), module_path(node), rules)
@@ -231,29 +233,17 @@ class EventNetwork(fx.Interpreter):
         return result, joined(x for x in labels if x is not None)
 
     def _seen(self, node: fx.Node, streams: Sequence[Carried], watch: Watch) -> list[Any]:
-        """Let a watch see the values of a node's streams; return them, numbers as tensors where
-        the node takes these, so that they are seen as well."""
+        """Let a watch see the values of a node's streams; return them as they are seen."""
         values = []
         for occurrence, (value, label) in zip(self.forms[node].streams, streams, strict=True):
             seen = value
-            if label is not None and isinstance(value, int | float):
-                seen = self._number(node, occurrence.argument, value)
+            if label is not None and not isinstance(value, Tensor):
+                seen = as_tensor(node, occurrence.argument, value)
+                if not is_size_alone(node, occurrence.argument):
+                    self._blame([Violation(_ran(node), BY_SIZE)])
             watch.see(seen, label)
             values.append(seen)
         return values
-
-    def _number(self, node: fx.Node, argument: str, value: float) -> Any:
-        """Return a number that changes as a node may be given it, and see that it only is a size,
-        is compared, or makes other numbers."""
-        if not isinstance(node.target, OpOverload):
-            return value
-        types = {x.name: str(x.type) for x in schema_of(node.target).arguments}
-        if types[argument] == "Tensor":
-            return torch.tensor(value)
-        name = operator_name(node.target)
-        if types[argument] == "number" and "Tensor" in types.values() and name not in COMPARISONS:
-            self._blame([Violation(_ran(node), _BY_SIZE)])
-        return value
 
     def _hidden(
         self, node: fx.Node, streams: Sequence[Carried], result: Any, watch: Watch
@@ -288,7 +278,6 @@ class EventNetwork(fx.Interpreter):
 
 _NOT_OWN = "is none of snnconvert's operators, and may compute where nothing is seen of it"
 _UNSEEN = "gives what was computed where nothing is seen of it"
-_BY_SIZE = "computes with how much was chosen of values that change"
 
 
 def _ran(node: fx.Node) -> Ran:

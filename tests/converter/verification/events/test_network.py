@@ -15,7 +15,7 @@ from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.torch_private import children_of
 from tests.converter.conftest import TinyCNN, TinyViT
 from tests.converter.spikes.apart.test_wholly import OPERATORS
-from tests.converter.verification.events.networks import Around, on_spikes, proven
+from tests.converter.verification.events.networks import Around, on_spikes, proven, rules
 
 assert transformers.integrations.moe
 
@@ -24,12 +24,6 @@ assert transformers.integrations.moe
 def _x():
     torch.manual_seed(0)
     return torch.randn(24, 5, 6)
-
-
-def rules(tmp_path, text):
-    path = tmp_path / "own.yaml"
-    path.write_text(f"version: 1\nextends: fully_spiking\n{text}")
-    return path
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -92,74 +86,6 @@ ALLOWED = {
 @pytest.mark.parametrize("name", ALLOWED)
 def test_allowed(name, x):
     assert proven(on_spikes(Around(ALLOWED[name]), x), x) == ()
-
-
-def chosen(m, x):
-    """Return values, of which there are other ones, and more or less, from step to step."""
-    y = m(x)
-    return y[y > 0.1]
-
-
-def how_many(m, x):
-    return chosen(m, x).shape[0]
-
-
-COUNTED = {
-    "a sum of what was chosen": lambda m, x: m(x) + chosen(m, x).sum() * 0.3,
-    "how many were chosen": lambda m, x: m(x) + how_many(m, x),
-    "more than so many were chosen": lambda m, x: m(x) + (m(x) > how_many(m, x) / 64),
-    "one for each": lambda m, x: m(x) + torch.ones_like(chosen(m, x)).cumsum(0)[:3].sum(),
-    "said as often as so many": lambda m, x: m(x).expand(how_many(m, x), -1, -1, -1).sum(0),
-    "the size of the batch": lambda m, x: m(x) + m(x).sum(0) / x.shape[0],
-}
-
-
-@pytest.mark.parametrize("steps", ["time_steps: 1", "encoding: constant\ntime_steps: 3"])
-@pytest.mark.parametrize("name", COUNTED)
-def test_what_may_be_done_with_how_much_was_chosen(name, steps, x, tmp_path):
-    assert proven(on_spikes(Around(COUNTED[name]), x, rules(tmp_path, steps)), x) == ()
-
-
-COMPUTED = {
-    "a factor": (lambda m, x: m(x) * how_many(m, x), "mul", "two values"),
-    "a factor in a sum": (
-        lambda m, x: torch.add(m(x), m(x), alpha=how_many(m, x)),
-        "add",
-        "how much was chosen",
-    ),
-    "a factor that is made of it": (
-        lambda m, x: m(x) * torch.arange(how_many(m, x)).sum(),
-        "mul",
-        "two values",
-    ),
-    "a factor that is filled with it": (
-        lambda m, x: m(x) * torch.full((1,), how_many(m, x)),
-        "mul",
-        "two values",
-    ),
-    "a mean": (lambda m, x: m(x) + chosen(m, x).mean(), "mean", "how much was chosen"),
-    "between so many": (
-        lambda m, x: (
-            m(x) + F.interpolate(m(x), size=how_many(m, x), mode="linear").amax(-1)[..., None]
-        ),
-        "upsample_linear1d",
-        "how much was chosen",
-    ),
-    "a divisor": (lambda m, x: m(x) / how_many(m, x), "div", "divides by a value"),
-    "a map": (
-        lambda m, x: m(x) + m(m(x)[m(x)[..., 0] > 0.1]).sum(0),
-        "linear_3",
-        "what are no spikes",
-    ),
-}
-
-
-@pytest.mark.parametrize("steps", ["time_steps: 1", "encoding: constant\ntime_steps: 3"])
-@pytest.mark.parametrize("name", COMPUTED)
-def test_what_computes_with_how_much_was_chosen_is_named(name, steps, x, tmp_path):
-    function, node, why = COMPUTED[name]
-    found = proven(on_spikes(Around(function), x, rules(tmp_path, steps)), x)
-    assert [v.ran.node for v in found] == [node] and why in found[0].why
 
 
 class Experts(nn.Module):
