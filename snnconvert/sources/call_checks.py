@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from snnconvert.torch_private import OpOverload, schema_of
@@ -62,21 +63,40 @@ _SIZES = ("sym_size", "sym_numel", "numel", "size")
 def _ascends(node: Any, values: Mapping[fx.Node, Any]) -> bool:
     taken: list[fx.Node] = []
     while isinstance(node, fx.Node):
-        # Nothing else may have the tensor, which it could write to.
-        readers = (*_BAGS, *_SAME_VALUES, *_PARTS, *_SIZES, *_ASSERTS)
-        if not all(_packet(user.target) in readers for user in node.users):
-            return False
         if node.op == "placeholder":
-            return _are_offsets(_part_of(values.get(node), taken))
+            is_read = all(map(_is_only_read, _of_one_storage(node, values)))
+            return is_read and _are_offsets(_part_of(values.get(node), taken))
         packet = _packet(node.target)
         if packet == "arange":
-            return _counts(node) and not taken
+            return _is_only_read(node) and _counts(node) and not taken
         if packet in _PARTS and len(node.all_input_nodes) == 1:
             taken.append(node)
         elif packet not in _SAME_VALUES:
             return False
         node = node.args[0]
     return False
+
+
+def _of_one_storage(node: fx.Node, values: Mapping[fx.Node, Any]) -> Iterator[fx.Node]:
+    """Yield the inputs that have the memory of one, which is the first."""
+    yield node
+    dense = {n: x for n, x in values.items() if isinstance(x, Tensor) and x.layout is torch.strided}
+    memory = {n: x.untyped_storage().data_ptr() for n, x in dense.items()}
+    yield from (n for n in memory if n is not node and memory[n] == memory.get(node))
+
+
+def _is_only_read(node: fx.Node) -> bool:
+    """Tell whether nothing has a tensor, or a view of it, that could write to it."""
+    ahead, seen = [node], set[fx.Node]()
+    while ahead:
+        for user in ahead.pop().users:
+            packet = _packet(user.target)
+            if packet in (*_SAME_VALUES, *_PARTS):
+                ahead += [] if user in seen else [user]
+                seen.add(user)
+            elif packet not in (*_BAGS, *_SIZES, *_ASSERTS):
+                return False
+    return True
 
 
 def _part_of(value: Any, taken: Sequence[fx.Node]) -> Any:

@@ -121,6 +121,8 @@ def test_offsets_that_are_known_to_ascend_are_accepted(decompositions: Any) -> N
         (lambda given, held: given, [0], [0, -5, 2]),
         (lambda given, held: held, [0, 3, 1], [0]),
         (lambda given, held: held.sub_(5), [0, 1], [0]),
+        (lambda given, held: (held.detach().sub_(5), held)[1], [0, 1], [0]),
+        (lambda given, held: (held[:1].detach()[0].sub_(5), held)[1], [0, 1], [0]),
         (lambda given, held: given - held, [9], [0, 2]),
         (lambda given, held: torch.arange(0, -9, -1), [0], [0]),
     ],
@@ -128,6 +130,26 @@ def test_offsets_that_are_known_to_ascend_are_accepted(decompositions: Any) -> N
 def test_other_offsets_are_refused(fn: Any, held: list[int], given: list[int]) -> None:
     with pytest.raises(SourceError, match="offsets of"):
         check_bags(fn, held, given)
+
+
+class Shared(nn.Module):
+    """Bags whose offsets are also known, and written to, by another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bag, held = nn.EmbeddingBag(5, 3), torch.tensor([0, 1])
+        self.register_buffer("held", held)
+        self.register_buffer("also", held[1:])
+
+    def forward(self, ids: Tensor) -> Any:
+        self.also.sub_(5)
+        return self.bag(ids, self.held)
+
+
+def test_offsets_that_share_memory_with_what_is_written_to_are_refused() -> None:
+    program = torch.export.export(Shared().eval(), (torch.tensor([1, 2, 3]),), strict=False)
+    with pytest.raises(SourceError, match="offsets of"):
+        check_run(program, "f")
 
 
 def test_rows_of_ids_are_bags_too() -> None:

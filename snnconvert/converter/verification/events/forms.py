@@ -3,8 +3,9 @@
 An operator that adds up, or a linear map, acts on increments as it stands: ``y = f(x) - f(0)``,
 where the constant ``f(0)`` has entered before the first step. A product of streams has a term for
 each operand, ``s_a B_{t-1} + A_t s_b``. All else has none, and is computed on cumulative values; so
-is what only adds up or moves such values, up to the next neuron or map: a choice may have put an
-infinity there, such as that of a mask, and from an infinity no increment leads back.
+is what only adds up, scales or moves such values, up to the next neuron or map: a choice may have
+put an infinity there, such as that of a mask, and from an infinity no increment leads back. What
+has a size that follows values, as of rows that were chosen, has no increments at all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from snnconvert.converter.graph.meta import SITED, TIME_DIMS, gives_only_floats
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.verification.calls import Call
+from snnconvert.converter.verification.events.sizes import sized_by_values
 from snnconvert.ops.clock import encode
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
@@ -70,10 +72,14 @@ def forms_of(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Fo
         calls: what its nodes call, where that is known.
     """
     forms, chosen = dict[fx.Node, Form](), set[fx.Node]()
-    for node in filter(is_stream, graph.nodes):
-        form, call = form_of(node, calls.get(node)), calls.get(node)
-        is_map = call is not None and operands_of(kind_of(call.operator), call.arguments)
-        if form.factors == () and not is_map and any(x.node in chosen for x in form.streams):
+    streams = list(filter(is_stream, graph.nodes))
+    sized = sized_by_values(graph, streams)
+    for node in streams:
+        call = calls.get(node)
+        form = form_of(node, call)
+        around = {node, *(x.node for x in form.streams)}
+        goes_on = form.factors == () and not _is_map(call)
+        if not around.isdisjoint(sized) or (goes_on and not around.isdisjoint(chosen)):
             form = replace(form, factors=None)
         starts = node.op == "placeholder" or node.target is encode or is_neuron(node)
         if form.factors is None and not starts:
@@ -104,6 +110,12 @@ def form_of(node: fx.Node, call: Call | None) -> Form:
         return Form(streams, factors)
     linear = len(factors) == 1
     return Form(streams, () if linear or _adds_up(call) else None)
+
+
+def _is_map(call: Call | None) -> bool:
+    """Tell whether a node multiplies by weights; elementwise, a constant only scales."""
+    kind = None if call is None else kind_of(call.operator)
+    return kind is not None and bool(kind.operands) and kind.name != "mul"
 
 
 def _adds_up(call: Call) -> bool:

@@ -2,7 +2,8 @@
 
 Allowed are: to add and subtract what was received, to compare, to select, to look up by index, to
 multiply by a constant that is a power of two or a weight on a spike, and to multiply two values of
-which one is a spike. A constant is what is the same at every step.
+which one is a spike. A constant is what is the same at every step; how many values a mask chose is
+none (`snnconvert.converter.verification.events.sizes`).
 
 By linearity, a constant factor behind a map or product of spikes is a weight on these spikes:
 ``c W s = (c W) s``, and in ``c (s B + A s')`` the sums ``A`` and ``B`` are of spikes with weights
@@ -81,19 +82,28 @@ def _constant(execution: Execution) -> None:
 
 
 def _moved(execution: Execution) -> Label:
-    label, x = together(execution), execution.tracked()[0]
-    made = execution.first_result()
+    x, made = execution.tracked()[0], execution.first_result()
     if execution.name in _VIEWS and made.dtype is not x.dtype:
         raise NotOnSpikes("takes the bits of a value for another")
-    is_integer = not made.is_floating_point() and not made.is_complex()
-    if x.is_floating_point() and is_integer and made.dtype is not torch.bool:
-        raise NotOnSpikes("rounds a value to an integer")
-    return label
+    _refuse_rounding(execution)
+    return together(execution)
+
+
+def _refuse_rounding(execution: Execution) -> None:
+    made = execution.first_result()
+    if is_number(made) or made.dtype is torch.bool:
+        return
+    for x in execution.tracked():
+        # Counts in floating point, as those of `histc`, are integers already.
+        if x.is_floating_point() and bool((x != x.trunc()).any()):
+            raise NotOnSpikes("rounds a value to an integer")
 
 
 def _compared(execution: Execution) -> Label:
     if not compares(execution.name, execution.arguments, execution.first_result().dtype):
         return refused(execution)
+    if execution.name in _WRITES:
+        _refuse_rounding(execution)
     label = together(execution)
     refuse_waiting(label, uniform=False)
     adds = execution.arguments.get("accumulate") or execution.arguments.get("reduce") in _SUMS
@@ -124,6 +134,7 @@ def _added_at(execution: Execution) -> Label | None:
 
 
 def _summed(execution: Execution) -> Label:
+    _refuse_rounding(execution)
     label = together(execution)
     refuse_waiting(label, uniform=False)
     return label.summed()
@@ -147,8 +158,20 @@ def _interpolated(execution: Execution) -> Label:
     return label
 
 
+_AVERAGES = (
+    "mean avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
+    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
+).split()
+_INTERPOLATIONS = (
+    "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
+    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa"
+).split()
+WEIGHED_BY_SIZE = frozenset((*_AVERAGES, *_INTERPOLATIONS))
+"""What weighs values by how many there are, or are to be made of them: constants, if that is."""
+
 _SUMS = ("add", "sum")
 _COUNTS = ("histc", "count_nonzero")
+_WRITES = ("fill", "slice_scatter", "select_scatter", "diagonal_scatter")  # and cast
 _VIEWS = ("view", "view_copy")  # which may have another dtype, of the same bits
 
 
@@ -176,17 +199,12 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **_named("add sub rsub", _added),
         **_named("neg sum nansum cumsum diff trace col2im scatter_add bincount", _summed),
         "index_add": _added_at,
+        **dict.fromkeys(_AVERAGES, _averaged),
+        **dict.fromkeys(_INTERPOLATIONS, _interpolated),
+        **_named("grid_sampler_2d grid_sampler_3d lerp", _interpolated),
         **_named(
-            "mean avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
-            "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d",
-            _averaged,
+            "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d", _moved
         ),
-        **_named(
-            "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
-            "_upsample_bilinear2d_aa _upsample_bicubic2d_aa grid_sampler_2d grid_sampler_3d lerp",
-            _interpolated,
-        ),
-        **_named("_upsample_nearest_exact1d _upsample_nearest_exact2d", _moved),
         **_named("batch_norm native_batch_norm", normalized),
         **_named("_native_batch_norm_legit_no_training", normalized),
         "embedding": _looked_up,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
@@ -18,6 +19,13 @@ from snnconvert.converter.verification.events.forms import forms_of
 from snnconvert.converter.verification.events.judge import judge, judge_increments
 from snnconvert.converter.verification.events.labels import Content, Label, Ran, joined
 from snnconvert.converter.verification.events.neurons import check_spikes, check_target, is_known
+from snnconvert.converter.verification.events.sizes import (
+    BY_SIZE,
+    as_tensor,
+    is_size_alone,
+    sized_by_values,
+    weighs_by_size,
+)
 from snnconvert.converter.verification.events.violation import Violation
 from snnconvert.converter.verification.events.watch import Watch
 from snnconvert.ops.clock import Clock, encode
@@ -50,6 +58,7 @@ class EventNetwork(fx.Interpreter):
         self.encoding = encoding_named(snn.conversion.rules.encoding)
         self.clock = Clock(1, total=total, encoding=self.encoding)
         self.forms = forms_of(snn.graph, calls_of(snn.graph, snn.conversion))
+        self.sized = sized_by_values(snn.graph, self.forms)
         self.summed = self._summed()
         self.constants: dict[fx.Node, Any] = {}  # nodes that are no streams
         self.offsets: dict[fx.Node, Any] = {}  # f(0), where it is not zero
@@ -157,6 +166,8 @@ class EventNetwork(fx.Interpreter):
         if form.factors is None:
             sums = [(self.totals[x], self._label(x, summed=True)) for x in streams]
             self.totals[node], label = self._watched(node, sums)
+            if label is None and not self.sized.isdisjoint((node, *streams)):
+                label = Label(Content.WEIGHED)  # how much was chosen is no constant, either
             # Where a choice changed, what comes is no spike, but the difference of two sums.
             return self._change(node, before), None if label is None else label.summed()
         changes = [(now[x], self._label(x)) for x in streams]
@@ -208,17 +219,31 @@ class EventNetwork(fx.Interpreter):
 
     def _watched(self, node: fx.Node, streams: Sequence[Carried]) -> Carried:
         """Call a node on values of its streams; judge what runs."""
+        if weighs_by_size(node, self.sized):
+            self._blame([Violation(_ran(node), BY_SIZE)])
         of_increments = self.forms[node].factors == ()
         rules = judge_increments if of_increments else judge
         watch = Watch(_name(node), module_path(node), rules)
-        for value, label in streams:
-            watch.see(value, label)
+        values = self._seen(node, streams, watch)
         with watch:
-            result = self._evaluate(node, [value for value, _ in streams], self._total)
+            result = self._evaluate(node, values, self._total)
         self._blame(watch.violations)
         self._blame(self._hidden(node, streams, result, watch))
         labels = map(watch.label_of, _tensors(result))
         return result, joined(x for x in labels if x is not None)
+
+    def _seen(self, node: fx.Node, streams: Sequence[Carried], watch: Watch) -> list[Any]:
+        """Let a watch see the values of a node's streams; return them as they are seen."""
+        values = []
+        for occurrence, (value, label) in zip(self.forms[node].streams, streams, strict=True):
+            seen = value
+            if label is not None and not isinstance(value, Tensor):
+                seen = as_tensor(node, occurrence.argument, value)
+                if not is_size_alone(node, occurrence.argument):
+                    self._blame([Violation(_ran(node), BY_SIZE)])
+            watch.see(seen, label)
+            values.append(seen)
+        return values
 
     def _hidden(
         self, node: fx.Node, streams: Sequence[Carried], result: Any, watch: Watch
@@ -229,12 +254,11 @@ class EventNetwork(fx.Interpreter):
             return []
         if isinstance(node.target, OpOverload) and "::" not in operator_name(node.target):
             return []  # of torch itself: what it computes is seen; it may take a shape alone
-        where, path = _name(node), module_path(node)
         if node.op == "call_method" and not is_own(self._total(node.all_input_nodes[0])):
             what = f"class {type(self._total(node.all_input_nodes[0])).__name__}"
-            return [Violation(Ran(where, path, what), _NOT_OWN)]
+            return [Violation(replace(_ran(node), operator=what), _NOT_OWN)]
         seen = [watch.label_of(x) is not None or watch.is_shape(x) for x in _tensors(result)]
-        return [] if all(seen) else [Violation(Ran(where, path, _name_of(node)), _UNSEEN)]
+        return [] if all(seen) else [Violation(_ran(node), _UNSEEN)]
 
     def _blame(self, violations: Sequence[Violation]) -> None:
         self.violations |= dict.fromkeys(violations)
@@ -254,6 +278,10 @@ class EventNetwork(fx.Interpreter):
 
 _NOT_OWN = "is none of snnconvert's operators, and may compute where nothing is seen of it"
 _UNSEEN = "gives what was computed where nothing is seen of it"
+
+
+def _ran(node: fx.Node) -> Ran:
+    return Ran(_name(node), module_path(node), _name_of(node))
 
 
 def _name_of(node: fx.Node) -> str:
@@ -286,8 +314,10 @@ def _is_number(x: Any) -> bool:
 
 
 def _changed(now: Any, before: Any) -> Any:
-    """Return a change; truth values and integers have none, and are carried as they are."""
-    return subtract(now, before) if _is_number(now) else now
+    """Return a change; truth values and integers have none, and are carried as they are, and so is
+    what a choice gave another shape: these are other values than before."""
+    has_increments = _is_number(now) and now.shape == before.shape
+    return subtract(now, before) if has_increments else now
 
 
 def _added(before: Any, change: Any) -> Any:

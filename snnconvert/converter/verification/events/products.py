@@ -9,6 +9,7 @@ from snnconvert.converter.verification.events.execution import (
     Execution,
     NotOnSpikes,
     Rule,
+    refuse_waiting,
     refused,
     scaled,
     sum_of,
@@ -64,7 +65,9 @@ def accumulated(*names: str) -> Rule:
         added = execution.labels(*summands) if summands else []
         labels = [scaled(x.summed(), ran, given.get("beta", 1)) for x in added]
         if execution.tracked(*names):
-            labels.append(scaled(_product(execution, *names), ran, given.get("alpha", 1)))
+            product = _product(execution, *names)
+            refuse_waiting(product, uniform=False)  # a sum has other factors in it
+            labels.append(scaled(product, ran, given.get("alpha", 1)))
         return sum_of(labels)
 
     return rule
@@ -75,9 +78,17 @@ def grouped(execution: Execution) -> Label:
 
     A row whose group changes has to meet the weights of the new one with all that it has said so
     far: its neuron emits its spikes again, which are counted
-    (`snnconvert.converter.verification.measure.step`).
+    (`snnconvert.converter.verification.measure.step`). Where groups stay, or weights change as
+    well, it has no reason to, and what counts is a spike alone.
     """
-    return _product(execution, "self", "input", "mat2", "weight", spikes=Content.SAID)
+    factors = ("self", "input", "mat2", "weight")
+    labels, changes = execution.labels(*factors), bool(execution.tracked("offs"))
+    if not labels:  # constants, of which indices choose
+        return Label(Content.WEIGHED)
+    spikes = Content.SAID if changes and len(labels) == 1 else Content.SPIKE
+    product = _product(execution, *factors, spikes=spikes)
+    refuse_waiting(product, uniform=False)
+    return product
 
 
 def _by_constant(execution: Execution, constant: Any) -> Label:

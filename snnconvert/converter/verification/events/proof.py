@@ -50,7 +50,7 @@ def prove_spikes(
         time_steps: ``T``; None: the conversion's.
 
     Raises:
-        CalibrationError: the batch does not fit the source.
+        InputError: the batch does not fit the source.
     """
     source = snn.conversion.source
     given = _two_samples(source) if inputs is None else leaves_of(source, inputs)

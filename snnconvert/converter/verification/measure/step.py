@@ -23,6 +23,7 @@ from snnconvert.converter.verification.measure.synapses import (
     is_whole,
     operands,
     reached,
+    terms,
     whole_work,
 )
 from snnconvert.converter.verification.reference import ReferenceRun
@@ -187,15 +188,15 @@ class Step(fx.Interpreter):
         return spikes
 
     def _map(self, call: Call, result: Tensor) -> None:
-        own = list(dict.fromkeys(operands(call)))
+        own = operands(call)
         first = self.clock.start == 0
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
             self._count(SPIKING, call_macs(call, self._value_of))
-        # a_t b_t - a_{t-1} b_{t-1} = (a_t - a_{t-1}) b_{t-1} + a_t (b_t - b_{t-1}): what is new
-        # in the first operand meets nothing at the first step.
-        for operand in own[-1:] if first else own:
+        # What is new in an operand meets nothing of those behind it at the first step.
+        for position in terms(call)[-1:] if first else terms(call):
+            operand = factors(call)[position]
             neurons = self.watched.spike_sources(operand)
-            kind = "products of spikes" if len(operands(call)) > 1 else "accumulations"
+            kind = "products of spikes" if len(own) > 1 else "accumulations"
             if not neurons:
                 kind = "MACs in floats"
             elif any(neuron.graded for neuron in neurons):
@@ -203,7 +204,7 @@ class Step(fx.Interpreter):
             events = self._spikes(operand)
             if kind_of(call.operator).name == "grouped_mm" and neurons:
                 events = self._said_again(call, operand, events)
-            self._count(kind, reached(call, self._value_of, {operand: events}))
+            self._count(kind, reached(call, self._value_of, position, events))
             if neurons and bool(events.any()):
                 joins = max(neuron.joins for neuron in neurons)
                 self._count("joins", float(joins * result.numel()))

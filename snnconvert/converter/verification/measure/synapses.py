@@ -7,6 +7,7 @@ whatever the stride, padding and groups. An event is a change of the operand fro
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,12 +18,14 @@ from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.ops.kinds import kind_of, operands_of
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
 
 Values = Callable[[Any], Any]
 """Returns the value of a node of the graph, or of a tensor that an operator holds."""
 
 _FACTORS = frozenset({"alpha", "value"})  # of what is summed up: a scale, whatever its size
+_SUMMANDS = frozenset({"bias"})  # that may be left out
 
 
 def is_whole(call: Call) -> bool:
@@ -73,36 +76,54 @@ def resolved(call: Call, value_of: Values) -> dict[str, Any]:
     }
 
 
-def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> float:
-    """Return how many multiplications or additions the events of some operands cause.
+def terms(call: Call) -> list[int]:
+    """Return the positions in `factors` of the streams that a product has a term of.
+
+    ``a_t b_t - a_{t-1} b_{t-1} = (a_t - a_{t-1}) b_{t-1} + a_t (b_t - b_{t-1})``: each operand
+    brings what is new in it. An elementwise square has one term, ``(a_t - a_{t-1}) (a_{t-1} +
+    a_t)``.
+    """
+    found = factors(call)
+    streams = [i for i, x in enumerate(found) if x in operands(call)]
+    is_square = kind_of(call.operator).name == "mul" and len({found[i] for i in streams}) == 1
+    return streams[-1:] if is_square else streams
+
+
+def reached(call: Call, value_of: Values, position: int, events: Tensor) -> float:
+    """Return how many multiplications or additions the events of one operand cause.
 
     Args:
         call: a map or product.
         value_of: of nodes and stored tensors.
-        events: 1 where an operand has an event, else 0; operands that are not named count as
-            ones.
+        position: of the operand in `factors`; the others count as ones.
+        events: how many events each of its values has.
     """
+    ahead = itertools.count()
 
     def counted(argument: Any) -> Any:
-        value = events[argument] if argument in events else value_of(argument)
-        # Counts are exact in float32, whatever the dtype of the values.
-        if argument in events:
-            return value.to(torch.float32)
-        if isinstance(value, Tensor) and value.is_floating_point():
-            return torch.ones_like(value, dtype=torch.float32)
-        return value
+        value = value_of(argument) if isinstance(argument, fx.Node | Stored) else argument
+        return _ones(value) if isinstance(value, Tensor) and is_number(value) else value
 
-    arguments = {
-        name: None if name == "bias" else pytree.tree_map_only((fx.Node, Stored), counted, value)
-        for name, value in call.arguments.items()
-    }
-    for summand in {"self", "bias"} & arguments.keys() - set(_operand_names(call)):
-        value = arguments[summand]
-        if isinstance(value, Tensor):
-            arguments[summand] = torch.zeros_like(value)
+    def factor(argument: Any) -> Any:
+        # A factor may be of integers or truth values; elsewhere these are indices, and are kept.
+        is_counted = next(ahead) == position
+        return events.to(torch.float32) if is_counted else _ones(counted(argument))
+
+    names = _operand_names(call)
+    arguments = {name: pytree.tree_map(factor, call.arguments[name]) for name in names}
+    for name in call.arguments.keys() - set(names):
+        value = pytree.tree_map(counted, call.arguments[name])
+        is_summand = name == "self" and isinstance(value, Tensor)
+        arguments[name] = torch.zeros_like(value) if is_summand else value
+    arguments |= dict.fromkeys(_SUMMANDS & arguments.keys())
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
     alike = _one_for_all(call, arguments)
     return alike * float(called(call.operator, arguments).sum(dtype=torch.float64))
+
+
+def _ones(value: Any) -> Any:
+    """Return ones in the place of a tensor; counts are exact in float32, whatever its dtype."""
+    return torch.ones_like(value, dtype=torch.float32) if isinstance(value, Tensor) else value
 
 
 def called(operator: Any, arguments: Mapping[str, Any]) -> Any:

@@ -28,6 +28,13 @@ def on_spikes(model, x, rules="fully_spiking", **options):
     return snnconvert.convert(model.eval(), (x[:4],), rules=rules, **options).double()
 
 
+def rules(tmp_path, text):
+    """Return a file of rules with what it says beside `fully_spiking`."""
+    path = tmp_path / "own.yaml"
+    path.write_text(f"version: 1\nextends: fully_spiking\n{text}")
+    return path
+
+
 def proven(snn, x):
     """Return the violations; see that the increments come to what the network answers."""
     proof = prove_spikes(snn, (x[:4],))

@@ -5,15 +5,33 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers.integrations.moe  # registers an operator of experts
 
 from snnconvert.converter.verification.events.judge import judge, judge_increments
 from snnconvert.converter.verification.events.labels import Content, Label
 from snnconvert.converter.verification.events.watch import Watch
 
-SPIKE, WEIGHED, RECEIVED = Content.SPIKE, Content.WEIGHED, Content.RECEIVED
+assert transformers.integrations.moe
+
+SPIKE, SAID, WEIGHED, RECEIVED = Content
 W = torch.rand(4, 4) + 0.1
 MASK = torch.eye(4, dtype=torch.bool)
 AT = torch.zeros(2, 3, 4, 4, dtype=torch.long)
+
+ENDS = torch.tensor([2, 4], dtype=torch.int32)
+GROUPED = "transformers.grouped_mm_fallback.default"
+
+
+def groups(rows, weights, ends):
+    """Let each row meet the weights of its group, which both have the same of."""
+    both = weights.expand(2, *weights.shape)
+    return torch.ops.transformers.grouped_mm_fallback(rows, both, ends)
+
+
+def at(x):
+    """Return the ends of two groups, which follow a value."""
+    first = x.flatten().argmax().clamp(max=2).reshape(1).int()
+    return torch.cat([first, ENDS[1:]])
 
 
 def judged(function, *contents):
@@ -92,6 +110,18 @@ ALLOWED = {
         [WEIGHED, SPIKE],
         WEIGHED,
     ),
+    "counts that are cast": (
+        lambda x: x.histc(4, -1, 1).cumsum(0, dtype=torch.int32) + x.histc(4, -1, 1).int(),
+        [WEIGHED],
+        WEIGHED,
+    ),
+    "rows of a group": (lambda x: groups(x[0, 0], W, ENDS), [SPIKE], WEIGHED),
+    "rows that change their group": (
+        lambda x, i: groups(x[0, 0], W, at(i)),
+        [SAID, WEIGHED],
+        WEIGHED,
+    ),
+    "constants of which groups choose": (lambda i: groups(W, W, at(i)), [WEIGHED], WEIGHED),
     "only a shape": (lambda x: torch.zeros_like(x).exp(), [WEIGHED], None),
 }
 
@@ -143,6 +173,33 @@ REFUSED = {
         "aten._local_scalar_dense.default",
     ),
     "rounding": (lambda x: x.to(torch.int64), [WEIGHED], "aten._to_copy.default"),
+    "rounding by filling": (
+        lambda x: torch.fill(torch.tensor(0), x.amax()),
+        [WEIGHED],
+        "aten.fill.Tensor",
+    ),
+    "rounding into a part": (
+        lambda x: torch.select_scatter(x.argsort(-1), x[..., 0], -1, 0),
+        [WEIGHED],
+        "aten.select_scatter.default",
+    ),
+    "rounding into indices": (lambda x: x.argsort(-1).copy_(x), [WEIGHED], "aten.copy_.default"),
+    "sums of what is rounded": (
+        lambda x: x.sum(-1, dtype=torch.int64),
+        [WEIGHED],
+        "aten.sum.dim_IntList",
+    ),
+    "rows that meet sums": (lambda x: groups(x[0, 0], W, ENDS), [WEIGHED], GROUPED),
+    "groups that stay, and all that was said": (
+        lambda x: groups(x[0, 0], W, ENDS),
+        [SAID],
+        GROUPED,
+    ),
+    "rows and weights that were said": (
+        lambda x, y, i: groups(x[0, 0], y[0, 0], at(i)),
+        [SAID, SAID, WEIGHED],
+        GROUPED,
+    ),
     "fixed coefficients without spikes": (
         lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
         [RECEIVED],
@@ -258,11 +315,18 @@ def test_a_factor_waits_with_what_has_weights():
 
 @pytest.mark.parametrize(
     "function",
-    [lambda x: x * 0.3 + x, lambda x: (x * W[0]).sum(-1), lambda x: (x * W[0]).amax(-1)],
-    ids=["beside another", "summed", "compared"],
+    [
+        lambda x, s: x * 0.3 + x,
+        lambda x, s: (x * W[0]).sum(-1),
+        lambda x, s: (x * W[0]).amax(-1),
+        lambda x, s: s @ (x * W[0]),
+        lambda x, s: torch.addmm(s[0, 0], s[0, 0], x[0, 0] * W[0]),
+        lambda x, s: groups(s[0, 0], x[0, 0] * W[0], ENDS),
+    ],
+    ids=["beside another", "summed", "compared", "in a product", "in a sum of products", "grouped"],
 )
 def test_a_factor_that_can_wait_no_longer_is_blamed(function):
-    _, refused = judged(function, RECEIVED)
+    _, refused = judged(function, RECEIVED, SPIKE)
     assert refused == ["aten.mul.Tensor"]
 
 

@@ -15,7 +15,7 @@ from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.torch_private import children_of
 from tests.converter.conftest import TinyCNN, TinyViT
 from tests.converter.spikes.apart.test_wholly import OPERATORS
-from tests.converter.verification.events.networks import Around, on_spikes, proven
+from tests.converter.verification.events.networks import Around, on_spikes, proven, rules
 
 assert transformers.integrations.moe
 
@@ -24,12 +24,6 @@ assert transformers.integrations.moe
 def _x():
     torch.manual_seed(0)
     return torch.randn(24, 5, 6)
-
-
-def rules(tmp_path, text):
-    path = tmp_path / "own.yaml"
-    path.write_text(f"version: 1\nextends: fully_spiking\n{text}")
-    return path
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -81,6 +75,9 @@ ALLOWED = {
     "a mask": lambda m, x: (x + m(x)).masked_fill(torch.eye(5, 6, dtype=torch.bool), -1e4),
     "a mask that changes": lambda m, x: m(
         m(x).masked_fill(m(x) < m(x).mean(-1, keepdim=True), -torch.inf).mT.sigmoid().mT
+    ),
+    "what a mask that changes left is scaled": lambda m, x: m(
+        (m(x).masked_fill(m(x) < m(x).mean(-1, keepdim=True), -torch.inf) * 0.5).sigmoid()
     ),
     "constants in front": lambda m, x: m(F.pad(m(x), (0, 0, 1, 0), value=0.7)),
 }
