@@ -15,6 +15,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from snnconvert.errors import SourceError
+from snnconvert.sources.budget import dimensions_problem
 from snnconvert.sources.call_checks import call_problem, is_checked, offset_problems
 from snnconvert.torch_private import (
     NEEDS_NUMBERS,
@@ -140,7 +141,7 @@ class _Replay(fx.Interpreter):
         """Run a node, and look at what it returned."""
         if n.op == "output" or not any(self.env[x] is _UNSEEN for x in n.all_input_nodes):
             result = self._run(n)
-        elif is_checked(n.target):
+        elif is_checked(n):
             raise _RefusedError(
                 f"'{shown(n.name)}' ({n.target}) relies on its arguments, which depend on numbers"
             )
@@ -150,7 +151,11 @@ class _Replay(fx.Interpreter):
                     _refuse_checked(self.env[x])
             result = _UNSEEN
         for value in pytree.tree_leaves(result):
-            taken = value.numel() * value.element_size() if isinstance(value, Tensor) else 0
+            if not isinstance(value, Tensor):
+                continue
+            if problem := dimensions_problem(value):
+                raise _RefusedError(f"'{shown(n.name)}': {problem}")
+            taken = value.numel() * value.element_size()
             if taken > self.most:
                 raise _RefusedError(_too_large(n.name, taken, self.most))
         return result
@@ -195,7 +200,7 @@ def _operands(operator: str, args: Sequence[Any]) -> Sequence[Any]:
 def _refuse_checked(region: fx.GraphModule) -> None:
     for part in region.modules():
         for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
-            if is_checked(node.target):
+            if is_checked(node):
                 raise _RefusedError(
                     f"'{shown(node.name)}' ({node.target}) relies on its arguments, which cannot "
                     "be checked in a loop"
