@@ -13,12 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from snnconvert.sources.budget import MOST_DIMENSIONS
 from snnconvert.torch_private import OpOverload, schema_of
 
 _MOST_PIECES = 1 << 16  # tensors that one call may return
 _LARGEST_POWER = 1 << 32  # of a matrix
 _TRAPPED = (torch.int32, torch.int64)  # shorter ones are divided as these
+# Lists of numbers of which there may be more than dimensions: sizes of parts, or where they begin.
+_PARTS_OF_ONE = ("split_sizes", "split_size", "indices", "sections", "indices_or_sections")
 _DIVISIONS = ("div", "divide")
+_REMEDY = ": divide whole numbers with rounding_mode='floor', or by a number, or as floats"
 _MOST_DIMENSIONS = 256  # of a multivariate gamma function, which takes as many times its argument
 
 
@@ -32,7 +36,22 @@ def call_problem(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str,
     packet = _packet(operator).removesuffix("_")
     check = _CHECKS.get(packet) or _LENIENT.get(packet, _pieces_fit)
     given = _given(operator, args, kwargs)
-    return "" if check(given) else f"{operator} is called with arguments that do not fit"
+    if check(given) and not _too_many_dimensions(operator, given):
+        return ""
+    remedy = _REMEDY if packet in _DIVISIONS and _may_stop(given) else ""
+    return f"{operator} is called with arguments that do not fit{remedy}"
+
+
+def _too_many_dimensions(operator: OpOverload, given: Mapping[str, Any]) -> bool:
+    """Whether a list of numbers for dimensions is longer than dimensions there may be."""
+    lists = [
+        value
+        for argument in schema_of(operator).arguments
+        if isinstance(value := given.get(argument.name), list | tuple)
+        and argument.name not in _PARTS_OF_ONE
+        and all(isinstance(one, int) for one in value)
+    ]
+    return any(len(numbers) > 2 * MOST_DIMENSIONS for numbers in lists)
 
 
 def is_checked(node: fx.Node) -> bool:

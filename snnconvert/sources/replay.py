@@ -6,6 +6,7 @@ example inputs each operator tells the shape of its result without computing it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -139,6 +140,8 @@ class _Replay(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """Run a node, and look at what it returned."""
+        if isinstance(n.target, HigherOrderOperator):
+            _check_form(n.target, *self.fetch_args_kwargs_from_env(n))
         if n.op == "output" or not any(self.env[x] is _UNSEEN for x in n.all_input_nodes):
             result = self._run(n)
         elif is_checked(n):
@@ -186,6 +189,19 @@ class _Replay(fx.Interpreter):
         return super().call_function(target, args, kwargs)
 
 
+def _check_form(operator: HigherOrderOperator, args: Any, kwargs: Any) -> None:
+    """Refuse a call that has other arguments than the operator takes, or none of its regions."""
+    try:
+        call = inspect.signature(type(operator).__call__).bind(operator, *args, **kwargs)
+    except TypeError as error:
+        raise _RefusedError(f"'{operator.name()}' is called wrongly: {shown(error)}") from None
+    for name in _REGIONS:
+        if not isinstance(call.arguments.get(name, _NO_REGION), fx.GraphModule):
+            raise _RefusedError(f"'{operator.name()}' is called without a graph as its {name}")
+
+
+_REGIONS = ("combine_fn", "f", "false_fn", "func", "subgraph", "true_fn", "wrapped_func")
+_NO_REGION = fx.GraphModule({}, fx.Graph())  # in the place of one that an operator does not take
 _PLAIN_REGIONS = ("cond", "invoke_subgraph", "wrap_with_autocast", "wrap_with_set_grad_enabled")
 
 

@@ -43,6 +43,8 @@ FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.floor_divide.default, (WHOLE, WHOLE)),
     (torch.ops.prims.div.default, (X, X)),
     (A.matrix_power.default, (X, -3)),
+    (A.split_with_sizes.default, (LONG, [1] * 1000)),
+    (A.constant_pad_nd.default, (X, [1] * 128)),
 ]
 MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (EVAL, (X, FOUR, FOUR, ONE, FOUR, 0.1, 1e-5)),
@@ -73,6 +75,7 @@ MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.divide.Tensor_mode, (WHOLE.int(), WHOLE.to(torch.int8))),
     (torch.ops.prims.div.default, (WHOLE, WHOLE)),
     (A.matrix_power.default, (X, -(1 << 63))),
+    (A.view.default, (X, [1] * 50_000)),
     (A.linalg_matrix_power.default, (X, -(1 << 63))),
 ]
 ROUNDED = {

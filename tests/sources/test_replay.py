@@ -132,3 +132,19 @@ def test_programs_that_do_not_run_are_refused() -> None:
     found._example_inputs = ((torch.randn(2, 5),), {})
     with pytest.raises(SourceError, match="does not run on its own example inputs"):
         check_run(found, "f")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda pred, true, false, operands: (pred, true, false), "called wrongly"),
+        (lambda pred, true, false, operands: (pred, True, false, operands), "as its true_fn"),
+        (lambda pred, true, false, operands: (pred, true, pred, operands), "as its false_fn"),
+    ],
+)
+def test_branches_of_another_form_are_refused(change: Any, words: str) -> None:
+    found = program(branch)
+    node = next(n for n in found.graph.nodes if "cond" in str(n.target))
+    node.args = change(*node.args)
+    with pytest.raises(SourceError, match=words):
+        check_run(found, "f")
