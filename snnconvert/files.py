@@ -1,4 +1,5 @@
-"""Writing a file so that a killed run leaves the old one or the new one, never a part."""
+"""Whole files: written so that a killed run leaves the old one or the new one, never a part; read
+only where there is an end."""
 
 from __future__ import annotations
 
@@ -7,9 +8,14 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+LARGEST_FILE = 1 << 36
 _PREFIX = ".snnconvert-"  # short: the name of the file itself may be as long as names can be
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_CHUNK = 1 << 20
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -38,6 +44,49 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a regular file, as many bytes as it says that it has.
+
+    Pipes wait and devices go on for ever, and so do some files of ``/proc``, to which a link may
+    lead that came with a file.
+
+    Raises:
+        OSError: it is missing, cannot be read, is no regular file, or has more than `LARGEST_FILE`
+            bytes or others than it says.
+    """
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)
+    if len(data) != size:
+        raise OSError(errno.EIO, "it holds another number of bytes than it says", str(path))
+    return data
+
+
+def chunks_of(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """Yield the content of a file in parts, with the bounds and errors of `read_whole`."""
+    with _opened(path) as file:
+        left = os.fstat(file.fileno()).st_size
+        while chunk := file.read(min(left, _CHUNK)):
+            left -= len(chunk)
+            yield chunk
+
+
+def _opened(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file that has an end; what else is there is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        if found.st_size > LARGEST_FILE:
+            why = f"has {found.st_size} bytes, the limit is {LARGEST_FILE}"
+            raise OSError(errno.EFBIG, why, str(path))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb")
 
 
 def _mode_of(real: Path, path: str | os.PathLike[str]) -> int:

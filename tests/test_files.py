@@ -1,15 +1,16 @@
-"""Writing files: through links, with their mode, never over what is no file."""
+"""Files: written through links, with their mode, never over what is no file; read to an end."""
 
 from __future__ import annotations
 
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from snnconvert.files import write_atomically
+from snnconvert.files import LARGEST_FILE, chunks_of, read_whole, write_atomically
 
 
 def only(folder: Path, *names: str) -> bool:
@@ -81,3 +82,38 @@ def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing"):
         write_atomically(tmp_path / "missing" / "a", b"1")
+
+
+READERS = [read_whole, lambda path: b"".join(chunks_of(path))]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_a_file_is_read_through_links(tmp_path: Path, read: Callable[[Path], bytes]) -> None:
+    for content in (b"", b"1" * (3 << 20)):
+        (tmp_path / "a").write_bytes(content)
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to("a")
+        assert read(tmp_path / "link") == content
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_what_has_no_end_is_not_read(tmp_path: Path, read: Callable[[Path], bytes]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(LARGEST_FILE + 1)
+    for name in ("pipe", "device", "large"):
+        with pytest.raises(OSError, match=r"not a regular file|the limit is"):
+            read(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "missing")
+
+
+def test_a_file_that_says_less_than_it_has_is_not_read_on(tmp_path: Path) -> None:
+    endless = Path("/proc/self/maps")  # of 0 bytes, as all there
+    if not endless.exists():
+        pytest.skip("no /proc")
+    (tmp_path / "link").symlink_to(endless)
+    assert b"".join(chunks_of(tmp_path / "link")) == b""
+    with pytest.raises(OSError, match="another number of bytes"):
+        read_whole(tmp_path / "link")

@@ -13,9 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from snnconvert.sources.budget import MOST_DIMENSIONS
 from snnconvert.torch_private import OpOverload, schema_of
 
 _MOST_PIECES = 1 << 16  # tensors that one call may return
+_LARGEST_POWER = 1 << 32  # of a matrix
+_TRAPPED = (torch.int32, torch.int64)  # shorter ones are divided as these
+# Lists of numbers of which there may be more than dimensions: sizes of parts, or where they begin.
+_PARTS_OF_ONE = ("split_sizes", "split_size", "indices", "sections", "indices_or_sections")
+_DIVISIONS = ("div", "divide")
+_REMEDY = ": divide whole numbers with rounding_mode='floor', or by a number, or as floats"
 _MOST_DIMENSIONS = 256  # of a multivariate gamma function, which takes as many times its argument
 
 
@@ -28,14 +35,41 @@ def call_problem(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str,
     """
     packet = _packet(operator).removesuffix("_")
     check = _CHECKS.get(packet) or _LENIENT.get(packet, _pieces_fit)
+    given = _given(operator, args, kwargs)
+    if check(given) and not _too_many_dimensions(operator, given):
+        return ""
+    remedy = _REMEDY if packet in _DIVISIONS and _may_stop(given) else ""
+    return f"{operator} is called with arguments that do not fit{remedy}"
+
+
+def _too_many_dimensions(operator: OpOverload, given: Mapping[str, Any]) -> bool:
+    """Whether a list of numbers for dimensions is longer than dimensions there may be."""
+    lists = [
+        value
+        for argument in schema_of(operator).arguments
+        if isinstance(value := given.get(argument.name), list | tuple)
+        and argument.name not in _PARTS_OF_ONE
+        and all(isinstance(one, int) for one in value)
+    ]
+    return any(len(numbers) > 2 * MOST_DIMENSIONS for numbers in lists)
+
+
+def is_checked(node: fx.Node) -> bool:
+    """Whether a call relies on its arguments, so that they have to be known."""
+    operator = node.target
+    if not isinstance(operator, OpOverload):
+        return False
+    packet = _packet(operator).removesuffix("_")
+    given = _given(operator, node.args, node.kwargs)
+    return packet in _CHECKS or (packet in _DIVISIONS and _may_stop(given))
+
+
+def _given(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by their names."""
     names = [argument.name for argument in schema_of(operator).arguments]
-    given = dict(zip(names, args, strict=False)) | dict(kwargs)
-    return "" if check(given) else f"{operator} is called with arguments that do not fit"
-
-
-def is_checked(operator: Any) -> bool:
-    """Whether an operator relies on its arguments, so that they have to be known."""
-    return isinstance(operator, OpOverload) and _packet(operator) in _CHECKS
+    # What a prim divides is rounded towards zero where it is whole.
+    fixed = {"rounding_mode": "trunc"} if operator.namespace == "prims" else {}
+    return fixed | dict(zip(names, args, strict=False)) | dict(kwargs)
 
 
 def offset_problems(graph: fx.Graph, values: Mapping[fx.Node, Any]) -> Iterator[str]:
@@ -179,12 +213,35 @@ def _divides(given: Mapping[str, Any]) -> bool:
 
 
 def _divides_whole(given: Mapping[str, Any]) -> bool:
-    """The same of a division that may be one of floating point."""
-    return given.get("rounding_mode") is None or _divides(given)
+    """The same of a division that may be one of floating point.
+
+    Towards zero a tensor is divided without a look at its numbers, where the least may meet -1.
+    """
+    divided, by = given.get("self"), given.get("other")
+    unseen = (
+        _may_stop(given)
+        and isinstance(divided, Tensor)
+        and divided.dtype in _TRAPPED
+        and isinstance(by, Tensor)
+        and not (by.is_floating_point() or by.is_complex())
+    )
+    return given.get("rounding_mode") is None or (_divides(given) and not unseen)
+
+
+def _may_stop(given: Mapping[str, Any]) -> bool:
+    """Whether a division is one at which a processor may stop, should it be of whole numbers."""
+    by = given.get("other")
+    harmless = isinstance(by, int | float) and by not in (0, -1)
+    return given.get("rounding_mode") == "trunc" and not harmless
 
 
 def _few_dimensions(given: Mapping[str, Any]) -> bool:
     return bool(given["p"] <= _MOST_DIMENSIONS)
+
+
+def _can_be_negated(given: Mapping[str, Any]) -> bool:
+    """Of a power of a matrix, which is never done with the least integer, as it has no opposite."""
+    return bool(-_LARGEST_POWER <= given["n"] <= _LARGEST_POWER)
 
 
 def _pieces_fit(given: Mapping[str, Any]) -> bool:
@@ -230,10 +287,11 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     ),
     **dict.fromkeys(("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa"), _scales_fit),
     **dict.fromkeys(("mvlgamma", "special_multigammaln"), _few_dimensions),
+    **dict.fromkeys(("matrix_power", "linalg_matrix_power"), _can_be_negated),
 }
 # What these are given matters less: unknown arguments are let be.
 _LENIENT: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    **dict.fromkeys(("div", "divide"), _divides_whole),
+    **dict.fromkeys(_DIVISIONS, _divides_whole),
     **dict.fromkeys(("floor_divide", "fmod", "remainder"), _divides),
     **dict.fromkeys(("unbind", "unbind_copy"), _unbound_fits),
 }

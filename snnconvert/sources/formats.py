@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snnconvert.errors import SourceError
+from snnconvert.files import LARGEST_FILE
 from snnconvert.sources.archives import member_names
 from snnconvert.sources.pickles import LEGACY_MAGIC, ZIP_MAGIC
 from snnconvert.wording import shown
 
 _HEAD = 4096
 _LARGEST_HEADER = 100_000_000
-_LARGEST_FILE = 1 << 36
 
 CONVERSION_MEMBER = "extra/snnconvert.json"  # of a saved conversion, beside its program
 EXPORTED_PROGRAM = "an exported program (.pt2)"
@@ -60,8 +60,8 @@ def read_content(path: Path) -> Content:
             raise SourceError(f"{path}: is not a regular file")
         if status.st_size == 0:
             raise SourceError(f"{path}: the file is empty")
-        if status.st_size > _LARGEST_FILE:
-            raise SourceError(f"{path}: has {status.st_size} bytes, the limit is {_LARGEST_FILE}")
+        if status.st_size > LARGEST_FILE:
+            raise SourceError(f"{path}: has {status.st_size} bytes, the limit is {LARGEST_FILE}")
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
             if not head.startswith((ZIP_MAGIC, LEGACY_MAGIC)):

@@ -6,6 +6,7 @@ that ask for kernels from the hub are refused.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ import torch
 from torch import nn
 
 from snnconvert.errors import DependencyError, SourceError
+from snnconvert.files import read_whole
 from snnconvert.sources.archives import allowed_bytes
 from snnconvert.sources.examples import hf_inputs
 from snnconvert.sources.formats import describe_directory
-from snnconvert.sources.hf_config import config_problem, parameters_problem
+from snnconvert.sources.hf_config import config_problem, parameters_problem, shards_problem
 from snnconvert.sources.modules import module_problem
 from snnconvert.sources.paths import expanded
 from snnconvert.sources.source import Source
@@ -173,7 +175,7 @@ def _configuration(transformers: Any, place: str, gguf: Mapping[str, str], refer
     try:
         if not gguf:
             raw, _ = transformers.PreTrainedConfig.get_config_dict(place)
-            if problem := config_problem(raw):
+            if problem := config_problem(raw) or _shards_problem(Path(place)):
                 raise SourceError(f"hf:{reference}: {problem}")
         return transformers.AutoConfig.from_pretrained(place, trust_remote_code=False, **gguf)
     except SourceError:
@@ -186,6 +188,13 @@ def _configuration(transformers: Any, place: str, gguf: Mapping[str, str], refer
             "nor a model of the hub that is cached or reachable, of a type that the installed "
             f"transformers knows ({type(error).__name__}: {shown(error, 300)})"
         ) from None
+
+
+def _shards_problem(place: Path) -> str:
+    """Why the lists of weights in a directory are refused; of the hub, the library gets them."""
+    found = place.glob("*.index.json") if place.is_dir() else ()
+    lists = (json.loads(read_whole(path)) for path in found)
+    return next(filter(None, map(shards_problem, lists)), "")
 
 
 def _model_class(transformers: Any, config: Any, is_gguf: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,6 +14,8 @@ from snnconvert.wording import shown
 
 # Ways to compute attention and experts that come with PyTorch; all others are code of the hub.
 IMPLEMENTATIONS = ("eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm")
+# Models of timm that come with weights from elsewhere, whatever the directory holds.
+_ELSEWHERE = re.compile(r"\s*(hf[-_]hub|local-dir):")
 _LARGEST = 1 << 24
 # Numbers that are no sizes, and may be large.
 _NO_SIZE = re.compile(r"theta|base|seed|scal|factor|_ids?$|_index$|penalty|value|length")
@@ -38,9 +41,19 @@ def config_problem(raw: Mapping[str, Any]) -> str:
         if any("implementation" in key or "kernel_config" in key for key in path):
             problem = _implementation_problem(path, value)
         else:
-            problem = _size_problem(path, value)
+            problem = _size_problem(path, value) or _elsewhere_problem(path, value)
         if problem:
             return problem
+    return ""
+
+
+def shards_problem(index: Any) -> str:
+    """Why a list of files of weights (``*.index.json``) is refused: it leads out of its folder."""
+    names = index.get("weight_map") if isinstance(index, Mapping) else None
+    for name in names.values() if isinstance(names, Mapping) else ():
+        path = posixpath.normpath(name) if isinstance(name, str) else ".."
+        if "\\" in path or path.startswith(("..", "/")):
+            return f"its list of weights names the file {shown(name)!r}, which is outside of it"
     return ""
 
 
@@ -90,6 +103,19 @@ def _implementation_problem(path: tuple[str, ...], value: Any) -> str:
     return (
         f"config.json asks for {shown(value)!r} ({shown(where)}), which may be a kernel from the "
         f"hub, and that is code; remove that entry, or write one of {', '.join(IMPLEMENTATIONS)}"
+    )
+
+
+def _elsewhere_problem(path: tuple[str, ...], value: Any) -> str:
+    """Why an entry is refused that makes timm load another folder, file or model of the hub."""
+    if not isinstance(value, str):
+        return ""
+    key = next((key for key in reversed(path) if key), "")
+    if not _ELSEWHERE.match(value) and (key != "checkpoint_path" or not value):
+        return ""
+    return (
+        f"config.json: {shown(key)} is {shown(value)!r}, and nothing is loaded from elsewhere; "
+        "give the name of a model of timm"
     )
 
 

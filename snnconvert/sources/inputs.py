@@ -15,6 +15,8 @@ from safetensors.torch import load_file as load_safetensors
 from torch import Tensor
 
 from snnconvert.errors import DependencyError, InputError, SourceError
+from snnconvert.files import read_whole
+from snnconvert.sources.budget import MOST_DIMENSIONS, dimensions_problem, tensors_in
 from snnconvert.sources.names import keyword_problem
 from snnconvert.sources.paths import expanded
 from snnconvert.sources.pickles import load_tensors
@@ -150,6 +152,8 @@ def _shape_of(match: re.Match[str]) -> list[int]:
     numbers = re.split(r"\s*[,xX]\s*", match[2])
     if any(len(number) > _MOST_DIGITS for number in numbers):
         raise InputError(f"input {shown(match[0])!r}: at most {_MOST_DIGITS} digits")
+    if len(numbers) > MOST_DIMENSIONS:
+        raise InputError(f"input {shown(match[0])!r}: at most {MOST_DIMENSIONS} dimensions")
     return [int(number) for number in numbers]
 
 
@@ -187,7 +191,7 @@ def _read(path: Path) -> Any:
 
 
 def _read_torch(path: Path) -> Any:
-    return load_tensors(path.read_bytes(), str(path))
+    return load_tensors(read_whole(path), str(path))
 
 
 def _read_numpy(path: Path) -> Any:
@@ -196,10 +200,10 @@ def _read_numpy(path: Path) -> Any:
     except ImportError as error:
         raise DependencyError("numpy", "all", f"the input {path}") from error
     try:
-        with path.open("rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
+        # Read into memory, a file would get as much of it as its header asks for.
+        array = np.array(np.lib.format.open_memmap(path, mode="r"))
     except ValueError as error:
-        if "Object arrays" not in str(error):
+        if "Python objects" not in str(error):
             raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None
         raise InputError(
             f"input {path}: holds Python objects, which are not read, as they could run code; save "
@@ -220,6 +224,9 @@ _READERS: Mapping[str, Callable[[Path], Any]] = {
 
 def _arranged(loaded: Any, path: Path) -> Inputs:
     """Tensors as positional inputs, a mapping as keyword inputs."""
+    tensors = tensors_in(loaded, str(path))
+    if problem := next(filter(None, map(dimensions_problem, tensors)), ""):
+        raise InputError(f"input {path}: {problem}")
     if isinstance(loaded, Tensor):
         return (loaded,), {}
     if isinstance(loaded, Mapping) and _are_tensors(loaded.values()):

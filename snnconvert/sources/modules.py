@@ -14,6 +14,7 @@ from snnconvert.sources.names import CHILD, first_problem
 from snnconvert.wording import shown
 
 _MOST_PATHS = 100_000
+_DEEPEST = 50  # as many parts as a name may have
 _REGISTERS = {"_parameters": Tensor, "_buffers": Tensor, "_modules": nn.Module}
 
 
@@ -112,12 +113,13 @@ def _tensors(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _check_paths(found: list[nn.Module], where: str) -> None:
-    """Refuses cycles and trees in which sharing makes the number of paths explode."""
+    """Refuses cycles, and trees that are too deep, or in which sharing makes paths explode."""
     parents = dict.fromkeys(map(id, found), 0)
     for module in found:
         for child in _children(module):
             parents[id(child)] += 1
     paths = dict.fromkeys(parents, 0)
+    depths = dict(paths)
     paths[id(found[0])] = 1
     ready = [module for module in found if parents[id(module)] == 0]
     ordered = 0
@@ -126,6 +128,7 @@ def _check_paths(found: list[nn.Module], where: str) -> None:
         ordered += 1
         for child in _children(module):
             paths[id(child)] += paths[id(module)]
+            depths[id(child)] = max(depths[id(child)], depths[id(module)] + 1)
             parents[id(child)] -= 1
             if parents[id(child)] == 0:
                 ready.append(child)
@@ -133,3 +136,5 @@ def _check_paths(found: list[nn.Module], where: str) -> None:
         raise SourceError(f"{where}: a module contains itself")
     if sum(paths.values()) > _MOST_PATHS:
         raise SourceError(f"{where}: the tree of modules has more than {_MOST_PATHS} paths")
+    if max(depths.values()) > _DEEPEST:
+        raise SourceError(f"{where}: modules are nested more than {_DEEPEST} levels deep")

@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from snnconvert.sources.budget import MOST_DIMENSIONS
 from snnconvert.sources.names import (
     ARGUMENT,
     CLASS,
@@ -37,6 +38,7 @@ _LONGEST_TEXT = 100_000
 _LARGEST = 1 << 63
 _DEEPEST = 60
 _DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu")
+_DIMENSIONS = ("TensorMeta.sizes", "TensorMeta.strides")
 _REPEATED = re.compile(r"@\d+", re.ASCII)  # a module that is called again: "encoder.layer@1"
 _FUNCTION = re.compile(r"[\w.<>:]+", re.ASCII)
 # Numbers of JSON that are not numbers of it, and are numbers of a program.
@@ -219,7 +221,10 @@ class _Walk:
             if value is not None:
                 self.entry(where, inner[0], value, depth)
         elif origin is list:
-            for item in _listed(where, value):
+            items = _listed(where, value)
+            if where in _DIMENSIONS and len(items) > MOST_DIMENSIONS:
+                raise RefusedError(f"{where} are more than {MOST_DIMENSIONS}")
+            for item in items:
                 self.entry(where, inner[0], item, depth)
         elif origin is dict:
             self.mapping(where, inner[1], value, depth)

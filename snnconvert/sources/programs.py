@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -50,13 +52,15 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
     """The program in ``data``, with what it holds checked unless ``trust`` says otherwise."""
     if not trust.any_pickle:
         _check(open_archive(data, where), len(data), where, trust)
-    try:
-        program = torch.export.load(io.BytesIO(data))
-    except Exception as error:
-        raise SourceError(
-            f"{where}: cannot be loaded as an exported program "
-            f"({type(error).__name__}: {shown(error, 300)})"
-        ) from None
+    with _reasons() as reasons:
+        try:
+            program = torch.export.load(io.BytesIO(data))
+        except Exception as error:
+            reason = next(iter(reasons), error)
+            raise SourceError(
+                f"{where}: cannot be loaded as an exported program "
+                f"({type(reason).__name__}: {shown(reason, 300)})"
+            ) from None
     # Text that module(check_guards=True) would execute; as text it can still be read.
     program.__dict__[CONDITIONS] = tuple(guards_of(program))
     forget_guards(program)
@@ -67,6 +71,23 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
     if not trust.any_pickle:
         check_run(program, where)
     return program
+
+
+@contextmanager
+def _reasons() -> Iterator[list[BaseException]]:
+    """What torch logs, with the file's own text in a traceback, and does not raise."""
+    found: list[BaseException] = []
+
+    def note(record: logging.LogRecord) -> bool:
+        found.extend(filter(None, (record.exc_info or ())[1:2]))
+        return record.exc_info is None
+
+    log = logging.getLogger(torch.export.__name__)
+    log.addFilter(note)
+    try:
+        yield found
+    finally:
+        log.removeFilter(note)
 
 
 def check_keywords(examples: tuple[Any, Mapping[str, Any]] | None, where: str) -> None:
@@ -97,7 +118,13 @@ def unreadable(data: bytes, program: ExportedProgram) -> list[str]:
     calls = (n.target for n in program.graph.nodes if isinstance(n.target, OpOverload))
     libraries = {call.namespace for call in calls} - LIBRARIES.keys()
     document = parsed(open_archive(data, "the file"), _MODEL, "the file")
-    return problems_of(document, tuple(libraries))
+    if problems := problems_of(document, tuple(libraries)):
+        return problems
+    try:
+        check_run(program, "its program")
+    except SourceError as error:
+        return [str(error)]
+    return []
 
 
 def _refuse(where: str, problems: list[str], trust: Trust) -> None:

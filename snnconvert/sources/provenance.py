@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+from snnconvert.errors import SourceError
 from snnconvert.sources.importing import package_of
 from snnconvert.sources.paths import expanded
+from snnconvert.wording import PATH_LENGTH, shown
 
+CONFIGURATION = "config.json"  # what makes a model of a directory
+_MOST_FILES = 10_000  # in the directory of a model
 _NAMED = ("timm:", "hf-tiny:", "demo:")  # made by an installed package, whose version tells all
 
 
 def files_of(reference: str) -> tuple[Path, ...] | None:
     """The files behind a model's reference, sorted; None: they cannot be known.
 
-    A directory stands for all files in it, ``python:package.module:factory`` for the sources of
-    the whole package; a name of timm, hf-tiny or demo for none. What comes from the hub is unknown.
+    A directory of a model stands for all files in it, any other for none, as none of it is loaded;
+    ``python:package.module:factory`` for the sources of the whole package; a name of timm, hf-tiny
+    or demo for none. What comes from the hub is unknown.
+
+    Raises:
+        SourceError: a directory holds more files than any model has.
     """
     if reference.startswith("python:"):
         return source_files(reference.split(":")[1])
     path = expanded(reference.removeprefix("hf:"))
+    if os.path.isdir(path) and not os.path.isfile(path / CONFIGURATION):
+        return ()
     if os.path.exists(path):  # takes any text: what is too long for a path is none
-        return tuple(sorted(_regular(path)))
+        found = tuple(islice(_regular(path), _MOST_FILES + 1))
+        if len(found) > _MOST_FILES:
+            raise SourceError(
+                f"{shown(path, PATH_LENGTH)}: the directory holds more than {_MOST_FILES} files; "
+                "give one that holds the files of one model alone"
+            )
+        return tuple(sorted(found))
     return () if reference.startswith(_NAMED) else None
 
 

@@ -6,6 +6,7 @@ example inputs each operator tells the shape of its result without computing it.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from snnconvert.errors import SourceError
+from snnconvert.sources.budget import dimensions_problem
 from snnconvert.sources.call_checks import call_problem, is_checked, offset_problems
 from snnconvert.torch_private import (
     NEEDS_NUMBERS,
@@ -138,9 +140,11 @@ class _Replay(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """Run a node, and look at what it returned."""
+        if isinstance(n.target, HigherOrderOperator):
+            _check_form(n.target, *self.fetch_args_kwargs_from_env(n))
         if n.op == "output" or not any(self.env[x] is _UNSEEN for x in n.all_input_nodes):
             result = self._run(n)
-        elif is_checked(n.target):
+        elif is_checked(n):
             raise _RefusedError(
                 f"'{shown(n.name)}' ({n.target}) relies on its arguments, which depend on numbers"
             )
@@ -150,7 +154,11 @@ class _Replay(fx.Interpreter):
                     _refuse_checked(self.env[x])
             result = _UNSEEN
         for value in pytree.tree_leaves(result):
-            taken = value.numel() * value.element_size() if isinstance(value, Tensor) else 0
+            if not isinstance(value, Tensor):
+                continue
+            if problem := dimensions_problem(value):
+                raise _RefusedError(f"'{shown(n.name)}': {problem}")
+            taken = value.numel() * value.element_size()
             if taken > self.most:
                 raise _RefusedError(_too_large(n.name, taken, self.most))
         return result
@@ -181,6 +189,19 @@ class _Replay(fx.Interpreter):
         return super().call_function(target, args, kwargs)
 
 
+def _check_form(operator: HigherOrderOperator, args: Any, kwargs: Any) -> None:
+    """Refuse a call that has other arguments than the operator takes, or none of its regions."""
+    try:
+        call = inspect.signature(type(operator).__call__).bind(operator, *args, **kwargs)
+    except TypeError as error:
+        raise _RefusedError(f"'{operator.name()}' is called wrongly: {shown(error)}") from None
+    for name in _REGIONS:
+        if not isinstance(call.arguments.get(name, _NO_REGION), fx.GraphModule):
+            raise _RefusedError(f"'{operator.name()}' is called without a graph as its {name}")
+
+
+_REGIONS = ("combine_fn", "f", "false_fn", "func", "subgraph", "true_fn", "wrapped_func")
+_NO_REGION = fx.GraphModule({}, fx.Graph())  # in the place of one that an operator does not take
 _PLAIN_REGIONS = ("cond", "invoke_subgraph", "wrap_with_autocast", "wrap_with_set_grad_enabled")
 
 
@@ -195,7 +216,7 @@ def _operands(operator: str, args: Sequence[Any]) -> Sequence[Any]:
 def _refuse_checked(region: fx.GraphModule) -> None:
     for part in region.modules():
         for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
-            if is_checked(node.target):
+            if is_checked(node):
                 raise _RefusedError(
                     f"'{shown(node.name)}' ({node.target}) relies on its arguments, which cannot "
                     "be checked in a loop"

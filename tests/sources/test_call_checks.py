@@ -38,6 +38,13 @@ FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.div.Scalar, (WHOLE, -1)),  # in floating point
     (A.remainder.Scalar, (X, -1)),
     (A.div.Tensor_mode, (X, 0.0)),
+    (A.divide.Tensor_mode, (WHOLE, X)),
+    (A.div.Tensor, (WHOLE, WHOLE)),
+    (A.floor_divide.default, (WHOLE, WHOLE)),
+    (torch.ops.prims.div.default, (X, X)),
+    (A.matrix_power.default, (X, -3)),
+    (A.split_with_sizes.default, (LONG, [1] * 1000)),
+    (A.constant_pad_nd.default, (X, [1] * 128)),
 ]
 MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (EVAL, (X, FOUR, FOUR, ONE, FOUR, 0.1, 1e-5)),
@@ -64,8 +71,18 @@ MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.remainder.Scalar, (WHOLE, -1)),
     (A.fmod.Scalar, (WHOLE, -1)),
     (A.div.Scalar_mode, (WHOLE, -1)),
+    (A.div_.Tensor_mode, (WHOLE, WHOLE)),
+    (A.divide.Tensor_mode, (WHOLE.int(), WHOLE.to(torch.int8))),
+    (torch.ops.prims.div.default, (WHOLE, WHOLE)),
+    (A.matrix_power.default, (X, -(1 << 63))),
+    (A.view.default, (X, [1] * 50_000)),
+    (A.linalg_matrix_power.default, (X, -(1 << 63))),
 ]
-ROUNDED = {A.div.Scalar_mode: {"rounding_mode": "floor"}}
+ROUNDED = {
+    A.div.Scalar_mode: {"rounding_mode": "floor"},
+    A.div_.Tensor_mode: {"rounding_mode": "trunc"},
+    A.divide.Tensor_mode: {"rounding_mode": "trunc"},
+}
 
 
 def name(case: Any) -> str:

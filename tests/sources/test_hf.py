@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def test_directories_load_whole_and_sharded(shards: str, prefix: str, tmp_path: 
     assert source.kwargs["input_ids"].shape[0] == 2
     assert source.kwargs["attention_mask"].all()
     assert outputs_agree(model, source) and source.note == ""
+
+
+def test_weights_of_another_folder_are_not_read(tmp_path: Path) -> None:
+    tiny_bert().save_pretrained(tmp_path / "other")
+    (tmp_path / "net").mkdir()
+    shutil.copy(tmp_path / "other" / "config.json", tmp_path / "net")
+    names = tiny_bert().state_dict()
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../other/model.safetensors")}
+    (tmp_path / "net" / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(SourceError, match="outside of it"):
+        load_source(tmp_path / "net")
 
 
 def test_half_precision_becomes_float32(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,31 @@ def test_a_file_of_text_is_named_by_its_option(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("text")
     with pytest.raises(InputError, match=r"^--calibration .*t\.txt: files may end in"):
         batches_of(str(tmp_path / "t.txt"), option="--calibration")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_tensors_of_many_dimensions_are_refused(suffix: str, tmp_path: Path) -> None:
+    def read(dimensions: int) -> Any:
+        tensors = {"x": torch.zeros([1] * dimensions)}
+        path = tmp_path / f"x{suffix}"
+        torch.save(tensors, path) if suffix == ".pt" else save_file(tensors, path)
+        return parse_input(str(path))
+
+    assert read(64)
+    for refused in (lambda: read(65), lambda: parse_input("1" + ",1" * 64)):
+        with pytest.raises(InputError, match="dimensions"):
+            refused()
+
+
+def test_a_numpy_file_gets_no_more_memory_than_it_has_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.arange(8, dtype="f4").reshape(2, 4))
+    assert parse_input(str(path))[0][0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    claim = path.read_bytes().replace(b"(2, 4), }       ", b"(99, 9999999), }")
+    path.write_bytes(claim)
+    assert b"9999999" in claim
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"x\.npy: cannot be read"):
+        parse_input(str(path))
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()

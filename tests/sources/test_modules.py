@@ -40,3 +40,16 @@ def test_what_does_not_fit_the_weights_is_refused(
     setattr(module, name, value)
     with pytest.raises(SourceError, match=f"{kind.__name__} is damaged"):
         checked_module(nn.Sequential(module), 10_000, "f")
+
+
+def test_trees_that_recursion_cannot_walk_are_refused() -> None:
+    def nested(levels: int) -> nn.Module:
+        model: nn.Module = nn.ReLU()
+        for _ in range(levels):
+            model = nn.Sequential(model)
+        return model
+
+    assert checked_module(nested(50), 10_000, "f")
+    for levels in (51, 5000):
+        with pytest.raises(SourceError, match="nested more than 50 levels"):
+            checked_module(nested(levels), 10_000, "f")

@@ -212,3 +212,13 @@ def test_bytes_of_a_tensor(entry: Any, expected: tuple[int, int]) -> None:
 )
 def test_tensors_that_make_no_sense_fit_in_no_file(entry: Any) -> None:
     assert min(tensor_bytes(entry)) > 1 << 50
+
+
+@pytest.mark.parametrize("what", ["sizes", "strides"])
+def test_no_value_has_many_dimensions(what: str) -> None:
+    document = copy.deepcopy(records()[MODEL])
+    value = document["graph_module"]["graph"]["tensor_values"]["relu"]
+    value[what] = [{"as_int": 1}] * 64
+    assert not problems_of(document, ())
+    value[what] *= 2
+    assert problems_of(document, ()) == [f"TensorMeta.{what} are more than 64"]

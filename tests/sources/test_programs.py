@@ -404,3 +404,16 @@ def test_operators_are_refused_by_their_names() -> None:
 )
 def test_expressions_that_never_end_are_refused(text: str) -> None:
     assert expression_problem(text)
+
+
+def test_what_torch_logs_of_a_file_is_said_once_and_shown_printable(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def twice(document: Any) -> None:
+        nodes = document["graph_module"]["graph"]["nodes"]
+        nodes.insert(1, nodes[0])
+
+    with pytest.raises(SourceError, match="cannot be loaded as an exported program") as caught:
+        load_program(with_json(MODEL, twice), "f", Trust())
+    assert "warnings above" not in str(caught.value) and "\n" not in str(caught.value)
+    assert not [record for record in caplog.records if record.name == "torch.export"]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from snnconvert.errors import SourceError
+from snnconvert.sources import provenance
 from snnconvert.sources.importing import check_packages
 from snnconvert.sources.provenance import files_of, source_files
 
@@ -32,6 +34,21 @@ def test_files_of_every_kind_of_reference():
     assert names(files_of("python:pack.deep:f")) == ["pack/__init__.py"]
     assert files_of("timm:resnet18") == files_of("demo:digits-vit") == ()
     assert files_of("hf:owner/name") is files_of("missing.pt") is files_of("python:none:f") is None
+
+
+def test_a_directory_that_is_no_model_is_not_walked_through(monkeypatch):
+    monkeypatch.setattr(os, "walk", lambda *_: pytest.fail("walked"))
+    for reference in (".", "hf:.", "/", "hf:/", "pack"):
+        assert files_of(reference) == ()
+
+
+def test_a_directory_of_more_files_than_a_model_has_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "_MOST_FILES", 3)
+    for i in range(2):
+        assert len(files_of("hf:net")) == 2 + i
+        (tmp_path / f"net/{i}").touch()
+    with pytest.raises(SourceError, match="net: the directory holds more than 3 files"):
+        files_of("hf:net")
 
 
 def test_nothing_is_imported():

@@ -13,6 +13,12 @@ from snnconvert.errors import SourceError
 from snnconvert.sources.replay import check_run
 
 
+def test_values_of_many_dimensions_are_refused() -> None:
+    check_run(program(lambda x: x.view(*[1] * 62, 2, 4)), "f")
+    with pytest.raises(SourceError, match="has 66 dimensions; at most 64"):
+        check_run(program(lambda x: x.view(*[1] * 64, 2, 4)), "f")
+
+
 def branch(x: Tensor) -> Any:
     def first(x: Tensor) -> Tensor:
         return x + 1
@@ -86,13 +92,20 @@ def test_what_does_not_depend_on_numbers_is_bounded_everywhere(fn: Any) -> None:
         check_run(found, "f")
 
 
-def test_what_relies_on_its_arguments_is_refused_after_numbers() -> None:
-    def fn(x: Tensor) -> Any:
-        rows = x[x.sum(1).nonzero().flatten()]
-        ones = torch.ones(4)
-        norm = torch.ops.aten._native_batch_norm_legit_no_training.default
-        return norm(rows, ones, ones, ones, ones, 0.1, 1e-5)[0]
+def norm_of_some(x: Tensor) -> Any:
+    rows = x[x.sum(1).nonzero().flatten()]
+    ones = torch.ones(4)
+    norm = torch.ops.aten._native_batch_norm_legit_no_training.default
+    return norm(rows, ones, ones, ones, ones, 0.1, 1e-5)[0]
 
+
+def quotient_of_places(x: Tensor) -> Any:
+    places = x.nonzero()
+    return x.sum() + torch.div(places, places - 1, rounding_mode="trunc").sum()
+
+
+@pytest.mark.parametrize("fn", [norm_of_some, quotient_of_places])
+def test_what_relies_on_its_arguments_is_refused_after_numbers(fn: Any) -> None:
     with pytest.raises(SourceError, match="depend on numbers"):
         check_run(program(fn), "f")
 
@@ -105,6 +118,8 @@ def test_what_relies_on_its_arguments_is_refused_after_numbers() -> None:
         branch,
         lambda x: x[x.argmax(-1)],
         lambda x: x + x.nonzero().sum(),
+        lambda x: x + torch.div(x.nonzero(), 2, rounding_mode="trunc").sum(),
+        lambda x: torch.div(x, x + 1, rounding_mode="trunc"),
         lambda x: torch.stft(x.reshape(-1), 4, return_complex=True).abs(),
     ],
 )
@@ -116,4 +131,20 @@ def test_programs_that_do_not_run_are_refused() -> None:
     found = program(torch.relu)
     found._example_inputs = ((torch.randn(2, 5),), {})
     with pytest.raises(SourceError, match="does not run on its own example inputs"):
+        check_run(found, "f")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda pred, true, false, operands: (pred, true, false), "called wrongly"),
+        (lambda pred, true, false, operands: (pred, True, false, operands), "as its true_fn"),
+        (lambda pred, true, false, operands: (pred, true, pred, operands), "as its false_fn"),
+    ],
+)
+def test_branches_of_another_form_are_refused(change: Any, words: str) -> None:
+    found = program(branch)
+    node = next(n for n in found.graph.nodes if "cond" in str(n.target))
+    node.args = change(*node.args)
+    with pytest.raises(SourceError, match=words):
         check_run(found, "f")

@@ -6,7 +6,6 @@ import json
 import math
 import os
 from dataclasses import asdict, astuple, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.errors import CalibrationError
-from snnconvert.files import write_atomically
+from snnconvert.files import read_whole, write_atomically
 from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target, clip
@@ -48,9 +47,7 @@ def load_calibration(path: str | os.PathLike[str]) -> Calibration:
     """
     where = shown(os.fspath(path), PATH_LENGTH)
     try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise CalibrationError(f"{where}: is not a regular file")
-        data = Path(path).read_bytes()
+        data = read_whole(path)
     except (OSError, ValueError) as error:  # ValueError: a null byte
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise CalibrationError(f"{where}: cannot be read: {why}") from error

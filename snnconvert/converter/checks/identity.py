@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import astuple
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from snnconvert.converter.checks.result import CheckTask
+from snnconvert.files import chunks_of
 from snnconvert.sources.provenance import files_of, source_files
 from snnconvert.version import __version__
 
@@ -60,7 +60,7 @@ def _files(task: CheckTask) -> list[Path] | None:
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
-        for chunk in _chunks(path):
+        for chunk in chunks_of(path):
             digest.update(chunk)
     except OSError as error:
         return f"cannot be read: {error.errno}"
@@ -80,9 +80,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            yield chunk

@@ -26,9 +26,11 @@ from snnconvert.wording import shown
 
 MAX_BYTES = 64 * 2**20
 MAX_LINE = 2**20
+MAX_LINES = 100_000
 MAX_DEPTH = 4
 _BEGINNING = b'{"task": "'
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+# A text that does not end is one too: to look for another at each of its quotes would take hours.
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"?')
 
 
 class Journal:
@@ -78,6 +80,11 @@ class Journal:
 
     def _remember(self, data: bytes) -> None:
         *lines, last = data.split(b"\n")
+        if len(lines) > MAX_LINES:
+            raise InputError(
+                f"{shown(self.path)}: has more than {MAX_LINES} lines, which no check writes; "
+                "remove it"
+            )
         for line in filter(None, lines):
             row = _row(line)
             if row is None:

@@ -11,7 +11,6 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,6 +45,7 @@ from snnconvert.errors import (
     SnnconvertError,
     SourceError,
 )
+from snnconvert.files import read_whole
 from snnconvert.rules import parse_rules
 from snnconvert.sources.archives import open_archive
 from snnconvert.sources.formats import CONVERSION_MEMBER
@@ -69,9 +69,10 @@ def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> Converte
     """
     where = os.fspath(path)
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise SavedFileError(f"{where}: cannot be read: {error.strerror}") from error
+        data = read_whole(path)
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise SavedFileError(f"{where}: cannot be read: {why}") from error
     return loads(data, where, allow=allow)
 
 

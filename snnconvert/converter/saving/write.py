@@ -153,8 +153,9 @@ def _written(program: ExportedProgram, extra: dict[str, str]) -> bytes:
         ) from error
     if problems:
         raise SavedFileError(
-            f"a file of this model could not be read back: {listed(problems, 3)}. The conversion "
-            "runs, but cannot be saved; convert the model anew where it is needed"
+            "a file of this model could not be read back: "
+            f"{'; '.join(shown(problem, 300) for problem in problems[:3])}. The conversion runs, "
+            "but cannot be saved; convert the model anew where it is needed"
         )
     return data
 

@@ -31,7 +31,8 @@ _COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.GtE: operator.ge,
 }
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {"max": max, "min": min, "Max": max, "Min": min}
-_SIZE = re.compile(r"(L(?:\[[^\]]*\]|\.\w+)*)\.size\(\)\[(\d+)\]")
+# It begins nowhere within a place, so that none of a file's is looked through twice.
+_SIZE = re.compile(r"(?<![\w.])(L(?:\[[^\[\]]*\]|\.\w+)*)\.size\(\)\[(\d+)\]")
 
 Shapes = Sequence[Sequence[int]]
 

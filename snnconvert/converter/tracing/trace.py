@@ -41,11 +41,12 @@ from snnconvert.converter.tracing.preparing import (
 from snnconvert.converter.tracing.single import one_sample, why_not_single
 from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.converter.tracing.traced import TracedModel
-from snnconvert.errors import TraceError
+from snnconvert.errors import SnnconvertError, TraceError
 from snnconvert.sources.exits import never_exits
 from snnconvert.sources.modules import module_problem
 from snnconvert.sources.names import keyword_problem
 from snnconvert.torch_private import pytree
+from snnconvert.wording import shown
 
 
 @exclusive
@@ -76,7 +77,7 @@ def trace(
             names module and line.
     """
     if isinstance(model, ExportedProgram):
-        return traced_from(model, held=held, batch_dims=batch_dims)
+        return _from_program(model, held, batch_dims)
     model, note = unwrapped(model)
     # torch.export writes Python of names, the model's own and those of its inputs.
     if problem := module_problem(model) or keyword_problem(kwargs or {}):
@@ -90,6 +91,20 @@ def trace(
         exported = _exported(model, call)
         traced = _traced(exported, notes, held)
         return _tried(model, traced, call, notes, held)
+
+
+def _from_program(
+    program: ExportedProgram, held: Sequence[str | int], batch_dims: BatchDims | None
+) -> TracedModel:
+    try:
+        return traced_from(program, held=held, batch_dims=batch_dims)
+    except SnnconvertError:
+        raise
+    except Exception as error:  # a program of a file can be wrong in ways that only show here
+        raise TraceError(
+            "the exported program cannot be made functional "
+            f"({type(error).__name__}: {shown(error, 300)})"
+        ) from error
 
 
 def _call(

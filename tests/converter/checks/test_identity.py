@@ -59,6 +59,15 @@ def test_versions_count(here, monkeypatch, package):
     assert identity(task("timm:a")) != before
 
 
+def test_a_link_to_what_has_no_end_is_not_followed_for_ever(here):
+    (here / "net/pipe").symlink_to("../pipe")
+    os.mkfifo(here / "pipe")
+    (here / "net/device").symlink_to("/dev/zero")
+    if os.path.exists("/proc/self/pagemap"):
+        (here / "net/endless").symlink_to("/proc/self/pagemap")
+    assert identity(task("net")) == identity(task("net"))
+
+
 def test_what_cannot_be_read_has_no_identity(here):
     assert identity(task("hf:owner/name")) is None
     assert identity(task("missing.pt")) is None

@@ -119,7 +119,9 @@ def test_half_a_line_is_left_out_and_joins_nothing(path, kept):
     assert later.result(task("timm:b")) == replace(other, remembered=True)
 
 
-@pytest.mark.parametrize("text", ["[]", "null", '{"task": 1}', "\xff", "[" * 500_000, '"' * 9])
+@pytest.mark.parametrize(
+    "text", ["[]", "null", '{"task": 1}', "\xff", "[" * 500_000, '"' * 9, '\\"' * 400_000]
+)
 def test_what_is_no_result_is_left_out_and_counted(path, text):
     Journal(path).add(task(), PASSED)
     path.write_bytes(path.read_bytes() + text.encode("latin-1") + b"\n")
@@ -203,6 +205,15 @@ def test_a_file_beyond_all_measure_is_refused(path, monkeypatch):
     monkeypatch.setattr(journal_module, "MAX_BYTES", 10)
     path.write_bytes(b"x" * 11)
     with pytest.raises(InputError, match="more than 10 bytes"):
+        again(path)
+
+
+def test_more_lines_than_a_check_writes_are_refused(path, monkeypatch):
+    Journal(path).add(task(), PASSED)
+    monkeypatch.setattr(journal_module, "MAX_LINES", 1)
+    assert again(path).result(task()) == REMEMBERED
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(InputError, match="more than 1 lines"):
         again(path)
 
 

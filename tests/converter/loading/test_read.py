@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 import multiprocessing
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -317,6 +318,13 @@ def test_operators_of_another_library_are_loaded_where_they_are_allowed():
     with pytest.raises(SavedFileError, match="'snnconvert_tests', which is not accepted") as caught:
         loads(data)
     assert "trust_pickle" not in str(caught.value)
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", "/dev/zero", tmp_path, "a\0b"):
+        with pytest.raises(SavedFileError, match=r"cannot be read: (is not a regular|embedded)"):
+            snnconvert.load(name)
 
 
 def test_a_file_of_text_is_no_saved_conversion(tmp_path):

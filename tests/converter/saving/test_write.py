@@ -19,9 +19,18 @@ class Scored(nn.Module):
         return flex_attention(q, q, q.tanh(), score_mod=lambda s, b, h, i, j: s + (i - j) * 0.1)
 
 
+class Divided(nn.Module):
+    """Whole numbers by whole numbers: the least by -1 would end a process."""
+
+    def forward(self, x):
+        signs = x.sign().int()
+        return x * torch.div(signs * 8, signs + 3, rounding_mode="trunc")
+
+
 @pytest.mark.parametrize(
     ("model", "x", "words"),
     [
+        (Divided(), torch.randn(2, 4), "divide whole numbers with rounding_mode='floor'"),
         (Tagged(), torch.randn(2, 4), "an output is the text 'classify'"),
         (Scored(), torch.randn(2, 2, 8, 16), r"cannot write this model \(SerializeError: "),
     ],

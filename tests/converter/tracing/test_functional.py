@@ -8,6 +8,8 @@ from torch import nn
 from torch.export import Dim, export
 
 from snnconvert.converter.tracing.functional import make_functional
+from snnconvert.converter.tracing.trace import trace
+from snnconvert.errors import TraceError
 from snnconvert.ops.kinds import operator_name
 
 
@@ -147,6 +149,16 @@ def test_no_second_trace_where_it_is_not_needed():
 def test_regions_and_checks_leave_no_trace():
     graph_module, _, _ = make_functional(traced(Regions().eval(), torch.randn(4, 3)))
     assert names(graph_module) == ["mul", "add"]
+
+
+def test_regions_that_make_no_sense_are_told():
+    """A program of a file may say anything."""
+    program = traced(Regions().eval(), torch.randn(4, 3))
+    name = "higher_order::wrap_with_autocast"
+    node = next(n for n in program.graph.nodes if operator_name(n.target) == name)
+    node.args = (*node.args[:4], True, *node.args[5:])
+    with pytest.raises(TraceError, match=r"cannot be made functional \(\w+: "):
+        trace(program)
 
 
 def test_no_node_is_left_under_vmap():

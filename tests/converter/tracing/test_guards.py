@@ -114,3 +114,10 @@ def test_a_condition_of_many_brackets_is_read_in_time():
     began = time.perf_counter()
     (guard,) = read(f"L['x'].size()[0] < 4 or y{'[0]' * 2000}")
     assert guard.holds(SHAPES, SHAPES) and time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize("text", ["L" + ".L" * 50_000, "L[" * 50_000, ".L" * 50_000])
+def test_a_place_that_does_not_end_is_read_in_time(text):
+    began = time.perf_counter()
+    assert read(text) == ()
+    assert time.perf_counter() - began < 10  # it would take minutes to begin anew at each part
