@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -138,9 +138,11 @@ class Target:
     Attributes:
         name: what it is called in reports: ``drive``, or the op kind that it stands for.
         low, high: limits of ``A``, in the unit of the activation; None: none.
-        function: ``f``, a name of :data:`FUNCTIONS`; None: the drive itself.
+        function: ``f``, a name of :data:`FUNCTIONS`, or the dotted name of ``own``; None: the
+            drive itself.
         parameters: of ``f``, pairs of name and value.
         table: of ``f``, which stands for it; None: ``f`` itself.
+        own: what is said of ``f`` where it is a user's own and no row of :data:`FUNCTIONS`.
 
     Raises:
         InputError: the limits are not numbers with ``low < high``, there is no such function, or
@@ -153,6 +155,7 @@ class Target:
     function: str | None = None
     parameters: tuple[tuple[str, float | str], ...] = ()
     table: Table | None = None
+    own: Function | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         low = -math.inf if self.low is None else self.low
@@ -161,13 +164,14 @@ class Target:
             raise InputError(
                 f"the limits of a target are numbers with low < high, received {self.limits}"
             )
-        if self.function is not None and self.function not in FUNCTIONS:
+        if self.function is not None and self.own is None and self.function not in FUNCTIONS:
             raise InputError(
                 f"unknown function {self.function!r} of a target; "
                 f"allowed are {', '.join(FUNCTIONS) or 'none'}"
             )
-        known = () if self.function is None else FUNCTIONS[self.function].parameters
-        for name, _ in self.parameters if self.function is not None else ():
+        row = self._row
+        known = () if row is None else row.parameters
+        for name, _ in self.parameters if row is not None else ():
             if name not in known:
                 raise InputError(
                     f"{self.function} has no parameter {name!r}; it has "
@@ -209,9 +213,9 @@ class Target:
 
     def exact(self, drive: Tensor) -> Tensor:
         """Return ``f(X)``, of the function itself, without limits."""
-        if self.function is None:
+        if self.function is None or (row := self._row) is None:
             return drive
-        exact = FUNCTIONS[self.function].exact or getattr(torch.ops.aten, self.function)
+        exact = row.exact or getattr(torch.ops.aten, self.function)
         value: Tensor = exact(drive, **dict(self.parameters))
         return value
 
@@ -228,14 +232,18 @@ class Target:
     @property
     def layout(self) -> Layout | None:
         """How the entries of its tables lie; None where it has none."""
-        if self.function is None:
-            return None
-        return FUNCTIONS[self.function].laid(**dict(self.parameters))
+        return None if (row := self._row) is None else row.laid(**dict(self.parameters))
 
     @property
     def computes(self) -> bool:
         """Whether, without a table, more than comparisons is needed to find ``f(X)``."""
-        return self.function is not None and not FUNCTIONS[self.function].by_comparisons
+        return (row := self._row) is not None and not row.by_comparisons
+
+    @property
+    def _row(self) -> Function | None:
+        if self.function is None:
+            return None
+        return FUNCTIONS[self.function] if self.own is None else self.own
 
     @property
     def limits(self) -> Limits:
@@ -253,6 +261,17 @@ class Target:
     def signed(self) -> bool:
         """Whether values below ``at_rest`` occur."""
         return self.low is None or self.low < self.at_rest
+
+
+def own_target(name: str, function: Callable[[Tensor], Tensor]) -> Target:
+    """Return the target of a user's own function, elementwise.
+
+    Args:
+        name: its dotted name.
+        function: what it is the name of.
+    """
+    row = Function(exact=function, layout=_STRAIGHT)
+    return Target(name.rpartition(".")[2], function=name, own=row)
 
 
 DRIVE = Target()
