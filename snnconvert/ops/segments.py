@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import cache
 from typing import ClassVar, TypeAlias
 
 import torch
@@ -98,13 +97,15 @@ class Segments(Layout):
 
     def nearest(self, drive: Tensor, per: float) -> Tensor:
         whole, fraction, bias = FORM[drive.dtype]
-        bits, starts = _segments(self.bits).to(drive.device)
+        bits, starts = _segments(self.bits).to(drive.device, whole)
         distance = self._distance(drive).clamp_min(2.0**self.first)
         found = distance.contiguous().view(whole)
-        octave = ((found >> fraction) - (bias + self.first)).clamp(0, len(self.bits) - 1)
-        shift = (fraction - bits.take(octave.long())).to(whole)
-        part = ((found & ((1 << fraction) - 1)) + (1 << (shift - 1))) >> shift
-        return (part + starts.take(octave.long())).to(drive.dtype)
+        octave = ((found >> fraction) - (bias + self.first)).clamp_(0, len(self.bits) - 1)
+        at, form = octave.flatten().to(torch.int32), found.shape
+        shift = (fraction - bits).index_select(0, at).reshape(form)
+        half = (1 << (fraction - bits - 1)).index_select(0, at).reshape(form)
+        part = (found & ((1 << fraction) - 1)).add_(half) >> shift
+        return part.add_(starts.index_select(0, at).reshape(form)).to(drive.dtype)
 
     def drives(self, positions: Tensor, per: float) -> Tensor:
         bits, starts = _segments(self.bits)
@@ -188,7 +189,6 @@ def logit(eps: float | None = None) -> Layout:
     return Between(low=0.0, high=1.0, above=eps is not None, edge=eps is not None)
 
 
-@cache
 def _segments(bits: tuple[int, ...]) -> Tensor:
     """Return of each octave the bits of its parts' index, and its first position, ``[2, N]``."""
     parts = torch.tensor([0, *(2**b for b in bits)][:-1], device="cpu")
