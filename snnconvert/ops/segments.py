@@ -61,8 +61,9 @@ class Segments(Layout):
             high = max(high, low)
         elif not self.origin:
             low = 0.0  # what is silent stays silent
-        # By a share of the range, as far as that leads to no other end of the domain.
-        more = (high - low) / 2 * (margin - 1)
+        # By a factor, as of octaves, but by no more than the same share of the range: an error is
+        # relative to the values in it.
+        more = (high - low) * (margin - 1)
         low, high = max(low / margin, low - more), min(high * margin, high + more)
         return low + self.origin, high + self.origin
 

@@ -211,6 +211,19 @@ def test_steep_ends_cost_few_entries():
     assert asin(torch.tensor([1.0, -1.0])).tolist() == pytest.approx([math.pi / 2, -math.pi / 2])
 
 
+def test_a_margin_is_a_factor_of_wide_ranges_and_a_share_of_narrow_ones():
+    for seen, wanted in (
+        (Drives(0.01, 50.0, 0.01), (0.008, 62.5)),
+        (Drives(3.0, 3.5, 3.0), (2.875, 3.625)),
+        (Drives(3.0, 3.1, 3.0), (2.9875, 3.1125)),
+    ):
+        table = Target("lgamma", function="lgamma").tabulated(seen, 1e-3, 1.25).table
+        assert table.range == pytest.approx(wanted, rel=1e-3)
+    seen = Drives(1.0, 1.5, 1.0)
+    table = Target("acosh", function="acosh").tabulated(seen, 1e-3, 1.25).table
+    assert table.range == pytest.approx((1.0, 1.625))
+
+
 def test_near_the_middle_steps_are_even():
     for name, seen in (("asin", Drives(-0.01, 0.02, 1e-5)), ("logit", Drives(0.49, 0.51, 0.49))):
         found = Target(name, function=name).tabulated(seen, 1e-3, 1.25)
