@@ -88,10 +88,8 @@ class Segments(Layout):
         bound = _ROUNDING * error * float(values.max() - values.min()) if len(values) else 0.0
         if self.edge and nearest <= 0:
             first = min(_reached(of, bound), top)
-        bits = tuple(
-            _bits_of(of, octave, nearest, farthest, bound) for octave in range(first, top + 1)
-        )
-        return replace(self, first=first, bits=bits)
+        octaves = range(first, top + 1)
+        return replace(self, first=first, bits=_bits_of(of, octaves, nearest, farthest, bound))
 
     def per(self, parts: int, low: float, high: float) -> float:
         return 1.0
@@ -208,10 +206,22 @@ def _reached(of: _Exact, bound: float) -> int:
     return _LEAST + int(is_off[0]) - 1 if len(is_off) and is_off[0] > 0 else _LEAST
 
 
-def _bits_of(of: _Exact, octave: int, nearest: float, farthest: float, bound: float) -> int:
-    """Return how many bits the index of an octave's parts has, so that errors are within a bound,
-    or as many as are more parts than a table has."""
-    low, high = (max(1.0, min(x / 2.0**octave, 2.0)) - 1 for x in (nearest, farthest))
+def _bits_of(
+    of: _Exact, octaves: range, nearest: float, farthest: float, bound: float
+) -> tuple[int, ...]:
+    """Return how many bits the index of each octave's parts has, so that errors are within a bound;
+    where these are more parts than a table has, too many."""
+    found, parts = list[int](), 0.0
+    for octave in octaves:
+        low, high = (max(1.0, min(x / 2.0**octave, 2.0)) - 1 for x in (nearest, farthest))
+        bits = _MOST_BITS if parts > _MOST_PARTS else _bits_within(of, octave, low, high, bound)
+        found.append(bits)
+        parts += 2.0**bits * (high - low)
+    return tuple(found)
+
+
+def _bits_within(of: _Exact, octave: int, low: float, high: float, bound: float) -> int:
+    """Return the same of one octave, of which a share is used (its ends, of 0 to 1)."""
     for bits in range(_MOST_BITS + 1):
         first, last = math.floor(low * 2**bits), math.ceil(high * 2**bits)
         if last - first >= _MOST_PARTS:

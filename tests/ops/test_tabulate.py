@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 import torch
@@ -222,6 +223,15 @@ def test_a_margin_is_a_factor_of_wide_ranges_and_a_share_of_narrow_ones():
     seen = Drives(1.0, 1.5, 1.0)
     table = Target("acosh", function="acosh").tabulated(seen, 1e-3, 1.25).table
     assert table.range == pytest.approx((1.0, 1.625))
+
+
+@pytest.mark.parametrize("name", ["digamma", "asinh", "logit", "special_entr"])
+def test_bounds_that_no_segments_meet_are_told_at_once(name):
+    seen = Drives(1e-30, 0.5, 1e-30)
+    started = time.perf_counter()
+    with pytest.raises(InputError, match=f"at most {MAX_ENTRIES} entries does not follow it"):
+        Target(name, function=name).tabulated(seen, 1e-300)
+    assert time.perf_counter() - started < 10  # seconds; with each octave tried, it took 33
 
 
 def test_near_the_middle_steps_are_even():
