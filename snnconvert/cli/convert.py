@@ -102,7 +102,9 @@ def _converted(options: ConvertOptions, rules: RuleSet, progress: bool) -> Conve
         batches = batches_of(options.calibration, options.seed, "--calibration")[0]
         source = replace(source, calibration=batches_on(batches, device))
     elif options.calibration_in:
-        source = replace(source, calibration=load_calibration(options.calibration_in).to(device))
+        source = replace(
+            source, calibration=load_calibration(options.calibration_in, rules).to(device)
+        )
     return convert_source(
         source,
         rules,

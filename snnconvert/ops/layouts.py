@@ -8,6 +8,7 @@ is silent stays silent.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar
@@ -68,6 +69,45 @@ class Layout:
     def that_count(self, drives: Drives) -> Drives:
         """Return the drives whose values do not vanish beside the largest."""
         return drives
+
+    def size(self, drive: Tensor) -> Tensor:
+        """Return what entries are of: the drive, or with a symmetry how far out it is."""
+        return drive.abs() if self.symmetry else drive
+
+    def of_size(self, size: Tensor, drive: Tensor) -> Tensor:
+        """Return the drives of these sizes, each on the side on which another drive is."""
+        return torch.where(drive < 0, -size, size) if self.symmetry else size
+
+    def of_sizes(self, exact: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """Return what of a function has entries, as a function of the size."""
+        return exact
+
+    def whole(self, value: Tensor, drive: Tensor) -> Tensor:
+        """Return the function's values from those of the sizes of drives; they may be changed."""
+        return value.mul_(drive.sign()) if self.symmetry < 0 else value
+
+    def span(self, low: float, high: float) -> tuple[float, float]:
+        """Return the range of drives, or with a symmetry about 0 of their sizes, from that of what
+        entries are of."""
+        return low, high
+
+    def beyond(self, drives: Drives) -> Tensor:
+        """Return drives among those seen that no entries are for; the function has to be
+        undefined there."""
+        return torch.empty(0, dtype=torch.float64)
+
+    def fitting(
+        self, exact: Callable[[Tensor], Tensor], drives: Drives, margin: float, error: float
+    ) -> Layout:
+        """Return the layout with all that depends on the function and its drives.
+
+        Args:
+            exact: what has entries, as a function of the size.
+            drives: what was seen.
+            margin: factor by which the range is wider.
+            error: bound on the error of a table.
+        """
+        return self
 
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
         """Return the range of a table for drives like those seen; where there is a gain, without
@@ -134,7 +174,7 @@ class Octaves(Layout):
 
     def nearest(self, drive: Tensor, per: float) -> Tensor:
         drive = drive - self.origin if self.origin else drive
-        bits, fraction, bias = _FORM[drive.dtype]
+        bits, fraction, bias = FORM[drive.dtype]
         shift = fraction - int(math.log2(per))
         # The leading bits of a positive number count octaves and their parts.
         found = (drive.contiguous().view(bits) + (1 << (shift - 1))) >> shift
@@ -147,8 +187,19 @@ class Octaves(Layout):
     def cycle(self, per: float) -> int:
         return self.period * int(per)
 
+    def beyond(self, drives: Drives) -> Tensor:
+        return super().beyond(drives) if self.symmetry else seen_below(self.origin, drives)
 
-_FORM = {torch.float32: (torch.int32, 23, 127), torch.float64: (torch.int64, 52, 1023)}
+
+def seen_below(origin: float, drives: Drives) -> Tensor:
+    """Return drives among those seen that are below an origin."""
+    high = min(drives.high, origin)
+    seen = torch.linspace(drives.low, high, 257, dtype=torch.float64)
+    return seen[seen < origin]
+
+
+FORM = {torch.float32: (torch.int32, 23, 127), torch.float64: (torch.int64, 52, 1023)}
+"""Of a floating dtype: the integers of its bits, how many are of the fraction, and the bias."""
 
 
 @dataclass(frozen=True)

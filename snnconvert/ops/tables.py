@@ -65,7 +65,10 @@ class Table:
     def __call__(self, drive: Tensor) -> Tensor:
         """Return ``t(X)``, in the shape and dtype of the drive."""
         wide = drive.to(torch.promote_types(drive.dtype, torch.float32))
-        size = wide.abs() if self.layout.symmetry else wide
+        return self.layout.whole(self.of_sizes(self.layout.size(wide)), wide).to(drive.dtype)
+
+    def of_sizes(self, size: Tensor) -> Tensor:
+        """Return what entries and lines say of the sizes of drives (`Layout.size`), in floats."""
         clamped = size.clamp(self.below.at, self.above.at)
         value = self._read(clamped)
         for side, end in ((-1, self.below), (1, self.above)):
@@ -73,13 +76,16 @@ class Table:
                 value.add_((size - end.at).mul_(side).clamp_min_(0), alpha=side * end.slope)
             if end.jump:
                 value.add_(((size - end.at) * side > 0).to(value.dtype), alpha=end.jump)
-        if self.layout.symmetry < 0:
-            value.mul_(wide.sign())
-        return value.add_(clamped - clamped).to(drive.dtype)  # NaN stays NaN
+        return value.add_(clamped - clamped)  # NaN stays NaN
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The drives (their sizes, with a symmetry about 0) that entries are for."""
+        return self.layout.span(self.below.at, self.above.at)
 
     def outside(self, drive: Tensor) -> Tensor:
         """Return which drives are beyond the range, where the function is not known."""
-        size = drive.abs() if self.layout.symmetry else drive
+        size = self.layout.size(drive)
         over = torch.zeros_like(size, dtype=torch.bool)
         if not self.above.known:
             over |= size > self.above.at
@@ -89,11 +95,11 @@ class Table:
 
     def clamped(self, drive: Tensor) -> Tensor:
         """Return drives with those outside at the end of the range."""
-        inside = (drive.abs() if self.layout.symmetry else drive).clamp(
+        inside = self.layout.size(drive).clamp(
             -math.inf if self.below.known else self.below.at,
             math.inf if self.above.known else self.above.at,
         )
-        return torch.where(drive < 0, -inside, inside) if self.layout.symmetry else inside
+        return self.layout.of_size(inside, drive)
 
     def _read(self, clamped: Tensor) -> Tensor:
         position = self.layout.nearest(clamped, self.per).sub_(self.first)

@@ -46,7 +46,20 @@ def tabulate(
             f"a table is for drives from one finite number to another; received {drives}"
         )
     with torch.device("cpu"):
-        return _smallest(_Making.of(exact, layout, drives, error, margin), layout.any_number)
+        _refuse_beyond(exact, layout, drives)
+        layout = layout.fitting(exact, drives, margin, error * _ROUNDING)
+        making = _Making.of(layout.of_sizes(exact), layout, drives, error, margin)
+        return _smallest(making, layout.any_number)
+
+
+def _refuse_beyond(exact: Exact, layout: Layout, drives: Drives) -> None:
+    """Refuse drives that a layout has no entries for, and for which the function is defined."""
+    beyond = layout.beyond(drives)
+    if len(beyond) and bool(exact(beyond).isfinite().any()):
+        raise InputError(
+            f"a table that follows it has no entries for drives below {float(beyond.max()):.2g}, "
+            f"and they were seen from {drives.low:.4g} on; use 'error: none', the function itself"
+        )
 
 
 def _smallest(making: _Making, any_number: bool) -> Table:
@@ -69,6 +82,7 @@ _MOST_PARTS = 2 * MAX_ENTRIES
 _FAR = 2.0**20  # where a function that becomes a straight line is one
 _HUGE = 2.0**100  # far from the largest of float32
 _FLAT = 1e-9
+_JUMP = 1.01  # of the bound on a line's error, which has another beside it
 _DIGITS = 2.0**-22  # of a value: what an entry is rounded by is less
 _BISECTIONS = 60
 # Where the error of each entry is found: on both sides of the borders between two, too.
@@ -131,7 +145,11 @@ class _Making:
         entries = self.exact(self._drives(positions, per)).float()
         made = replace(self.plain, per=per, first=first, entries=entries)
         drives = self._drives((positions[:, None] + _AROUND).flatten(), per)
-        found = made._read(drives) if cycle else made(drives := torch.cat([drives, self._beyond()]))
+        found = (
+            made._read(drives)
+            if cycle
+            else made.of_sizes(drives := torch.cat([drives, self._beyond()]))
+        )
         wanted = self.exact(drives)
         off = (found - wanted).abs() / (wanted.abs() if layout.relative else self.unit)
         worst = float(off[wanted != found].max()) if bool((wanted != found).any()) else 0.0
@@ -144,9 +162,10 @@ class _Making:
 
     def too_few(self) -> str:
         """Say that no table is within the bound."""
+        low, high = self.plain.range
         return (
-            f"a table of at most {MAX_ENTRIES} entries does not follow it from "
-            f"{self.plain.below.at:.4g} to {self.plain.above.at:.4g} within {self.plain.error:g}; "
+            f"a table of at most {MAX_ENTRIES} entries does not follow it from {low:.4g} to "
+            f"{high:.4g} within {self.plain.error:g}; "
             "allow a larger error, or 'error: none', the function itself"
         )
 
@@ -203,9 +222,9 @@ def _on_lines(
     if over is not None and layout.symmetry:
         over = replace(over, start=max(0.0, over.start))  # of sizes
     if under is not None:
-        below = under.end(exact, below, below.at <= under.start, 3 * bound)
+        below = under.end(exact, below, below.at <= under.start, _JUMP * bound)
     if over is not None:
-        above = over.end(exact, above, above.at >= over.start, 3 * bound)
+        above = over.end(exact, above, above.at >= over.start, _JUMP * bound)
     if below.at > above.at:  # all drives that were seen are on one line
         at = above.at if above.known else below.at
         below, above = replace(below, at=at), replace(above, at=at)

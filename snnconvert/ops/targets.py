@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from snnconvert.errors import InputError
 from snnconvert.ops.layouts import Drives, Layout, Octaves, Periods, Uniform, power
+from snnconvert.ops.segments import Between, Segments, logit
 from snnconvert.ops.tables import Table
 from snnconvert.ops.tabulate import tabulate
 
@@ -31,7 +32,9 @@ class Function:
         low, high: limits that its values have, whatever the drive.
         exact: ``f(X, **parameters)``, elementwise; None: the ATen operator of its name.
         layout: how the entries of its tables lie, and what needs none; or that, of the parameters;
-            None: it has no tables, as it rounds, or has poles.
+            None: it has no tables.
+        by_comparisons: whether it is exact without one: its values are whole steps (``floor``), or
+            the drive less these (``frac``), of which comparisons of the drive say how many.
     """
 
     parameters: tuple[str, ...] = ()
@@ -39,7 +42,8 @@ class Function:
     high: float | None = None
     exact: Callable[..., Tensor] | None = None
     _: KW_ONLY
-    layout: Layout | Callable[..., Layout] | None
+    layout: Layout | Callable[..., Layout | None] | None
+    by_comparisons: bool = False
 
     def laid(self, **parameters: Any) -> Layout | None:
         """Return how the entries of its tables lie; None where it has none."""
@@ -50,67 +54,78 @@ class Function:
 _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
 _STRAIGHT = Uniform(below=True, above=True)
 _ODD = Uniform(-1, above=True)
+_STEPS = Function(layout=None, by_comparisons=True)
+
+
+def _ndtr(x: Tensor) -> Tensor:
+    return torch.erfc(x * -math.sqrt(0.5)) / 2  # torch's own is noise where it is near 0
+
+
+def _rrelu(lower: float = 0.0, upper: float = 0.0, training: bool = False) -> Layout | None:
+    return None if training else _STRAIGHT  # else its slope is drawn anew for each value
+
+
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         "abs": Function((), *_POSITIVE, layout=Uniform(1, above=True)),
-        "acos": Function((), 0.0, math.pi, layout=None),
-        "acosh": Function((), *_POSITIVE, layout=None),
-        "asin": Function((), -math.pi / 2, math.pi / 2, layout=None),
-        "asinh": Function(layout=None),
+        "acos": Function((), 0.0, math.pi, layout=Between(edge=True, level=math.pi / 2)),
+        "acosh": Function((), *_POSITIVE, layout=Segments(origin=1.0, edge=True)),
+        "asin": Function((), -math.pi / 2, math.pi / 2, layout=Between(edge=True)),
+        "asinh": Function(layout=Segments(-1, origin=-1.0)),
         "atan": Function((), -math.pi / 2, math.pi / 2, layout=_ODD),
-        "atanh": Function(layout=None),
-        "ceil": Function(layout=None),
+        "atanh": Function(layout=Between()),
+        "ceil": _STEPS,
         "celu": Function(("alpha",), layout=_STRAIGHT),
         "cos": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
-        "cosh": Function((), 1.0, None, layout=None),
-        "digamma": Function(layout=None),
+        "cosh": Function((), 1.0, None, layout=Uniform(1, relative=True)),
+        "digamma": Function(layout=Segments()),
         "elu": Function(("alpha", "scale", "input_scale"), layout=_STRAIGHT),
         "erf": Function((), *_SIGN, layout=_ODD),
-        "erfc": Function((), 0.0, 2.0, layout=None),
-        "erfinv": Function(layout=None),
+        "erfc": Function((), 0.0, 2.0, layout=_STRAIGHT),
+        "erfinv": Function(layout=Between()),
         "exp": Function((), *_POSITIVE, layout=Periods(0, True, gain=1, period=math.log(2))),
         "exp2": Function((), *_POSITIVE, layout=Periods(0, True, gain=1, period=1.0)),
         "expm1": Function((), -1.0, None, layout=Uniform(below=True)),
-        "floor": Function(layout=None),
-        "fmod": Function(("other",), layout=None),
-        "frac": Function((), *_SIGN, layout=None),
+        "floor": _STEPS,
+        "fmod": Function(("other",), layout=None, by_comparisons=True),
+        "frac": Function((), *_SIGN, layout=None, by_comparisons=True),
         "gelu": Function(("approximate",), layout=_STRAIGHT),
         "hardshrink": Function(("lambd",), layout=_ODD),
         "hardsigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
         "hardswish": Function(layout=_STRAIGHT),
         "leaky_relu": Function(("negative_slope",), layout=_STRAIGHT),
-        "lgamma": Function(layout=None),
+        "lgamma": Function(layout=Segments()),
         "log": Function(layout=Octaves()),
         "log10": Function(layout=Octaves()),
         "log1p": Function(layout=Octaves(origin=-1.0)),
         "log2": Function(layout=Octaves()),
         "log_sigmoid": Function((), None, 0.0, layout=_STRAIGHT),
-        "logit": Function(("eps",), layout=None),
+        "logit": Function(("eps",), layout=logit),
         "mish": Function(layout=_STRAIGHT),
         "pow": Function(("exponent",), layout=power),
         "reciprocal": Function(layout=Octaves(-1, True, gain=-1, period=1)),
-        "remainder": Function(("other",), layout=None),
-        "round": Function(("decimals",), layout=None),
-        "rrelu": Function(("lower", "upper", "training"), layout=None),
+        "remainder": Function(("other",), layout=None, by_comparisons=True),
+        "round": Function(("decimals",), layout=None, by_comparisons=True),
+        "rrelu": Function(("lower", "upper", "training"), layout=_rrelu),
         "rsqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=-1, period=2)),
         "selu": Function(layout=_STRAIGHT),
-        "sgn": Function((), *_SIGN, layout=None),
+        "sgn": Function((), *_SIGN, layout=_ODD),
         "sigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
         "sign": Function((), *_SIGN, layout=_ODD),
         "silu": Function(layout=_STRAIGHT),
         "sin": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
-        "sinc": Function((), *_SIGN, layout=None),
-        "sinh": Function(layout=None),
+        "sinc": Function((), *_SIGN, layout=Uniform(1)),
+        "sinh": Function(layout=Uniform(-1)),
         "softplus": Function(("beta", "threshold"), *_POSITIVE, layout=_STRAIGHT),
         "softshrink": Function(("lambd",), layout=_ODD),
-        "special_entr": Function(layout=None),
-        "special_log_ndtr": Function((), None, 0.0, layout=None),
-        "special_ndtr": Function((), *_FRACTION, layout=None),
+        "special_entr": Function(layout=Segments(edge=True)),
+        "special_log_ndtr": Function((), None, 0.0, layout=Uniform(above=True)),
+        "special_ndtr": Function((), *_FRACTION, _ndtr, layout=_STRAIGHT),
         "sqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=1, period=2)),
         "tan": Function(layout=Uniform(-1)),
         "tanh": Function((), *_SIGN, layout=_ODD),
         "threshold": Function(("threshold", "value"), layout=_STRAIGHT),
-        "trunc": Function(layout=None),
+        "trunc": _STEPS,
     }
 )
 """The 1-D functions that a target may be, by op kind. A row is all that one needs."""
@@ -123,9 +138,11 @@ class Target:
     Attributes:
         name: what it is called in reports: ``drive``, or the op kind that it stands for.
         low, high: limits of ``A``, in the unit of the activation; None: none.
-        function: ``f``, a name of :data:`FUNCTIONS`; None: the drive itself.
+        function: ``f``, a name of :data:`FUNCTIONS`, or the dotted name of ``own``; None: the
+            drive itself.
         parameters: of ``f``, pairs of name and value.
         table: of ``f``, which stands for it; None: ``f`` itself.
+        own: what is said of ``f`` where it is a user's own and no row of :data:`FUNCTIONS`.
 
     Raises:
         InputError: the limits are not numbers with ``low < high``, there is no such function, or
@@ -138,6 +155,7 @@ class Target:
     function: str | None = None
     parameters: tuple[tuple[str, float | str], ...] = ()
     table: Table | None = None
+    own: Function | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         low = -math.inf if self.low is None else self.low
@@ -146,13 +164,14 @@ class Target:
             raise InputError(
                 f"the limits of a target are numbers with low < high, received {self.limits}"
             )
-        if self.function is not None and self.function not in FUNCTIONS:
+        if self.function is not None and self.own is None and self.function not in FUNCTIONS:
             raise InputError(
                 f"unknown function {self.function!r} of a target; "
                 f"allowed are {', '.join(FUNCTIONS) or 'none'}"
             )
-        known = () if self.function is None else FUNCTIONS[self.function].parameters
-        for name, _ in self.parameters if self.function is not None else ():
+        row = self._row
+        known = () if row is None else row.parameters
+        for name, _ in self.parameters if row is not None else ():
             if name not in known:
                 raise InputError(
                     f"{self.function} has no parameter {name!r}; it has "
@@ -194,9 +213,9 @@ class Target:
 
     def exact(self, drive: Tensor) -> Tensor:
         """Return ``f(X)``, of the function itself, without limits."""
-        if self.function is None:
+        if self.function is None or (row := self._row) is None:
             return drive
-        exact = FUNCTIONS[self.function].exact or getattr(torch.ops.aten, self.function)
+        exact = row.exact or getattr(torch.ops.aten, self.function)
         value: Tensor = exact(drive, **dict(self.parameters))
         return value
 
@@ -205,12 +224,26 @@ class Target:
 
     def tabulated(self, drives: Drives, error: float, margin: float = 1.0) -> Target:
         """Return the target with a table of its function (arguments, errors as of `tabulate`)."""
-        if self.function is None:
-            return self
-        layout = FUNCTIONS[self.function].laid(**dict(self.parameters))
+        layout = self.layout
         if layout is None:
             return self
         return replace(self, table=tabulate(self.exact, layout, drives, error, margin))
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the entries of its tables lie; None where it has none."""
+        return None if (row := self._row) is None else row.laid(**dict(self.parameters))
+
+    @property
+    def computes(self) -> bool:
+        """Whether, without a table, more than comparisons is needed to find ``f(X)``."""
+        return (row := self._row) is not None and not row.by_comparisons
+
+    @property
+    def _row(self) -> Function | None:
+        if self.function is None:
+            return None
+        return FUNCTIONS[self.function] if self.own is None else self.own
 
     @property
     def limits(self) -> Limits:
@@ -228,6 +261,17 @@ class Target:
     def signed(self) -> bool:
         """Whether values below ``at_rest`` occur."""
         return self.low is None or self.low < self.at_rest
+
+
+def own_target(name: str, function: Callable[[Tensor], Tensor]) -> Target:
+    """Return the target of a user's own function, elementwise.
+
+    Args:
+        name: its dotted name.
+        function: what it is the name of.
+    """
+    row = Function(exact=function, layout=_STRAIGHT)
+    return Target(name.rpartition(".")[2], function=name, own=row)
 
 
 DRIVE = Target()

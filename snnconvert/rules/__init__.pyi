@@ -1,6 +1,14 @@
 from .files import bundled_rules, read_bundled
 from .load import load_rules, parse_rules
-from .match import UNMATCHED_ACTION, Decision, Operation, Plan, match, plan_of
+from .match import (
+    UNMATCHED_ACTION,
+    Decision,
+    Operation,
+    Plan,
+    is_module_of,
+    match,
+    plan_of,
+)
 from .neuron import NeuronSettings, NeuronSpec, TableSpec, ThresholdSpec
 from .rates import leaves_open
 from .rule_set import Rule, RuleSet
@@ -21,6 +29,7 @@ __all__ = [
     "TableSpec",
     "ThresholdSpec",
     "bundled_rules",
+    "is_module_of",
     "leaves_open",
     "load_rules",
     "match",

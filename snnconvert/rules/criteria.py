@@ -105,7 +105,7 @@ def _path_criterion(globs: tuple[str, ...]) -> Criterion:
 
 
 def _module_criterion(globs: tuple[str, ...]) -> Criterion:
-    matches = _any_class(globs)
+    matches = any_class(globs)
     return Criterion(
         lambda operation: matches(operation.module),
         lambda operation: f"module {operation.module} does not match {either(globs)}",
@@ -117,7 +117,7 @@ def _module_criterion(globs: tuple[str, ...]) -> Criterion:
 
 
 def _within_criterion(globs: tuple[str, ...]) -> Criterion:
-    matches = _any_class(globs)
+    matches = any_class(globs)
 
     @cache
     def any_matches(classes: tuple[str, ...]) -> bool:
@@ -166,7 +166,7 @@ def _fact_criterion(fact: str, wanted: tuple[Scalar, ...]) -> Criterion:
 _regions = cache(region_kinds)
 
 
-def _any_class(globs: tuple[str, ...]) -> Callable[[str], bool]:
+def any_class(globs: tuple[str, ...]) -> Callable[[str], bool]:
     """Whether a qualified class name matches; a glob without a dot is of the bare name."""
     tests = [(compile_globs((glob,)), "." in glob) for glob in globs]
 

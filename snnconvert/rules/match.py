@@ -6,11 +6,20 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from snnconvert.rules.criteria import Criterion, Operation, classes, facts, paths
+from snnconvert.rules.criteria import Criterion, Operation, any_class, classes, facts, paths
 from snnconvert.rules.globs import compile_globs
 from snnconvert.rules.rule_set import Rule, RuleSet
+from snnconvert.rules.schema import Match
 
-__all__ = ["UNMATCHED_ACTION", "Decision", "Operation", "Plan", "match", "plan_of"]
+__all__ = [
+    "UNMATCHED_ACTION",
+    "Decision",
+    "Operation",
+    "Plan",
+    "is_module_of",
+    "match",
+    "plan_of",
+]
 
 UNMATCHED_ACTION = "td"
 """What becomes of an operation that no rule takes: TD, exact, as everything by default."""
@@ -94,6 +103,12 @@ def match(rules: RuleSet, operations: Sequence[Operation]) -> Plan:
         taker = next((c.rule for c in of_place[place] if _meets(c.facts, operation)), None)
         decisions.append(Decision(operation, taker, rules))
     return plan_of(rules, decisions)
+
+
+def is_module_of(match: Match, path: str, name: str) -> bool:
+    """Tell whether a module is one that ``match`` asks for, by its path and its class's name."""
+    of_class = all(any_class(globs)(name) for globs in (match.module, match.within) if globs)
+    return of_class and compile_globs(match.path or ("*",))(path)
 
 
 def plan_of(rules: RuleSet, decisions: Sequence[Decision]) -> Plan:

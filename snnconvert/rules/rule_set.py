@@ -32,6 +32,8 @@ class Rule:
         match: which operations the rule takes.
         action: one of `schema.ACTIONS`, or the dotted name of a user's class.
         neuron: what its neurons have of their own.
+        target: the dotted name of a user's function that they follow; None: they follow what the
+            source computes there.
         origin: where the rule stands, ``file:line``; of no account when rules are compared.
         bundled: whether it comes with the package, written for any network, so that it may well
             take nothing; of no account when rules are compared.
@@ -43,6 +45,7 @@ class Rule:
     origin: str = field(default="", compare=False)
     bundled: bool = field(default=False, compare=False)
     neuron: NeuronSpec = LEFT_OPEN
+    target: str | None = None
 
     def __str__(self) -> str:
         return f"rule {self.name!r} ({self.origin})" if self.origin else f"rule {self.name!r}"
@@ -107,6 +110,9 @@ class RuleSet:
         for holder in (document, *document["rules"]):
             if holder["neuron"] == LEFT_OPEN:
                 del holder["neuron"]
+        for rule in document["rules"]:
+            if rule["target"] is None:
+                del rule["target"]
         text = yaml.dump(
             document, Dumper=DocumentDumper, sort_keys=False, allow_unicode=True, width=float("inf")
         )

@@ -36,6 +36,7 @@ from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec, options_problem
 
 ACTIONS = ("td", "encode", "keep", "spike_operands", "neuron", "spiking")
 SPIKING_ACTIONS = ("spike_operands", "neuron", "spiking")
+TARGET_ACTIONS = ("neuron", "spiking")  # that put a neuron in the place of a function
 # Time grows with T (a small ViT takes a minute at 1024, an ImageNet network hours), and a file may
 # be a stranger's. Rate-coded networks are published up to 1024 steps, graded ones up to 32.
 MAX_TIME_STEPS = 1024
@@ -141,14 +142,26 @@ def _check_action(action: str, info: ValidationInfo) -> str:
         return action
     if not re.fullmatch(_DOTTED, action):
         raise PydanticCustomError("unknown_action", "")
-    allow = info.context.allow if isinstance(info.context, Context) else ()
-    if any(action.startswith(f"{package}.") for package in allow):
+    if _is_allowed(action, info):
         return action
     if action.startswith(f"{_ITS_OWN}."):
         if _is_operator(action):
             return action
         raise PydanticCustomError("unknown_operator", "", {"allowed": _operators()})
     raise PydanticCustomError("action_not_allowed", "", {"package": action.split(".")[0]})
+
+
+def _check_target(target: str, info: ValidationInfo) -> str:
+    if not re.fullmatch(_DOTTED, target, re.ASCII):
+        raise PydanticCustomError("bad_target", "")
+    if _is_allowed(target, info):
+        return target
+    raise PydanticCustomError("target_not_allowed", "", {"package": target.split(".")[0]})
+
+
+def _is_allowed(name: str, info: ValidationInfo) -> bool:
+    allow = info.context.allow if isinstance(info.context, Context) else ()
+    return any(name.startswith(f"{package}.") for package in allow)
 
 
 def _one_or_more(item: Mapping[str, Any]) -> WithJsonSchema:
@@ -235,10 +248,23 @@ class RuleSpec(Described):
         examples=[{"levels": 10}],
     )
 
+    target: Annotated[str, AfterValidator(_check_target)] | None = Field(
+        None,
+        description="The dotted name of a function of your own, of one tensor and elementwise, "
+        "that neurons follow in the place of what the rule takes: of each operator where 'op' is "
+        "given, else of each call of the modules.",
+        examples=["mypackage.functions.soft_exp"],
+        json_schema_extra={
+            "anyOf": [{"type": "string", "pattern": f"^{_DOTTED}$"}, {"type": "null"}]
+        },
+    )
+
     @model_validator(mode="after")
     def _has_use_for_its_neuron(self) -> RuleSpec:
         if self.neuron != LEFT_OPEN and self.action not in SPIKING_ACTIONS:
             raise PydanticCustomError("neuron_without_use", "", {"action": self.action})
+        if self.target is not None and self.action not in TARGET_ACTIONS:
+            raise PydanticCustomError("target_without_use", "", {"action": self.action})
         return self
 
 

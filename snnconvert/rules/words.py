@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from snnconvert.documents import Fault, Words
 from snnconvert.ops.encoding import ENCODINGS
-from snnconvert.rules.schema import ACTIONS, MAX_NAME, SPIKING_ACTIONS
+from snnconvert.rules.schema import ACTIONS, MAX_NAME, SPIKING_ACTIONS, TARGET_ACTIONS
 from snnconvert.wording import listed, received, suggestion
 
 _ALL = 200  # more than there are of what the package itself knows
@@ -61,6 +61,14 @@ WORDS: Words = {
     "unknown_action": _unknown_action,
     "unknown_operator": _unknown_operator,
     "action_not_allowed": lambda fault: fault.runs_code("action"),
+    "bad_target": lambda fault: fault.must_be(
+        "the dotted name of a function of one tensor, such as mypackage.functions.soft_exp"
+    ),
+    "target_not_allowed": lambda fault: fault.runs_code("target"),
+    "target_without_use": lambda fault: (
+        f"'target' is given, and action {received(fault.context['action'])} puts no neuron in the "
+        f"place of a function; {listed(TARGET_ACTIONS)} do"
+    ),
     "bad_name": lambda fault: fault.must_be(
         f"one line of printable text of 1 to {MAX_NAME} characters"
     ),

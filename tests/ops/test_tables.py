@@ -35,12 +35,19 @@ def test_only_targets_with_a_function_have_tables():
         ("log", Drives(0.1, 8.0, 0.1), [0.05, 0.0, -3.0], "low"),
         ("rsqrt", Drives(0.1, 8.0, 0.1), [0.05, 0.0, -3.0], "low"),
         ("exp", Drives(-9.0, 1.0, 0.1), [1.5, 80.0], "high"),
+        ("acosh", Drives(1.0, 8.0, 1.0), [9.0, 1e9], "high"),
+        ("acosh", Drives(1.0, 8.0, 1.0), [0.99, 0.0, -3.0], "low"),
+        ("asin", Drives(-0.5, 0.875, 0.1), [0.95, 1.0, 7.0], "high"),
+        ("acos", Drives(-1.0, 0.9, 0.1), [-1.01, -7.0], "low"),
+        ("logit", Drives(0.25, 0.75, 0.25), [0.9, 1.0, 7.0], "high"),
+        ("lgamma", Drives(0.1, 8.0, 0.1), [0.05, 0.0, -3.0], "low"),
+        ("special_entr", Drives(0.0, 8.0, 0.1), [-0.05, -3.0], "low"),
         ("sqrt", Drives(0.1, 8.0, 0.1), [9.0, 1e9], "high"),
     ],
 )
 def test_drives_outside_read_the_last_entry_and_are_counted(name, drives, beyond, last):
     found = target(name, drives)
-    x = torch.tensor([*beyond, getattr(drives, last), 1.0])
+    x = torch.tensor([*beyond, getattr(drives, last), min(1.0, drives.high)])
     end = found(x)[-2]
     torch.testing.assert_close(end, Target(name, function=name)(x[-2]), rtol=2e-3, atol=5e-3)
     assert torch.equal(found(x)[: len(beyond)], end.expand(len(beyond)))
@@ -87,10 +94,11 @@ def test_masked_drives_are_nothing_and_nan_stays():
     exp = target("exp", Drives(-9.0, 0.0, 0.1))
     assert exp(torch.tensor([float("-inf"), -200.0])).tolist() == [0.0, 0.0]
     assert not exp.table.outside(torch.tensor([float("-inf")])).any()
-    narrow = "log1p pow tan".split()
+    narrow = "acos asin atanh digamma erfinv lgamma log1p logit pow special_entr tan".split()
+    ranges = {**dict.fromkeys(narrow, Drives(0.1, 0.9, 0.1)), "acosh": Drives(0.2, 9.0, 0.2)}
     given = {"pow": {"exponent": 1.7}, "threshold": {"threshold": 0.5, "value": 0.0}}
     for name in [n for n, row in FUNCTIONS.items() if row.layout is not None]:
-        drives = SEEN if name not in narrow else Drives(0.1, 0.9, 0.1)
+        drives = ranges.get(name, SEEN)
         found = target(name, drives, **given.get(name, {}))
         assert found(torch.tensor([float("nan"), 0.5])).isnan().tolist() == [True, False], name
 
@@ -111,9 +119,10 @@ def test_jumps_stay_where_they_are():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("name", ["gelu", "exp", "rsqrt", "tanh", "reciprocal"])
+@pytest.mark.parametrize("name", ["gelu", "exp", "rsqrt", "tanh", "reciprocal", "asinh", "logit"])
 def test_half_types_read_the_same_entries(name, dtype):
     drives = Drives(0.1, 8.0, 0.1) if name in ("rsqrt", "reciprocal") else SEEN
+    drives = Drives(0.01, 0.99, 0.01) if name == "logit" else drives
     found = target(name, drives)
     x = torch.linspace(drives.low, drives.high, 999).to(dtype)
     assert found(x).dtype is dtype
@@ -146,10 +155,13 @@ def test_a_table_has_the_gradient_of_its_function():
 
 
 def test_tables_are_values():
+    for name in ("gelu", "asin"):
+        found = target(name, Drives(-0.5, 0.9, 0.1))
+        again = target(name, Drives(-0.5, 0.9, 0.1))
+        for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found), again):
+            assert other == found and hash(other) == hash(found)
+            assert torch.equal(other.table.entries, found.table.entries)
     found = target("gelu")
-    for other in (pickle.loads(pickle.dumps(found)), copy.deepcopy(found), target("gelu")):
-        assert other == found and hash(other) == hash(found)
-        assert torch.equal(other.table.entries, found.table.entries)
     assert target("gelu", error=1e-2) != found and target("gelu", Drives(-3.0, 1.0, 1.0)) != found
 
 

@@ -236,8 +236,8 @@ def test_a_name_is_one_printable_line(name: str) -> None:
 
 def test_an_entry_that_is_no_rule() -> None:
     found = only_problem(f"version: 1\nrules:\n{RULE}\n- td\n")
-    expected = "each of 'rules' must be a mapping of name, match, action, neuron; received 'td'"
-    assert found == f"my.yaml:4: rule number 2: {expected}"
+    expected = "each of 'rules' must be a mapping of name, match, action, neuron, target; received"
+    assert found == f"my.yaml:4: rule number 2: {expected} 'td'"
 
 
 def test_all_problems_are_told_at_once_in_order_of_lines() -> None:
@@ -366,6 +366,39 @@ def test_an_endless_chain_of_files_ends(tmp_path: Path) -> None:
 def test_a_class_of_an_allowed_package_is_an_action(allow: Any) -> None:
     text = GOOD.replace("td", "mine.ops.MyOperator")
     assert parse_rules(text, allow=allow).rules[0].action == "mine.ops.MyOperator"
+
+
+FUNCTION = "name: a, match: {op: exp}, action: spiking, target: %s"
+
+
+@pytest.mark.parametrize("allow", [["mine"], ("x", "mine"), "mine", ["mine.ops"]])
+def test_a_function_of_an_allowed_package_is_a_target(allow: Any) -> None:
+    text = with_rule(FUNCTION % "mine.ops.soft_exp")
+    assert parse_rules(text, allow=allow).rules[0].target == "mine.ops.soft_exp"
+    assert parse_rules(GOOD).rules[0].target is None
+
+
+@pytest.mark.parametrize("allow", [[], ["min"], ["mine.other"], ["ops"], "", [""]])
+def test_a_function_of_any_other_package_is_refused(allow: Any) -> None:
+    found = only_problem(with_rule(FUNCTION % "mine.ops.soft_exp"), allow=allow)
+    assert "target 'mine.ops.soft_exp' would run code of the package 'mine'" in found
+    assert "--allow mine" in found
+
+
+@pytest.mark.parametrize(
+    "name", ["soft_exp", "mine.", "mine.a-b", "3", "'mine.ops:f'", "mine.\u00e9"]
+)
+def test_a_target_is_a_dotted_name(name: str) -> None:
+    found = only_problem(with_rule(FUNCTION % name), allow=["mine"])
+    assert "'target' must be " in found
+
+
+@pytest.mark.parametrize("action", ["td", "keep", "encode", "spike_operands", "mine.ops.Op"])
+def test_a_target_is_for_actions_that_put_neurons_on_functions(action: str) -> None:
+    text = with_rule((FUNCTION % "mine.ops.f").replace("spiking", action))
+    assert "no neuron in the place of a function; neuron, spiking do" in only_problem(
+        text, allow=["mine"]
+    )
 
 
 @pytest.mark.parametrize("allow", [[], ["min"], ["mine.other"], ["ops"], "", [""]])

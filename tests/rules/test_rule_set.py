@@ -49,6 +49,8 @@ matches = st.builds(
 )
 rules = st.builds(
     Rule, names | tricky, matches, st.sampled_from(["td", "keep", "mine.Op"]), st.just("x:1")
+) | st.builds(
+    Rule, names | tricky, matches, st.just("spiking"), target=st.none() | st.just("mine.soft_exp")
 )
 rule_sets = st.builds(
     RuleSet,

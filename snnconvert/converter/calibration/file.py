@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, astuple, replace
+from collections.abc import Mapping
+from dataclasses import asdict, astuple
 from typing import Any
 
 import torch
@@ -15,11 +16,13 @@ from torch import Tensor
 
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.fitted import Fitted
+from snnconvert.converter.spikes.own_functions import own_targets
 from snnconvert.errors import CalibrationError
 from snnconvert.files import read_whole, write_atomically
 from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target, clip
+from snnconvert.rules import RuleSet
 from snnconvert.wording import PATH_LENGTH, shown
 
 FORMAT = 2  # 1: limits among the arguments, as bounds
@@ -31,6 +34,7 @@ _DAMAGES = (
     *(SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError),
     *(ArithmeticError, RecursionError, RuntimeError),
 )
+_OF_A_TARGET = ("name", "low", "high", "function", "parameters")
 _FACTS = ("type", "axis", "arguments", "statistic", *_NUMBERS)
 
 
@@ -39,8 +43,12 @@ def save_calibration(calibration: Calibration, path: str | os.PathLike[str]) -> 
     write_atomically(path, dump_calibration(calibration))
 
 
-def load_calibration(path: str | os.PathLike[str]) -> Calibration:
+def load_calibration(path: str | os.PathLike[str], rules: RuleSet | None = None) -> Calibration:
     """Read what `save_calibration` wrote.
+
+    Args:
+        path: the file.
+        rules: those that name the functions of a user's own that its neurons follow, if any do.
 
     Raises:
         CalibrationError: the file is missing, no regular file, damaged, or of a newer format.
@@ -51,7 +59,7 @@ def load_calibration(path: str | os.PathLike[str]) -> Calibration:
     except (OSError, ValueError) as error:  # ValueError: a null byte
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise CalibrationError(f"{where}: cannot be read: {why}") from error
-    return parse_calibration(data, where)
+    return parse_calibration(data, where, rules)
 
 
 def dump_calibration(calibration: Calibration) -> bytes:
@@ -68,8 +76,9 @@ def dump_calibration(calibration: Calibration) -> bytes:
     return save(apart, metadata={_KEY: json.dumps(facts)})
 
 
-def parse_calibration(data: bytes, where: str) -> Calibration:
+def parse_calibration(data: bytes, where: str, rules: RuleSet | None = None) -> Calibration:
     """Return the calibration that `dump_calibration` wrote (errors as `load_calibration`)."""
+    own = own_targets(() if rules is None else rules.rules)
     try:
         tensors = load(data)
         facts = _metadata(data)
@@ -81,7 +90,9 @@ def parse_calibration(data: bytes, where: str) -> Calibration:
                 f"up to format {FORMAT}. Upgrade snnconvert, or calibrate again"
             )
         fitted = {
-            name: _checked(site, tensors[name], tensors[f"{name}{_REST}"], f"{where}: '{name}'")
+            name: _checked(
+                site, own, tensors[name], tensors[f"{name}{_REST}"], f"{where}: '{name}'"
+            )
             for name, site in facts["sites"].items()
         }
         return Calibration(fitted, _notes(facts["notes"]))
@@ -95,21 +106,33 @@ def parse_calibration(data: bytes, where: str) -> Calibration:
 
 def _target_as_data(target: Target) -> dict[str, Any]:
     """Return a target as plain data; a table is made again, of what it was made of."""
-    found, table = asdict(replace(target, table=None)), target.table
-    del found["table"]
+    found = {name: getattr(target, name) for name in _OF_A_TARGET}
+    table = target.table
     if table is not None:
         drives = asdict(table.drives)
         found["table"] = {"error": table.error, "margin": table.margin, "drives": drives}
     return {"target": found}
 
 
-def _target(found: dict[str, Any]) -> Target:
+def _target(found: dict[str, Any], own: Mapping[str, Target], where: str) -> Target:
     table = found.get("table")
     parameters = tuple((name, _plain(value)) for name, value in found.get("parameters", ()))
     low, high = (_limit(found.get(end)) for end in ("low", "high"))
     if not isinstance(found["name"], str):
         raise ValueError("the name of a target is a text")
-    target = Target(**{**found, "low": low, "high": high, "parameters": parameters, "table": None})
+    given = {name: value for name, value in found.items() if name != "table"}
+    function = found.get("function")
+    if given.keys() - set(_OF_A_TARGET):
+        raise ValueError(f"a target has {', '.join(_OF_A_TARGET)} and a table")
+    if isinstance(function, str) and function in own:
+        target = own[function]
+    elif isinstance(function, str) and "." in function:
+        raise CalibrationError(
+            f"{where} follows '{shown(function)}', and no rule names that as its target; use the "
+            "rules that it was calibrated with, or calibrate again"
+        )
+    else:
+        target = Target(**{**given, "low": low, "high": high, "parameters": parameters})
     if table is None:
         return target
     drives = Drives(**table["drives"])
@@ -147,11 +170,17 @@ def _metadata(data: bytes) -> dict[str, Any]:
     return found
 
 
-def _checked(site: dict[str, Any], threshold: Tensor, rest: Tensor, where: str) -> Fitted:
+def _checked(
+    site: dict[str, Any],
+    own: Mapping[str, Target],
+    threshold: Tensor,
+    rest: Tensor,
+    where: str,
+) -> Fitted:
     """Return the neuron of a site after making it once, so that a damaged one is told here."""
     arguments = dict(site["arguments"])
     if "target" in site:
-        target = _target(site["target"])
+        target = _target(site["target"], own, where)
     else:
         low, high = arguments.pop("bounds", NO_LIMITS)
         target = clip(low, high, DRIVE.name)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import torch
 from torch import fx
 
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.spikes.site import Site, Sited, one_node_each
 from snnconvert.errors import CalibrationError, InputError
+from snnconvert.ops.layouts import Drives
 from snnconvert.rules.neuron import NONE
+
+_TRIED = 4097
 
 
 def with_tables(
@@ -20,11 +24,13 @@ def with_tables(
     """Give each neuron whose rule asks for it a table for the drives that it was seen to have.
 
     Raises:
-        CalibrationError: no table is within the bound that a rule gives.
+        CalibrationError: no table is within the bound that a rule gives, or a function that a rule
+            names is not a number for some of these drives.
     """
     found = dict(fitted)
     for name, node in one_node_each(sited.sites).items():
         site = sited.sites[node]
+        _refuse_undefined(site, observed[node].drives)
         error = wanted_error(site)
         if error is None:
             continue
@@ -39,9 +45,25 @@ def with_tables(
     return found
 
 
+def _refuse_undefined(site: Site, drives: Drives) -> None:
+    """Refuse a function of a user's own that has no value where it is driven; of others, it is
+    known where they have none, and a neuron rests there."""
+    if site.target.own is None:
+        return
+    seen = torch.linspace(drives.low, drives.high, _TRIED, dtype=torch.float64)
+    if bool((wrong := ~site.target.exact(seen).isfinite()).any()):
+        raise CalibrationError(
+            f"the neuron '{site.name}' (rule '{site.rule}') follows {site.target.function}, which "
+            f"is not a finite number at {float(seen[wrong][0]):.4g}, among the drives that were "
+            f"seen, {drives.low:.4g} to {drives.high:.4g}; the function has to have a value for "
+            "all of them"
+        )
+
+
 def wanted_error(site: Site) -> float | None:
-    """Return the bound on the error of a site's table; None where it is to have none."""
-    return None if site.target.function is None else site.settings.table_error
+    """Return the bound on the error of a site's table; None where it is to have none, or what is
+    followed has none."""
+    return None if site.target.layout is None else site.settings.table_error
 
 
 def table_misfit(fitted: Fitted, site: Site) -> str:

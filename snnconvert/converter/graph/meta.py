@@ -54,6 +54,14 @@ def module_stack(node: fx.Node) -> list[tuple[str, str]]:
     ]
 
 
+def module_calls(node: fx.Node) -> list[tuple[str, str, str]]:
+    """Return ``(call, path, qualified class name)`` of all modules around a node, outermost first;
+    two calls of one module have its path, and keys of their own."""
+    stack = node.meta.get("nn_module_stack") or {}
+    calls = [key for key in stack if not key.startswith("_empty")]
+    return [(call, *module) for call, module in zip(calls, module_stack(node), strict=True)]
+
+
 def _qualified(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 

@@ -46,7 +46,7 @@ from snnconvert.errors import (
     SourceError,
 )
 from snnconvert.files import read_whole
-from snnconvert.rules import parse_rules
+from snnconvert.rules import RuleSet, parse_rules
 from snnconvert.sources.archives import open_archive
 from snnconvert.sources.formats import CONVERSION_MEMBER
 from snnconvert.sources.pickles import ZIP_MAGIC
@@ -97,12 +97,12 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
         )
     try:
         manifest, rules = _texts(data, where)
-        calibration, absorbed = _tensors(data, where)
         report = _report(manifest, where)
         program = load_program(data, where, Trust(tuple(allow), offered=False))
+        rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
+        calibration, absorbed = _tensors(data, where, rule_set)
     except (SourceError, CalibrationError) as error:
         raise SavedFileError(str(error)) from error
-    rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
     try:
         _tie(program, manifest.get(SHARED) or [], where)
         traced = _traced(program, manifest, where)
@@ -170,7 +170,9 @@ def _report(manifest: dict[str, Any], where: str) -> EquivalenceReport | None:
         raise SavedFileError(f"{where}: its report is damaged: {shown(error, 300)}") from error
 
 
-def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Tensor]]:
+def _tensors(
+    data: bytes, where: str, rules: RuleSet
+) -> tuple[Calibration | None, dict[str, Tensor]]:
     """Return the neurons and the absorbed weights of a saved conversion, where it has any."""
     archive = open_archive(data, where)
 
@@ -188,7 +190,7 @@ def _tensors(data: bytes, where: str) -> tuple[Calibration | None, dict[str, Ten
         weights = {} if absorbed is None else load_tensors(absorbed)
     except SafetensorError as error:
         raise SavedFileError(f"{where}: its absorbed weights are damaged: {error}") from error
-    return (None if neurons is None else parse_calibration(neurons, where)), weights
+    return (None if neurons is None else parse_calibration(neurons, where, rules)), weights
 
 
 def _restore(snn: ConvertedModule, absorbed: dict[str, Tensor], where: str) -> None:

@@ -23,6 +23,10 @@ from snnconvert.converter.spikes.left_in_floats import (
 )
 from snnconvert.converter.spikes.put_neurons import has_place
 from snnconvert.converter.spikes.site import Sited
+from snnconvert.converter.spikes.tables_in_vain import (
+    followed_in_floats,
+    said_of_followed_in_floats,
+)
 from snnconvert.ops.comparisons import compares, is_of_indices
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import KINDS, kind_of, operator_name
@@ -45,12 +49,17 @@ def degree_of(sited: Sited, decided: Decided) -> str | None:
     written_out = contractions(decided)
     if any(analog_operands(sited, node, written_out) for node in sited.traced.graph.nodes):
         return None
-    return "maps" if any(functions_in_floats(sited)) else "all"
+    in_floats = any(functions_in_floats(sited)) or followed_in_floats(sited)
+    return "maps" if in_floats else "all"
 
 
 def what_is_left(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     """Say which maps, products and functions rules that ask for spikes leave in floats, and why."""
-    return [*left_in_floats(sited, decided, rules), *_functions_left(sited, rules)]
+    return [
+        *left_in_floats(sited, decided, rules),
+        *_functions_left(sited, rules),
+        *said_of_followed_in_floats(sited),
+    ]
 
 
 def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:

@@ -29,6 +29,8 @@ from snnconvert.converter.graph.meta import (
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
+from snnconvert.converter.spikes.own_functions import own_targets
+from snnconvert.converter.spikes.regions import ends_of, regions
 from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name, values_of
@@ -49,16 +51,23 @@ def put_neurons(decided: Decided) -> Sited:
     Raises:
         ConversionError: a rule asks for neurons of an operator that has no place for them.
         RuleError: a rule gives a neuron options that its type does not have.
+        ConversionError: a function that a rule names is not there, or no neuron can follow it.
     """
     if not any(d.action in SPIKING_ACTIONS for d in decided.decisions.values()):
         return Sited(decided.traced, decided.streams, decided.encoded, decided.decisions, {})
+    taking = [d.rule for d in decided.decisions.values() if d.rule is not None]
+    own, wholes = own_targets(taking), regions(decided.decisions)
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.output(graph.graph_copy(decided.traced.graph, copies))
     finder = StreamFinder(decided.traced, _copied(decided.streams, copies))
     inserter = _Inserter(graph, finder, contractions(decided))
     for node, decision in decided.decisions.items():
-        if decision.action in SPIKING_ACTIONS:
+        if decision.action not in SPIKING_ACTIONS:
+            continue
+        if node not in wholes:
             inserter.put(copies[node], decision)
+        elif node is wholes[node][0]:
+            inserter.put_own([copies[n] for n in wholes[node]], own, decision)
     graph.eliminate_dead_code()
     # What was replaced is gone: attention taken apart, a ReLU that a neuron stands for.
     there = set(graph.nodes)
@@ -127,6 +136,16 @@ class _Inserter:
                 f"place for '{decision.action}': {_PLACES}"
                 + (". Use spiking here" if has_place(node.target) else _WITHOUT_PLACE)
             )
+
+    def put_own(
+        self, members: list[fx.Node], own: Mapping[str, Target], decision: Decision
+    ) -> None:
+        """Put the neuron of a user's own function in the place of what a rule takes as one."""
+        assert decision.rule is not None and decision.rule.target is not None
+        target = own[decision.rule.target]
+        drive, output = ends_of(members, decision, self._is_stream)
+        spot = _Spot(output, f"{target.name}_neuron", _output_axes(output))
+        self.emit.replace(output, self._neuron(drive, target, spot, decision))
 
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
         """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""

@@ -1,22 +1,24 @@
-"""Tables that rules ask for and that no neuron has, as none follows a 1-D function."""
+"""Tables that rules ask for and that neurons do not have: as none follows a function that has
+tables, or as the one that they follow has none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnconvert.converter.spikes.site import Sited
+from snnconvert.converter.spikes.left_in_floats import LISTED
+from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.rules import RuleSet
 from snnconvert.rules.neuron import asks_for_tables
 from snnconvert.wording import listed
 
 
 def tables_in_vain(sited: Sited, rules: RuleSet) -> Iterator[str]:
-    """Say which rules ask for tables of functions, and place neurons that follow none.
+    """Say which rules ask for tables of functions, and place neurons that follow none that has.
 
     What a file says of all rules is in vain where that is so of all; a file that comes with the
     package is written for any network, and is not told.
     """
-    follow = {site.rule for site in sited.sites.values() if site.target.function is not None}
+    follow = {site.rule for site in sited.sites.values() if site.target.layout is not None}
     placing = {site.rule for site in sited.sites.values()}
     used = [rule for rule in rules.rules if rule.name in placing]
     asking = [rule for rule in used if asks_for_tables(rule.neuron)]
@@ -25,6 +27,31 @@ def tables_in_vain(sited: Sited, rules: RuleSet) -> Iterator[str]:
     if vain := [rule for rule in asking if rule.name not in follow]:
         yield (
             f"'table' has no effect on the neurons of {listed(vain)}: none follows a 1-D function "
-            "(gelu, exp, rsqrt, ...), of which alone there are tables; leave it out, or place "
-            "neurons on functions ('action: spiking')"
+            "that has tables (gelu, exp, rsqrt, ...); leave it out, or place neurons on such "
+            "functions ('action: spiking')"
+        )
+
+
+def followed_in_floats(sited: Sited) -> list[Site]:
+    """Return the neurons that are to look their function up, and whose function has no table: it is
+    computed, and not by comparisons."""
+    return [
+        site
+        for site in sited.sites.values()
+        if site.settings.table_error is not None
+        and site.target.layout is None
+        and site.target.computes
+    ]
+
+
+def said_of_followed_in_floats(sited: Sited) -> Iterator[str]:
+    """Name the neurons that compute a function in floats where a table is asked for."""
+    by_function: dict[str, dict[str, None]] = {}  # the neurons, in order; some share a name
+    for site in followed_in_floats(sited):
+        by_function.setdefault(site.target.name, {})[site.name] = None
+    for function, names in by_function.items():
+        yield (
+            f"{len(names)} neuron{'s' * (len(names) != 1)} compute{'s' * (len(names) == 1)} "
+            f"{function} in floats, as it has no table, though one is asked for: "
+            f"{listed(names, LISTED)}"
         )

@@ -178,6 +178,7 @@ DAMAGED = {
     "a statistic that is a list": lambda: changed(at_first(statistic=[1, 2])),
     "a target whose name is a mapping": lambda: changed(with_target(name={"a": 1})),
     "a target without a name": lambda: changed(at_first(target={"low": 0.0})),
+    "a target with a row of its own": lambda: changed(with_target(own={"layout": None})),
     "a limit beyond all numbers": lambda: changed(with_target(low=None, high=10**400)),
     "a limit that is no number": lambda: changed(with_target(low=float("nan"))),
     "a limit that is a truth value": lambda: changed(with_target(low=True, high=2.0)),

@@ -103,6 +103,28 @@ def test_a_table_goes_with_its_calibration(x, tmp_path):
     assert torch.equal(again.simulate(x), snn.simulate(x))
 
 
+class Stepped(nn.Module):
+    """Functions that have no table, as they compare, and that have one of segments."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        h = self.first(x)
+        return self.last(torch.floor(3 * h) + torch.asinh(h) + torch.acosh(h.square() + 1))
+
+
+def test_what_compares_goes_without_a_table(x, tmp_path):
+    snn = converted(x, model=Stepped())
+    assert snn.report.passed and snn.report.spiking.degree == "all"
+    found = tables(snn)
+    assert found.pop("floor") is None and set(found) == {"acosh", "asinh"} and all(found.values())
+    snn.save(tmp_path / "stepped.snn")
+    again = snnconvert.load(tmp_path / "stepped.snn")
+    assert torch.equal(again.simulate(x), snn.simulate(x))
+
+
 @pytest.mark.parametrize(
     ("made", "wanted", "words"),
     [

@@ -106,12 +106,13 @@ class Activity:
         target = self.neuron.target
         if target.table is None:
             return None
+        low, high = target.table.range
         return TableUse(
             function=target.name,
             entries=len(target.table),
             worst=target.table.worst,
-            low=target.table.below.at,
-            high=target.table.above.at,
+            low=low,
+            high=high,
             outside=self.outside / max(self.seen, 1) / len(self.spikes),
         )
 

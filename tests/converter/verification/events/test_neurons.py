@@ -41,9 +41,15 @@ def test_every_function_is_looked_up(name):
     assert check_target(MultiThreshold(target=target), DRIVE, "n", "p") == []
 
 
-@pytest.mark.parametrize("name", ["gelu", "exp", "rsqrt", "tanh", "sin"])
+@pytest.mark.parametrize("name", ["gelu", "exp", "rsqrt", "tanh", "sin", "lgamma", "asinh"])
 def test_a_table_is_looked_up(name):
     target = Target(name, function=name).tabulated(Drives(0.1, 1.1, 0.1), 1e-2)
+    assert check_target(MultiThreshold(target=target), DRIVE, "n", "p") == []
+
+
+@pytest.mark.parametrize("name", ["asin", "acos", "logit"])
+def test_a_table_between_two_ends_is_looked_up(name):
+    target = Target(name, function=name).tabulated(Drives(0.1, 0.9, 0.1), 1e-2)
     assert check_target(MultiThreshold(target=target), DRIVE, "n", "p") == []
 
 

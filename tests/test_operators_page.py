@@ -1,0 +1,50 @@
+"""What the page on operators shows is what one gets."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from snnconvert.cli.main import main
+
+PAGE = Path(__file__).parents[1] / "docs" / "operators-on-spikes.md"
+
+
+def block(language: str) -> str:
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.S | re.M)
+    return str(found)
+
+
+@pytest.fixture(name="command")
+def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The command of the page, in a directory with its files."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mypackage", raising=False)
+    for language in ("python", "yaml"):
+        text = block(language)
+        Path(text.partition("\n")[0].removeprefix("# ")).write_text(text, "utf-8")
+    program, *arguments = block("bash").split()
+    assert program == "snnconvert"
+    return arguments
+
+
+def test_a_function_of_ones_own_is_followed(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--out", "own.snn"]) == 0
+    out = capsys.readouterr().out
+    assert "degree: all" in out and "2 tables of" in out
+    assert main(["verify", "own.snn", "--allow", "mypackage"]) == 0
+
+
+def test_its_package_has_to_be_allowed(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = command.index("--allow")
+    assert main([*command[:at], *command[at + 2 :]]) == 2
+    assert "target 'mypackage.soft_exp' would run code of the package" in capsys.readouterr().err
+    assert main(["rules", "validate", "mine.yaml", "--allow", "mypackage"]) == 0
+    assert "mypackage" not in sys.modules  # to check a file runs nothing
