@@ -81,7 +81,7 @@ def test_what_is_read_is_not_written(run, workplace, option, name):
 @pytest.mark.parametrize("model", [MODEL, "w.pt", "folder", "hf:folder"])
 def test_a_model_is_not_written_over(run, workplace, model):
     (workplace / "folder").mkdir()
-    for name in ("w.pt", "folder/model.safetensors"):
+    for name in ("w.pt", "folder/config.json", "folder/model.safetensors"):
         (workplace / name).write_bytes(b"mine")
     written = {MODEL: "small_networks.py", "w.pt": "w.pt"}.get(model, "folder/model.safetensors")
     ran = run(model, "--out", written, "--force")
