@@ -40,6 +40,16 @@ def test_a_function_of_ones_own_is_followed(
     assert main(["verify", "own.snn", "--allow", "mypackage"]) == 0
 
 
+def test_what_a_function_stands_for_is_explained(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", *command]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    taken = [row.split()[0] for row in rows if "spiking: mypackage.soft_exp" in row]
+    assert taken == ["1"] * 7 + ["3"] * 7  # all that is in the two modules
+    assert all(row.endswith("soft exp (mine.yaml:5)") for row in rows if "mypackage" in row)
+
+
 def test_its_package_has_to_be_allowed(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

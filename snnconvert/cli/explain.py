@@ -46,7 +46,7 @@ def _cells(node: ExplainedNode) -> tuple[str, ...]:
         node.kind,
         shape,
         node.over_time,
-        node.action or "-",
+        ": ".join(filter(None, (node.action, node.target))) or "-",
         taken,
     )
 

@@ -32,6 +32,7 @@ class ExplainedNode:
             not one tensor.
         over_time: ``stream``, ``held`` or ``static``; rules apply to streams only.
         action: what becomes of it; empty where it is constant in time.
+        target: the dotted name of a user's function that a neuron follows there; empty: none.
         rule: name of the rule that takes it, or None.
         origin: where that rule stands, ``file:line``.
         reason: why no rule takes it; empty where one does.
@@ -43,6 +44,7 @@ class ExplainedNode:
     shape: tuple[int | str, ...] | None
     over_time: str
     action: str
+    target: str
     rule: str | None
     origin: str
     reason: str
@@ -91,6 +93,7 @@ def _explained(operation: Operation, domain: Domain, decision: Decision | None) 
         shape=None if sizes is None else tuple("B" if n == "batch" else n for n in sizes),
         over_time=OVER_TIME[domain],
         action=decision.action if decision else "",
+        target=(rule.target or "") if rule else "",
         rule=rule.name if rule else None,
         origin=rule.origin if rule else "",
         reason=decision.reason if decision and rule is None else "",
