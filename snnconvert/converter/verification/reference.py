@@ -19,6 +19,7 @@ from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.encoding import Encoding
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import TorchDispatchMode, pytree
 
 
@@ -96,7 +97,7 @@ class ReferenceRun(fx.Interpreter):
             yield node.name, value
 
     def _coded(self, x: Any, name: str) -> Any:
-        if not isinstance(x, Tensor) or not x.is_floating_point():
+        if not isinstance(x, Tensor) or not is_number(x):
             return x
         return self.encoding.cumulative(x, self.t, 1, self.total, name)[0]
 

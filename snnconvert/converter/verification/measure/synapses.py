@@ -17,6 +17,7 @@ from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.ops.kinds import kind_of, operands_of
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
 
 Values = Callable[[Any], Any]
@@ -88,7 +89,7 @@ def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> f
         # Counts are exact in float32, whatever the dtype of the values.
         if argument in events:
             return value.to(torch.float32)
-        if isinstance(value, Tensor) and value.is_floating_point():
+        if isinstance(value, Tensor) and is_number(value):
             return torch.ones_like(value, dtype=torch.float32)
         return value
 
