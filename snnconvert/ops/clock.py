@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.ops.encoding import AtOnce, Encoding
-from snnconvert.ops.sequence import subtract
+from snnconvert.ops.sequence import is_number, subtract
 from snnconvert.torch_private import pytree
 
 
@@ -120,7 +120,7 @@ def encode(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     """
 
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
-        if not x.is_floating_point():
+        if not is_number(x):
             return hold(x, clock, dim)
         cumulative = clock.encoding.cumulative(x, clock.start, clock.steps, clock.total, name)
         return cumulative.movedim(0, dim).flatten(dim, dim + 1)

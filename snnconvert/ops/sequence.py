@@ -125,7 +125,7 @@ def increments_of(values: Tensor) -> Tensor:
 
 def _kept_infinities_(change: Tensor, value: Tensor, last: Tensor) -> Tensor:
     """Set a difference to 0 where an infinity stayed the same, in place."""
-    if not change.is_floating_point():
+    if not is_number(change):
         return change
     unchanged = value == last
     if change.requires_grad:  # gradients pass where a finite value stays the same

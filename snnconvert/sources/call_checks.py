@@ -189,8 +189,21 @@ def _attention_fits(given: Mapping[str, Any]) -> bool:
         mask.dim() in (2, 4)
         and all(n in (1, m) for n, m in zip(reversed(mask.shape), reversed(wanted), strict=False))
     )
-    same = query.shape[:2] == key.shape[:2] and key.shape[:3] == value.shape[:3]
+    same = query.shape[0] == key.shape[0] and key.shape[:3] == value.shape[:3]
     return fits and same and query.shape[3] == key.shape[3]
+
+
+def _grouped_attention_fits(given: Mapping[str, Any]) -> bool:
+    """Of kernels in which several heads of queries may share one of keys and values."""
+    return _attention_fits(given) and _is_multiple(given["query"].shape[1], given["key"].shape[1])
+
+
+def _headwise_attention_fits(given: Mapping[str, Any]) -> bool:
+    return _attention_fits(given) and given["query"].shape[1] == given["key"].shape[1]
+
+
+def _is_multiple(number: int, of: int) -> bool:
+    return number == of or (of > 0 and number % of == 0)
 
 
 def _scales_fit(given: Mapping[str, Any]) -> bool:
@@ -277,13 +290,15 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     ),
     **dict.fromkeys(("_weight_norm", "_weight_norm_interface"), _norm_fits),
     **dict.fromkeys(
+        ("_scaled_dot_product_cudnn_attention", "_scaled_dot_product_efficient_attention"),
+        _headwise_attention_fits,
+    ),
+    **dict.fromkeys(
         (
-            "_scaled_dot_product_cudnn_attention",
-            "_scaled_dot_product_efficient_attention",
             "_scaled_dot_product_flash_attention",
             "_scaled_dot_product_flash_attention_for_cpu",
         ),
-        _attention_fits,
+        _grouped_attention_fits,
     ),
     **dict.fromkeys(("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa"), _scales_fit),
     **dict.fromkeys(("mvlgamma", "special_multigammaln"), _few_dimensions),

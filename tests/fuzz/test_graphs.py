@@ -17,7 +17,7 @@ import snnconvert
 from snnconvert.converter.loading.read import loads
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.spikes.left_in_floats import asks_for_spikes
-from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.check_tensors import check_tensors
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.errors import TraceError, VerificationError
 from snnconvert.rules import RuleSet, load_rules, parse_rules
@@ -118,7 +118,7 @@ def test_a_network_on_spikes_is_exact_without_its_neurons(drawn: Drawn, rules: s
     report = verified(drawn, snn)
     assert (report.spiking is None) == (not snn.conversion.neurons)
     for seed, batch in enumerate(batch_sizes(drawn, snn)):
-        twin = exact_twin(snn, CheckTensors(torch.float64))
+        twin = exact_twin(snn, check_tensors(snn, torch.float64))
         inputs = run_inputs(drawn, batch, seed)
         aim = expected(drawn, in_float64(drawn.network), inputs)  # as the twin is
         if moves(aim):

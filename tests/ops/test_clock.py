@@ -60,3 +60,9 @@ def test_encode_follows_the_run():
     later = encode(x, Clock(1, start=2, total=4, encoding=Constant()), "e", (0,))
     torch.testing.assert_close(later, whole[2])
     torch.testing.assert_close(whole[3], x)
+
+
+def test_complex_values_start_a_stream_as_real_ones_do():
+    x = torch.randn(2, 3, dtype=torch.cfloat)
+    found = encode(x, Clock(4, total=4, encoding=Constant()), "e", (0,)).unflatten(0, (4, 2))
+    torch.testing.assert_close(found[1], x / 2)

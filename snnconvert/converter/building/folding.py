@@ -51,9 +51,10 @@ def try_folding(
     examples = [given.example for given in inputs]
     tried = graph
     if own in (torch.float16, torch.bfloat16):
-        tried = with_literals(graph, literal_dtypes(own, torch.float32))
-        tree = cast_module(copy.deepcopy(tree), torch.float32)
-        examples = [cast(x, torch.float32) for x in examples]
+        wide = literal_dtypes(own, torch.float32)
+        tried = with_literals(graph, wide)
+        tree = cast_module(copy.deepcopy(tree), wide)
+        examples = [cast(x, wide) for x in examples]
     is_open = any(given.batch_dim is not None for given in inputs)
     larger = [_with_one_more(given, x) for given, x in zip(inputs, examples, strict=True)]
     with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -32,19 +33,22 @@ def literal_dtypes(own: torch.dtype, wanted: torch.dtype) -> dict[torch.dtype, t
     return mapping | complexes
 
 
-def cast(value: Any, dtype: torch.dtype) -> Any:
-    """Return a tensor in ``dtype`` or, where it is complex, in the complex dtype of its parts."""
-    if not isinstance(value, Tensor):
-        return value
-    if value.is_complex():
-        return value.to(_COMPLEX.get(dtype, value.dtype))
-    return value.to(dtype) if value.is_floating_point() else value
+def followed_dtypes(own: torch.dtype, placed: torch.dtype) -> dict[torch.dtype, torch.dtype]:
+    """Return which literal dtypes became which in a model that was cast from ``own`` to ``placed``;
+    in one that was not, all parts are in the dtypes that they were made in."""
+    return {} if placed is own else literal_dtypes(own, placed)
 
 
-def cast_module(module: M, dtype: torch.dtype) -> M:
-    """Cast all floating-point and complex tensors of a module in place (`nn.Module.to` would
-    drop imaginary parts)."""
-    return apply_to_tensors(module, lambda tensor: cast(tensor, dtype))
+def cast(value: Any, dtypes: Mapping[torch.dtype, torch.dtype]) -> Any:
+    """Return a tensor in the dtype that stands for its own; what a graph computes in a dtype of its
+    own (mixed precision) meets tensors of that dtype only where both follow `literal_dtypes`."""
+    return value.to(dtypes.get(value.dtype, value.dtype)) if isinstance(value, Tensor) else value
+
+
+def cast_module(module: M, dtypes: Mapping[torch.dtype, torch.dtype]) -> M:
+    """Cast the parameters and buffers of a module in place, as `cast` (`nn.Module.to` would drop
+    imaginary parts)."""
+    return apply_to_tensors(module, lambda tensor: cast(tensor, dtypes))
 
 
 def real_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, fx
 
+from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.graph.meta import module_path, tensors_in
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import ConversionError
@@ -31,6 +34,23 @@ def refuse_cast(source: TracedModel, wanted: torch.dtype) -> None:
             f"follows the model. Cast the source, and convert that: convert(model.to({wanted}), "
             "...)"
         )
+
+
+def with_complex(
+    fn: Callable[[Tensor], Tensor], before: torch.dtype, after: torch.dtype
+) -> Callable[[Tensor], Tensor]:
+    """Return a cast to or from float64 that reaches complex tensors too.
+
+    ``.double()`` leaves them, and complex64 weights cannot meet what the graph makes of float64.
+
+    Args:
+        fn: casts the tensors of a module.
+        before, after: floating-point dtype of the module.
+    """
+    wide = {torch.complex32: torch.complex128, torch.complex64: torch.complex128}
+    narrow = {torch.complex128: torch.complex64} if before is torch.float64 else {}
+    dtypes = wide if after is torch.float64 else narrow
+    return lambda x: cast(fn(x), dtypes) if x.is_complex() else fn(x)
 
 
 def _described(node: fx.Node) -> str:

@@ -20,7 +20,7 @@ from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
 from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced, with_calls
-from snnconvert.converter.running.casts import refuse_cast
+from snnconvert.converter.running.casts import refuse_cast, with_complex
 from snnconvert.converter.running.encoded import at_step, encoded, for_coded
 from snnconvert.converter.running.layout import fold, stacked, unfold
 from snnconvert.converter.running.online import Online, difference
@@ -289,6 +289,7 @@ class ConvertedModule(nn.Module):
         follows = after != self.placed and probe.is_floating_point()
         if follows:
             refuse_cast(self.conversion.source, after.dtype)
+            fn = with_complex(fn, self.placed.dtype, after.dtype)
         super()._apply(fn, recurse)
         if follows:
             # The graph names dtypes and devices of the tensors that it creates. Each cast begins

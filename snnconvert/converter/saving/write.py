@@ -39,6 +39,7 @@ from snnconvert.converter.saving.format import (
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel, floating_dtype
 from snnconvert.errors import InputError, SavedFileError, first_line
+from snnconvert.ops.sequence import is_number
 from snnconvert.sources.programs import unreadable
 from snnconvert.sources.trees import tree_problem
 from snnconvert.torch_private import pytree, set_constants, set_guards, set_ranges, set_state
@@ -162,7 +163,7 @@ def _written(program: ExportedProgram, extra: dict[str, str]) -> bytes:
 
 def _said_of_inputs(traced: TracedModel) -> dict[str, Any]:
     """Return what an exported program does not say of its inputs."""
-    floats = [g for g in traced.inputs if g.role == "held" and g.example.is_floating_point()]
+    floats = [g for g in traced.inputs if g.role == "held" and is_number(g.example)]
     return {
         HELD: [given.name for given in floats],
         BATCH: {

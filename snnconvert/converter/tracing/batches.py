@@ -9,16 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.tracing.inputs import bind_inputs, example_of
+from snnconvert.converter.graph.dtypes import cast, followed_dtypes
+from snnconvert.converter.tracing.inputs import TensorOptions, bind_inputs, example_of
 from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.sources.inputs import FileBatches, has_tensor
+from snnconvert.torch_private import pytree
 
 _log = logging.getLogger(__name__)
 
 
-def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str) -> Iterator[Any]:
+def leaves_of_batches(
+    traced: TracedModel,
+    batches: Iterable[Any],
+    argument: str,
+    placed: TensorOptions | None = None,
+) -> Iterator[Any]:
     """Yield the input leaves of each batch of data, in order.
 
     Where the source takes batches of one size alone, larger ones are split into several.
@@ -27,6 +34,7 @@ def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str
         traced: says which inputs there are.
         batches: tensors, tuples or dicts; with an ``origin``, messages name that.
         argument: what messages call them where there is none.
+        placed: of the conversion that they are for, as of `leaves_of`.
 
     Raises:
         InputError: what was given is one batch, or no batches.
@@ -45,7 +53,7 @@ def leaves_of_batches(traced: TracedModel, batches: Iterable[Any], argument: str
             if of_file:
                 given = _narrowed(traced, *given, "" if index else origin)
             parts = [*_parts(traced, *given)]
-            runs = [_leaves_of(traced, args, kwargs) for args, kwargs in parts]
+            runs = [leaves_of_call(traced, args, kwargs, placed) for args, kwargs in parts]
         except InputError as error:
             hint = f"; {_NEEDED}" if is_plain and isinstance(batch, Tensor) else ""
             raise CalibrationError(f"{where}: {error}{hint}") from error
@@ -90,14 +98,34 @@ def _narrowed(
     return own, by_name
 
 
-def leaves_of(traced: TracedModel, batch: Any) -> list[Any]:
-    """Return the input leaves of one batch of data (errors as of `bind_inputs`)."""
-    return _leaves_of(traced, *as_inputs(traced, batch))
+def leaves_of(traced: TracedModel, batch: Any, placed: TensorOptions | None = None) -> list[Any]:
+    """Return the input leaves of one batch of data (errors as of `bind_inputs`).
+
+    Args:
+        traced: says which inputs there are.
+        batch: a tensor, a tuple or a dict.
+        placed: dtype and device of the conversion that the batch is for. Of one that was cast since
+            it was traced, batches are in either dtype. None: those of the trace.
+    """
+    return leaves_of_call(traced, *as_inputs(traced, batch), placed)
 
 
-def _leaves_of(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
-    return leaves
+def leaves_of_call(
+    traced: TracedModel,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    placed: TensorOptions | None,
+) -> list[Any]:
+    """Return the input leaves of a call of the source (``placed`` as of `leaves_of`)."""
+    if placed is None:
+        return bind_inputs(traced, args, kwargs, timed=False)[0]
+    dtypes = followed_dtypes(traced.dtype, placed.dtype)
+
+    def moved(x: Any) -> Any:
+        return cast(x, dtypes).to(placed.device) if isinstance(x, Tensor) else x
+
+    args, kwargs = pytree.tree_map(moved, (args, kwargs))
+    return bind_inputs(traced, args, kwargs, timed=False, options=placed if dtypes else None)[0]
 
 
 def _parts(

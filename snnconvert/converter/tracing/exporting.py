@@ -88,14 +88,24 @@ def export_open(model: nn.Module, call: ExampleCall) -> Exported | None:
 def _as_open(
     model: nn.Module, call: ExampleCall, candidate: Candidates
 ) -> tuple[ExportedProgram, Candidates]:
-    """Export with candidates open. One of size one that export fixes was doubled in vain: it is
-    no candidate, and has the size of the example."""
+    """Export with candidates open. One of size one that export fixes was doubled in vain, and so
+    was one that has to be as large as another of two: what the model repeats for a whole batch is
+    no batch. It is no candidate, and has the size of the example."""
     program = export(model, call, candidate.marks)
-    nodes = placeholders_of(program)
-    marks = {
-        i: tuple(d for d in dims if call.leaves[i].shape[d] != 1 or symbols(nodes[i], d))
-        for i, dims in candidate.marks.items()
+    nodes, marks = placeholders_of(program), candidate.marks
+    several = {
+        symbol
+        for i, dims in marks.items()
+        for d in dims
+        if call.leaves[i].shape[d] != 1
+        for symbol in symbols(nodes[i], d)
     }
+
+    def is_open(i: int, d: int) -> bool:
+        own = symbols(nodes[i], d)
+        return call.leaves[i].shape[d] != 1 or (bool(own) and several.isdisjoint(own))
+
+    marks = {i: tuple(d for d in dims if is_open(i, d)) for i, dims in marks.items()}
     if marks == candidate.marks:
         return program, candidate
     kept = replace(candidate, marks={i: dims for i, dims in marks.items() if dims})

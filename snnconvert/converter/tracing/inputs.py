@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.graph.dtypes import literal_dtypes
+from snnconvert.converter.graph.dtypes import followed_dtypes
 from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.sizes import check_sizes
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel
@@ -240,8 +240,7 @@ def _check_dtype(
                 f"with .to({traced})"
             )
         return
-    moved = {} if options.dtype == own else literal_dtypes(own, options.dtype)
-    wanted = moved.get(traced, traced)
+    wanted = followed_dtypes(own, options.dtype).get(traced, traced)
     if leaf.dtype != wanted or leaf.device.type != options.device.type:
         raise InputError(
             f"'{given.name}' is {leaf.dtype} on {leaf.device}, the module {wanted} on "

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.comparison import relative_error
+from snnconvert.converter.graph.dtypes import real_dtype
 from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.converter.tracing.traced import TracedModel, sizes_of_batch
 from snnconvert.errors import first_line
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 _CLOSE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.2}
@@ -106,7 +108,7 @@ def _difference(wanted: list[Any], made: list[Any]) -> str:
             continue
         if y.shape != z.shape:
             return f"an output is then of shape {list(z.shape)} and not {list(y.shape)}"
-        comparable = z.is_floating_point() and not z.is_meta
-        if comparable and relative_error(y, z)[1] > _CLOSE.get(z.dtype, 5e-2):
+        comparable = is_number(z) and not z.is_meta
+        if comparable and relative_error(y, z)[1] > _CLOSE.get(real_dtype(z.dtype), 5e-2):
             return "an output then has other values"
     return ""

@@ -9,7 +9,8 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.graph.dtypes import cast
+from snnconvert.converter.graph.dtypes import followed_dtypes
+from snnconvert.converter.tracing.traced import floating_dtype
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import worst_at_last
 from snnconvert.converter.verification.reference import Reference, source_outputs
@@ -105,12 +106,17 @@ def _in_own_dtype_alone(
 
 def _error_in_own_dtype(model: nn.Module, conversion: Conversion, leaves: list[Any]) -> float:
     own = conversion.source.dtype
-    given, tensors = [cast(x, own) for x in leaves], CheckTensors(own)
+    traced = conversion.source
+    tensors = CheckTensors(own, followed_dtypes(floating_dtype(traced), own))
+    given = [
+        x.to(i.example.dtype) if isinstance(x, torch.Tensor) else x
+        for x, i in zip(leaves, traced.inputs, strict=True)
+    ]
     with torch.no_grad():
-        answers = source_outputs(model, conversion.source, given, tensors)
-        traced = Reference(conversion, tensors).run(given, AtOnce(), 0, 1, frozenset()).finish()
+        answers = source_outputs(model, traced, given, tensors)
+        outputs = Reference(conversion, tensors).run(given, AtOnce(), 0, 1, frozenset()).finish()
     return worst_at_last(
-        [x.unsqueeze(0) if isinstance(x, torch.Tensor) else x for x in traced], answers
+        [x.unsqueeze(0) if isinstance(x, torch.Tensor) else x for x in outputs], answers
     )
 
 

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from snnconvert.converter.graph.dtypes import cast, cast_module
+from snnconvert.converter.graph.dtypes import cast, cast_module, followed_dtypes, literal_dtypes
+from snnconvert.converter.running.converted import ConvertedModule
 
 M = TypeVar("M", bound=nn.Module)
+
+
+def check_tensors(snn: ConvertedModule, dtype: torch.dtype) -> CheckTensors:
+    """Return the tensors of a check of a conversion, which may have been cast, in a dtype."""
+    both = (snn.conversion.source.dtype, snn.placed.dtype)
+    return CheckTensors(dtype, {d: to for o in both for d, to in literal_dtypes(o, dtype).items()})
+
+
+def own_tensors(snn: ConvertedModule) -> CheckTensors:
+    """Return the tensors of a conversion as it is, in the dtypes that it runs in."""
+    placed = snn.placed.dtype
+    return CheckTensors(placed, followed_dtypes(snn.conversion.source.dtype, placed))
 
 
 class CheckTensors:
@@ -22,10 +36,12 @@ class CheckTensors:
 
     Args:
         dtype: of the check.
+        dtypes: which dtypes of tensors, and of literals in the graphs that meet them, become which.
+            What a model keeps in another one (mixed precision) stays in that.
     """
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
+    def __init__(self, dtype: torch.dtype, dtypes: Mapping[torch.dtype, torch.dtype]) -> None:
+        self.dtype, self.dtypes = dtype, dict(dtypes)
         # By identity of the tensor, which is kept so that its identity stays its own.
         self.known: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -37,7 +53,7 @@ class CheckTensors:
 
     def put(self, tensor: Tensor, value: Tensor) -> None:
         """Let ``value`` stand for a tensor."""
-        made = cast(value.detach(), self.dtype)
+        made = cast(value.detach(), self.dtypes)
         if isinstance(tensor, nn.Parameter):
             made = nn.Parameter(made, requires_grad=False)
         self.known[id(tensor)] = tensor, made
@@ -46,4 +62,11 @@ class CheckTensors:
         """Return a copy of a module in the dtype of the check, on these tensors."""
         own = itertools.chain(module.parameters(), module.buffers())
         memo = {id(tensor): self.of(tensor) for tensor in own}
-        return cast_module(copy.deepcopy(module, memo), self.dtype)
+        return cast_module(copy.deepcopy(module, memo), self.dtypes)
+
+    def twin(self, snn: ConvertedModule) -> ConvertedModule:
+        """Return a copy of a conversion in the dtype of the check, with its graph."""
+        twin = self.copied(snn)
+        # Also where it has that dtype: what a network in float64 pins to float32 is widened.
+        twin.follow_dtypes(self.dtypes, twin.placed.device)
+        return twin

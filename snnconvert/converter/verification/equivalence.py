@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.deciding.streams import random_nodes
 from snnconvert.converter.graph.default_dtype import default_dtype
-from snnconvert.converter.graph.dtypes import cast, literal_dtypes
+from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
     LeafError,
@@ -31,9 +31,8 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
-from snnconvert.converter.tracing.traced import floating_dtype
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
-from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.check_tensors import CheckTensors, check_tensors
 from snnconvert.converter.verification.folded import said_of_mixed_steps
 from snnconvert.converter.verification.held import with_other_held
 from snnconvert.converter.verification.leaves import (
@@ -203,13 +202,11 @@ def _compare_exactly(
     how: _How,
 ) -> EquivalenceReport:
     """Compare a conversion without its neurons with the source, at every step."""
-    traced = snn.conversion.source
-    literals = literal_dtypes(floating_dtype(traced), how.dtype)
-    with torch.no_grad(), default_dtype(literals):
-        tensors = CheckTensors(how.dtype)
+    tensors = check_tensors(snn, how.dtype)
+    with torch.no_grad(), default_dtype(tensors.dtypes):
         twin = exact_twin(snn, tensors)
         reference = Reference(snn.conversion, tensors)
-        given = _input_leaves(snn, inputs, how.dtype)
+        given = _input_leaves(snn, inputs, tensors)
         try:
             run, nodes, expected = _drawn(twin, reference, given, how)
         except (RuntimeError, IndexError, ValueError) as error:
@@ -283,7 +280,7 @@ def _on_other_held_inputs(
 
 
 def _input_leaves(
-    snn: ConvertedModule, inputs: Sequence[Any] | Mapping[str, Any] | None, dtype: torch.dtype
+    snn: ConvertedModule, inputs: Sequence[Any] | Mapping[str, Any] | None, tensors: CheckTensors
 ) -> list[Any]:
     traced = snn.conversion.source
     if inputs is None:
@@ -291,7 +288,7 @@ def _input_leaves(
     else:
         args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
         leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
-    return [cast(x, dtype) for x in leaves]
+    return [cast(x, tensors.dtypes) for x in leaves]
 
 
 def _report(

@@ -39,7 +39,7 @@ def said_of_mixed_steps(
         return ""
     if tensors.dtype is not torch.float64:
         return ""
-    twin, given = tensors.copied(snn), snn.conversion.source.inputs
+    twin, given = tensors.twin(snn), snn.conversion.source.inputs
     encoding = RandomIncrements(seed)
     inputs = encoded(encoding, leaves, given, _STEPS)
     runs = [

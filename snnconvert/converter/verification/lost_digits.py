@@ -34,14 +34,29 @@ def said_of_lost_digits(
     worst = max((leaf.max_rel_error for leaf in errors), default=0.0)
     if worst > tolerance:
         return ""
-    passed = max(
-        float(y.abs().to(torch.float64).nan_to_num(0.0, 0.0).max())
-        for y in expected
-        if isinstance(y, Tensor) and y.numel() and y.dtype is not torch.bool
-    )
+    passed = max(map(_largest, expected))
+    coded = {
+        given.name: _largest(x)
+        for given, x in zip(snn.conversion.source.inputs, run.leaves, strict=True)
+        if given.role == "coded"
+    }
+    largest = max(coded, key=coded.__getitem__, default="")
+    where = remedy = ""
+    if coded.get(largest, 0.0) > passed:
+        where, passed = f" of the input '{largest}'", coded[largest]
+        remedy = f", declare '{largest}' held= where it is a mask, the same at every step"
     return (
         f"the cumulative outputs are the source's (worst relative error {worst:.1e}), but their "
-        f"increments do not add up to them: values of up to {passed:.1e} come and go, and the "
-        "difference to one of those has no digits left for what follows. Read cumulative outputs "
-        "(simulate(), cumulative()), or give the source a smaller number in its place"
+        f"increments do not add up to them: values of up to {passed:.1e}{where} come and go, and "
+        "the difference to one of those has no digits left for what follows. Read cumulative "
+        f"outputs (simulate(), cumulative()){remedy}, or give the source a smaller number in its "
+        "place"
     )
+
+
+def _largest(y: Any) -> float:
+    """Return the largest finite size of the numbers of a leaf, 0 where it has none."""
+    if not isinstance(y, Tensor) or not y.numel() or y.dtype is torch.bool:
+        return 0.0
+    sizes = y.abs() if y.is_complex() else y.to(torch.float64).abs()
+    return float(sizes[torch.isfinite(sizes)].max()) if bool(torch.isfinite(sizes).any()) else 0.0

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from snnconvert.converter.deciding.absorb import absorb_batch_norm
-from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.spikes.site import Site
 from snnconvert.converter.verification.check_tensors import CheckTensors
@@ -42,7 +41,7 @@ def without_neurons(
 def tables_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
     """Return a copy of a conversion in which tables, where there are any, stand for neurons."""
     fitted = snn.conversion.calibration.fitted
-    return without_neurons(tensors.copied(snn), lambda site: fitted[site.name].target)
+    return without_neurons(tensors.twin(snn), lambda site: fitted[site.name].target)
 
 
 def exact_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
@@ -58,9 +57,4 @@ def exact_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
             exact = wide[name].detach().to(now[name].device)
             if torch.equal(exact.to(now[name].dtype), now[name]):
                 tensors.put(now[name], exact)
-    twin = without_neurons(tensors.copied(snn))
-    # Also where it has that dtype already: what a network in float64 pins to float32 is widened.
-    twin.follow_dtypes(
-        literal_dtypes(snn.conversion.source.dtype, tensors.dtype), twin.placed.device
-    )
-    return twin
+    return without_neurons(tensors.twin(snn))

@@ -11,15 +11,15 @@ from torch.func import functional_call
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.tree import build_tree
-from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.tracing.preparing import as_traced, unwrapped
 from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
-from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.encoding import Encoding
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import TorchDispatchMode, pytree
 
 
@@ -33,9 +33,7 @@ class Reference:
         traced = conversion.source
         self.given = traced.inputs
         self.encoded = frozenset(node.name for node in conversion.decided.encoded)
-        self.graph = with_literals(
-            traced.graph, literal_dtypes(floating_dtype(traced), tensors.dtype)
-        )
+        self.graph = with_literals(traced.graph, tensors.dtypes)
         self.tree = tensors.copied(build_tree(traced))
 
     def run(
@@ -99,7 +97,7 @@ class ReferenceRun(fx.Interpreter):
             yield node.name, value
 
     def _coded(self, x: Any, name: str) -> Any:
-        if not isinstance(x, Tensor) or not x.is_floating_point():
+        if not isinstance(x, Tensor) or not is_number(x):
             return x
         return self.encoding.cumulative(x, self.t, 1, self.total, name)[0]
 
@@ -116,7 +114,7 @@ def source_outputs(
     parameters = {name: tensors.of(x).detach() for name, x in model.named_parameters()}
     buffers = {name: tensors.of(x).clone() for name, x in model.named_buffers()}
     args, kwargs = pytree.tree_unflatten(copies(leaves), traced.in_spec)
-    pinned = _Pinned(literal_dtypes(floating_dtype(traced), tensors.dtype), _literals(traced))
+    pinned = _Pinned(tensors.dtypes, _literals(traced))
     with as_traced(model), WithoutFastPaths(), pinned:
         answer = functional_call(model, parameters | buffers, args, kwargs)
     return list(pytree.tree_leaves(answer))

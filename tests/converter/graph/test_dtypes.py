@@ -13,6 +13,8 @@ from snnconvert.converter.graph.dtypes import (
     real_dtype,
 )
 
+WIDE = literal_dtypes(torch.float32, torch.float64)
+
 
 def test_checks_widen_every_floating_literal() -> None:
     found = literal_dtypes(torch.float32, torch.float64)
@@ -27,21 +29,28 @@ def test_a_cast_replaces_the_models_own_dtype_alone() -> None:
 
 @pytest.mark.parametrize("value", [torch.tensor([1]), torch.tensor([True]), 3, "x", None])
 def test_what_is_not_floating_stays(value: object) -> None:
-    assert cast(value, torch.float64) is value
+    assert cast(value, WIDE) is value
 
 
 def test_a_complex_tensor_keeps_its_imaginary_part() -> None:
     x = torch.tensor([1 + 2j])
-    assert cast(x, torch.float64).dtype is torch.complex128
-    assert cast(x, torch.float64).imag.item() == 2.0
+    assert cast(x, WIDE).dtype is torch.complex128
+    assert cast(x, WIDE).imag.item() == 2.0
     # There is no complex type of bfloat16.
-    assert cast(x, torch.bfloat16) is x
+    assert cast(x, literal_dtypes(torch.float32, torch.bfloat16)) is x
+
+
+def test_a_tensor_of_another_dtype_than_the_models_stays_as_the_graph_names_it() -> None:
+    x = torch.ones(2, dtype=torch.float16)
+    assert cast(x, literal_dtypes(torch.float32, torch.float32)) is x
+    assert cast(x, literal_dtypes(torch.float32, torch.bfloat16)) is x
+    assert cast(x, WIDE).dtype is torch.float64
 
 
 def test_a_module_is_cast_with_its_complex_and_integer_buffers() -> None:
     module = nn.BatchNorm1d(2)
     module.register_buffer("phase", torch.tensor([1 + 2j]))
-    assert cast_module(module, torch.float64) is module
+    assert cast_module(module, WIDE) is module
     assert module.weight.dtype is torch.float64
     assert module.num_batches_tracked is not None
     assert module.num_batches_tracked.dtype is torch.int64

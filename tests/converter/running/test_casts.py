@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.errors import ConversionError
+from snnconvert.errors import ConversionError, InputError
 
 
 class Norm(nn.Module):
@@ -106,3 +106,41 @@ def test_a_refused_cast_is_refused_after_another_too():
     with pytest.raises(ConversionError, match="cannot be cast"):
         snn.double().half()
     assert snn.placed.dtype is torch.float64
+
+
+class Filters(nn.Module):
+    """Filters frequencies by complex weights, and mixes them by a complex matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 4)
+        self.filter = nn.Parameter(torch.randn(3, dtype=torch.cfloat))
+        self.register_buffer("mix", torch.randn(3, 3, dtype=torch.cfloat))
+
+    def forward(self, x):
+        return torch.fft.irfft((torch.fft.rfft(self.map(x)) * self.filter) @ self.mix, n=4)
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking", "fully_spiking"])
+def test_complex_weights_follow_a_cast_to_float64_and_back(rules):
+    model, x = Filters().eval(), torch.randn(6, 4)
+    snn = snnconvert.convert(model, (x,), rules, calibration=[x])
+    assert snn.report.passed
+    before = snn.simulate(x, time_steps=8)
+    torch.testing.assert_close(before[-1], model(x), rtol=1e-2, atol=1e-2)
+    wide = copy.deepcopy(snn).double()
+    after = wide.simulate(x.double(), time_steps=8)
+    torch.testing.assert_close(after.float(), before, rtol=1e-3, atol=1e-3)
+    assert wide.get_buffer("mix").dtype is torch.complex128
+    assert wide.float().get_buffer("mix").dtype is torch.complex64
+    assert torch.equal(wide.simulate(x, time_steps=8), before)
+
+
+def test_a_complex_input_of_a_conversion_in_float64():
+    model, x = nn.Linear(4, 3, dtype=torch.cfloat).eval(), torch.randn(2, 4, dtype=torch.cfloat)
+    wide = copy.deepcopy(snnconvert.convert(model, (x,))).double()
+    with pytest.raises(InputError, match=r"complex64 on cpu, the module torch\.complex128"):
+        wide.simulate(x)
+    answer = wide.simulate(x.to(torch.complex128))[-1]
+    assert answer.dtype is torch.complex128
+    torch.testing.assert_close(answer.to(torch.cfloat), model(x))

@@ -66,3 +66,17 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
     snn = snnconvert.convert(nn.Linear(4, 2).eval(), (torch.randn(2, 4),), verify=False)
     with pytest.raises(InputError, match=r"there is no folder .*gone to save to; make it first"):
         snn.save(tmp_path / "gone" / "a.snn")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.cfloat])
+def test_a_held_input_of_numbers_stays_held(tmp_path, dtype):
+    class Scaled(nn.Module):
+        def forward(self, x, by):
+            return x * by
+
+    x, by = torch.randn(2, 4), torch.randn(2, 4, dtype=dtype)
+    snn = snnconvert.convert(Scaled().eval(), (x, by), held=("by",))
+    snn.save(tmp_path / "a.snn")
+    loaded = snnconvert.load(tmp_path / "a.snn")
+    assert [given.role for given in loaded.conversion.source.inputs] == ["coded", "held"]
+    assert torch.equal(loaded(torch.stack([x, x]), by), snn(torch.stack([x, x]), by))

@@ -274,12 +274,13 @@ class Placed(nn.Module):
 @pytest.mark.parametrize("rules", ["default", "spiking"])
 @pytest.mark.parametrize("held", [(), ("x",), ("place",)])
 @pytest.mark.parametrize("alone", ["x", "place"])
-def test_an_input_may_be_one_for_the_whole_batch(alone, held, rules):
+@pytest.mark.parametrize("traced", [2, 3])  # one sample is traced as two
+def test_an_input_may_be_one_for_the_whole_batch(traced, alone, held, rules):
     def inputs(batch):
         sizes = {"x": batch, "place": batch} | {alone: 1}
         return {name: torch.randn(size, 4) for name, size in sizes.items()}
 
-    model, example = Placed().eval(), inputs(3)
+    model, example = Placed().eval(), inputs(traced)
     snn = snnconvert.convert(model, example, rules, calibration=[example], held=held)
     assert snn.report.passed
     # Only what is coded needs a batch for time to lie in front of.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,11 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 import snnconvert
-from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.check_tensors import check_tensors
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.reference import Reference, source_outputs
+from snnconvert.errors import CalibrationError
 from tests.converter.conftest import TinyCNN
 
 
@@ -47,7 +49,7 @@ def test_measuring_holds_none():
 def test_both_sides_run_on_the_same_tensors():
     model = TinyCNN().eval()
     snn = snnconvert.convert(model, (torch.randn(2, 1, 8, 8),), verify=False)
-    tensors = CheckTensors(torch.float64)
+    tensors = check_tensors(snn, torch.float64)
     twin, reference = exact_twin(snn, tensors), Reference(snn.conversion, tensors)
     for name, own in model.state_dict(keep_vars=True).items():
         if not own.is_floating_point():
@@ -90,7 +92,59 @@ class Counts(nn.Module):
 def test_a_source_that_writes_to_its_buffers_writes_to_copies(dtype):
     model, x = Counts().to(dtype).eval(), torch.randn(2, 4, dtype=dtype)
     snn = snnconvert.convert(model, (x,), verify=False)
-    tensors = CheckTensors(torch.float64)
+    tensors = check_tensors(snn, torch.float64)
     source_outputs(model, snn.conversion.source, [x.double()], tensors)
     assert torch.equal(tensors.of(model.scale), torch.ones(4, dtype=torch.float64))
     assert torch.equal(model.scale, torch.ones(4, dtype=dtype))
+
+
+class Mixed(nn.Module):
+    """Parts of a network that are kept in dtypes of their own, and told so by its code."""
+
+    def __init__(self, kept: torch.dtype, first: bool) -> None:
+        super().__init__()
+        if first:
+            self.early = nn.Parameter(torch.randn(4, 4).to(kept))
+        self.map = nn.Linear(4, 4)
+        self.late = nn.Parameter(torch.randn(4, 4).to(kept))
+        self.register_buffer("shift", torch.randn(4, dtype=torch.float64))
+        self.first = first
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.first:
+            x = (x.to(self.early.dtype) @ self.early).float()
+        h = self.map(x).relu().to(self.late.dtype) @ self.late
+        return (h.double() @ torch.diag(self.shift)).float().softmax(-1)
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking", "fully_spiking"])
+@pytest.mark.parametrize("kept", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("first", [False, True])
+def test_what_is_kept_in_a_dtype_of_its_own_stays_in_it(rules, kept, first):
+    model, x = Mixed(kept, first).eval(), torch.randn(6, 4)
+    snn = snnconvert.convert(model, (x,), rules, calibration=[x, torch.randn(6, 4)])
+    assert snn.report.passed
+    assert torch.allclose(snn.simulate(x, time_steps=8)[-1], model(x), atol=0.03)
+    for dtype in (torch.float32, torch.float64):
+        report = snnconvert.verify(model, snn, dtype=dtype, tolerance=0.02, data=[x])
+        assert report.passed
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking", "fully_spiking"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_conversion_that_was_cast_is_measured_on_data_of_either_dtype(rules, dtype):
+    model = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.GELU(), nn.Linear(8, 3)).eval()
+    x = torch.randn(6, 4)
+    snn = snnconvert.convert(model, (x,), rules, calibration=[x], verify=False)
+    snn = copy.deepcopy(snn).to(dtype)
+    for data in ([x], [x.to(dtype)]):
+        report = snnconvert.verify(None, snn, data=data)
+        found = report.spiking or report.on_data
+        assert found.rel_error < (1e-3 if rules == "default" else 0.1)
+
+
+def test_data_of_a_third_dtype_are_refused():
+    model, x = nn.Linear(4, 3).eval(), torch.randn(6, 4)
+    snn = snnconvert.convert(model, (x,), verify=False).to(torch.bfloat16)
+    with pytest.raises(CalibrationError, match=r"float16 on cpu, the module torch\.bfloat16"):
+        snnconvert.verify(None, snn, data=[x.half()])

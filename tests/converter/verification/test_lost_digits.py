@@ -46,6 +46,24 @@ def test_huge_values_within_a_network_lose_nothing():
     assert report.passed and not report.notes
 
 
+def test_a_mask_that_was_left_coded_is_named():
+    class Added(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.map = nn.Linear(6, 6)
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return (self.map(x) + mask).softmax(-1)
+
+    hidden = torch.zeros(4, 6).masked_fill(torch.arange(6) > 3, -1e9)
+    model, given = Added().eval(), (torch.randn(4, 6), hidden)
+    with pytest.warns(NotEquivalentWarning):
+        snn = snnconvert.convert(model, given)
+    (note,) = [note for note in snn.report.notes if LOST in note]
+    assert "1.0e+09 of the input 'mask' come and go" in note and "declare 'mask' held=" in note
+    assert snnconvert.convert(model, given, held=("mask",)).report.passed
+
+
 def test_another_error_is_not_said_to_be_lost_digits():
     model = Filled(1e30).eval()
     snn = snnconvert.convert(model, (torch.randn(4, 6),), verify=False)

@@ -370,3 +370,23 @@ def test_a_mask_that_leaves_nothing_is_measured(rules):
     assert snn.report.passed
     nothing = torch.zeros(6, dtype=torch.bool)
     assert measure_spiking(snn, [(x, nothing)]).rel_error < 0.1
+
+
+@pytest.mark.parametrize("rules", ["spiking", "fully_spiking"])
+@pytest.mark.parametrize("hidden", [-1e9, -torch.inf])
+def test_a_float_mask_as_an_input_hides_no_outputs(rules, hidden):
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = nn.Linear(4, 4)
+
+        def forward(self, x, mask):
+            return (self.map(x) + mask).softmax(-1)
+
+    mask = torch.zeros(6, 4).masked_fill(torch.arange(4) >= torch.tensor([[2]]), hidden)
+    batches = [(torch.randn(6, 4), mask) for _ in range(4)]
+    snn = snnconvert.convert(
+        Masked().eval(), batches[0], rules, calibration=batches, held=("mask",)
+    )
+    assert snn.report.passed
+    assert 0 < snn.report.spiking.rel_error < 0.1

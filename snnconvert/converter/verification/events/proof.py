@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.running.layout import stacked
 from snnconvert.converter.spikes.degree import degree_of
-from snnconvert.converter.tracing.batches import leaves_of
-from snnconvert.converter.tracing.inputs import TensorOptions, bind_inputs
+from snnconvert.converter.tracing.batches import leaves_of, leaves_of_call
+from snnconvert.converter.tracing.inputs import TensorOptions, example_of
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.events.network import EventNetwork
 from snnconvert.converter.verification.events.violation import Violation
@@ -53,8 +51,10 @@ def prove_spikes(
         InputError: the batch does not fit the source.
     """
     source = snn.conversion.source
-    given = _two_samples(source) if inputs is None else leaves_of(source, inputs)
-    leaves = [_moved(x, snn.placed) for x in given]
+    if inputs is None:
+        leaves = _two_samples(source, snn.placed)
+    else:
+        leaves = leaves_of(source, inputs, snn.placed)
     total = snn.time_steps if time_steps is None else time_steps
     network, runs = EventNetwork(snn, total), []
     with torch.no_grad():
@@ -65,7 +65,7 @@ def prove_spikes(
     return Proof(tuple(network.violations), tuple(stacked(runs)))
 
 
-def _two_samples(source: TracedModel) -> list[Any]:
+def _two_samples(source: TracedModel, placed: TensorOptions) -> list[Any]:
     """Return two samples of what a source was traced on, or all where it does not take two."""
     examples = [given.example for given in source.inputs]
     few = [
@@ -74,13 +74,10 @@ def _two_samples(source: TracedModel) -> list[Any]:
     ]
     args, kwargs = pytree.tree_unflatten(few, source.in_spec)
     try:
-        return bind_inputs(source, args, kwargs, timed=False)[0]
+        return leaves_of_call(source, args, kwargs, placed)
     except InputError:
-        return examples
-
-
-def _moved(x: Any, to: TensorOptions) -> Any:
-    return cast(x, to.dtype).to(to.device) if isinstance(x, Tensor) else x
+        args, kwargs = example_of(source)
+        return leaves_of_call(source, args, kwargs, placed)
 
 
 def proven_degree(

@@ -12,7 +12,7 @@ from torch import Tensor
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of_batches
-from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import (
@@ -50,11 +50,11 @@ def measure_exact(
     """
     labels, output = labels_of(labels, output)
     traced = snn.conversion.source
-    reference = Reference(snn.conversion, CheckTensors(snn.placed.dtype))
+    reference = Reference(snn.conversion, own_tensors(snn))
     closeness: Closeness | None = None
     done, squares = 0, Squares()
     with torch.no_grad():
-        for leaves in leaves_of_batches(traced, data, "data"):
+        for leaves in leaves_of_batches(traced, data, "data", snn.placed):
             args, kwargs = pytree.tree_unflatten(leaves, traced.in_spec)
             found = reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
             named = zip(leaf_names(snn, len(found)), found, strict=True)

@@ -21,7 +21,7 @@ from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.spikes.degree import is_function
 from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.calls import calls_of
-from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.events import proven_degree
 from snnconvert.converter.verification.leaves import leaf_names
 from snnconvert.converter.verification.measure.activity import Activity, Layer
@@ -87,7 +87,7 @@ def measure_spiking(
     run.output, run.classes = output, classes
     done = 0
     with torch.no_grad():
-        for leaves in leaves_of_batches(snn.conversion.source, data, "data"):
+        for leaves in leaves_of_batches(snn.conversion.source, data, "data", snn.placed):
             count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
             run.add(leaves, own)
             done += count
@@ -103,7 +103,7 @@ class _Measurement:
     def __init__(self, snn: ConvertedModule, steps: int) -> None:
         self.snn, self.steps = snn, steps
         conversion = snn.conversion
-        self.reference = Reference(conversion, CheckTensors(snn.placed.dtype))
+        self.reference = Reference(conversion, own_tensors(snn))
         self.calls = calls_of(snn.graph, conversion)
         self.written_out = contractions(conversion.decided)
         self.sites: dict[str, Activity] = {}

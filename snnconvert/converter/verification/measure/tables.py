@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.verification.check_tensors import CheckTensors
+from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.ops.clock import Clock
@@ -19,7 +19,7 @@ class TablesAlone:
     """What tables answer without neurons, all at once, beside the source."""
 
     def __init__(self, snn: ConvertedModule) -> None:
-        self.twin = tables_twin(snn, CheckTensors(snn.placed.dtype))
+        self.twin = tables_twin(snn, own_tensors(snn))
         self.closeness: Closeness | None = None
 
     def add(self, leaves: list[Any], expected: dict[str, Tensor]) -> None:
