@@ -28,6 +28,7 @@ from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
 from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart, work_of_recurrence
 from snnconvert.converter.spikes.apart.sampling import take_sampling_apart
+from snnconvert.converter.spikes.apart.selection import is_selection, take_selection_apart
 from snnconvert.converter.spikes.apart.similarity import take_cosine_apart, take_distance_apart
 from snnconvert.converter.spikes.apart.softmax import (
     take_log_softmax_apart,
@@ -90,6 +91,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "logaddexp2": Taking(take_logaddexp_apart),
         "logsumexp": Taking(take_logsumexp_apart),
         "lstm": _RECURRENCE,
+        "mul": Taking(take_selection_apart, take_selection_apart, holds=is_selection),
         "pairwise_distance": Taking(take_distance_apart),
         "pow": Taking(take_power_apart, take_power_apart, holds=is_product),
         "prelu": Taking(take_prelu_apart),
