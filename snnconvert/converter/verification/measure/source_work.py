@@ -11,6 +11,7 @@ from torch import Tensor, fx
 
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.flops import CountFlops
+from snnconvert.converter.verification.measure.fourier import of_complex, of_real, to_real
 from snnconvert.converter.verification.measure.synapses import Values, called, factors, resolved
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
@@ -146,8 +147,8 @@ def _groups(
 _BY_NAME: Mapping[str, Callable[..., int]] = {"transformers::grouped_mm_fallback": _groups}
 """Operators of other libraries, which are there once those are imported."""
 
-# What stands on the CPU for recurrent layers and attention, and products that the counter does not
-# know.
+# What stands on the CPU for recurrent layers and attention, and products and transforms that the
+# counter does not know.
 _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     torch.ops.aten.mkldnn_rnn_layer: _layer_of_a_library,
     CPU_ATTENTION: _attention,
@@ -156,4 +157,7 @@ _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     ),
     torch.ops.aten.addbmm: _summed_batches,
     TRILINEAR: _bilinear,
+    torch.ops.aten._fft_c2c: of_complex,
+    torch.ops.aten._fft_r2c: of_real,
+    torch.ops.aten._fft_c2r: to_real,
 }

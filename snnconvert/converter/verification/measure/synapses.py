@@ -2,7 +2,8 @@
 
 With ones in the place of weights, and events in the place of values, a map's output counts for
 each of its elements how many events reach it; the sum is the number of synaptic operations,
-whatever the stride, padding and groups. An event is a change of the operand from step to step.
+whatever the stride, padding and groups. An event is a change of the operand from step to step; a
+complex value is a pair, whose parts have events each.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from torch import Tensor, fx
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
+from snnconvert.converter.verification.measure.fourier import additions, is_fourier
 from snnconvert.ops.kinds import kind_of, operands_of
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
 
 Values = Callable[[Any], Any]
@@ -79,16 +82,19 @@ def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> f
     Args:
         call: a map or product.
         value_of: of nodes and stored tensors.
-        events: 1 where an operand has an event, else 0; operands that are not named count as
-            ones.
+        events: how many an operand has at each value; operands that are not named count as ones.
     """
+    if is_fourier(call):
+        (spikes,), given = events.values(), resolved(call, value_of)
+        shapes = pytree.tree_map_only(Tensor, lambda x: torch.empty_like(x, device="meta"), given)
+        return additions(given, spikes, called(call.operator, shapes))
 
     def counted(argument: Any) -> Any:
         value = events[argument] if argument in events else value_of(argument)
         # Counts are exact in float32, whatever the dtype of the values.
         if argument in events:
             return value.to(torch.float32)
-        if isinstance(value, Tensor) and value.is_floating_point():
+        if isinstance(value, Tensor) and is_number(value):
             return torch.ones_like(value, dtype=torch.float32)
         return value
 
@@ -102,7 +108,17 @@ def reached(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> f
             arguments[summand] = torch.zeros_like(value)
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
     alike = _one_for_all(call, arguments)
+    alike *= 2 if _meets_pairs(call, value_of, events) else 1
     return alike * float(called(call.operator, arguments).sum(dtype=torch.float64))
+
+
+def _meets_pairs(call: Call, value_of: Values, events: Mapping[fx.Node, Tensor]) -> bool:
+    """Tell whether events meet a complex value, both of whose parts they are multiplied with."""
+    others = factors(call)
+    for operand in events:
+        others.remove(operand)  # of a square, the other one stays
+    values = [value_of(x) for x in others if isinstance(x, fx.Node | Stored)]
+    return any(isinstance(x, Tensor) and x.is_complex() for x in values)
 
 
 def called(operator: Any, arguments: Mapping[str, Any]) -> Any:

@@ -134,6 +134,16 @@ OPERATORS = {
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
+    "fft2 of tokens and features": lambda: Between(lambda n, h: torch.fft.fft2(h).real),
+    "a filter of frequencies": lambda: Between(filtered),
+    "transforms there and back": lambda: Between(
+        lambda n, h: (
+            torch.fft.ifft2(torch.fft.fftn(h, dim=(0, 1))).imag + torch.fft.hfft(h.cfloat(), 8)
+        )
+    ),
+    "a filter that changes": lambda: Between(
+        lambda n, h: torch.fft.irfft(torch.fft.rfft(h) * torch.fft.rfft(h.roll(1, 1).tanh()))
+    ),
     "grid_sample": lambda: Between(sampled(align_corners=False)),
     "grid_sample of aligned corners": lambda: Between(sampled(align_corners=True)),
     "topk": lambda: Between(lambda n, h: h.topk(3, -1)[0].sum(-1, keepdim=True) + h),
@@ -149,6 +159,13 @@ def sampled(**options):
         return h + F.grid_sample(h[:, None], grid, **options).mean(-1)[:, 0, :, None]
 
     return function
+
+
+def filtered(net, h):
+    """Weigh the frequencies of tokens, as GFNet does (arXiv 2107.00645, eq. 3)."""
+    spectrum = torch.fft.rfft(h, dim=1, norm="ortho")
+    weight = torch.view_as_complex(torch.linspace(-1, 1, 48).view(3, 8, 2).to(h.dtype))
+    return torch.fft.irfft(spectrum * weight, n=5, dim=1, norm="ortho")
 
 
 def channels_of_prelu():
