@@ -306,8 +306,11 @@ def _may_have_place(node: fx.Node, decision: Decision) -> bool:
 
 
 def _is_real(node: fx.Node) -> bool:
-    """Tell whether an operator computes real numbers; integers and truth values have no spikes."""
-    return all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
+    """Tell whether an operator computes real numbers, of real ones or of integers alone; integers
+    and truth values have no spikes."""
+    given = [x for argument in node.all_input_nodes for x in tensors_in(argument.meta.get("val"))]
+    made = all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
+    return made and not any(x.is_complex() for x in given)
 
 
 def _target_of(node: fx.Node) -> Target | None:
