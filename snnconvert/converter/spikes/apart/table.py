@@ -13,6 +13,10 @@ from snnconvert.converter.spikes.apart.attention import (
     work_of_attention,
 )
 from snnconvert.converter.spikes.apart.chain import take_chain_apart, work_of_chain
+from snnconvert.converter.spikes.apart.contraction import (
+    has_several_products,
+    take_einsum_apart,
+)
 from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
 from snnconvert.converter.spikes.apart.gating import take_glu_apart, take_lerp_apart
 from snnconvert.converter.spikes.apart.norms import (
@@ -74,6 +78,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "cosine_similarity": Taking(take_cosine_apart),
         "cumprod": Taking(take_cumprod_apart, take_cumprod_apart),
         "div": Taking(take_division_apart),
+        "einsum": Taking(take_einsum_apart, take_einsum_apart, holds=has_several_products),
         "floor_divide": Taking(take_division_apart),
         "glu": Taking(take_glu_apart),
         "grid_sampler": Taking(take_sampling_apart),

@@ -137,11 +137,6 @@ REFUSED = {
         "special_i0",
         "aten.i0.default",
     ),
-    "a product of three at once": (
-        lambda m, x: m(torch.einsum("bik,bjk,bjl->bil", m(x), m(x) / 4, m(x))),
-        "einsum",
-        "aten.bmm.default",
-    ),
 }
 
 
