@@ -61,7 +61,7 @@ class Kind:
 
 _OF_MATRICES = dict.fromkeys(
     "baddbmm einsum tensordot mv dot vdot inner addmv addbmm bilinear linalg_vecdot "
-    "linalg_multi_dot chain_matmul".split()
+    "linalg_multi_dot chain_matmul _trilinear".split()
 )
 _OF_ELEMENTS = dict.fromkeys("mul multiply addcmul outer ger addr kron".split())
 _FOURIER = dict.fromkeys(
@@ -110,7 +110,8 @@ _TABLE = (
         {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, **_OF_MATRICES},
         inputs=("self", "other", "mat2"),
         operands=tuple(
-            "self other mat2 batch1 batch2 tensors mat vec tensor input1 input2 x y".split()
+            "self other mat2 batch1 batch2 tensors mat vec tensor input1 input2 x y i1 i2 "
+            "i3".split()
         ),
     ),
     Kind(

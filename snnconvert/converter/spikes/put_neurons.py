@@ -128,7 +128,9 @@ class _Inserter:
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
         """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""
         taking = apart_of(node.target)
-        if taking is None or decision.action == "neuron" or not _is_real(node):
+        if taking is None or decision.action == "neuron":
+            return False
+        if not _gives_real(node) or (_takes_complex(node) and not taking.of_complex):
             return False
         wholly = decision.action == "spiking"
         if not wholly and not holds_maps(node.target, arguments_of(node)):
@@ -305,12 +307,15 @@ def _may_have_place(node: fx.Node, decision: Decision) -> bool:
     return decision.action == "spiking" and has_place(node.target)
 
 
-def _is_real(node: fx.Node) -> bool:
-    """Tell whether an operator computes real numbers, of real ones or of integers alone; integers
-    and truth values have no spikes."""
-    given = [x for argument in node.all_input_nodes for x in tensors_in(argument.meta.get("val"))]
-    made = all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
-    return made and not any(x.is_complex() for x in given)
+def _gives_real(node: fx.Node) -> bool:
+    """Tell whether an operator computes real numbers; integers and truth values have no spikes."""
+    return all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
+
+
+def _takes_complex(node: fx.Node) -> bool:
+    """Tell whether an operator is given complex numbers."""
+    given = (x for argument in node.all_input_nodes for x in tensors_in(argument.meta.get("val")))
+    return any(x.is_complex() for x in given)
 
 
 def _target_of(node: fx.Node) -> Target | None:

@@ -27,6 +27,12 @@ from snnconvert.converter.spikes.apart.norms import (
     take_rms_norm_apart,
 )
 from snnconvert.converter.spikes.apart.part import TakeApart
+from snnconvert.converter.spikes.apart.polar import (
+    take_angle_apart,
+    take_atan2_apart,
+    take_hypot_apart,
+    take_magnitude_apart,
+)
 from snnconvert.converter.spikes.apart.powers import is_product, take_power_apart
 from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_prod_apart
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
@@ -40,11 +46,7 @@ from snnconvert.converter.spikes.apart.softmax import (
     take_logsumexp_apart,
     take_softmax_apart,
 )
-from snnconvert.converter.spikes.apart.spread import (
-    take_hypot_apart,
-    take_norm_apart,
-    take_variance_apart,
-)
+from snnconvert.converter.spikes.apart.spread import take_norm_apart, take_variance_apart
 from snnconvert.ops.kinds import kind_of, operator_name
 
 
@@ -59,19 +61,25 @@ class Taking:
         work: the multiply-accumulates of the whole operator, by values of its arguments; None
             where a source's work does not count it.
         holds: whether a call has maps or products inside, by its arguments.
+        of_complex: whether complex numbers are taken apart too.
     """
 
     wholly: TakeApart
     into_maps: TakeApart | None = None
     work: Callable[[Mapping[str, Any]], float] | None = None
     holds: Callable[[Mapping[str, Any]], bool] = lambda given: True
+    of_complex: bool = False
 
 
 _RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart, work_of_recurrence)
 _CHAIN = Taking(take_chain_apart, take_chain_apart, work_of_chain)
 APART: Mapping[str, Taking] = MappingProxyType(
     {
+        "abs": Taking(take_magnitude_apart, of_complex=True),
         "addcdiv": Taking(take_addcdiv_apart),
+        "angle": Taking(take_angle_apart, of_complex=True),
+        "arctan2": Taking(take_atan2_apart),
+        "atan2": Taking(take_atan2_apart),
         "batch_norm": Taking(take_batch_norm_apart),
         "chain_matmul": _CHAIN,
         "clip": Taking(take_clip_apart),

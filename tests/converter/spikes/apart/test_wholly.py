@@ -109,6 +109,16 @@ OPERATORS = {
     ),
     "pairwise_distance": lambda: Between(lambda n, h: F.pairwise_distance(h, h.roll(1, 1), p=1.0)),
     "hypot": lambda: Between(lambda n, h: torch.hypot(h, h.roll(1, 1))),
+    "atan2": lambda: Between(lambda n, h: torch.atan2(h, 0.5 + h.roll(1, 1).abs())),
+    "atan2 in all quadrants": lambda: Between(
+        lambda n, h: torch.arctan2(h, h.roll(1, 1)).square().cos() + h
+    ),
+    "lengths of complex numbers": lambda: Between(
+        lambda n, h: h + torch.fft.rfft(h).abs().sum(-1, keepdim=True)
+    ),
+    "angles of complex numbers": lambda: Between(
+        lambda n, h: h + torch.complex(h, h.roll(1, 1)).angle().cos()
+    ),
     "softmin": lambda: Between(lambda n, h: F.softmin(h, -1)),
     "prelu": lambda: Between(lambda n, h: n.act(h), act=nn.PReLU()),
     "prelu of channels": lambda: Between(
@@ -134,6 +144,7 @@ OPERATORS = {
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
+    "bilinear, as decomposed": lambda: Between(trilinear),
     "fft2 of tokens and features": lambda: Between(lambda n, h: torch.fft.fft2(h).real),
     "a filter of frequencies": lambda: Between(filtered),
     "transforms there and back": lambda: Between(
@@ -159,6 +170,14 @@ def sampled(**options):
         return h + F.grid_sample(h[:, None], grid, **options).mean(-1)[:, 0, :, None]
 
     return function
+
+
+def trilinear(net, h):
+    rows = h.flatten(0, 1)
+    weight = torch.linspace(-0.5, 0.5, 8**3, dtype=h.dtype).view(8, 8, 8)
+    others = rows.roll(1, 1)
+    y = torch.ops.aten._trilinear(rows, weight, others, [1, 3], [0], [1, 2], [2, 3])
+    return y.view(h.shape)
 
 
 def filtered(net, h):
