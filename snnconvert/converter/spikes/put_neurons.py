@@ -41,7 +41,9 @@ _PLACES = (
     "norms, softmax, activations and other functions, divisions, powers, clips and embeddings"
 )
 _PARTS = {"real": torch.ops.aten.real.default, "imaginary": torch.ops.aten.imag.default}
-_WITHOUT_PLACE = ". Use td, or neuron, which puts one on an output that is a single tensor"
+_WITHOUT_PLACE = (
+    ". Use td, or neuron, which puts one on an output that is a single tensor, not complex"
+)
 
 
 def put_neurons(decided: Decided) -> Sited:
@@ -111,7 +113,7 @@ class _Inserter:
         elif own is not None and decision.action != "spike_operands":
             if self._is_stream(node.all_input_nodes[0]):  # else it is listed
                 self._in_place(node, own, decision)
-        elif isinstance(node.meta["val"], Tensor) and (
+        elif _is_one_real(node.meta["val"]) and (
             decision.action == "neuron"
             or (decision.action == "spiking" and kind.name == "embedding")
         ):
@@ -305,6 +307,11 @@ def _may_have_place(node: fx.Node, decision: Decision) -> bool:
     if decision.action == "spike_operands":
         return taking is not None and taking.into_maps is not None
     return decision.action == "spiking" and has_place(node.target)
+
+
+def _is_one_real(value: Any) -> bool:
+    """Tell whether what a node gives is one tensor that a neuron may follow."""
+    return isinstance(value, Tensor) and not value.is_complex()
 
 
 def _gives_real(node: fx.Node) -> bool:

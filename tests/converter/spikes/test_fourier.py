@@ -8,7 +8,9 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.spikes import put_neurons
+from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import operator_name
+from snnconvert.rules import parse_rules
 from tests.converter.odd_models import FourierMixing
 from tests.converter.verification.events.networks import Around, on_spikes, proven
 
@@ -125,6 +127,17 @@ def test_what_a_rule_leaves_is_named(x, tmp_path):
     snn = on_spikes(Around(lambda m, x: torch.fft.fft(m(x)).real), x, rules)
     (found,) = proven(snn, x)
     assert found.ran.operator == "aten._fft_r2c.default" and "no spikes" in found.why
+
+
+def test_no_neuron_stands_behind_a_complex_output(x):
+    rules = parse_rules(
+        "version: 1\nextends: spiking\n"
+        "rules: [{name: behind, match: {op: fourier}, action: neuron}]\n"
+    )
+    model = Around(lambda m, x: torch.fft.rfft(m(x)).real)
+    with pytest.raises(ConversionError, match=r"'behind'.*'fourier'.*no place for 'neuron'"):
+        on_spikes(model, x, rules)
+    assert on_spikes(Around(lambda m, x: torch.fft.irfft(m(x).cfloat())), x, rules)
 
 
 def test_mutation_a_part_that_is_lost_is_found(x, monkeypatch):
