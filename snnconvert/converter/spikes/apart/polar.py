@@ -35,11 +35,14 @@ def take_magnitude_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     return apart
 
 
-def take_atan2_apart(emit: Emitter, node: fx.Node) -> Apart:
+def take_atan2_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     """Replace ``aten.atan2``: the angle of the point ``(x, y)``, ``self`` being ``y``."""
     given = arguments_of(node)
+    y, x = given["self"], given["other"]
+    if not all(n.meta["val"].is_floating_point() for n in (y, x)):
+        return None
     with emit.at(node):
-        angle, apart = _angle(emit, given["self"], given["other"])
+        angle, apart = _angle(emit, y, x)
     emit.replace(node, angle)
     return apart
 

@@ -59,6 +59,14 @@ def test_of_real_numbers_the_size_is_a_target_and_the_angle_is_named():
     assert "'angle'" in note and "abs" not in note
 
 
+def test_integers_have_no_spikes():
+    torch.manual_seed(0)
+    x = torch.randn(24, 6)
+    model = Around(lambda m, x: torch.atan2(m(x).argmax(-1), m(x).argmin(-1))).eval()
+    report = snnconvert.convert(model, (x,), rules="fully_spiking", calibration=[x]).report
+    assert report.passed and report.spiking.degree == "maps"
+
+
 @pytest.mark.parametrize("size", [math.pi / 2, -math.pi])
 def test_mutation_a_wrong_quadrant_is_found(size, monkeypatch):
     real = polar._signed
