@@ -16,7 +16,15 @@ from snnconvert.converter.verification.measure.synapses import Values, called, f
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import CPU_ATTENTION, TRILINEAR, OpOverload, pytree
+from snnconvert.torch_private import (
+    CPU_ATTENTION,
+    FOURIER_OF_COMPLEX,
+    FOURIER_OF_REAL,
+    FOURIER_TO_REAL,
+    TRILINEAR,
+    OpOverload,
+    pytree,
+)
 
 
 def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
@@ -157,7 +165,7 @@ _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     ),
     torch.ops.aten.addbmm: _summed_batches,
     TRILINEAR: _bilinear,
-    torch.ops.aten._fft_c2c: of_complex,
-    torch.ops.aten._fft_r2c: of_real,
-    torch.ops.aten._fft_c2r: to_real,
+    FOURIER_OF_COMPLEX: of_complex,
+    FOURIER_OF_REAL: of_real,
+    FOURIER_TO_REAL: to_real,
 }
