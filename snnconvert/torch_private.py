@@ -61,6 +61,11 @@ CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 TRILINEAR = torch.ops.aten._trilinear
 """What ``F.bilinear`` is in a graph, which the counter does not know either."""
 
+FOURIER_OF_COMPLEX = torch.ops.aten._fft_c2c
+FOURIER_OF_REAL = torch.ops.aten._fft_r2c
+FOURIER_TO_REAL = torch.ops.aten._fft_c2r
+"""What Fourier transforms come to, which the counter leaves out."""
+
 VMAP_MODULE = "torch._functorch.predispatch"
 """Where the functions live that stand in a graph for entering and leaving ``torch.vmap``."""
 

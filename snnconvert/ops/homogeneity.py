@@ -45,6 +45,7 @@ _CONTRACTS = frozenset(
     {"matmul", "bmm", "mm", "mul", "multiply", "einsum"}
 )  # exactly one operand is a stream
 _MAPS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
+_FOURIER = frozenset(KINDS["fourier"].operators)
 
 
 def _first_only(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
@@ -84,7 +85,7 @@ def _zero_padding(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
 
 
 _CONDITIONS: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
-    **dict.fromkeys(MOVES | _AVERAGES, _first_only),
+    **dict.fromkeys(MOVES | _AVERAGES | _FOURIER, _first_only),
     **dict.fromkeys(_ADDS, _all_operands),
     **dict.fromkeys(JOINS, _all_joined),
     **dict.fromkeys(_CONTRACTS, _exactly_one),

@@ -61,9 +61,14 @@ class Kind:
 
 _OF_MATRICES = dict.fromkeys(
     "baddbmm einsum tensordot mv dot vdot inner addmv addbmm bilinear linalg_vecdot "
-    "linalg_multi_dot chain_matmul".split()
+    "linalg_multi_dot chain_matmul _trilinear".split()
 )
 _OF_ELEMENTS = dict.fromkeys("mul multiply addcmul outer ger addr kron".split())
+_FOURIER = dict.fromkeys(
+    "fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 "
+    "fft_irfft2 fft_hfft2 fft_ihfft2 fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_hfftn fft_ihfftn "
+    "_fft_r2c _fft_c2c _fft_c2r".split()
+)
 _SUMMED_TO = frozenset({"batch1", "mat", "vec1", "tensor1"})  # beside these, `self` is a summand
 
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
@@ -82,6 +87,8 @@ _TABLE = (
         inputs=("self", "input", "offs"),
         operands=("self", "input"),
     ),
+    # Linear maps of real numbers, and of complex ones as pairs of these.
+    Kind("fourier", _FOURIER, inputs=("self",), operands=("self",)),
     Kind("layer_norm", {"layer_norm": TDLayerNorm, "native_layer_norm": None}),
     Kind("rms_norm", {"rms_norm": TDRMSNorm}),
     Kind("batch_norm", {"batch_norm": TDBatchNorm, "_native_batch_norm_legit_no_training": None}),
@@ -103,7 +110,8 @@ _TABLE = (
         {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, **_OF_MATRICES},
         inputs=("self", "other", "mat2"),
         operands=tuple(
-            "self other mat2 batch1 batch2 tensors mat vec tensor input1 input2 x y".split()
+            "self other mat2 batch1 batch2 tensors mat vec tensor input1 input2 x y i1 i2 "
+            "i3".split()
         ),
     ),
     Kind(

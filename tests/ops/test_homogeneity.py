@@ -8,6 +8,7 @@ from torch import Tensor
 
 from snnconvert.ops import homogeneity
 from snnconvert.ops.homogeneity import adds_up, is_homogeneous
+from snnconvert.ops.kinds import KINDS
 
 aten = torch.ops.aten
 W, B = torch.randn(4, 4).double(), torch.randn(4).double()
@@ -20,6 +21,14 @@ LINEAR = {
     "reshape": (lambda x: aten.reshape(x, [4, 4]), (2, 8)),
     "_unsafe_view": (lambda x: aten._unsafe_view(x, [4, 4]), (2, 8)),
     "flatten": (lambda x: aten.flatten(x, 1), (2, 3, 4)),
+    **{
+        name: (lambda x, name=name: getattr(aten, name)(x), (4, 6))
+        for name in KINDS["fourier"].operators
+        if name.startswith("fft")
+    },
+    "_fft_r2c": (lambda x: aten._fft_r2c(x, [1], 1, True), (2, 4)),
+    "_fft_c2c": (lambda x: aten._fft_c2c(torch.complex(x, 2 * x), [0, 1], 0, False), (2, 4)),
+    "_fft_c2r": (lambda x: aten._fft_c2r(torch.complex(x, 2 * x), [1], 2, 6), (2, 4)),
     "unflatten": (lambda x: aten.unflatten(x, 1, [2, 2]), (2, 4)),
     "squeeze": (lambda x: aten.squeeze(x, 1), (2, 1)),
     "unsqueeze": (lambda x: aten.unsqueeze(x, 0), (2, 3)),

@@ -11,6 +11,9 @@ from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.targets import follow
 from snnconvert.torch_private import pytree
 
+PAIR = "complex"
+"""Operator that joins two values to a complex one."""
+
 # Spikes that are moved, repeated or padded with zeros are still spikes.
 KEEP_SPIKES = MOVES | {"repeat_interleave", "constant_pad_nd"}
 
@@ -23,7 +26,8 @@ def is_neuron(node: Any) -> bool:
 
 
 def is_spike_coded(node: Any) -> bool:
-    """Tell whether a value is spikes: a neuron's, perhaps moved about or joined with others."""
+    """Tell whether a value is spikes: a neuron's, perhaps moved about or joined with others. Of a
+    complex value both parts are."""
     return all(map(is_neuron, moved_from(node)))
 
 
@@ -38,8 +42,8 @@ def moved_from(node: Any) -> list[Any]:
         elif x not in seen:
             seen.add(x)
             name = operator_name(x.target) if x.op == "call_function" else ""
-            if is_neuron(x) or name not in JOINS | KEEP_SPIKES:
+            if is_neuron(x) or name not in JOINS | KEEP_SPIKES | {PAIR}:
                 found.append(x)
             else:
-                ahead += pytree.tree_leaves(x.args[0])
+                ahead += pytree.tree_leaves(x.args if name == PAIR else x.args[0])
     return found

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
@@ -20,7 +21,6 @@ from snnconvert.converter.graph.arguments import arguments_of, set_argument
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import (
     STANDS_FOR,
-    fixed_size,
     module_path,
     module_stack,
     source_name,
@@ -29,6 +29,7 @@ from snnconvert.converter.graph.meta import (
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
+from snnconvert.converter.spikes.axes import feature_axes, output_axes
 from snnconvert.converter.spikes.own_functions import own_targets
 from snnconvert.converter.spikes.regions import ends_of, regions
 from snnconvert.converter.spikes.site import Site, Sited
@@ -42,7 +43,10 @@ _PLACES = (
     "spike_operands is for linear maps and products, spiking for these and for recurrent layers, "
     "norms, softmax, activations and other functions, divisions, powers, clips and embeddings"
 )
-_WITHOUT_PLACE = ". Use td, or neuron, which puts one on an output that is a single tensor"
+_PARTS = {"real": torch.ops.aten.real.default, "imaginary": torch.ops.aten.imag.default}
+_WITHOUT_PLACE = (
+    ". Use td, or neuron, which puts one on an output that is a single tensor, not complex"
+)
 
 
 def put_neurons(decided: Decided) -> Sited:
@@ -112,10 +116,13 @@ class _Inserter:
         self.names: set[str] = set()
         self.shared: dict[tuple[Any, ...], str] = {}
         self.known: dict[tuple[Any, ...], fx.Node] = {}
+        self.parts: dict[fx.Node, dict[str, fx.Node]] = {}  # of complex values
+        self.pairs: dict[tuple[fx.Node, ...], fx.Node] = {}  # of spikes
 
     def put(self, node: fx.Node, decision: Decision) -> None:
         """Put the neurons of one decision into the graph."""
         kind, own = kind_of(node.target), _target_of(node)
+        self.emit.part_of = ""
         if self._took_apart(node, decision):
             return
         if kind.operands and decision.action != "neuron":
@@ -123,7 +130,7 @@ class _Inserter:
         elif own is not None and decision.action != "spike_operands":
             if self._is_stream(node.all_input_nodes[0]):  # else it is listed
                 self._in_place(node, own, decision)
-        elif isinstance(node.meta["val"], Tensor) and (
+        elif _is_one_real(node.meta["val"]) and (
             decision.action == "neuron"
             or (decision.action == "spiking" and kind.name == "embedding")
         ):
@@ -144,13 +151,15 @@ class _Inserter:
         assert decision.rule is not None and decision.rule.target is not None
         target = own[decision.rule.target]
         drive, output = ends_of(members, decision, self._is_stream)
-        spot = _Spot(output, f"{target.name}_neuron", _output_axes(output))
+        spot = _Spot(output, f"{target.name}_neuron", output_axes(output))
         self.emit.replace(output, self._neuron(drive, target, spot, decision))
 
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
         """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""
         taking = apart_of(node.target)
-        if taking is None or decision.action == "neuron" or not _is_real(node):
+        if taking is None or decision.action == "neuron":
+            return False
+        if not _gives_real(node) or (_takes_complex(node) and not taking.of_complex):
             return False
         wholly = decision.action == "spiking"
         if not wholly and not holds_maps(node.target, arguments_of(node)):
@@ -171,33 +180,49 @@ class _Inserter:
         return True
 
     def _is_scale(self, node: fx.Node) -> bool:
-        """Tell whether a node is a stream times a constant."""
-        is_mul = kind_of(node.target).name == "mul"
-        return is_mul and sum(map(self._is_stream, arguments_of(node).values())) < 2
+        """Tell whether a node is a stream times a constant, which is no product, unless it is a map
+        that is written out."""
+        given, kind = arguments_of(node), kind_of(node.target)
+        if kind.name != "mul" or node.name in self.written_out:
+            return False
+        factors = [given[name] for name in operands_of(kind, given)]
+        return sum(self._is_stream(x) or self._is_pair(x) for x in factors) < 2
 
     def _on_operands(self, node: fx.Node, decision: Decision) -> None:
-        kind = kind_of(node.target)
-        names = operands_of(kind, arguments_of(node))
-        operands = [arguments_of(node)[name] for name in names]
-        streams = [x for x in pytree.tree_leaves(operands) if self._is_stream(x)]
-        if kind.name == "mul" and len(streams) < 2 and node.name not in self.written_out:
-            return  # a stream times a constant is a scale, not a product
+        names = operands_of(kind_of(node.target), arguments_of(node))
+        if self._is_scale(node):
+            return
         self._code(Part(node, dict(zip(names, names, strict=True))), decision)
 
     def _code(self, part: Part, decision: Decision) -> None:
         """Put a neuron on each operand of a map or product that is a stream."""
         node = part.node
         for argument, label in part.operands.items():
-            axes = _feature_axes(node, argument)
+            axes = feature_axes(node, argument)
 
             def coded(x: Any, label: str = label, axes: tuple[int, ...] = axes) -> Any:
-                if not self._is_stream(x) or is_spike_coded(x):
+                if is_spike_coded(x) or not (self._is_stream(x) or self._is_pair(x)):
                     return x
                 spot = _Spot(node, f"{label}_neuron", axes, part.shared)
+                if self._is_pair(x):
+                    return self._neurons_of_pair(x, spot, label, decision)
                 return self._neuron(x, _target_of_value(x), spot, decision)
 
             value = pytree.tree_map(coded, arguments_of(node)[argument])
             set_argument(node, argument, value)
+
+    def _neurons_of_pair(self, x: fx.Node, spot: _Spot, label: str, decision: Decision) -> fx.Node:
+        """Return a complex value of spikes: its real and its imaginary part have a neuron each."""
+        with self.emit.at(spot.consumer):
+            if x not in self.parts:
+                self.parts[x] = {name: self.emit(part, x) for name, part in _PARTS.items()}
+            spikes = tuple(
+                self._neuron(drive, DRIVE, replace(spot, label=f"{label}_{name}_neuron"), decision)
+                for name, drive in self.parts[x].items()
+            )
+            if spikes not in self.pairs:
+                self.pairs[spikes] = self.emit(torch.ops.aten.complex.default, *spikes)
+        return self.pairs[spikes]
 
     def _in_place(
         self, node: fx.Node, target: Target, decision: Decision, part: Part | None = None
@@ -210,11 +235,11 @@ class _Inserter:
         shared = () if part is None else part.shared
         for name in {} if part is None else part.operands.values():
             label = f"{name}_neuron"
-        new = self._neuron(drive, target, _Spot(node, label, _output_axes(node), shared), decision)
+        new = self._neuron(drive, target, _Spot(node, label, output_axes(node), shared), decision)
         self.emit.replace(node, new)
 
     def _on_output(self, node: fx.Node, decision: Decision) -> None:
-        users, spot = list(node.users), _Spot(node, "output_neuron", _output_axes(node))
+        users, spot = list(node.users), _Spot(node, "output_neuron", output_axes(node))
         new = self._neuron(node, _target_of_value(node), spot, decision, before=node.next)
         for user in users:
             user.replace_input_with(node, new)
@@ -266,12 +291,18 @@ class _Inserter:
         return free
 
     def _is_stream(self, x: Any) -> bool:
+        """Tell whether a neuron may follow a value: a stream of real numbers."""
+        return self._changes(x) and bool(x.meta["val"].is_floating_point())
+
+    def _is_pair(self, x: Any) -> bool:
+        """Tell whether two neurons may follow a value: a stream of complex numbers."""
+        return self._changes(x) and bool(x.meta["val"].is_complex())
+
+    def _changes(self, x: Any) -> TypeGuard[fx.Node]:
         if not isinstance(x, fx.Node) or x.op == "get_attr":
             return False
-        value = x.meta.get("val")
-        is_float = isinstance(value, Tensor) and value.is_floating_point()
-        steady = not has_size_of(x, self.unsteady)
-        return is_float and steady and self.finder.domains[x] is Domain.STREAM
+        steady = isinstance(x.meta.get("val"), Tensor) and not has_size_of(x, self.unsteady)
+        return steady and self.finder.domains[x] is Domain.STREAM
 
 
 @dataclass(frozen=True)
@@ -306,9 +337,20 @@ def _may_have_place(node: fx.Node, decision: Decision) -> bool:
     return decision.action == "spiking" and has_place(node.target)
 
 
-def _is_real(node: fx.Node) -> bool:
+def _is_one_real(value: Any) -> bool:
+    """Tell whether what a node gives is one tensor that a neuron may follow."""
+    return isinstance(value, Tensor) and not value.is_complex()
+
+
+def _gives_real(node: fx.Node) -> bool:
     """Tell whether an operator computes real numbers; integers and truth values have no spikes."""
     return all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
+
+
+def _takes_complex(node: fx.Node) -> bool:
+    """Tell whether an operator is given complex numbers."""
+    given = (x for argument in node.all_input_nodes for x in tensors_in(argument.meta.get("val")))
+    return any(x.is_complex() for x in given)
 
 
 def _target_of(node: fx.Node) -> Target | None:
@@ -331,26 +373,3 @@ def _limits_of(node: fx.Node) -> Limits:
         # What is padded with zeros has zero within its limits.
         return (low, high) if name != "constant_pad_nd" or not low else NO_LIMITS
     return values_of(kind_of(node.target), arguments_of(node))
-
-
-def _feature_axes(node: fx.Node, argument: str) -> tuple[int, ...]:
-    """Return the dimensions of an operand along which features, not samples or places, differ."""
-    value = arguments_of(node)[argument]
-    if not isinstance(value, fx.Node):
-        return ()
-    kind, last = kind_of(node.target).name, value.meta["val"].dim() - 1
-    if kind in ("conv", "conv_transpose") or (kind == "mul" and last == 3):
-        return _with_fixed_size(value, (1,))
-    if kind == "matmul" and argument != "self":
-        return _with_fixed_size(value, (last, last - 1))
-    return _with_fixed_size(value, (last,))
-
-
-def _output_axes(node: fx.Node) -> tuple[int, ...]:
-    last = node.meta["val"].dim() - 1
-    return _with_fixed_size(node, (1,) if last == 3 else (last,))
-
-
-def _with_fixed_size(node: fx.Node, axes: tuple[int, ...]) -> tuple[int, ...]:
-    shape = node.meta["val"].shape
-    return tuple(d for d in axes if d > 0 and (fixed_size(shape[d]) or 1) > 1)

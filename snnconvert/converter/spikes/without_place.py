@@ -23,12 +23,7 @@ from snnconvert.torch_private import HigherOrderOperator, OpOverload, pytree
 
 IsStream = Callable[[Any], bool]
 
-_LINEAR = frozenset(
-    "cross linalg_cross conv_tbc _scaled_mm _trilinear fft_fft fft_ifft fft_rfft fft_irfft "
-    "fft_hfft fft_ihfft fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_hfft2 fft_ihfft2 fft_fftn "
-    "fft_ifftn fft_rfftn fft_irfftn fft_hfftn fft_ihfftn _fft_r2c _fft_c2c _fft_c2r stft "
-    "istft".split()
-)
+_LINEAR = frozenset("cross linalg_cross conv_tbc _scaled_mm stft istft".split())
 _OF_ONE = frozenset(
     "matrix_power cdist _cdist_forward _euclidean_dist pdist det logdet slogdet inverse pinverse "
     "matrix_exp cholesky_inverse cholesky_solve svd cov corrcoef vander "

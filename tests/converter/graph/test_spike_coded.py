@@ -41,3 +41,11 @@ def test_joins_of_joins_take_time_in_proportion() -> None:
     start = time.process_time()
     assert is_spike_coded(value)
     assert time.process_time() - start < 1
+
+
+def test_a_complex_value_is_spikes_where_both_parts_are() -> None:
+    graph = fx.Graph()
+    spikes, other = neuron(graph), graph.placeholder("y")
+    pair = graph.call_function(aten.complex.default, (spikes, spikes))
+    assert is_spike_coded(pair) and moved_from(pair) == [spikes]
+    assert not is_spike_coded(graph.call_function(aten.complex.default, (spikes, other)))

@@ -391,3 +391,18 @@ def test_a_product_of_streams_is_calibrated_in_float64():
     x = torch.randn(4, 3, dtype=torch.float64)
     snn = snnconvert.convert(Square().eval(), (x,), "spiking", calibration=[x], time_steps=4)
     assert snn.report.passed and len(neurons(snn)) == 2
+
+
+def test_what_is_taken_apart_is_of_real_numbers():
+    """The variance of complex numbers is no sum of their squares."""
+    x = torch.randn(8, 6)
+
+    class Spread(nn.Module):
+        def forward(self, x):
+            return torch.fft.rfft(x).var(-1)
+
+    report = snnconvert.convert(
+        Spread().eval(), (x,), rules="fully_spiking", calibration=[x]
+    ).report
+    assert report.passed and report.spiking.degree == "maps"
+    assert any("'var'" in note for note in report.notes)

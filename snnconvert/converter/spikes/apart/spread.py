@@ -71,17 +71,6 @@ def take_norm_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     return length.apart()
 
 
-def take_hypot_apart(emit: Emitter, node: fx.Node) -> Apart | None:
-    """Replace ``aten.hypot``: ``sqrt(a a + b b)``."""
-    given = arguments_of(node)
-    with emit.at(node):
-        a, b = (emit(_aten.mul.Tensor, x, x) for x in (given["self"], given["other"]))
-        y = emit(_aten.sqrt.default, emit(_aten.add.Tensor, a, b))
-    emit.replace(node, y)
-    gates = tuple(Part(square, {"self": "value", "other": "value"}) for square in (a, b))
-    return Apart(gates=gates, targets=(Part(y),))
-
-
 class Length:
     """Emits a norm of vectors.
 

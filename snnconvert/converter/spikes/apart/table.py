@@ -13,6 +13,10 @@ from snnconvert.converter.spikes.apart.attention import (
     work_of_attention,
 )
 from snnconvert.converter.spikes.apart.chain import take_chain_apart, work_of_chain
+from snnconvert.converter.spikes.apart.contraction import (
+    has_several_products,
+    take_einsum_apart,
+)
 from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
 from snnconvert.converter.spikes.apart.gating import take_glu_apart, take_lerp_apart
 from snnconvert.converter.spikes.apart.norms import (
@@ -23,6 +27,12 @@ from snnconvert.converter.spikes.apart.norms import (
     take_rms_norm_apart,
 )
 from snnconvert.converter.spikes.apart.part import TakeApart
+from snnconvert.converter.spikes.apart.polar import (
+    take_angle_apart,
+    take_atan2_apart,
+    take_hypot_apart,
+    take_magnitude_apart,
+)
 from snnconvert.converter.spikes.apart.powers import (
     is_product,
     take_power_apart,
@@ -32,6 +42,7 @@ from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
 from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart, work_of_recurrence
 from snnconvert.converter.spikes.apart.sampling import take_sampling_apart
+from snnconvert.converter.spikes.apart.selection import is_selection, take_selection_apart
 from snnconvert.converter.spikes.apart.similarity import take_cosine_apart, take_distance_apart
 from snnconvert.converter.spikes.apart.softmax import (
     take_log_softmax_apart,
@@ -39,11 +50,7 @@ from snnconvert.converter.spikes.apart.softmax import (
     take_logsumexp_apart,
     take_softmax_apart,
 )
-from snnconvert.converter.spikes.apart.spread import (
-    take_hypot_apart,
-    take_norm_apart,
-    take_variance_apart,
-)
+from snnconvert.converter.spikes.apart.spread import take_norm_apart, take_variance_apart
 from snnconvert.ops.kinds import kind_of, operator_name
 
 
@@ -58,25 +65,32 @@ class Taking:
         work: the multiply-accumulates of the whole operator, by values of its arguments; None
             where a source's work does not count it.
         holds: whether a call has maps or products inside, by its arguments.
+        of_complex: whether complex numbers are taken apart too.
     """
 
     wholly: TakeApart
     into_maps: TakeApart | None = None
     work: Callable[[Mapping[str, Any]], float] | None = None
     holds: Callable[[Mapping[str, Any]], bool] = lambda given: True
+    of_complex: bool = False
 
 
 _RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart, work_of_recurrence)
 _CHAIN = Taking(take_chain_apart, take_chain_apart, work_of_chain)
 APART: Mapping[str, Taking] = MappingProxyType(
     {
+        "abs": Taking(take_magnitude_apart, of_complex=True),
         "addcdiv": Taking(take_addcdiv_apart),
+        "angle": Taking(take_angle_apart, of_complex=True),
+        "arctan2": Taking(take_atan2_apart),
+        "atan2": Taking(take_atan2_apart),
         "batch_norm": Taking(take_batch_norm_apart),
         "chain_matmul": _CHAIN,
         "clip": Taking(take_clip_apart),
         "cosine_similarity": Taking(take_cosine_apart),
         "cumprod": Taking(take_cumprod_apart, take_cumprod_apart),
         "div": Taking(take_division_apart),
+        "einsum": Taking(take_einsum_apart, take_einsum_apart, holds=has_several_products),
         "floor_divide": Taking(take_division_apart),
         "glu": Taking(take_glu_apart),
         "grid_sampler": Taking(take_sampling_apart),
@@ -95,6 +109,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "logsumexp": Taking(take_logsumexp_apart),
         "lstm": _RECURRENCE,
         "mse_loss": Taking(take_squared_error_apart, take_squared_error_apart),
+        "mul": Taking(take_selection_apart, take_selection_apart, holds=is_selection),
         "pairwise_distance": Taking(take_distance_apart),
         "pow": Taking(take_power_apart, take_power_apart, holds=is_product),
         "prelu": Taking(take_prelu_apart),

@@ -139,4 +139,8 @@ def scaled(label: Label, ran: Ran, constant: Any) -> Label:
         return label
     if not isinstance(constant, Tensor) and constant == 1:
         return label
+    if label.content is Content.RECEIVED and torch.as_tensor(constant).is_complex():
+        raise NotOnSpikes(
+            "turns what an input brings by a complex number, where no spike carries it"
+        )
     return times(label, ran, not isinstance(constant, Tensor) or constant.numel() == 1)

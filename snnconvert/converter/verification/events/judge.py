@@ -197,7 +197,7 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
             _constant,
         ),
         **_named("add sub rsub", _added),
-        **_named("neg sum nansum cumsum diff trace col2im scatter_add bincount", _summed),
+        **_named("neg _neg_view sum nansum cumsum diff trace col2im scatter_add bincount", _summed),
         "index_add": _added_at,
         **dict.fromkeys(_AVERAGES, _averaged),
         **dict.fromkeys(_INTERPOLATIONS, _interpolated),
@@ -207,6 +207,8 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         ),
         **_named("batch_norm native_batch_norm", normalized),
         **_named("_native_batch_norm_legit_no_training", normalized),
+        # What has the sign of its imaginary part changed meets weights of another sign.
+        **_named("_conj _conj_physical conj_physical resolve_conj", _moved),
         "embedding": _looked_up,
         "mul": multiplied,
         "div": divided,
@@ -221,6 +223,7 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **_named("_trilinear", accumulated("i1", "i2", "i3")),
         **_named("convolution", accumulated("input", "weight")),
         **_named("linear", accumulated("input", "weight")),
+        **_named("_fft_r2c _fft_c2c _fft_c2r", accumulated("self")),
         **_named("_grouped_mm transformers::grouped_mm_fallback", grouped),
     }
 )

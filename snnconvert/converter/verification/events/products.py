@@ -51,7 +51,10 @@ def product_added(execution: Execution) -> Label | None:
     labels = [x.summed() for x in execution.labels("self")]
     if len(factors) == 2:
         labels.append(scaled(_product(execution, *names), execution.ran, value))
-    labels += [times(x, execution.ran, False) for x in factors if len(factors) == 1]
+    if len(factors) == 1:
+        other = next(n for n in names if not execution.tracked(n))
+        product = scaled(factors[0].summed(), execution.ran, execution.arguments[other])
+        labels.append(scaled(product, execution.ran, value))
     return sum_of(labels)
 
 

@@ -11,11 +11,20 @@ from torch import Tensor, fx
 
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.flops import CountFlops
+from snnconvert.converter.verification.measure.fourier import of_complex, of_real, to_real
 from snnconvert.converter.verification.measure.synapses import Values, called, factors, resolved
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import CPU_ATTENTION, TRILINEAR, OpOverload, pytree
+from snnconvert.torch_private import (
+    CPU_ATTENTION,
+    FOURIER_OF_COMPLEX,
+    FOURIER_OF_REAL,
+    FOURIER_TO_REAL,
+    TRILINEAR,
+    OpOverload,
+    pytree,
+)
 
 
 def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
@@ -148,8 +157,8 @@ def _groups(
 _BY_NAME: Mapping[str, Callable[..., int]] = {"transformers::grouped_mm_fallback": _groups}
 """Operators of other libraries, which are there once those are imported."""
 
-# What stands on the CPU for recurrent layers and attention, and products that the counter does not
-# know.
+# What stands on the CPU for recurrent layers and attention, and products and transforms that the
+# counter does not know.
 _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     torch.ops.aten.mkldnn_rnn_layer: _layer_of_a_library,
     CPU_ATTENTION: _attention,
@@ -158,4 +167,7 @@ _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     ),
     torch.ops.aten.addbmm: _summed_batches,
     TRILINEAR: _bilinear,
+    FOURIER_OF_COMPLEX: of_complex,
+    FOURIER_OF_REAL: of_real,
+    FOURIER_TO_REAL: to_real,
 }

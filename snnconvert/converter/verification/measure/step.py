@@ -11,10 +11,12 @@ from torch import Tensor, fx
 
 from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.comparison import real
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
-from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded, moved_from
+from snnconvert.converter.graph.spike_coded import PAIR, is_neuron, is_spike_coded, moved_from
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
+from snnconvert.converter.verification.measure.fourier import is_fourier
 from snnconvert.converter.verification.measure.source_work import call_macs
 from snnconvert.converter.verification.measure.synapses import (
     factors,
@@ -166,11 +168,12 @@ class Step(fx.Interpreter):
         return torch.zeros_like(self.env[x]) if is_spike_coded(x) else self.env[x]
 
     def _events(self, node: fx.Node) -> Tensor:
-        """Return where an operand changes in this step."""
+        """Return where an operand changes in this step, of a complex one how many of its parts."""
         value, before = self.env[node], self._before(node)
         if before is None or before.shape != value.shape:  # of a routing: other values than before
-            return value != 0
-        return value != before
+            before = torch.zeros_like(value)
+        changed = real(value) != real(before)
+        return changed.sum(-1) if value.is_complex() else changed
 
     def _spikes(self, node: fx.Node) -> Tensor:
         """Return how many spikes an operand has in this step."""
@@ -179,6 +182,9 @@ class Step(fx.Interpreter):
     def _moved(self, node: fx.Node) -> Tensor:
         """Return how many spikes a value has that others were moved to."""
         operator: Any = node.target
+        if operator_name(operator) == PAIR:
+            parts: Any = node.args
+            return torch.stack([self._spikes(part) for part in parts]).sum(0)
         pads = operator_name(operator) == "constant_pad_nd"  # what is padded has none
         args, kwargs = (node.args[:2], {}) if pads else (node.args, node.kwargs)
         spikes: Tensor = operator(
@@ -204,10 +210,13 @@ class Step(fx.Interpreter):
             events = self._spikes(operand)
             if kind_of(call.operator).name == "grouped_mm" and neurons:
                 events = self._said_again(call, operand, events)
+            if is_fourier(call) and not neurons:  # by the fast algorithm, as the source does
+                self._count(kind, call_macs(call, self._value_of) * bool(events.any()))
+                continue
             self._count(kind, reached(call, self._value_of, position, events))
             if neurons and bool(events.any()):
                 joins = max(neuron.joins for neuron in neurons)
-                self._count("joins", float(joins * result.numel()))
+                self._count("joins", float(joins * result.numel() * (1 + result.is_complex())))
         self.now.update({operand: self.env[operand] for operand in own})
 
     def _said_again(self, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 With ones in the place of weights, and events in the place of values, a map's output counts for
 each of its elements how many events reach it; the sum is the number of synaptic operations,
-whatever the stride, padding and groups. An event is a change of the operand from step to step.
+whatever the stride, padding and groups. An event is a change of the operand from step to step; a
+complex value is a pair, whose parts have events each.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, fx
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
+from snnconvert.converter.verification.measure.fourier import additions, is_fourier
 from snnconvert.ops.kinds import kind_of, operands_of
 from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
@@ -98,6 +100,10 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> floa
         position: of the operand in `factors`; the others count as ones.
         events: how many events each of its values has.
     """
+    if is_fourier(call):
+        given = resolved(call, value_of)
+        shapes = pytree.tree_map_only(Tensor, lambda x: torch.empty_like(x, device="meta"), given)
+        return additions(given, events, called(call.operator, shapes))
     ahead = itertools.count()
 
     def counted(argument: Any) -> Any:
@@ -118,12 +124,20 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> floa
     arguments |= dict.fromkeys(_SUMMANDS & arguments.keys())
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
     alike = _one_for_all(call, arguments)
+    alike *= 2 if _meets_pairs(call, value_of, position) else 1
     return alike * float(called(call.operator, arguments).sum(dtype=torch.float64))
 
 
 def _ones(value: Any) -> Any:
     """Return ones in the place of a tensor; counts are exact in float32, whatever its dtype."""
     return torch.ones_like(value, dtype=torch.float32) if isinstance(value, Tensor) else value
+
+
+def _meets_pairs(call: Call, value_of: Values, position: int) -> bool:
+    """Tell whether an operand meets a complex value, both of whose parts it is multiplied with."""
+    others = [x for i, x in enumerate(factors(call)) if i != position]
+    values = [value_of(x) for x in others if isinstance(x, fx.Node | Stored)]
+    return any(isinstance(x, Tensor) and x.is_complex() for x in values)
 
 
 def called(operator: Any, arguments: Mapping[str, Any]) -> Any:

@@ -109,6 +109,16 @@ OPERATORS = {
     ),
     "pairwise_distance": lambda: Between(lambda n, h: F.pairwise_distance(h, h.roll(1, 1), p=1.0)),
     "hypot": lambda: Between(lambda n, h: torch.hypot(h, h.roll(1, 1))),
+    "atan2": lambda: Between(lambda n, h: torch.atan2(h, 0.5 + h.roll(1, 1).abs())),
+    "atan2 in all quadrants": lambda: Between(
+        lambda n, h: torch.arctan2(h, h.roll(1, 1)).square().cos() + h
+    ),
+    "lengths of complex numbers": lambda: Between(
+        lambda n, h: h + torch.fft.rfft(h).abs().sum(-1, keepdim=True)
+    ),
+    "angles of complex numbers": lambda: Between(
+        lambda n, h: h + torch.complex(h, h.roll(1, 1)).angle().cos()
+    ),
     "softmin": lambda: Between(lambda n, h: F.softmin(h, -1)),
     "prelu": lambda: Between(lambda n, h: n.act(h), act=nn.PReLU()),
     "prelu of channels": lambda: Between(
@@ -135,6 +145,17 @@ OPERATORS = {
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
+    "bilinear, as decomposed": lambda: Between(trilinear),
+    "fft2 of tokens and features": lambda: Between(lambda n, h: torch.fft.fft2(h).real),
+    "a filter of frequencies": lambda: Between(filtered),
+    "transforms there and back": lambda: Between(
+        lambda n, h: (
+            torch.fft.ifft2(torch.fft.fftn(h, dim=(0, 1))).imag + torch.fft.hfft(h.cfloat(), 8)
+        )
+    ),
+    "a filter that changes": lambda: Between(
+        lambda n, h: torch.fft.irfft(torch.fft.rfft(h) * torch.fft.rfft(h.roll(1, 1).tanh()))
+    ),
     "grid_sample": lambda: Between(sampled(align_corners=False)),
     "grid_sample of aligned corners": lambda: Between(sampled(align_corners=True)),
     "topk": lambda: Between(lambda n, h: h.topk(3, -1)[0].sum(-1, keepdim=True) + h),
@@ -150,6 +171,21 @@ def sampled(**options):
         return h + F.grid_sample(h[:, None], grid, **options).mean(-1)[:, 0, :, None]
 
     return function
+
+
+def trilinear(net, h):
+    rows = h.flatten(0, 1)
+    weight = torch.linspace(-0.5, 0.5, 8**3, dtype=h.dtype).view(8, 8, 8)
+    others = rows.roll(1, 1)
+    y = torch.ops.aten._trilinear(rows, weight, others, [1, 3], [0], [1, 2], [2, 3])
+    return y.view(h.shape)
+
+
+def filtered(net, h):
+    """Weigh the frequencies of tokens, as GFNet does (arXiv 2107.00645, eq. 3)."""
+    spectrum = torch.fft.rfft(h, dim=1, norm="ortho")
+    weight = torch.view_as_complex(torch.linspace(-1, 1, 48).view(3, 8, 2).to(h.dtype))
+    return torch.fft.irfft(spectrum * weight, n=5, dim=1, norm="ortho")
 
 
 def channels_of_prelu():
@@ -363,4 +399,5 @@ def test_the_rule_file_asks_for_every_counterpart():
 
     asked = {op for rule in load_rules("fully_spiking").rules for op in rule.match.op}
     assert set(FUNCTIONS) <= asked
-    assert set(APART) - {"chain_matmul", "linalg_multi_dot"} <= asked
+    of_matrices = {"chain_matmul", "einsum", "linalg_multi_dot"}  # which are of another kind
+    assert set(APART) - of_matrices <= asked

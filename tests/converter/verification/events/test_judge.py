@@ -122,6 +122,13 @@ ALLOWED = {
         WEIGHED,
     ),
     "constants of which groups choose": (lambda i: groups(W, W, at(i)), [WEIGHED], WEIGHED),
+    "a transform of spikes": (
+        lambda x: torch.fft.irfft2(torch.complex(x, x).conj(), s=(4, 6)),
+        [SPIKE],
+        WEIGHED,
+    ),
+    "complex weights behind spikes": (lambda x: torch.fft.rfft(x) * (0.3 + 1j), [SPIKE], WEIGHED),
+    "addcmul with a shift": (lambda x: W.addcmul(x, torch.tensor(0.5)), [RECEIVED], RECEIVED),
     "only a shape": (lambda x: torch.zeros_like(x).exp(), [WEIGHED], None),
 }
 
@@ -153,6 +160,18 @@ REFUSED = {
     "a function": (lambda x: x.tanh(), [WEIGHED], "aten.tanh.default"),
     "a function of a spike": (lambda x: x.exp(), [SPIKE], "aten.exp.default"),
     "a power": (lambda x: x**2, [SPIKE], "aten.pow.Tensor_Scalar"),
+    "a transform of sums": (lambda x: torch.fft.rfft(x), [WEIGHED], "aten._fft_r2c.default"),
+    "an inverse transform without spikes": (
+        lambda x: torch.fft.irfft(x * (1 + 1j)),
+        [WEIGHED],
+        "aten._fft_c2r.default",
+    ),
+    "a turn of what was received": (lambda x: x * 1j, [RECEIVED], "aten.mul.Tensor"),
+    "a turn that is added": (
+        lambda x: W.cfloat().addcmul(x.cfloat(), W * 1j),
+        [RECEIVED],
+        "aten.addcmul.default",
+    ),
     "a division": (lambda x, y: x / y, [SPIKE, WEIGHED], "aten.div.Tensor"),
     "a division of a constant": (lambda x: 2 / x, [SPIKE], "aten.reciprocal.default"),
     "a rounded quotient": (

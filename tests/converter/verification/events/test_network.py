@@ -79,6 +79,10 @@ ALLOWED = {
     "what a mask that changes left is scaled": lambda m, x: m(
         (m(x).masked_fill(m(x) < m(x).mean(-1, keepdim=True), -torch.inf) * 0.5).sigmoid()
     ),
+    "a mask times a value": lambda m, x: m(m(x) * (m(x) > 0.1)),
+    "a value times a mask of an input": lambda m, x: (x > 0.1) * m(x),
+    "an input times a mask": lambda m, x: x * (m(x) > 0.1),
+    "a mask of numbers times a value": lambda m, x: (m(x) > 0.1).to(x.dtype) * m(x),
     "constants in front": lambda m, x: m(F.pad(m(x), (0, 0, 1, 0), value=0.7)),
 }
 
@@ -125,16 +129,10 @@ def test_rows_that_meet_an_expert_without_spikes_are_named(x, tmp_path):
 REFUSED = {
     "a factor of residuals of inputs": (lambda m, x: (x + m(x)) * 0.3, "mul", "aten.mul.Tensor"),
     "a mean of an input": (lambda m, x: m(x) + x.mean(1, keepdim=True), "mean", "aten.mean.dim"),
-    "a mask times a value": (lambda m, x: m(x) * (m(x) > 0.1), "mul", "aten.mul.Tensor"),
     "a function without a place": (
         lambda m, x: m(torch.special.i0(m(x))),
         "special_i0",
         "aten.i0.default",
-    ),
-    "a product of three at once": (
-        lambda m, x: m(torch.einsum("bik,bjk,bjl->bil", m(x), m(x) / 4, m(x))),
-        "einsum",
-        "aten.bmm.default",
     ),
 }
 
