@@ -21,7 +21,7 @@ from snnconvert.converter.spikes.left_in_floats import (
     left_in_floats,
     places,
 )
-from snnconvert.converter.spikes.put_neurons import has_place
+from snnconvert.converter.spikes.places import has_place
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.spikes.tables_in_vain import (
     followed_in_floats,

@@ -26,16 +26,22 @@ from snnconvert.converter.graph.meta import (
     source_name,
     tensors_in,
 )
-from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, is_spike_coded
+from snnconvert.converter.graph.spike_coded import is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
 from snnconvert.converter.spikes.axes import feature_axes, output_axes
 from snnconvert.converter.spikes.own_functions import own_targets
+from snnconvert.converter.spikes.places import (
+    has_place,
+    may_have_place,
+    target_of,
+    target_of_value,
+)
 from snnconvert.converter.spikes.regions import ends_of, regions
 from snnconvert.converter.spikes.site import Site, Sited
 from snnconvert.errors import ConversionError
-from snnconvert.ops.kinds import kind_of, operands_of, operator_name, values_of
-from snnconvert.ops.targets import CLIPS, DRIVE, FUNCTIONS, NO_LIMITS, Limits, Target, clip, follow
+from snnconvert.ops.kinds import kind_of, operands_of, operator_name
+from snnconvert.ops.targets import DRIVE, Target, follow
 from snnconvert.rules import SPIKING_ACTIONS, Decision
 from snnconvert.torch_private import pytree
 
@@ -121,7 +127,7 @@ class _Inserter:
 
     def put(self, node: fx.Node, decision: Decision) -> None:
         """Put the neurons of one decision into the graph."""
-        kind, own = kind_of(node.target), _target_of(node)
+        kind, own = kind_of(node.target), target_of(node)
         self.emit.part_of = ""
         if self._took_apart(node, decision):
             return
@@ -136,7 +142,7 @@ class _Inserter:
         ):
             self._on_output(node, decision)
         elif decision.rule is not None and kind.name in decision.rule.match.op:
-            if _may_have_place(node, decision):
+            if may_have_place(node, decision):
                 return  # not in this form: it is listed
             raise ConversionError(
                 f"{decision.rule}: op kind '{kind.name}' at {decision.operation.place} has no "
@@ -173,7 +179,7 @@ class _Inserter:
             if not self._is_scale(part.node):
                 self._code(part, decision)
         for part in apart.targets if wholly else ():
-            target = _target_of(part.node)
+            target = target_of(part.node)
             assert target is not None, f"{part.node.target} is no target"
             if self._is_stream(part.node):
                 self._in_place(part.node, target, decision, part)
@@ -206,7 +212,7 @@ class _Inserter:
                 spot = _Spot(node, f"{label}_neuron", axes, part.shared)
                 if self._is_pair(x):
                     return self._neurons_of_pair(x, spot, label, decision)
-                return self._neuron(x, _target_of_value(x), spot, decision)
+                return self._neuron(x, target_of_value(x), spot, decision)
 
             value = pytree.tree_map(coded, arguments_of(node)[argument])
             set_argument(node, argument, value)
@@ -240,7 +246,7 @@ class _Inserter:
 
     def _on_output(self, node: fx.Node, decision: Decision) -> None:
         users, spot = list(node.users), _Spot(node, "output_neuron", output_axes(node))
-        new = self._neuron(node, _target_of_value(node), spot, decision, before=node.next)
+        new = self._neuron(node, target_of_value(node), spot, decision, before=node.next)
         for user in users:
             user.replace_input_with(node, new)
 
@@ -322,21 +328,6 @@ class _Spot:
     shared: tuple[Any, ...] = ()
 
 
-def has_place(operator: Any) -> bool:
-    """Tell whether spiking counterparts of an operator are known, in some forms of it."""
-    kind = kind_of(operator)
-    known = apart_of(operator) is not None or bool(kind.operands)
-    return known or kind.name in FUNCTIONS or kind.name in CLIPS
-
-
-def _may_have_place(node: fx.Node, decision: Decision) -> bool:
-    """Tell whether some forms of an operator have a place for what its rule asks for."""
-    taking = apart_of(node.target)
-    if decision.action == "spike_operands":
-        return taking is not None and taking.into_maps is not None
-    return decision.action == "spiking" and has_place(node.target)
-
-
 def _is_one_real(value: Any) -> bool:
     """Tell whether what a node gives is one tensor that a neuron may follow."""
     return isinstance(value, Tensor) and not value.is_complex()
@@ -351,25 +342,3 @@ def _takes_complex(node: fx.Node) -> bool:
     """Tell whether an operator is given complex numbers."""
     given = (x for argument in node.all_input_nodes for x in tensors_in(argument.meta.get("val")))
     return any(x.is_complex() for x in given)
-
-
-def _target_of(node: fx.Node) -> Target | None:
-    """Return what a neuron in the place of a node follows; None where none can stand there."""
-    return kind_of(node.target).target(arguments_of(node))
-
-
-def _target_of_value(node: fx.Node) -> Target:
-    """Return what a neuron behind a node follows: its value, within limits that it has anyway."""
-    return clip(*_limits_of(node), name=DRIVE.name)
-
-
-def _limits_of(node: fx.Node) -> Limits:
-    """Return the limits of a value that follow from the operator that made it."""
-    if node.op != "call_function":
-        return NO_LIMITS
-    name = operator_name(node.target)
-    if name in KEEP_SPIKES and isinstance(node.args[0], fx.Node):
-        low, high = _limits_of(node.args[0])
-        # What is padded with zeros has zero within its limits.
-        return (low, high) if name != "constant_pad_nd" or not low else NO_LIMITS
-    return values_of(kind_of(node.target), arguments_of(node))
