@@ -44,9 +44,16 @@ class _DefaultDtype(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        made = func(*args, **kwargs)
         own = torch.get_default_dtype()
         wide = self.dtypes.get(own, own)
+        try:
+            made = func(*args, **kwargs)
+        except (
+            RuntimeError
+        ):  # a number that the default does not hold, such as the wide one's least
+            if wide is own or not makes_default_dtype(func, args, kwargs):
+                raise
+            return func(*args, **{**kwargs, "dtype": wide})
         if not isinstance(made, Tensor) or made.dtype is not own or wide is own:
             return made
         # A choice among Python numbers (``torch.where``) names the default for them itself.

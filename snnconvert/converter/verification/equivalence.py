@@ -227,7 +227,7 @@ def _compare_exactly(
         if max((leaf.max_rel_error for leaf in others), default=0.0) > how.tolerance:
             leaves = others
             notes.append(_OTHER_HELD)
-        mixed = said_of_mixed_steps(snn, tensors, given, how.seed)
+        mixed = said_of_mixed_steps(snn, tensors, given, run.encoding)
     is_traces = max((leaf.max_rel_error for leaf in leaves), default=0.0) <= how.tolerance
     if is_traces and at_source is not None and not at_source <= how.tolerance:
         # Tried only where float64 fails: a constant of a dtype is another there.

@@ -21,7 +21,7 @@ _TOLERANCE = 1e-6
 
 
 def said_of_mixed_steps(
-    snn: ConvertedModule, tensors: CheckTensors, leaves: list[Any], seed: int
+    snn: ConvertedModule, tensors: CheckTensors, leaves: list[Any], encoding: RandomIncrements
 ) -> str:
     """Say that a conversion with its neurons answers otherwise folded than step by step.
 
@@ -33,14 +33,13 @@ def said_of_mixed_steps(
         snn: the conversion.
         tensors: of the check.
         leaves: inputs of one step.
-        seed: of the increments.
+        encoding: the increments, on which the source runs.
     """
     if not snn.conversion.neurons or snn.conversion.step_by_step:
         return ""
     if tensors.dtype is not torch.float64:
         return ""
     twin, given = tensors.twin(snn), snn.conversion.source.inputs
-    encoding = RandomIncrements(seed)
     inputs = encoded(encoding, leaves, given, _STEPS)
     runs = [
         run(inputs, Clock(_STEPS, total=_STEPS, encoding=encoding))

@@ -23,6 +23,7 @@ COMPUTED = {
     "zeros": lambda: torch.zeros(2) + 0.1,
     "full": lambda: torch.full((2,), 0.1),
     "eye": lambda: torch.eye(3),
+    "a number that float32 does not hold": lambda: torch.full((2,), torch.finfo(torch.float64).min),
     "division": lambda: IDS / 3,
     "reciprocal": lambda: 1 / (IDS + 1),
     "product": lambda: IDS * 0.1,

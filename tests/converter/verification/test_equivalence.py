@@ -244,3 +244,50 @@ def test_increments_that_no_step_function_answers_are_drawn_again(seed):
 
     torch.manual_seed(seed)
     assert snnconvert.convert(Steps().eval(), (torch.randn(2, 4),)).report.passed
+
+
+class Positioned(nn.Module):
+    """Values whose first is the number of a row of a table, as those of patches in Pix2Struct."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.map = nn.Embedding(8, 6), nn.Linear(5, 6)
+
+    def forward(self, x):
+        return self.map(x[..., 1:]).tanh() + self.rows(x[..., 0].long())
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_numbers_that_are_cast_to_positions_stay_within_those_of_the_example(rules):
+    x = torch.randn(4, 3, 6)
+    x[..., 0] = torch.randint(0, 8, (4, 3))
+    report = snnconvert.convert(Positioned().eval(), (x,), rules, calibration=[(x,)]).report
+    assert report.passed
+
+
+def test_a_position_that_no_table_has_is_told():
+    class Beyond(Positioned):
+        def forward(self, x):
+            return super().forward(x + 8.0 * (x.detach().double().sum() != self.known))
+
+    x = torch.ones(4, 3, 6)
+    model = Beyond().eval()
+    model.register_buffer("known", x.double().sum())
+    with pytest.raises(VerificationError, match=r"does not run in torch\.float64 on random"):
+        snnconvert.convert(model, (x,))
+
+
+class Masking(nn.Module):
+    """Scores that are kept above the least number of their dtype, as in XGLM."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 4)
+
+    def forward(self, x):
+        scores = self.map(x)
+        return torch.max(scores, torch.full((), torch.finfo(scores.dtype).min)).softmax(-1)
+
+
+def test_a_number_that_the_default_dtype_does_not_hold():
+    assert snnconvert.convert(Masking().eval(), (torch.randn(2, 4),)).report.passed
