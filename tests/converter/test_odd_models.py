@@ -149,10 +149,15 @@ def test_a_source_that_cannot_be_copied_is_run_itself():
     assert report.passed and report.source_rel_error < 1e-9
 
 
-def test_float_ids_are_told():
+def test_float_ids_whose_parts_are_ids_as_well_are_compared_on_these():
     model = WithWeight(torch.randn(10, 4), lambda x, w: F.embedding(x.long(), w)).eval()
+    assert snnconvert.convert(model, (torch.rand(3, 4) * 9,)).report.passed
+
+
+def test_float_ids_are_told():
+    model = WithWeight(torch.randn(10, 4), lambda x, w: F.embedding((12 - x).long(), w)).eval()
     with pytest.raises(VerificationError, match=r"index out of range.*as integers"):
-        snnconvert.convert(model, (torch.rand(3, 4) * 9,))
+        snnconvert.convert(model, (9 - torch.rand(3, 4),))
 
 
 def test_inputs_on_which_the_model_does_not_run_are_told():

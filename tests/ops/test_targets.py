@@ -147,7 +147,7 @@ def test_no_type_leaves_its_limits_at_any_step(name):
 @pytest.fixture(name="gelu")
 def _gelu(monkeypatch):
     others = {name: row for name, row in FUNCTIONS.items() if name != "gelu"}
-    for where in ("snnconvert.ops.targets", "snnconvert.converter.spikes.put_neurons"):
+    for where in ("snnconvert.ops.targets", "snnconvert.converter.spikes.places"):
         monkeypatch.setattr(f"{where}.FUNCTIONS", others)
     assert KINDS["gelu"].target({"self": 0, "approximate": "none"}) is None
     others["gelu"] = Function(("approximate",), layout=Uniform())

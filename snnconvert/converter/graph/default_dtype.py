@@ -48,9 +48,8 @@ class _DefaultDtype(TorchDispatchMode):
         wide = self.dtypes.get(own, own)
         try:
             made = func(*args, **kwargs)
-        except (
-            RuntimeError
-        ):  # a number that the default does not hold, such as the wide one's least
+        except RuntimeError:
+            # A number that the default does not hold, such as the least of the wide one.
             if wide is own or not makes_default_dtype(func, args, kwargs):
                 raise
             return func(*args, **{**kwargs, "dtype": wide})
