@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
@@ -115,6 +116,8 @@ def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node
     given, kind = arguments_of(node), kind_of(node.target)
     if is_neuron(node):
         return []
+    if kind.name == "mul" and node.meta["val"].dtype is torch.bool:
+        return []  # whether both are true
     if holds_maps(node.target, given) or _has_no_place(sited, node):
         found = _streams(sited, list(given.values()))
     else:

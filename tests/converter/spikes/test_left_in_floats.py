@@ -70,6 +70,14 @@ def test_maps_and_products_in_floats_are_named_with_the_reason(function, reason,
     assert "not on spikes" in said and reason in said and name in said
 
 
+@pytest.mark.parametrize("rules", ["spiking", "fully_spiking"])
+def test_a_product_of_truth_values_is_none(rules):
+    model, x = Of(lambda x, y: (x > 0) * (y > x)), two()
+    snn, said = notes_of(model, *x, rules=rules)
+    assert "not on spikes" not in said and "in floats" not in said
+    assert snnconvert.verify(model, snn).spiking.degree == "all"
+
+
 def test_a_rule_that_leaves_a_map_is_named():
     model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
     _, said = notes_of(model, torch.randn(3, 4), rules=parse_rules(FEW))

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from snnconvert.converter.verification.events.execution import (
     Execution,
     NotOnSpikes,
@@ -22,6 +24,8 @@ from snnconvert.converter.verification.events.labels import Content, Label, join
 def multiplied(execution: Execution) -> Label:
     """``self other``."""
     names = ("self", "other")
+    if execution.first_result().dtype is torch.bool:  # whether both are true
+        return together(execution)
     if len(execution.tracked(*names)) == 2:
         return _product(execution, *names)
     other = "other" if execution.tracked("self") else "self"

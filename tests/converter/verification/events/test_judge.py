@@ -66,6 +66,7 @@ ALLOWED = {
     "a shift": (lambda x: x * 0.25 / 8 * torch.tensor([-2.0, 1, 0, 4]), [RECEIVED], RECEIVED),
     "a mean of a power of two": (lambda x: x.mean((-1, -2)), [RECEIVED], RECEIVED),
     "comparisons": (lambda x: x.amax(-1) + F.max_pool2d(x, 2).sum(), [RECEIVED], RECEIVED),
+    "a product of truth values": (lambda x, y: (x > 0) * (y > 1), [WEIGHED, WEIGHED], WEIGHED),
     "a selection": (lambda x, y: torch.where(x > y, x, y), [WEIGHED, WEIGHED], WEIGHED),
     "a look-up": (lambda x: F.embedding(x.argmax(-1), W), [RECEIVED], WEIGHED),
     "fixed coefficients": (
