@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file as load_safetensors
 from torch import Tensor
 
-from snnconvert.errors import DependencyError, InputError, SourceError
+from snnconvert.errors import InputError, SourceError
 from snnconvert.files import read_whole
 from snnconvert.sources.budget import MOST_DIMENSIONS, dimensions_problem, tensors_in
 from snnconvert.sources.names import keyword_problem
@@ -195,10 +195,8 @@ def _read_torch(path: Path) -> Any:
 
 
 def _read_numpy(path: Path) -> Any:
-    try:
-        import numpy as np
-    except ImportError as error:
-        raise DependencyError("numpy", "all", f"the input {path}") from error
+    import numpy as np  # not at the top: commands that read no file start faster
+
     try:
         # Read into memory, a file would get as much of it as its header asks for.
         array = np.array(np.lib.format.open_memmap(path, mode="r"))
