@@ -12,7 +12,13 @@ from torch import Tensor, fx
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.flops import CountFlops
 from snnconvert.converter.verification.measure.fourier import of_complex, of_real, to_real
-from snnconvert.converter.verification.measure.synapses import Values, called, factors, resolved
+from snnconvert.converter.verification.measure.synapses import (
+    Values,
+    called,
+    factors,
+    resolved,
+    shape_alone,
+)
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
@@ -57,16 +63,12 @@ def call_macs(call: Call, value_of: Values) -> float:
     given, counter = resolved(call, value_of), _counter([call.operator])
     # Shapes say all; an operator of another library may have no answer to them.
     if getattr(call.operator, "namespace", "") == "aten":
-        given = pytree.tree_map_only(Tensor, _shape_alone, given)
+        given = pytree.tree_map_only(Tensor, shape_alone, given)
     if call.written_out:
         return float(called(call.operator, given).numel())
     with counter:
         called(call.operator, given)
     return counter.total / 2
-
-
-def _shape_alone(x: Tensor) -> Tensor:
-    return torch.empty_like(x, device="meta")
 
 
 def _counter(operators: Iterable[Any]) -> CountFlops:

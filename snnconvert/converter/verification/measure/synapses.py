@@ -78,6 +78,11 @@ def resolved(call: Call, value_of: Values) -> dict[str, Any]:
     }
 
 
+def shape_alone(x: Tensor) -> Tensor:
+    """Return a tensor without memory in the place of one of which the shape says all."""
+    return torch.empty_like(x, device="meta")
+
+
 def terms(call: Call) -> list[int]:
     """Return the positions in `factors` of the streams that a product has a term of.
 
@@ -102,7 +107,7 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> floa
     """
     if is_fourier(call):
         given = resolved(call, value_of)
-        shapes = pytree.tree_map_only(Tensor, lambda x: torch.empty_like(x, device="meta"), given)
+        shapes = pytree.tree_map_only(Tensor, shape_alone, given)
         return additions(given, events, called(call.operator, shapes))
     ahead = itertools.count()
 
