@@ -73,19 +73,23 @@ _SUMMED_TO = frozenset({"batch1", "mat", "vec1", "tensor1"})  # beside these, `s
 
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
 _TABLE = (
-    Kind("linear", {"linear": TDLinear, "addmm": None}, operands=("input", "mat1", "mat2")),
-    Kind("conv", {**_CONV, "convolution": None}, operands=("input",)),
+    Kind(
+        "linear",
+        {"linear": TDLinear, "addmm": None},
+        operands=("input", "weight", "mat1", "mat2"),
+    ),
+    Kind("conv", {**_CONV, "convolution": None}, operands=("input", "weight")),
     Kind(
         "conv_transpose",
         dict.fromkeys([f"conv_transpose{n}d" for n in (1, 2, 3)]),
-        operands=("input",),
+        operands=("input", "weight"),
     ),
     # Of rows that are sorted by group, as those of tokens are by expert.
     Kind(
         "grouped_mm",
         dict.fromkeys(("_grouped_mm", "transformers::grouped_mm_fallback")),
         inputs=("self", "input", "offs"),
-        operands=("self", "input"),
+        operands=("self", "mat2", "input", "weight"),
     ),
     # Linear maps of real numbers, and of complex ones as pairs of these.
     Kind("fourier", _FOURIER, inputs=("self",), operands=("self",)),

@@ -122,8 +122,6 @@ def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node
         found = _streams(sited, list(given.values()))
     else:
         found = _streams(sited, [given[name] for name in operands_of(kind, given)])
-        if kind.operands and "weight" in given:
-            found += _streams(sited, given["weight"])
         if kind.name == "mul" and len(found) == 1 and not is_written_out:
             return []  # by a constant, it is a scale
     return found

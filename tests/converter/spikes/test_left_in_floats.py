@@ -61,7 +61,6 @@ def test_exact_rules_leave_nothing_to_say():
         (lambda x, y: torch.linalg.cross(x[:, :3], y[:, :3]), "no place", "(linalg_cross)"),
         (lambda x, y: torch.outer(x[0], y[0] > 0), "truth values or integers", "(outer)"),
         (lambda x: (torch.fft.fft(x) ** 2).abs(), "complex", "(pow)"),
-        (lambda x, y: nn.functional.linear(x, y.mean() * torch.ones(2, 4)), "operand", "(linear)"),
     ],
 )
 def test_maps_and_products_in_floats_are_named_with_the_reason(function, reason, name):
@@ -161,7 +160,7 @@ def test_rules_that_place_no_neuron_say_so():
 @pytest.mark.parametrize(
     ("function", "neurons", "macs"),
     [
-        (lambda x, y: nn.functional.bilinear(x, y, torch.ones(2, 4, 4)), 3, 2 * 16 + 16),
+        (lambda x, y: nn.functional.bilinear(x, y, torch.ones(2, 4, 4)), 4, 2 * 16 + 8 + 16),
         (lambda x, y: torch.tensordot(x, torch.ones(4, 5), 1) + y.mean(), 2, 20 + 16),
         (lambda x, y: torch.inner(x, torch.ones(5, 4)) + y.mean(), 2, 20 + 16),
         (lambda x, y: torch.mv(x, torch.ones(4)) + y.mean(), 2, 4 + 16),
@@ -171,6 +170,12 @@ def test_rules_that_place_no_neuron_say_so():
         (lambda x, y: torch.addcmul(x, x, y, value=2.0), 3, 16),
         (lambda x, y: torch.linalg.vecdot(x, y), 3, 16 + 4),
         (lambda x, y: torch.addr(x, x[:, 0], y[0]), 3, 16),
+        # Weights that are streams: of all samples alike, and of each sample its own.
+        (lambda x, y: nn.functional.linear(x, y), 3, 16 + 3 * 4),
+        (lambda x, y: nn.functional.conv1d(x[:, None], y[:, None, :3], padding=1), 3, 16 + 36),
+        (lambda x, y: nn.functional.conv1d(x[None], y[:, None, :3], groups=3), 3, 16 + 2 * 3),
+        (lambda x, y: nn.functional.conv_transpose1d(x[:, None], y[None, :, :3]), 3, 16 + 36),
+        (lambda x, y: nn.functional.bilinear(x, x, y.mean() + torch.ones(2, 4, 4)), 4, 16 + 40),
     ],
 )
 def test_every_map_that_there_is_gets_neurons_and_is_counted(function, neurons, macs):

@@ -14,7 +14,9 @@ from snnconvert.converter.spikes.apart.attention import (
 )
 from snnconvert.converter.spikes.apart.chain import take_chain_apart, work_of_chain
 from snnconvert.converter.spikes.apart.contraction import (
+    has_computed_weights,
     has_several_products,
+    take_bilinear_apart,
     take_einsum_apart,
 )
 from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
@@ -76,15 +78,18 @@ class Taking:
 
 
 _RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart, work_of_recurrence)
+_BILINEAR = Taking(take_bilinear_apart, take_bilinear_apart, holds=has_computed_weights)
 _CHAIN = Taking(take_chain_apart, take_chain_apart, work_of_chain)
 APART: Mapping[str, Taking] = MappingProxyType(
     {
+        "_trilinear": _BILINEAR,
         "abs": Taking(take_magnitude_apart, of_complex=True),
         "addcdiv": Taking(take_addcdiv_apart),
         "angle": Taking(take_angle_apart, of_complex=True),
         "arctan2": Taking(take_atan2_apart),
         "atan2": Taking(take_atan2_apart),
         "batch_norm": Taking(take_batch_norm_apart),
+        "bilinear": _BILINEAR,
         "chain_matmul": _CHAIN,
         "clip": Taking(take_clip_apart),
         "cosine_similarity": Taking(take_cosine_apart),

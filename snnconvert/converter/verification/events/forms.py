@@ -103,8 +103,7 @@ def form_of(node: fx.Node, call: Call | None) -> Form:
     ):
         return Form(streams, None)
     kind = kind_of(call.operator)
-    names = {*operands_of(kind, call.arguments)}
-    names |= {"weight"} & call.arguments.keys() if kind.operands else set()
+    names = operands_of(kind, call.arguments)
     factors = tuple(i for i, x in enumerate(streams) if x.argument in names)
     if len(factors) > 1:
         return Form(streams, factors)

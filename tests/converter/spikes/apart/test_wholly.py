@@ -146,6 +146,11 @@ OPERATORS = {
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
     "bilinear, as decomposed": lambda: Between(trilinear),
+    "bilinear of computed weights": lambda: Between(
+        lambda n, h: F.bilinear(h, h.roll(1, 1), *computed(h, 3))
+    ),
+    "linear of computed weights": lambda: Between(lambda n, h: F.linear(h, *computed(h, 2))),
+    "a convolution by weights of each sample": lambda: Between(dynamic_convolution),
     "fft2 of tokens and features": lambda: Between(lambda n, h: torch.fft.fft2(h).real),
     "a filter of frequencies": lambda: Between(filtered),
     "transforms there and back": lambda: Between(
@@ -179,6 +184,21 @@ def trilinear(net, h):
     others = rows.roll(1, 1)
     y = torch.ops.aten._trilinear(rows, weight, others, [1, 3], [0], [1, 2], [2, 3])
     return y.view(h.shape)
+
+
+def computed(h, rank):
+    """Return weights of so many dimensions, and a bias, that follow from activations."""
+    mean = h.tanh().mean((0, 1))
+    weight = mean
+    for _ in range(rank - 1):
+        weight = weight[..., None] * mean
+    return weight, mean
+
+
+def dynamic_convolution(net, h):
+    """Convolve each sample with weights of its own, as a group (CondConv, arXiv 1904.04971)."""
+    groups, weight = h.flatten(0, 1)[None], h[..., :3].tanh()
+    return F.conv1d(groups, weight, padding=1, groups=len(h))[0][:, None] + h
 
 
 def filtered(net, h):
@@ -399,5 +419,6 @@ def test_the_rule_file_asks_for_every_counterpart():
 
     asked = {op for rule in load_rules("fully_spiking").rules for op in rule.match.op}
     assert set(FUNCTIONS) <= asked
-    of_matrices = {"chain_matmul", "einsum", "linalg_multi_dot"}  # which are of another kind
+    # Which are of the kind of products of matrices.
+    of_matrices = {"_trilinear", "bilinear", "chain_matmul", "einsum", "linalg_multi_dot"}
     assert set(APART) - of_matrices <= asked
