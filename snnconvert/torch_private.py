@@ -16,6 +16,7 @@ import torch
 import torch.utils._pytree as pytree
 from torch import Tensor, fx, nn
 from torch._C import PyTorchFileReader
+from torch._dispatch.python import enable_python_dispatcher
 from torch._export.serde import schema as program_schema
 from torch._export.serde.union import _Union as ProgramUnion
 from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
@@ -43,6 +44,7 @@ __all__ = [
     "ProgramUnion",  # the base of those records of a saved program that are one kind of several
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
+    "enable_python_dispatcher",  # keeps symbolic sizes where an operator's C++ fixes them
     "program_schema",  # the records that the JSON of a saved program is made of
     "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare
 ]

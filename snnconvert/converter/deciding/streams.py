@@ -92,6 +92,7 @@ class StreamFinder:
         fixed = "" if traced.batch else "the batch size is fixed"
         self._unfoldable = fixed if known is None else known.unfoldable
         self._proportional: dict[Any, bool] = {}
+        self._without_batch: list[fx.Node] = []  # streams
 
     def begin(self, node: fx.Node, domain: Domain) -> None:
         """Add a node whose domain does not follow from its arguments."""
@@ -104,7 +105,8 @@ class StreamFinder:
     @property
     def streams(self) -> Streams:
         """What was found."""
-        return Streams(self.domains, self._time_dims, self._unfoldable)
+        unfoldable = self._unfoldable or self._why_not_folded()
+        return Streams(self.domains, self._time_dims, unfoldable)
 
     def _domain(self, node: fx.Node) -> Domain:
         value: Any = node.meta.get("val")
@@ -120,15 +122,20 @@ class StreamFinder:
         dims = self._batch_dims(node)
         if None not in dims:
             self._time_dims[node] = tuple(d for d in dims if d is not None)
-        elif self._unfoldable:
-            return
-        elif domain is Domain.STREAM and node.users:
-            self._unfoldable = (
-                f"'{node.name}' has a shape in which the batch has no dimension of its own: "
-                f"{_shapes(node)}{_HINT * (node.op == 'placeholder')}"
-            )
-        elif _depends(node.meta.get("val"), self.batch):
+        elif domain is Domain.STREAM:
+            self._without_batch.append(node)
+        elif not self._unfoldable and _depends(node.meta.get("val"), self.batch):
             self._unfoldable = f"'{node.name}' is not proportional to the batch size"
+
+    def _why_not_folded(self) -> str:
+        """Say which stream that is used, be it of another operator's parts, has no batch."""
+        for node in self._without_batch:
+            if node.users:
+                return (
+                    f"'{node.name}' has a shape in which the batch has no dimension of its own: "
+                    f"{_shapes(node)}{_HINT * (node.op == 'placeholder')}"
+                )
+        return ""
 
     def _batch_dims(self, node: fx.Node) -> list[int | None]:
         """Return for each tensor (or symbolic size) of a node where the batch is, None: nowhere."""

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import PART_OF, STANDS_FOR, source_name
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import enable_python_dispatcher, pytree
 
 
 class Emitter:
@@ -71,7 +71,8 @@ class Emitter:
         """Return what an operator gives, without its numbers."""
         assert self._place is not None
         fakes = [x for x in pytree.tree_leaves(self._place.meta["val"]) if isinstance(x, Tensor)]
-        with fakes[0].fake_mode:  # type: ignore[attr-defined]
+        # As export does: in C++ some operators, such as padding, fix the sizes that they meet.
+        with fakes[0].fake_mode, enable_python_dispatcher():  # type: ignore[attr-defined]
             return operator(*args, **kwargs)
 
 

@@ -165,7 +165,7 @@ class _Inserter:
         taking = apart_of(node.target)
         if taking is None or decision.action == "neuron":
             return False
-        if not _gives_real(node) or (_takes_complex(node) and not taking.of_complex):
+        if not _gives_floats(node) or (_is_of_complex(node) and not taking.of_complex):
             return False
         wholly = decision.action == "spiking"
         if not wholly and not holds_maps(node.target, arguments_of(node)):
@@ -333,12 +333,13 @@ def _is_one_real(value: Any) -> bool:
     return isinstance(value, Tensor) and not value.is_complex()
 
 
-def _gives_real(node: fx.Node) -> bool:
-    """Tell whether an operator computes real numbers; integers and truth values have no spikes."""
-    return all(x.is_floating_point() for x in tensors_in(node.meta["val"]))
+def _gives_floats(node: fx.Node) -> bool:
+    """Tell whether an operator computes numbers that spikes add up to, not integers or truths."""
+    return all(x.is_floating_point() or x.is_complex() for x in tensors_in(node.meta["val"]))
 
 
-def _takes_complex(node: fx.Node) -> bool:
-    """Tell whether an operator is given complex numbers."""
-    given = (x for argument in node.all_input_nodes for x in tensors_in(argument.meta.get("val")))
-    return any(x.is_complex() for x in given)
+def _is_of_complex(node: fx.Node) -> bool:
+    """Tell whether an operator is given, or gives, complex numbers."""
+    return any(
+        x.is_complex() for n in (node, *node.all_input_nodes) for x in tensors_in(n.meta.get("val"))
+    )

@@ -23,7 +23,7 @@ from snnconvert.torch_private import HigherOrderOperator, OpOverload, pytree
 
 IsStream = Callable[[Any], bool]
 
-_LINEAR = frozenset("cross linalg_cross conv_tbc _scaled_mm stft istft".split())
+_LINEAR = frozenset("conv_tbc _scaled_mm".split())
 _OF_ONE = frozenset(
     "matrix_power cdist _cdist_forward _euclidean_dist pdist det logdet slogdet inverse pinverse "
     "matrix_exp cholesky_inverse cholesky_solve svd cov corrcoef vander "

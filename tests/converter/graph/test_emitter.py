@@ -33,6 +33,13 @@ def test_emitted_nodes_know_their_shapes_and_modules(relu: fx.Node) -> None:
     assert doubled.meta[STANDS_FOR] == ""
 
 
+def test_sizes_that_change_are_kept(relu: fx.Node) -> None:
+    emit = Emitter(relu.graph, lambda node: None)
+    with emit.at(relu):
+        padded = emit(aten.constant_pad_nd.default, relu.args[0], [1, 2]).meta["val"]
+    assert isinstance(padded.shape[0], torch.SymInt)
+
+
 def test_a_shape_is_asked_for_once(relu: fx.Node) -> None:
     emit = Emitter(relu.graph, lambda node: None)
     calls = []

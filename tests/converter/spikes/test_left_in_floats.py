@@ -58,7 +58,6 @@ def test_exact_rules_leave_nothing_to_say():
     [
         (lambda x: torch.linalg.matrix_power(x[:, None] * x[..., None], 2), "no place", "_power)"),
         (lambda x: x.prod(), "an operand has no place", "(prod)"),
-        (lambda x, y: torch.linalg.cross(x[:, :3], y[:, :3]), "no place", "(linalg_cross)"),
         (lambda x, y: torch.outer(x[0], y[0] > 0), "truth values or integers", "(outer)"),
         (lambda x: (torch.fft.fft(x) ** 2).abs(), "complex", "(pow)"),
     ],

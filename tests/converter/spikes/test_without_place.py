@@ -30,9 +30,6 @@ PRODUCTS = {
     "products at a place": lambda m, x: x.scatter_reduce(2, AT.expand(x.shape), m(x), "prod"),
     "a loss": lambda m, x: torch.nn.functional.smooth_l1_loss(m(x), x),
     "a product with a logarithm": lambda m, x: torch.xlogy(m(x), m(x).abs() + 1),
-    "transforms of windows": lambda m, x: torch.view_as_real(
-        torch.stft(m(x).flatten(1), 16, window=torch.ones(16), return_complex=True)
-    ),
     "branches with maps": lambda m, x: torch.cond(
         x.sum() > 0, lambda y: y @ y, lambda y: y.relu(), (m(x),)
     ),

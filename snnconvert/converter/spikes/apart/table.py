@@ -19,6 +19,7 @@ from snnconvert.converter.spikes.apart.contraction import (
     take_bilinear_apart,
     take_einsum_apart,
 )
+from snnconvert.converter.spikes.apart.cross import take_cross_apart
 from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
 from snnconvert.converter.spikes.apart.gating import take_glu_apart, take_lerp_apart
 from snnconvert.converter.spikes.apart.norms import (
@@ -52,6 +53,7 @@ from snnconvert.converter.spikes.apart.softmax import (
     take_logsumexp_apart,
     take_softmax_apart,
 )
+from snnconvert.converter.spikes.apart.spectra import take_istft_apart, take_stft_apart
 from snnconvert.converter.spikes.apart.spread import take_norm_apart, take_variance_apart
 from snnconvert.ops.kinds import kind_of, operator_name
 
@@ -79,6 +81,7 @@ class Taking:
 
 _RECURRENCE = Taking(take_recurrence_apart, take_recurrence_apart, work_of_recurrence)
 _BILINEAR = Taking(take_bilinear_apart, take_bilinear_apart, holds=has_computed_weights)
+_CROSS = Taking(take_cross_apart, take_cross_apart)
 _CHAIN = Taking(take_chain_apart, take_chain_apart, work_of_chain)
 APART: Mapping[str, Taking] = MappingProxyType(
     {
@@ -93,6 +96,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "chain_matmul": _CHAIN,
         "clip": Taking(take_clip_apart),
         "cosine_similarity": Taking(take_cosine_apart),
+        "cross": _CROSS,
         "cumprod": Taking(take_cumprod_apart, take_cumprod_apart),
         "div": Taking(take_division_apart),
         "einsum": Taking(take_einsum_apart, take_einsum_apart, holds=has_several_products),
@@ -105,6 +109,8 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "instance_norm": Taking(take_instance_norm_apart),
         "layer_norm": Taking(take_layer_norm_apart),
         "lerp": Taking(take_lerp_apart),
+        "istft": Taking(take_istft_apart, take_istft_apart, of_complex=True),
+        "linalg_cross": _CROSS,
         "linalg_multi_dot": _CHAIN,
         "linalg_norm": Taking(take_norm_apart),
         "linalg_vector_norm": Taking(take_norm_apart),
@@ -128,6 +134,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "square": Taking(take_power_apart, take_power_apart),
         "std": Taking(take_variance_apart),
         "std_mean": Taking(take_variance_apart),
+        "stft": Taking(take_stft_apart, take_stft_apart, of_complex=True),
         "var": Taking(take_variance_apart),
         "var_mean": Taking(take_variance_apart),
     }

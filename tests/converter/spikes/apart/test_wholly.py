@@ -142,6 +142,8 @@ OPERATORS = {
     "prod of one": lambda: Between(lambda n, h: h[:, :1].prod(1)),
     "cumprod": lambda: Between(lambda n, h: (1 + h / 9).cumprod(1)),
     "mse_loss": lambda: Between(lambda n, h: h - F.mse_loss(h, h.roll(1, 1), reduction="none")),
+    "cross": lambda: Between(lambda n, h: torch.linalg.cross(h[:, :3], h[:, 1:4].tanh(), dim=1)),
+    "cross along the first of 3": lambda: Between(lambda n, h: h[:, :3].cross(h[:, 2:].cos())),
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
