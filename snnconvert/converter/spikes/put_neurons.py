@@ -7,10 +7,9 @@ are known it is its target, so that the graph still computes what the source doe
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeGuard
 
-import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
@@ -20,16 +19,14 @@ from snnconvert.converter.deciding.streams import Domain, StreamFinder, Streams
 from snnconvert.converter.graph.arguments import arguments_of, set_argument
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import (
-    STANDS_FOR,
-    module_path,
     module_stack,
-    source_name,
     tensors_in,
 )
 from snnconvert.converter.graph.spike_coded import is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
 from snnconvert.converter.spikes.axes import feature_axes, output_axes
+from snnconvert.converter.spikes.neuron_nodes import NeuronNodes, Spot
 from snnconvert.converter.spikes.own_functions import own_targets
 from snnconvert.converter.spikes.places import (
     has_place,
@@ -38,10 +35,10 @@ from snnconvert.converter.spikes.places import (
     target_of_value,
 )
 from snnconvert.converter.spikes.regions import ends_of, regions
-from snnconvert.converter.spikes.site import Site, Sited
+from snnconvert.converter.spikes.site import Sited
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
-from snnconvert.ops.targets import DRIVE, Target, follow
+from snnconvert.ops.targets import Target
 from snnconvert.rules import SPIKING_ACTIONS, Decision
 from snnconvert.torch_private import pytree
 
@@ -49,7 +46,6 @@ _PLACES = (
     "spike_operands is for linear maps and products, spiking for these and for recurrent layers, "
     "norms, softmax, activations and other functions, divisions, powers, clips and embeddings"
 )
-_PARTS = {"real": torch.ops.aten.real.default, "imaginary": torch.ops.aten.imag.default}
 _WITHOUT_PLACE = (
     ". Use td, or neuron, which puts one on an output that is a single tensor, not complex"
 )
@@ -92,7 +88,7 @@ def put_neurons(decided: Decided) -> Sited:
         ),
         encoded=frozenset(kept[n] for n in decided.encoded if n in kept),
         decisions={kept[n]: d for n, d in decided.decisions.items() if n in kept},
-        sites={n: site for n, site in inserter.sites.items() if n in there},
+        sites={n: site for n, site in inserter.neurons.sites.items() if n in there},
     )
 
 
@@ -118,12 +114,7 @@ class _Inserter:
         # A neuron's state is of one size.
         self.unsteady = sizes_of_streams(graph, finder.domains)
         self.emit = Emitter(graph, finder.visit)
-        self.sites: dict[fx.Node, Site] = {}
-        self.names: set[str] = set()
-        self.shared: dict[tuple[Any, ...], str] = {}
-        self.known: dict[tuple[Any, ...], fx.Node] = {}
-        self.parts: dict[fx.Node, dict[str, fx.Node]] = {}  # of complex values
-        self.pairs: dict[tuple[fx.Node, ...], fx.Node] = {}  # of spikes
+        self.neurons = NeuronNodes(self.emit, finder.visit)
 
     def put(self, node: fx.Node, decision: Decision) -> None:
         """Put the neurons of one decision into the graph."""
@@ -157,8 +148,8 @@ class _Inserter:
         assert decision.rule is not None and decision.rule.target is not None
         target = own[decision.rule.target]
         drive, output = ends_of(members, decision, self._is_stream)
-        spot = _Spot(output, f"{target.name}_neuron", output_axes(output))
-        self.emit.replace(output, self._neuron(drive, target, spot, decision))
+        spot = Spot(output, f"{target.name}_neuron", output_axes(output))
+        self.emit.replace(output, self.neurons.of(drive, target, spot, decision))
 
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
         """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""
@@ -209,26 +200,13 @@ class _Inserter:
             def coded(x: Any, label: str = label, axes: tuple[int, ...] = axes) -> Any:
                 if is_spike_coded(x) or not (self._is_stream(x) or self._is_pair(x)):
                     return x
-                spot = _Spot(node, f"{label}_neuron", axes, part.shared)
+                spot = Spot(node, f"{label}_neuron", axes, part.shared)
                 if self._is_pair(x):
-                    return self._neurons_of_pair(x, spot, label, decision)
-                return self._neuron(x, target_of_value(x), spot, decision)
+                    return self.neurons.of_pair(x, spot, label, decision)
+                return self.neurons.of(x, target_of_value(x), spot, decision)
 
             value = pytree.tree_map(coded, arguments_of(node)[argument])
             set_argument(node, argument, value)
-
-    def _neurons_of_pair(self, x: fx.Node, spot: _Spot, label: str, decision: Decision) -> fx.Node:
-        """Return a complex value of spikes: its real and its imaginary part have a neuron each."""
-        with self.emit.at(spot.consumer):
-            if x not in self.parts:
-                self.parts[x] = {name: self.emit(part, x) for name, part in _PARTS.items()}
-            spikes = tuple(
-                self._neuron(drive, DRIVE, replace(spot, label=f"{label}_{name}_neuron"), decision)
-                for name, drive in self.parts[x].items()
-            )
-            if spikes not in self.pairs:
-                self.pairs[spikes] = self.emit(torch.ops.aten.complex.default, *spikes)
-        return self.pairs[spikes]
 
     def _in_place(
         self, node: fx.Node, target: Target, decision: Decision, part: Part | None = None
@@ -241,60 +219,14 @@ class _Inserter:
         shared = () if part is None else part.shared
         for name in {} if part is None else part.operands.values():
             label = f"{name}_neuron"
-        new = self._neuron(drive, target, _Spot(node, label, output_axes(node), shared), decision)
+        new = self.neurons.of(drive, target, Spot(node, label, output_axes(node), shared), decision)
         self.emit.replace(node, new)
 
     def _on_output(self, node: fx.Node, decision: Decision) -> None:
-        users, spot = list(node.users), _Spot(node, "output_neuron", output_axes(node))
-        new = self._neuron(node, target_of_value(node), spot, decision, before=node.next)
+        users, spot = list(node.users), Spot(node, "output_neuron", output_axes(node))
+        new = self.neurons.of(node, target_of_value(node), spot, decision, before=node.next)
         for user in users:
             user.replace_input_with(node, new)
-
-    def _neuron(
-        self,
-        drive: fx.Node,
-        target: Target,
-        spot: _Spot,
-        decision: Decision,
-        before: fx.Node | None = None,
-    ) -> fx.Node:
-        """Return the neuron of a drive; what drives several operators has one."""
-        assert decision.rule is not None
-        settings = decision.rules.neuron_of(decision.rule)
-        key = (drive, target, spot.axes, repr(settings))
-        if key in self.known:
-            return self.known[key]
-        with self.graph.inserting_before(before or spot.consumer):
-            node = self.graph.call_function(follow, (drive, target))  # type: ignore[arg-type]
-        node.meta = {
-            "val": drive.meta["val"],
-            "nn_module_stack": spot.consumer.meta.get("nn_module_stack"),
-            STANDS_FOR: "",
-        }
-        self.finder.visit(node)
-        group = (*spot.shared, *key[1:])
-        if not spot.shared or group not in self.shared:
-            path = module_path(spot.consumer)
-            self.shared[group] = self._free_name(".".join(filter(None, (path, spot.label))))
-        self.sites[node] = Site(
-            name=self.shared[group],
-            settings=settings,
-            target=target,
-            axes=spot.axes,
-            drive=source_name(drive) or drive.name,
-            consumer=decision.operation.name,
-            rule=decision.rule.name,
-        )
-        self.known[key] = node
-        return node
-
-    def _free_name(self, name: str) -> str:
-        free, count = name, 0
-        while free in self.names:
-            count += 1
-            free = f"{name}_{count}"
-        self.names.add(free)
-        return free
 
     def _is_stream(self, x: Any) -> bool:
         """Tell whether a neuron may follow a value: a stream of real numbers."""
@@ -309,23 +241,6 @@ class _Inserter:
             return False
         steady = isinstance(x.meta.get("val"), Tensor) and not has_size_of(x, self.unsteady)
         return steady and self.finder.domains[x] is Domain.STREAM
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """Where a neuron is to stand.
-
-    Attributes:
-        consumer: the node that its spikes drive.
-        label: what it is called, within the consumer's module.
-        axes: dimensions of one step's drive along which thresholds may differ.
-        shared: what neurons have in common that share their thresholds; empty: none do.
-    """
-
-    consumer: fx.Node
-    label: str
-    axes: tuple[int, ...]
-    shared: tuple[Any, ...] = ()
 
 
 def _is_one_real(value: Any) -> bool:

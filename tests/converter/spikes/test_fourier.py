@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.spikes import put_neurons
+from snnconvert.converter.spikes import neuron_nodes
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import operator_name
 from snnconvert.rules import parse_rules
@@ -141,8 +141,8 @@ def test_no_neuron_stands_behind_a_complex_output(x):
 
 
 def test_mutation_a_part_that_is_lost_is_found(x, monkeypatch):
-    real = put_neurons._PARTS["real"]
-    monkeypatch.setattr(put_neurons, "_PARTS", {"real": real, "imaginary": real})
+    real = neuron_nodes._PARTS["real"]
+    monkeypatch.setattr(neuron_nodes, "_PARTS", {"real": real, "imaginary": real})
     model = Around(lambda m, x: torch.fft.irfft(torch.fft.rfft(m(x)))).eval()
     with pytest.warns(snnconvert.NotEquivalentWarning):
         snn = snnconvert.convert(model, (x[:4],), rules="fully_spiking", calibration=[x])
