@@ -35,6 +35,18 @@ class Embedded(nn.Module):
         return self.head(self.embed(ids) * weight) * scale
 
 
+class Odd(nn.Module):
+    """An operator of each sort: maps, what is taken apart, a function, a scale, one in floats."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Linear(4, 4), nn.LayerNorm(4)
+
+    def forward(self, x):
+        h = nn.functional.gelu(self.norm(self.first(x))) * 2
+        return h.exp() + torch.linalg.det(h.reshape(-1, 2, 2))[:, None]
+
+
 class Branching(nn.Module):
     def forward(self, x):
         return x if x.sum() > 0 else -x
@@ -52,6 +64,10 @@ def made(kind, *shape):
 
 def shifted():
     return made(Shifted, 3)
+
+
+def odd():
+    return made(Odd, 4)
 
 
 def embedded():

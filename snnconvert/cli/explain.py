@@ -9,11 +9,11 @@ from snnconvert.cli.models import loaded_source
 from snnconvert.cli.options import ExplainOptions
 from snnconvert.cli.silence import silence
 from snnconvert.cli.terminal import say, say_json, table
-from snnconvert.converter.deciding.explain import ExplainedNode, Explanation, explain
+from snnconvert.converter.spikes.explain import ExplainedNode, Explanation, explain
 from snnconvert.rules import load_rules
 from snnconvert.sources.importing import check_packages
 
-_HEADER = ("module path", "node", "op kind", "shape", "over time", "action", "rule")
+_HEADER = ("module path", "node", "op kind", "shape", "over time", "action", "becomes", "rule")
 
 
 def run(options: ExplainOptions) -> int:
@@ -47,6 +47,7 @@ def _cells(node: ExplainedNode) -> tuple[str, ...]:
         shape,
         node.over_time,
         ": ".join(filter(None, (node.action, node.target))) or "-",
+        node.becomes or "-",
         taken,
     )
 

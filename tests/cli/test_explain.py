@@ -16,10 +16,29 @@ def test_every_node_has_its_rule_and_line(run):
     assert lines[0].startswith("first ")
     assert "[B, 4]" in lines[0]
     assert lines[2].startswith("(root) ")
-    assert lines[2].endswith("  keep    keep additions (keep-adds.yaml:4)")
+    assert lines[2].endswith("  keep    -        keep additions (keep-adds.yaml:4)")
     assert lines[3].endswith("(default.yaml:10)")
     columns = {line.index("stream") for line in lines} | {header.index("over time")}
     assert len(columns) == 1
+
+
+def test_every_node_says_what_it_becomes(run):
+    ran = run("explain", "python:small_networks:odd", "--rules", "fully_spiking", "--json")
+    becomes = {node["kind"]: node["becomes"] for node in json.loads(ran.out)["nodes"]}
+    assert becomes == {
+        "linear": "neurons: operand",
+        "layer_norm": "2 sum, 5 mul, sub, 2 add; neurons: 2 operand, rsqrt",
+        "gelu": "neurons: gelu",
+        "exp": "neurons: exp",
+        "mul": "needs no neuron: it adds up, compares, or scales by a constant",
+        "linalg_det": "in floats",
+        "reshape": "",
+        "add": "",
+    }
+    notes = json.loads(ran.out)["notes"]
+    assert any("'linalg_det'" in note and "not on spikes" in note for note in notes)
+    ran = run("explain", "python:small_networks:odd")
+    assert ran.code == 0 and "in floats" not in ran.out and "neurons" not in ran.out
 
 
 def test_counts_and_unused_rules_come_last(run):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import PART_OF, STANDS_FOR, source_name
+from snnconvert.converter.graph.meta import MADE_FOR, PART_OF, STANDS_FOR, source_name
 from snnconvert.torch_private import enable_python_dispatcher, pytree
 
 
@@ -57,6 +57,7 @@ class Emitter:
             "nn_module_stack": self._place.meta.get("nn_module_stack"),
             STANDS_FOR: "",
             PART_OF: self.part_of,
+            MADE_FOR: self._place.meta.get(MADE_FOR) or source_name(self._place),
         }
         self.seen(new)
         return new

@@ -34,6 +34,9 @@ STANDS_FOR = "stands_for"  # meta: the node of the source whose value a changed 
 PART_OF = "part_of"  # meta: the op kind of which a node is a part, where a rule takes it half apart
 
 
+MADE_FOR = "made_for"  # meta: the node of the source that a node was emitted for, as part of it
+
+
 def source_name(node: fx.Node) -> str:
     """Return the name of the source's node whose value a node computes."""
     return str(node.meta.get(STANDS_FOR, node.name))

@@ -24,7 +24,8 @@ class Site:
         target: what it follows.
         axes: dimensions of one step's drive along which thresholds may differ.
         drive: name of the node that drives it.
-        consumer: op kind, and module path, of what its spikes drive.
+        consumer: name of the source's node that its rule decided on: what its spikes drive, or what
+            it stands for.
         rule: name of the rule that asks for it.
     """
 
