@@ -30,6 +30,24 @@ def test_all_of_the_example_where_two_do_not_do(x):
     assert [y.shape[1] for y in prove_spikes(snn).outputs] == [1]
 
 
+def test_all_of_the_example_where_ids_stand_for_samples(x):
+    class Messages(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = torch.nn.Linear(6, 6)
+
+        def forward(self, x, edges):
+            return torch.zeros_like(x).index_add(0, edges[1], self.map(x[edges[0]]))
+
+    given = x[:4, 0], torch.tensor([[0, 1, 2, 3, 3], [1, 3, 0, 2, 1]])
+    snn = snnconvert.convert(
+        Messages().eval(), given, "fully_spiking", calibration=[given], time_steps=2
+    )
+    assert snn.report.passed and snn.report.spiking.degree == "all"
+    assert snn.report.spiking.work.source_macs == 5 * 6 * 6 / 4
+    assert [y.shape for y in prove_spikes(snn).outputs] == [(2, 4, 6)]
+
+
 def test_nothing_of_the_conversion_changes(x):
     snn = on_spikes(Around(lambda m, x: m(m(x).relu())), x)
     before = snn.simulate(x[:4].double())
