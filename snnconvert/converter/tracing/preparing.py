@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,12 +37,13 @@ def _inside(model: nn.Module) -> nn.Module | None:
 
 @contextlib.contextmanager
 def as_traced(model: nn.Module) -> Iterator[list[Any]]:
-    """Run a model as it is traced: without a cache in its output; it is then put back as it was.
+    """Run a model as it is traced: without a cache in its output, and without a look at the numbers
+    of a mask; it is then put back as it was.
 
     Yields:
         The configurations whose cache is off until then.
     """
-    with unchanged(model):
+    with unchanged(model), _masks_as_given(model):
         configurations = caching(model)
         try:
             for configuration in configurations:
@@ -49,6 +52,36 @@ def as_traced(model: nn.Module) -> Iterator[list[Any]]:
         finally:
             for configuration in configurations:
                 configuration.use_cache = True
+
+
+_CAUSAL_HINTS: dict[type[nn.Module], str] = {
+    nn.TransformerEncoder: "is_causal",
+    nn.TransformerDecoder: "tgt_is_causal",
+}
+
+
+@contextlib.contextmanager
+def _masks_as_given(model: nn.Module) -> Iterator[None]:
+    """Keep transformers of ``torch.nn`` from asking whether a mask that they are given is causal.
+
+    They would take a branch on its numbers, which no trace does; the mask is right in both.
+    """
+    with contextlib.ExitStack() as hooks:
+        for module in model.modules():
+            for kind, hint in _CAUSAL_HINTS.items():
+                if isinstance(module, kind) and type(module).forward is kind.forward:
+                    hook = functools.partial(_without_hint, hint)
+                    hooks.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        yield
+
+
+def _without_hint(
+    hint: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    call = inspect.signature(module.forward).bind(*args, **kwargs)
+    if call.arguments.get(hint) is None:
+        call.arguments[hint] = False
+    return call.args, call.kwargs
 
 
 def caching(model: nn.Module) -> list[Any]:
