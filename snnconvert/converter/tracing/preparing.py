@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import fx, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -19,7 +20,12 @@ _PARALLEL = (DataParallel, DistributedDataParallel)
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
-    """Return the network inside what trains it on several devices or compiles it, and a note."""
+    """Return the network inside what trains it on several devices or compiles it, and a note.
+
+    Raises:
+        TraceError: it is, or holds, what TorchScript made of a module.
+    """
+    _refuse_scripted(model)
     wrappers = []
     while (inner := _inside(model)) is not None:
         wrappers.append(type(model).__name__)
@@ -33,6 +39,21 @@ def _inside(model: nn.Module) -> nn.Module | None:
     if isinstance(model, _PARALLEL):
         return model.module
     return compiled_by(model)
+
+
+def _refuse_scripted(model: nn.Module) -> None:
+    whole = isinstance(model, torch.jit.ScriptModule)
+    for name, module in model.named_modules():
+        # A part that torch.jit.trace made is exported as its operators.
+        scripted = isinstance(module, torch.jit.RecursiveScriptModule)  # type: ignore[attr-defined]
+        if whole or scripted:
+            which = f"'{name}'" if name else "the model itself"
+            raise TraceError(
+                f"{which} is a module of TorchScript "
+                "(torch.jit.script, torch.jit.trace), which torch.export does not take; pass the "
+                "nn.Module that it was made of, and load a state dict into it where only the "
+                "script's weights are left"
+            )
 
 
 @contextlib.contextmanager

@@ -234,3 +234,32 @@ def test_the_whole_transformer_takes_masks():
     assert snn.report.passed
     answer = snn.simulate(src=x, tgt=y, tgt_mask=mask, time_steps=2)[-1]
     torch.testing.assert_close(answer, model(x, y, tgt_mask=mask))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.parametrize("wrap", [lambda m: m, nn.Sequential])
+def test_a_module_of_torchscript_is_told(wrap):
+    layer, x = nn.Linear(4, 3).eval(), torch.randn(2, 4)
+    with pytest.raises(TraceError, match=r"is a module of TorchScript .* pass the nn\.Module"):
+        snnconvert.convert(wrap(torch.jit.script(layer)).eval(), (x,))
+    with pytest.raises(TraceError, match="the model itself is a module of TorchScript"):
+        snnconvert.convert(torch.jit.trace(layer, x), (x,))
+    assert snnconvert.convert(nn.Sequential(torch.jit.trace(layer, x)).eval(), (x,)).report.passed
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize:UserWarning")
+def test_a_module_that_is_quantised_to_integers_is_told():
+    class Packed(nn.Linear):
+        """Holds an object of TorchScript, as modules of ``torch.ao.nn.quantized`` do."""
+
+        def __init__(self):
+            super().__init__(4, 3)
+            self.packed = torch.ops.quantized.linear_prepack(
+                torch.quantize_per_tensor(self.weight, 0.1, 0, torch.qint8), self.bias
+            )
+
+        def forward(self, x):
+            return torch.ops.quantized.linear_dynamic(x, self.packed)
+
+    with pytest.raises(TraceError, match=r"'0' \(Packed\).* quantised to integers .* in floats"):
+        snnconvert.convert(nn.Sequential(Packed()).eval(), (torch.randn(2, 4),))
