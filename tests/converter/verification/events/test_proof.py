@@ -64,6 +64,17 @@ def test_the_degree_falls_where_something_slips_in(x):
     assert why in note and places == ("'mul' (aten.mul.Tensor)",)
 
 
+def test_the_degree_falls_where_a_mean_of_integers_is_rounded(x):
+    def rounded(m, x):
+        counts = torch.bucketize(m(x), torch.linspace(-1, 1, 9, dtype=x.dtype))
+        places = (torch.arange(6) // 4).expand(counts.shape)
+        return m(x) + counts.scatter_reduce(2, places, counts, "mean")
+
+    report = on_spikes(Around(rounded), x, verify=True).report
+    assert report.spiking.degree == "maps"
+    assert any("scatter_reduce" in note for note in report.notes)
+
+
 def test_what_it_found_is_written_down(x):
     snn = on_spikes(Around(lambda m, x: (x + m(x)) * 0.3), x, verify=True)
     data = json.loads(json.dumps(snn.report.to_dict()))
