@@ -134,6 +134,10 @@ def _stays_a_number(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
     return dtype is None or dtype.is_floating_point or dtype.is_complex
 
 
+def _mean_at_places(arguments: Mapping[str, Any], is_stream: IsStream) -> bool:
+    return arguments.get("reduce") == "mean" and not is_stream(arguments["index"])
+
+
 _FIXED = frozenset(
     "cumsum diff gradient trace affine_grid_generator nansum trapezoid trapz "
     "cumulative_trapezoid tril triu diagonal "
@@ -163,6 +167,7 @@ _ADDING: dict[str, Callable[[Mapping[str, Any], IsStream], bool]] = {
     "masked_fill": _constant("mask"),
     "where": _constant("condition"),
     "complex": _always,
+    **dict.fromkeys(("scatter_reduce", "index_reduce"), _mean_at_places),
 }
 
 

@@ -273,6 +273,14 @@ ADDS_UP = {
     "lerp": (lambda x: aten.lerp(x, B, 0.25), (2, 4)),
     "masked_fill": (lambda x: aten.masked_fill(x, MASK, -1e4), (2, 4)),
     "where": (lambda x: aten.where(MASK, x, B), (2, 4)),
+    "scatter_reduce": (
+        lambda x: aten.scatter_reduce(x[:, :2], 1, torch.tensor([[0, 0, 1, 0]] * 2), x, "mean"),
+        (2, 4),
+    ),
+    "index_reduce": (
+        lambda x: aten.index_reduce(x[:, :2], 1, torch.tensor([0, 0, 1, 0]), x, "mean"),
+        (2, 4),
+    ),
 }
 
 
@@ -354,6 +362,9 @@ def test_conditions(operator, arguments, expected):
         ("batch_norm", {"input": STREAM, "weight": STATIC, "training": True}, False),
         ("to", {"self": STREAM, "dtype": torch.float64}, True),
         ("to", {"self": STREAM, "dtype": torch.int64}, False),
+        ("scatter_reduce", {"self": STREAM, "index": STATIC, "reduce": "mean"}, True),
+        ("scatter_reduce", {"self": STREAM, "index": STREAM, "reduce": "mean"}, False),
+        ("index_reduce", {"self": STREAM, "index": STATIC, "reduce": "prod"}, False),
         ("mul", {"self": STREAM, "other": STREAM}, False),
         ("relu", {"self": STREAM}, False),
         ("layer_norm", {"input": STREAM}, False),

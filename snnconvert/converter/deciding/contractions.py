@@ -27,7 +27,7 @@ def contractions(decided: Decided) -> frozenset[str]:
 
     They are products of a stream with a constant that repeats it, or of a stream with weights or
     with another stream that are summed along a dimension of both. What is held, as a mask is, has
-    no weights; a square is a function of one stream.
+    no weights; a square is a function of one stream, and truth values choose.
     """
     nodes = decided.traced.graph.nodes
     return frozenset(node.name for node in nodes if _is_contraction(node, decided.streams))
@@ -43,6 +43,8 @@ def _is_contraction(node: fx.Node, streams: Streams) -> bool:
         return False
     found = [given[name] for name in operands_of(kind, given)]
     factors = [x for x in found if is_tensor(x)]
+    if any(x.meta["val"].dtype is torch.bool for x in factors):
+        return False
     carried = [x for x in factors if streams.domains.get(x) is Domain.STREAM]
     if len(carried) == 1 and _is_repeated(carried[0], node):
         return True

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.paragraphs import Paragraph, as_text
@@ -253,6 +255,15 @@ def describe_node(decisions: Sequence[Decision], name: str) -> str:
         if operation.name == name:
             return f"{operation.kind} at {operation.place}, {decision.reason}"
     return "no operation of its own"
+
+
+def to_be_trained(tree: nn.Module) -> tuple[str, ...]:
+    """Name the modules of classes that say so of themselves."""
+    return tuple(
+        f"{path or 'the model'} ({type(module).__name__})"
+        for path, module in tree.named_modules()
+        if getattr(module, "to_be_trained", False)
+    )
 
 
 def unverified(kinds: Sequence[KindRow], notes: Sequence[str] = ()) -> tuple[Paragraph, ...]:

@@ -257,6 +257,9 @@ class SpikingReport:
 
 def _said_of_share(work: Work) -> str:
     """Say how much of the work is on spikes, and what the rest is; all is said only of all."""
+    if not work.source_macs > work.still_macs:
+        still = f", and {work.still_macs:.3g} on what is not" * bool(work.still_macs)
+        return f"the source has no multiply-accumulates on what changes over time{still}"
     share = math.floor(1000 * min(work.spiking_share, 1.0) + _ROUNDING) / 10
     besides = []
     if work.floats_macs:

@@ -43,13 +43,20 @@ class Candidates:
     reference: tuple[int, int] | None = None
 
 
-def candidates(leaves: Sequence[Any], held: frozenset[int]) -> Iterator[Candidates]:
+def candidates(
+    leaves: Sequence[Any], held: frozenset[int], without: frozenset[int] = frozenset()
+) -> Iterator[Candidates]:
     """Yield what may be the batch, the usual first.
 
     Dimension 0 of the first coded input and of all that have its size; dimension 0 of every input,
     whatever its size; every dimension with the size of one of these.
+
+    Args:
+        leaves: of the inputs.
+        held: those that were declared held.
+        without: those that the user says have no batch.
     """
-    tensors = _tensors(leaves)
+    tensors = {i: x for i, x in _tensors(leaves).items() if i not in without}
     if not tensors:
         return
     floats = [i for i, x in tensors.items() if is_number(x) and i not in held]
@@ -132,8 +139,18 @@ def _no_dimension(dim: int, name: str, x: Tensor, said: Any) -> ArgumentError:
     )
 
 
+def names_none(said: Mapping[int, int | None]) -> bool:
+    """Tell whether a user says of inputs only that they have no batch: others may have one."""
+    return all(dim is None for dim in said.values())
+
+
 def said_fixed(said: Mapping[int, int], names: Sequence[str]) -> str:
-    """Say that dimensions that a user named cannot be the batch."""
+    """Say that dimensions that a user named cannot be the batch, or that none was left."""
+    if not said:
+        return (
+            "batch_dims= (--batch-dim) says that no input has a batch, so the conversion is bound "
+            "to the example's sizes"
+        )
     where = " and ".join(f"dimension {dim} of '{names[i]}'" for i, dim in said.items())
     return (
         f"{where} cannot be the batch, which batch_dims= (--batch-dim) says: the model fixes its "

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
 from snnconvert.converter.tracing.batch import (
@@ -24,9 +24,10 @@ from snnconvert.converter.tracing.batch import (
     reaching,
     symbols,
 )
+from snnconvert.converter.tracing.guards import read_guards
 from snnconvert.converter.tracing.source_runs import copies
 from snnconvert.errors import first_line
-from snnconvert.torch_private import EXPORT_LOGGERS, pytree
+from snnconvert.torch_private import EXPORT_LOGGERS, guards_of, pytree
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class ExampleCall:
         spec: tree of ``(args, kwargs)``.
         names: of the leaves.
         held: leaves that were declared held.
-        said: what the user says of the batch; None: nothing.
+        said: the dimensions that the user says are the batch; None: none is said.
+        without: leaves that the user says have no batch.
     """
 
     leaves: list[Any]
@@ -55,6 +57,7 @@ class ExampleCall:
     names: list[str]
     held: frozenset[int]
     said: Candidates | None
+    without: frozenset[int] = frozenset()
 
 
 def export_open(model: nn.Module, call: ExampleCall) -> Exported | None:
@@ -63,7 +66,8 @@ def export_open(model: nn.Module, call: ExampleCall) -> Exported | None:
     Raises:
         Exception: export refuses the model.
     """
-    found = candidates(call.leaves, call.held) if call.said is None else iter([call.said])
+    said = call.said
+    found = candidates(call.leaves, call.held, call.without) if said is None else iter([said])
     ignored: Exported | None = None
     errors: list[Exception] = []
     for number, candidate in enumerate(found):
@@ -126,7 +130,10 @@ def _with_batch(
     usual: bool,
 ) -> Exported:
     """Choose among what export left open; what else is open is fixed, by another export."""
-    chosen = batch if candidate.decided else _chosen(program, candidate, batch)
+    if candidate.decided:
+        batch = chosen = _with_compared(program, call, candidate.marks, batch)
+    else:
+        chosen = _chosen(program, candidate, batch)
     dims = _dims(program, candidate.marks, chosen)
     if set(chosen) != set(batch):
         program = export(model, call, {i: (dim,) for i, dim in dims.items()})
@@ -167,6 +174,26 @@ def placeholders_of(program: ExportedProgram) -> list[fx.Node]:
     given = set(program.graph_signature.user_inputs)
     nodes = [n for n in program.graph.nodes if n.op == "placeholder"]
     return [n for n in nodes if n.name in given] if len(given) < len(nodes) else nodes
+
+
+def _with_compared(
+    program: ExportedProgram, call: ExampleCall, marks: Marks, batch: list[Any]
+) -> list[Any]:
+    """Return the symbols of the batch with those of candidates that export compared with them.
+
+    A scatter asks of its index that it has no more rows than what it writes to, and the size of an
+    index is that of no result.
+    """
+    nodes = placeholders_of(program)
+    own = {(i, d): set(symbols(nodes[i], d)) for i, dims in marks.items() for d in dims}
+    shapes = [x.shape if isinstance(x, Tensor) else () for x in call.leaves]
+    guards = read_guards(guards_of(program), call.names, shapes, lambda i, d: (i, d) in own)
+    found = set(batch)
+    for guard in guards:
+        compared = [own[place] for place in guard.leaves.values() if place in own]
+        if any(known & found for known in compared):
+            found = found.union(*compared)
+    return [s for s in open_symbols(nodes, marks) if s in found]
 
 
 def _chosen(program: ExportedProgram, candidate: Candidates, batch: list[Any]) -> list[Any]:

@@ -37,6 +37,13 @@ def explain_failure(model: nn.Module, call: ExampleCall, error: BaseException) -
             "(a reverse direction would start in the padding: give it sequences of one length). "
             "By hand, snnconvert.ops.TDLSTM, TDGRU and TDRNN take packed sequences"
         )
+    if packed := _packed_for_kernels(model):
+        return (
+            f"torch.export cannot trace {packed}: it keeps what it computes with in an object of "
+            "TorchScript, as modules quantised to integers (torch.ao.quantization) do. Convert the "
+            "network in floats that it was made of; where its numbers are to be those of the "
+            "quantised one, with weights that were quantised and brought back to floats"
+        )
     if "Cache" in first_line(error):
         return (
             f"torch.export cannot trace {_place(model, error)}: {first_line(error)}. Leave the "
@@ -67,6 +74,14 @@ def _packs(error: BaseException) -> bool:
         or any(isinstance(value, PackedSequence) for value in frame.f_locals.values())
         for frame, _ in traceback.walk_tb(error.__traceback__)
     )
+
+
+def _packed_for_kernels(model: nn.Module) -> str:
+    """Name a module that holds an object of TorchScript; empty where none does."""
+    for name, module in model.named_modules():
+        if any(isinstance(value, torch.ScriptObject) for value in vars(module).values()):
+            return f"module '{name}' ({type(module).__name__})"
+    return ""
 
 
 def _place(model: nn.Module, error: BaseException) -> str:

@@ -12,6 +12,7 @@ from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.tracing.batch import (
     BatchDims,
     leaves_named,
+    names_none,
     said_candidates,
     said_dims,
     said_fixed,
@@ -61,9 +62,10 @@ def traced_from(
     nodes = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
     examples, in_spec = pytree.tree_flatten((args, kwargs))
     names = leaf_names(positional, args, kwargs)
+    fixed = _FIXED
     if batch_dims is not None:
-        said = said_dims(batch_dims, names, positional, examples)
-        found = {i: dim for i, (dim, *_) in said_candidates(examples, said).marks.items()}
+        found = _said(said_dims(batch_dims, names, positional, examples), examples)
+        fixed = said_fixed(found, names)
     batch = _batch(nodes, found)
     kept = {i for key in held for i in leaves_named(key, names, positional, "held")}
     given = enumerate(zip(names, nodes, examples, strict=True))
@@ -72,7 +74,7 @@ def traced_from(
     assert out_spec is not None
     all_notes = [*notes, *functional_notes]
     if not batch and not notes:
-        all_notes.append(_FIXED if batch_dims is None else said_fixed(found or {}, names))
+        all_notes.append(fixed)
     return TracedModel(
         graph=graph_module.graph,
         root=graph_module,
@@ -105,6 +107,13 @@ _FIXED = (
     "the conversion is bound to the example's; batch_dims= (--batch-dim) says another "
     "dimension"
 )
+
+
+def _said(said: Mapping[int, int | None], examples: Sequence[Any]) -> dict[int, int]:
+    """Return the dimension of each input leaf that is the batch, by what a user says of some."""
+    if names_none(said):
+        return {i: 0 for i, x in enumerate(examples) if isinstance(x, Tensor) and i not in said}
+    return {i: dim for i, (dim, *_) in said_candidates(examples, said).marks.items()}
 
 
 def _input(

@@ -3,7 +3,7 @@
 ``ExportedProgram.run_decompositions`` does this for any graph, but traces it a second time, which
 costs more than the export itself (measured: 2.2 times it for resnet18). Most graphs need only what
 is done here on the graph: ``relu_`` of a fresh tensor is ``relu``. Where a write is seen through a
-view, or a part of the model runs under ``torch.vmap``, the second trace is made.
+view, or a part of the model runs under ``torch.vmap`` or autocast, the second trace is made.
 """
 
 from __future__ import annotations
@@ -30,11 +30,15 @@ _CHECKS = ("_assert", "sym_constrain_range", "_check_is_size")
 def make_functional(
     program: ExportedProgram,
 ) -> tuple[fx.GraphModule, ExportedProgram, list[str]]:
-    """Return the functional graph, the program that it is the graph of, and notes on both."""
+    """Return the functional graph, the program that it is the graph of, and notes on both.
+
+    Raises:
+        TraceError: torch.export traced the model, and cannot do what follows a trace.
+    """
     notes: list[str] = []
     graph_module = _unlifted(program)
-    if _has_vmap(graph_module.graph) or not _write_nothing(graph_module.graph):
-        program = program.run_decompositions({})
+    if _has_modes(graph_module.graph) or not _write_nothing(graph_module.graph):
+        program = _traced_again(program)
         graph_module = _unlifted(program)
         notes += _drop_last_writes(graph_module.graph)
     _spell_batch_norm(graph_module.graph)
@@ -42,6 +46,18 @@ def make_functional(
     # Nothing is written any more, so what nobody reads may go, random draws included.
     graph_module.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
     return graph_module, program, notes
+
+
+def _traced_again(program: ExportedProgram) -> ExportedProgram:
+    try:
+        return program.run_decompositions({})
+    except Exception as error:
+        raise TraceError(
+            "torch.export traced the model but cannot make its trace functional "
+            f"({type(error).__name__}: {first_line(error)}). The model writes to tensors that are "
+            "views of others, or computes under torch.func or autocast: write that part without, "
+            "or convert the submodules around it"
+        ) from error
 
 
 def _unlifted(program: ExportedProgram) -> fx.GraphModule:
@@ -107,13 +123,19 @@ def _inline(
     graph_module.graph.erase_node(node)
 
 
-def _has_vmap(graph: fx.Graph) -> bool:
-    """Tell whether a part of the graph runs under ``torch.vmap``.
+def _has_modes(graph: fx.Graph) -> bool:
+    """Tell whether a part of the graph runs under ``torch.vmap`` or autocast.
 
-    Its nodes enter and leave a mode, and mean nothing one by one. A second trace runs through them
-    and records the operators on whole batches.
+    The nodes of the one enter and leave a mode, and mean nothing one by one; those of the other are
+    a graph of their own, in which no cast is written. A second trace runs through them and records
+    the operators on whole batches, and the casts.
     """
-    return any(getattr(node.target, "__module__", None) == VMAP_MODULE for node in graph.nodes)
+    return any(
+        getattr(node.target, "__module__", None) == VMAP_MODULE
+        or _name(node) == "higher_order::wrap_with_autocast"
+        for node in graph.nodes
+        if node.op == "call_function"
+    )
 
 
 def _written(node: fx.Node) -> fx.Node | None:

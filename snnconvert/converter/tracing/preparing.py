@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import fx, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
@@ -17,7 +20,12 @@ _PARALLEL = (DataParallel, DistributedDataParallel)
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
-    """Return the network inside what trains it on several devices or compiles it, and a note."""
+    """Return the network inside what trains it on several devices or compiles it, and a note.
+
+    Raises:
+        TraceError: it is, or holds, what TorchScript made of a module.
+    """
+    _refuse_scripted(model)
     wrappers = []
     while (inner := _inside(model)) is not None:
         wrappers.append(type(model).__name__)
@@ -33,14 +41,30 @@ def _inside(model: nn.Module) -> nn.Module | None:
     return compiled_by(model)
 
 
+def _refuse_scripted(model: nn.Module) -> None:
+    whole = isinstance(model, torch.jit.ScriptModule)
+    for name, module in model.named_modules():
+        # A part that torch.jit.trace made is exported as its operators.
+        scripted = isinstance(module, torch.jit.RecursiveScriptModule)  # type: ignore[attr-defined]
+        if whole or scripted:
+            which = f"'{name}'" if name else "the model itself"
+            raise TraceError(
+                f"{which} is a module of TorchScript "
+                "(torch.jit.script, torch.jit.trace), which torch.export does not take; pass the "
+                "nn.Module that it was made of, and load a state dict into it where only the "
+                "script's weights are left"
+            )
+
+
 @contextlib.contextmanager
 def as_traced(model: nn.Module) -> Iterator[list[Any]]:
-    """Run a model as it is traced: without a cache in its output; it is then put back as it was.
+    """Run a model as it is traced: without a cache in its output, and without a look at the numbers
+    of a mask; it is then put back as it was.
 
     Yields:
         The configurations whose cache is off until then.
     """
-    with unchanged(model):
+    with unchanged(model), _masks_as_given(model):
         configurations = caching(model)
         try:
             for configuration in configurations:
@@ -49,6 +73,36 @@ def as_traced(model: nn.Module) -> Iterator[list[Any]]:
         finally:
             for configuration in configurations:
                 configuration.use_cache = True
+
+
+_CAUSAL_HINTS: dict[type[nn.Module], str] = {
+    nn.TransformerEncoder: "is_causal",
+    nn.TransformerDecoder: "tgt_is_causal",
+}
+
+
+@contextlib.contextmanager
+def _masks_as_given(model: nn.Module) -> Iterator[None]:
+    """Keep transformers of ``torch.nn`` from asking whether a mask that they are given is causal.
+
+    They would take a branch on its numbers, which no trace does; the mask is right in both.
+    """
+    with contextlib.ExitStack() as hooks:
+        for module in model.modules():
+            for kind, hint in _CAUSAL_HINTS.items():
+                if isinstance(module, kind) and type(module).forward is kind.forward:
+                    hook = functools.partial(_without_hint, hint)
+                    hooks.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        yield
+
+
+def _without_hint(
+    hint: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    call = inspect.signature(module.forward).bind(*args, **kwargs)
+    if call.arguments.get(hint) is None:
+        call.arguments[hint] = False
+    return call.args, call.kwargs
 
 
 def caching(model: nn.Module) -> list[Any]:

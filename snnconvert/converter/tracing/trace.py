@@ -17,6 +17,7 @@ from torch.export import ExportedProgram
 from snnconvert.converter.tracing.batch import (
     BatchDims,
     leaves_named,
+    names_none,
     said_candidates,
     said_dims,
     said_fixed,
@@ -118,10 +119,10 @@ def _call(
     positional = forward_names(model, len(args))
     names = leaf_names(positional, args, kwargs)
     kept = {i for key in held for i in leaves_named(key, names, positional, "held")}
-    said = None
-    if batch_dims is not None:
-        said = said_candidates(leaves, said_dims(batch_dims, names, positional, leaves))
-    return ExampleCall(leaves, spec, names, frozenset(kept), said)
+    dims = {} if batch_dims is None else said_dims(batch_dims, names, positional, leaves)
+    without = frozenset(i for i, dim in dims.items() if dim is None)
+    said = None if names_none(dims) else said_candidates(leaves, dims)
+    return ExampleCall(leaves, spec, names, frozenset(kept), said, without)
 
 
 def _exported(model: nn.Module, call: ExampleCall) -> Exported:
@@ -146,7 +147,8 @@ def _exported(model: nn.Module, call: ExampleCall) -> Exported:
 def _fixed(call: ExampleCall) -> list[str]:
     """Say of the dimensions that a user named that they are not open."""
     if call.said is None:
-        return []
+        tensors = {i for i, x in enumerate(call.leaves) if isinstance(x, Tensor)}
+        return [said_fixed({}, call.names)] if tensors and tensors <= call.without else []
     return [said_fixed({i: dim for i, (dim, *_) in call.said.marks.items()}, call.names)]
 
 

@@ -114,11 +114,18 @@ def _numbers(value: Tensor) -> Iterator[Undo]:
     version, kept = version_of(value), value.detach().clone()
 
     def undo() -> None:
-        if version_of(value) != version:
+        if version_of(value) != version or not _is_same(value, kept):
             with torch.no_grad():
                 value.copy_(kept)
 
     yield undo
+
+
+def _is_same(value: Tensor, kept: Tensor) -> bool:
+    """Tell whether a tensor holds what it did: no version counts what BatchNorm writes."""
+    if value.layout is not torch.strided or value.is_nested:
+        return True
+    return torch.equal(value, kept)
 
 
 def _put_back_dict(value: dict[Any, Any], before: dict[Any, Any]) -> None:

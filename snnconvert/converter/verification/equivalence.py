@@ -7,6 +7,7 @@ itself as well. In float64 "exact" means a relative error of 1e-9 at most.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,21 +19,20 @@ from torch.export import ExportedProgram
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.deciding.streams import random_nodes
 from snnconvert.converter.graph.default_dtype import default_dtype
-from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
     LeafError,
     describe_node,
     kind_rows,
+    to_be_trained,
 )
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
-from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
-from snnconvert.converter.verification.check_tensors import CheckTensors, check_tensors
+from snnconvert.converter.verification.check_tensors import check_tensors
 from snnconvert.converter.verification.folded import said_of_mixed_steps
 from snnconvert.converter.verification.held import with_other_held
 from snnconvert.converter.verification.leaves import (
@@ -51,7 +51,13 @@ from snnconvert.converter.verification.neuronless import exact_twin
 from snnconvert.converter.verification.node_errors import NodeErrors
 from snnconvert.converter.verification.not_finite import said_of_infinities
 from snnconvert.converter.verification.reference import Reference
-from snnconvert.converter.verification.runs import Run, compared, converted_outputs, source_alone
+from snnconvert.converter.verification.runs import (
+    Run,
+    compared,
+    converted_outputs,
+    input_leaves,
+    source_alone,
+)
 from snnconvert.errors import InputError, VerificationError, first_line
 from snnconvert.sources.exits import never_exits
 
@@ -95,9 +101,9 @@ def verify(
         inputs: a tuple of positional or a dict of keyword inputs ``[B, ...]``; None: those that
             the model was traced with.
         time_steps: number of steps of random increments, at least 2.
-        dtype: in which both sides are computed; None: float64. What the source pins to its own
-            dtype (norms and rotary embeddings are often pinned to float32) is computed in this
-            one too, and so is what a map absorbed.
+        dtype: in which both sides are computed; None: float64, or the source's own, where it does
+            not run in that. What the source pins to its own dtype (norms and rotary embeddings are
+            often pinned to float32) is computed in this one too, and so is what a map absorbed.
         tolerance: largest relative error that passes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
         data: batches of held-out inputs to run the conversion on, as `calibration` of `convert`;
@@ -119,8 +125,7 @@ def verify(
     _check_arguments(snn, wanted, time_steps)
     chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
     on_data = _runs_on_data(snn, data, **chosen)
-    allowed = TOLERANCES[wanted] if tolerance is None else tolerance
-    report = _compare_exactly(model, snn, inputs, _How(wanted, allowed, time_steps, seed))
+    report = _compare(model, snn, inputs, _How(wanted, tolerance, time_steps, seed), dtype is None)
     if not on_data:
         return report
     own = example_batch(snn.conversion.source) if inputs is None else inputs
@@ -176,9 +181,40 @@ class _How:
     """How two networks are compared (fields as the arguments of `verify`)."""
 
     dtype: torch.dtype
-    tolerance: float
+    said: float | None
     time_steps: int
     seed: int
+
+    @property
+    def tolerance(self) -> float:
+        """Return the largest relative error that passes."""
+        return TOLERANCES[self.dtype] if self.said is None else self.said
+
+
+class _DoesNotRun(VerificationError):
+    """The source does not run on random increments in the dtype of a check."""
+
+
+def _compare(
+    model: nn.Module | ExportedProgram | None,
+    snn: ConvertedModule,
+    inputs: Sequence[Any] | Mapping[str, Any] | None,
+    how: _How,
+    or_in_own: bool,
+) -> EquivalenceReport:
+    """Compare exactly, in the source's own dtype where it runs in that alone and that may be."""
+    try:
+        return _compare_exactly(model, snn, inputs, how)
+    except _DoesNotRun as error:
+        own = snn.placed.dtype
+        if not or_in_own or own is how.dtype or own not in TOLERANCES:
+            raise
+        with contextlib.suppress(_DoesNotRun):
+            report = _compare_exactly(model, snn, inputs, replace(how, dtype=own))
+            why = f"{first_line(error.__cause__ or error)}; it was compared in its own, {own}"
+            said = f"the source does not run in {how.dtype}: {why}"
+            return replace(report, notes=(*report.notes, said))
+        raise
 
 
 def _check_arguments(snn: ConvertedModule, dtype: torch.dtype, time_steps: int) -> None:
@@ -206,11 +242,11 @@ def _compare_exactly(
     with torch.no_grad(), default_dtype(tensors.dtypes):
         twin = exact_twin(snn, tensors)
         reference = Reference(snn.conversion, tensors)
-        given = _input_leaves(snn, inputs, tensors)
+        given = input_leaves(snn, inputs, tensors)
         try:
             run, nodes, expected = _drawn(twin, reference, given, how)
         except (RuntimeError, IndexError, ValueError) as error:
-            raise VerificationError(
+            raise _DoesNotRun(
                 f"the source does not run in {how.dtype} on random increments of its inputs "
                 f"({first_line(error)}), so nothing can be compared. Pass inputs that stand for "
                 "numbers, not for positions or ids, as integers; or set verify=False"
@@ -279,18 +315,6 @@ def _on_other_held_inputs(
     return leaf_errors(snn, expected, converted_outputs(twin, run))
 
 
-def _input_leaves(
-    snn: ConvertedModule, inputs: Sequence[Any] | Mapping[str, Any] | None, tensors: CheckTensors
-) -> list[Any]:
-    traced = snn.conversion.source
-    if inputs is None:
-        leaves = [given.example for given in traced.inputs]
-    else:
-        args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
-        leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
-    return [cast(x, tensors.dtypes) for x in leaves]
-
-
 def _report(
     snn: ConvertedModule,
     leaves: tuple[LeafError, ...],
@@ -317,15 +341,5 @@ def _report(
         first_failure=first,
         first_failure_at=None if first is None else describe_node(decisions, first),
         notes=(*snn.conversion.notes, *constant_outputs(leaves)),
-        to_be_trained=_to_be_trained(snn),
-    )
-
-
-def _to_be_trained(snn: ConvertedModule) -> tuple[str, ...]:
-    """Name the modules of classes that say so of themselves."""
-    named = snn.tree.named_modules()
-    return tuple(
-        f"{path or 'the model'} ({type(module).__name__})"
-        for path, module in named
-        if getattr(module, "to_be_trained", False)
+        to_be_trained=to_be_trained(snn.tree),
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded, for_coded
 from snnconvert.converter.running.layout import stacked
+from snnconvert.converter.tracing.inputs import bind_inputs
+from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.increments import RandomIncrements
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.verification.not_finite import where_finite_numbers_end
@@ -30,6 +33,20 @@ class Run:
     leaves: list[Any]  # one step's inputs, coded ones in the dtype of the check
     encoding: RandomIncrements
     time_steps: int
+
+
+def input_leaves(
+    snn: ConvertedModule, inputs: Sequence[Any] | Mapping[str, Any] | None, tensors: CheckTensors
+) -> list[Any]:
+    """Return the leaves of what a conversion is compared on, in the dtypes of a check; None: of the
+    inputs that it was traced with."""
+    traced = snn.conversion.source
+    if inputs is None:
+        leaves = [given.example for given in traced.inputs]
+    else:
+        args, kwargs = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
+        leaves, _ = bind_inputs(traced, args, kwargs, timed=False)
+    return [cast(x, tensors.dtypes) for x in leaves]
 
 
 def compared(

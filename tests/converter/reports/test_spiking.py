@@ -131,6 +131,16 @@ def test_all_of_the_work_is_said_only_where_nothing_is_left(
     )
 
 
+@pytest.mark.parametrize(("still", "besides"), [(0.0, ""), (9.0, ", and 9 on what is not")])
+def test_no_share_is_said_of_no_work(still: float, besides: str) -> None:
+    work = Work(source_macs=still, spiking_macs=0.0, operations={"joins": 5.0}, still_macs=still)
+    said = " ".join(replace(report(1.0), work=work).sentences())
+    start = "the source has no multiply-accumulates on what changes over time"
+    assert (
+        f"{start}{besides}; 5 synaptic operations" in said and "%" not in said.split(start)[1][:40]
+    )
+
+
 def test_every_column_that_is_no_plain_word_is_explained() -> None:
     steps, sites, layers = tables_of(report(None, 1.0))
     for word in ("top-1", "top-5", "accuracy", "rate", "energy"):

@@ -54,6 +54,8 @@ NO_FUNCTIONS = {
     "max_unpool": lambda m, x: F.max_unpool1d(*F.max_pool1d(m(x), 2, return_indices=True), 2),
     "scattered": lambda m, x: x.scatter_reduce(2, LAST.expand(x.shape), m(x), "sum"),
     "the largest": lambda m, x: x.scatter_reduce(2, LAST.expand(x.shape), m(x), "amax"),
+    "the mean": lambda m, x: m(x).scatter_reduce(2, LAST.expand(x.shape) // 2, m(x), "mean"),
+    "a mean of rows": lambda m, x: torch.zeros_like(x).index_reduce(2, LAST // 3, m(x), "mean"),
     "nansum": lambda m, x: m(x).nansum(1),
     "trapezoid": lambda m, x: torch.trapezoid(m(x), dx=0.5, dim=1),
     "aliases": lambda m, x: torch.subtract(torch.negative(m(x)), torch.divide(m(x), 4)),

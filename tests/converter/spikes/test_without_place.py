@@ -27,6 +27,9 @@ PRODUCTS = {
     "a determinant": lambda m, x: torch.det(m(x)),
     "an exponential of matrices": lambda m, x: torch.matrix_exp(m(x)),
     "a power of floats": lambda m, x: m(x).float_power(2),
+    "means at places that change": lambda m, x: x.scatter_reduce(
+        2, m(x).argsort(2) // 2, m(x), "mean"
+    ),
     "products at a place": lambda m, x: x.scatter_reduce(2, AT.expand(x.shape), m(x), "prod"),
     "a loss": lambda m, x: torch.nn.functional.smooth_l1_loss(m(x), x),
     "a product with a logarithm": lambda m, x: torch.xlogy(m(x), m(x).abs() + 1),

@@ -115,6 +115,31 @@ def test_the_batch_can_be_said(said, batch, tmp_path):
         snn.simulate(torch.randn(6, 5, 4))
 
 
+def test_an_input_of_which_none_is_said_leaves_the_batch_to_be_found(tmp_path):
+    """The table has as many rows as there are samples, and is one for all of them."""
+    model = Fn(lambda m, table, x: m(x) @ table.relu(), nn.Linear(4, 3)).eval()
+    inputs = torch.randn(3, 2), torch.randn(3, 4)
+    snn = snnconvert.convert(model, inputs, batch_dims={0: None}, held=(0,))
+    assert snn.report.passed and not snn.conversion.step_by_step
+    assert [given.batch_dim for given in snn.conversion.source.inputs] == [None, 0]
+    sizes = ({}, {0: Dim("b")})
+    program = export(model, inputs, dynamic_shapes={"inputs": sizes})
+    of_program = snnconvert.convert(program, batch_dims={"inputs_0": None}, held=("inputs_0",))
+    snn.save(tmp_path / "a.snn")
+    for one in (snn, of_program, snnconvert.load(tmp_path / "a.snn")):
+        given = inputs[0], torch.randn(5, 4)
+        same(one.simulate(*given, time_steps=2), model(*given))
+
+
+def test_that_no_input_has_a_batch_can_be_said():
+    model, x = Fn(lambda m, x: m(x), nn.Linear(4, 3)).eval(), torch.randn(3, 4)
+    snn = snnconvert.convert(model, (x,), batch_dims={0: None})
+    assert snn.report.passed
+    assert any("no input has a batch" in note for note in snn.report.notes)
+    with pytest.raises(InputError, match=r"must have shape \[3, 4\]"):
+        snn.simulate(torch.randn(5, 4))
+
+
 def test_a_held_input_has_no_part_in_finding_the_batch(tmp_path):
     model, inputs = Ode().eval(), INPUTS[Ode](3)
     snn = snnconvert.convert(model, inputs, held=("t",))
@@ -324,3 +349,31 @@ def test_a_dimension_that_cannot_be_the_batch_is_named(dim):
         said = [note for note in notes if "cannot be the batch" in note]
         assert len(said) == 1 and said[0].startswith("dimension 1 of 'input' cannot")
         assert not any("dimension 0" in note for note in notes)
+
+
+def with_labels(m, x, labels):
+    """A scatter takes an index of fewer rows: export leaves its size open, beside the batch."""
+    known = torch.zeros(x.shape[0], 4).to(x).scatter_(1, labels, 1.0)
+    return m(torch.cat([x, known], 1))
+
+
+def spread(m, x, ids):
+    return torch.zeros(x.shape[0], 4).to(x).scatter_add(1, ids, m(x))
+
+
+@pytest.mark.parametrize("traced", [1, 3])
+@pytest.mark.parametrize(
+    ("fn", "layer", "width"), [(with_labels, nn.Linear(9, 3), 1), (spread, nn.Linear(5, 5), 5)]
+)
+def test_an_index_that_a_scatter_takes_has_the_batch(fn, layer, width, traced, tmp_path):
+    def inputs(batch):
+        return torch.randn(batch, 5), torch.randint(0, 4, (batch, width))
+
+    model = Fn(fn, layer).eval()
+    snn = snnconvert.convert(model, inputs(traced))
+    assert not snn.report.notes and [i.batch_dim for i in snn.conversion.source.inputs] == [0, 0]
+    snn.save(tmp_path / "a.snn")
+    for conversion in (snn, snnconvert.load(tmp_path / "a.snn")):
+        for batch in (1, 2, 5):
+            given = inputs(batch)
+            same(conversion.simulate(*given, time_steps=3), model(*given))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.export import Dim, export
 
+import snnconvert
 from snnconvert.converter.tracing.functional import make_functional
 from snnconvert.converter.tracing.trace import trace
 from snnconvert.errors import TraceError
@@ -79,6 +80,20 @@ class Regions(nn.Module):
         with torch.autocast("cpu", enabled=False):
             y = y + 1
         return nn.functional.dropout(y, 0.5, False).detach()
+
+
+class Autocast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.map, self.norm, self.head = nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = self.norm(self.map(x)).relu()
+            with torch.autocast("cpu", enabled=False):
+                z = y.float() * 2
+            y = self.head(z.softmax(-1) + y)
+        return y.float()
 
 
 class DeadDraw(nn.Module):
@@ -192,3 +207,33 @@ def test_batch_norm_has_one_spelling_after_a_second_trace():
     graph_module, _, _ = make_functional(traced(model, torch.randn(4, 3)))
     assert "batch_norm" in names(graph_module)
     assert "_native_batch_norm_legit_no_training" not in names(graph_module)
+
+
+def test_what_autocast_casts_is_in_the_graph():
+    model, x = Autocast().eval(), torch.randn(4, 3)
+    graph_module, _, _ = make_functional(traced(model, x))
+    assert names(graph_module).count("linear") == 2
+    assert not any(name.startswith("higher_order") for name in names(graph_module))
+    assert torch.equal(graph_module(x), model(x))
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_a_model_under_autocast_converts(rules):
+    model, x = Autocast().eval(), torch.randn(4, 3)
+    report = snnconvert.convert(model, (x,), rules, calibration=[x], time_steps=4).report
+    assert report.passed and report.source_rel_error < 1e-9
+    if report.spiking is not None:
+        assert report.spiking.degree == "maps"
+        assert report.spiking.work.source_macs == 3 * 4 + 4 * 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_trace_that_cannot_be_made_functional_is_told():
+    weight = torch.randn(3, 3)
+
+    class Gradient(nn.Module):
+        def forward(self, x):
+            return torch.func.grad(lambda a: (a @ weight).tanh().sum())(x)
+
+    with pytest.raises(TraceError, match=r"cannot make its trace functional .* under torch\.func"):
+        trace(Gradient().eval(), (torch.randn(4, 3),))

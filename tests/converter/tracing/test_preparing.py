@@ -190,3 +190,76 @@ def test_an_output_whose_shape_follows_the_data_is_told(select):
 
     with pytest.raises(TraceError, match=r"shape of the output .* depends on the values"):
         snnconvert.convert(Net().eval(), (torch.randn(3, 4),))
+
+
+def masked(kind):
+    layer = {"d_model": 8, "nhead": 2, "dim_feedforward": 16, "batch_first": True}
+    if kind is nn.TransformerEncoder:
+        return kind(nn.TransformerEncoderLayer(**layer), 1)
+    return kind(nn.TransformerDecoderLayer(**layer), 1)
+
+
+class Masked(nn.Module):
+    """Calls a transformer of ``torch.nn`` with a mask of which it does not say whether it is
+    causal."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.inner = masked(kind)
+
+    def forward(self, x, mask):
+        if isinstance(self.inner, nn.TransformerEncoder):
+            return self.inner(x, mask)
+        return self.inner(x, x, tgt_mask=mask)
+
+
+@pytest.mark.parametrize("kind", [nn.TransformerEncoder, nn.TransformerDecoder])
+def test_a_mask_is_as_it_is_given_whether_causal_or_not(kind):
+    model, x = Masked(kind).eval(), torch.randn(3, 5, 8)
+    causal = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1)
+    for mask in (causal, causal.flip(1).roll(1, 0) & causal):
+        snn = snnconvert.convert(model, (x, mask), batch_dims={"mask": None})
+        assert snn.report.passed and not snn.conversion.step_by_step
+        for other in (causal, torch.eye(5, dtype=torch.bool)):
+            answer = snn.simulate(x[:2], other, time_steps=2)[-1]
+            torch.testing.assert_close(answer, model(x[:2], other))
+    assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_the_whole_transformer_takes_masks():
+    model = nn.Transformer(8, 2, 1, 1, 16, batch_first=True).eval()
+    x, y = torch.randn(3, 5, 8), torch.randn(3, 4, 8)
+    mask = nn.Transformer.generate_square_subsequent_mask(4)
+    snn = snnconvert.convert(model, {"src": x, "tgt": y, "tgt_mask": mask}, held=("tgt_mask",))
+    assert snn.report.passed
+    answer = snn.simulate(src=x, tgt=y, tgt_mask=mask, time_steps=2)[-1]
+    torch.testing.assert_close(answer, model(x, y, tgt_mask=mask))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+@pytest.mark.parametrize("wrap", [lambda m: m, nn.Sequential])
+def test_a_module_of_torchscript_is_told(wrap):
+    layer, x = nn.Linear(4, 3).eval(), torch.randn(2, 4)
+    with pytest.raises(TraceError, match=r"is a module of TorchScript .* pass the nn\.Module"):
+        snnconvert.convert(wrap(torch.jit.script(layer)).eval(), (x,))
+    with pytest.raises(TraceError, match="the model itself is a module of TorchScript"):
+        snnconvert.convert(torch.jit.trace(layer, x), (x,))
+    assert snnconvert.convert(nn.Sequential(torch.jit.trace(layer, x)).eval(), (x,)).report.passed
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize:UserWarning")
+def test_a_module_that_is_quantised_to_integers_is_told():
+    class Packed(nn.Linear):
+        """Holds an object of TorchScript, as modules of ``torch.ao.nn.quantized`` do."""
+
+        def __init__(self):
+            super().__init__(4, 3)
+            self.packed = torch.ops.quantized.linear_prepack(
+                torch.quantize_per_tensor(self.weight, 0.1, 0, torch.qint8), self.bias
+            )
+
+        def forward(self, x):
+            return torch.ops.quantized.linear_dynamic(x, self.packed)
+
+    with pytest.raises(TraceError, match=r"'0' \(Packed\).* quantised to integers .* in floats"):
+        snnconvert.convert(nn.Sequential(Packed()).eval(), (torch.randn(2, 4),))

@@ -257,3 +257,32 @@ def test_rows_that_a_lookup_rescales_are_put_back(cls):
         model(torch.tensor([[0, 3]]))
         assert not torch.equal(model[0].weight, before)
     assert torch.equal(model[0].weight, before)
+
+
+class BatchStatistics(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        self.norm.train()
+        return self.norm(x)
+
+
+def test_statistics_that_a_batch_norm_updates_are_put_back():
+    model, x = BatchStatistics().eval(), torch.randn(3, 4)
+    before = copy.deepcopy(model.state_dict())
+    with unchanged(model):
+        model(x)
+        assert not torch.equal(model.norm.running_mean, before["norm.running_mean"])
+    assert snnconvert.convert(model, (x,)).report.passed
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_sparse_buffer_that_is_not_written_stays():
+    model = nn.Module()
+    model.register_buffer("edges", torch.eye(3).to_sparse())
+    with unchanged(model):
+        pass
+    assert torch.equal(model.edges.to_dense(), torch.eye(3))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -39,6 +41,43 @@ def test_mutation_a_changed_operator_is_named(cnn):
     report = snnconvert.verify(model, snn)
     assert not report.passed
     assert report.first_failure == "batch_norm_1"
+
+
+@torch.library.custom_op("snnconvert_tests::in_float32", mutates_args=())
+def in_float32(x: torch.Tensor) -> torch.Tensor:
+    """Has a kernel for one dtype, as those that quantise have."""
+    if x.dtype is not torch.float32:
+        raise RuntimeError("expected scalar type Float but found Double")
+    return x.round()
+
+
+@in_float32.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_a_trace_that_runs_in_the_sources_dtype_alone_is_compared_in_that(rules):
+    class Rounds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return in_float32(self.map(x)) * 0.5 + x
+
+    model, x = Rounds().eval(), torch.randn(2, 4)
+    snn = snnconvert.convert(model, (x,), rules, calibration=[x])
+    report = snn.report
+    assert report.max_rel_error < 1e-6 and report.source_rel_error < 1e-6
+    assert (report.dtype, report.tolerance) == ("float32", 1e-5)
+    assert any("it was compared in its own, torch.float32" in note for note in report.notes)
+    with pytest.raises(VerificationError, match=r"does not run in torch\.float64 on random"):
+        snnconvert.verify(model, snn, dtype=torch.float64)
+    snn.map.bias.data.add_(1)
+    other = copy.deepcopy(model)
+    other.map.bias.data.sub_(1)
+    assert not snnconvert.verify(other, snn).passed
 
 
 def test_a_source_that_does_not_run_in_the_dtype_of_the_check_is_compared_in_its_own():

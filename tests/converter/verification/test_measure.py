@@ -390,3 +390,24 @@ def test_a_float_mask_as_an_input_hides_no_outputs(rules, hidden):
     )
     assert snn.report.passed
     assert 0 < snn.report.spiking.rel_error < 0.1
+
+
+class Chooses(nn.Module):
+    """Weighs by truth values, as a mixture of experts does that asks ``chosen == expert``."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(4, 4)
+        self.register_buffer("kept", torch.tensor([True, False, True, True]))
+
+    def forward(self, x):
+        y = self.map(x)
+        return (x * (y > 0)).sum(-1) + (y * self.kept).sum(-1)
+
+
+@pytest.mark.parametrize("rules", ["spiking", "fully_spiking"])
+def test_a_choice_by_truth_values_is_no_product_written_out(rules):
+    x = torch.randn(3, 4)
+    spiking = snnconvert.convert(Chooses().eval(), (x,), rules, calibration=[x]).report.spiking
+    assert spiking.degree == "all"
+    assert (spiking.work.source_macs, spiking.work.spiking_share) == (16, 1)

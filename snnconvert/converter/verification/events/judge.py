@@ -100,6 +100,8 @@ def _refuse_rounding(execution: Execution) -> None:
 
 
 def _compared(execution: Execution) -> Label:
+    if _is_mean_at_places(execution):
+        return times(_summed(execution), execution.ran, uniform=False)
     if not compares(execution.name, execution.arguments, execution.first_result().dtype):
         return refused(execution)
     if execution.name in _WRITES:
@@ -108,6 +110,13 @@ def _compared(execution: Execution) -> Label:
     refuse_waiting(label, uniform=False)
     adds = execution.arguments.get("accumulate") or execution.arguments.get("reduce") in _SUMS
     return label.summed() if adds or execution.name in _COUNTS else label
+
+
+def _is_mean_at_places(execution: Execution) -> bool:
+    """Tell whether values are averaged that go to the same places at every step; a mean of integers
+    is rounded."""
+    averages = execution.arguments.get("reduce") == "mean" and not execution.tracked("index")
+    return averages and is_number(execution.first_result())
 
 
 def _looked_up(execution: Execution) -> Label:

@@ -16,7 +16,6 @@ from snnconvert.converter.tracing.inputs import TensorOptions, example_of
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.events.network import EventNetwork
 from snnconvert.converter.verification.events.violation import Violation
-from snnconvert.errors import InputError
 from snnconvert.torch_private import pytree
 
 
@@ -44,18 +43,27 @@ def prove_spikes(
 
     Args:
         snn: the conversion; it is not changed.
-        inputs: a batch, as those of calibration; None: two samples of what it was traced on.
+        inputs: a batch, as those of calibration; None: two samples of what it was traced on, or
+            all where the source does not run on two.
         time_steps: ``T``; None: the conversion's.
 
     Raises:
         InputError: the batch does not fit the source.
     """
     source = snn.conversion.source
-    if inputs is None:
-        leaves = _two_samples(source, snn.placed)
-    else:
-        leaves = leaves_of(source, inputs, snn.placed)
     total = snn.time_steps if time_steps is None else time_steps
+    if inputs is not None:
+        return _proof(snn, leaves_of(source, inputs, snn.placed), total)
+    try:
+        return _proof(snn, _two_samples(source, snn.placed), total)
+    except (RuntimeError, IndexError, ValueError):
+        # Ids may stand for samples, as those of a graph's edges do, and two are not all of them.
+        args, kwargs = example_of(source)
+        return _proof(snn, leaves_of_call(source, args, kwargs, snn.placed), total)
+
+
+def _proof(snn: ConvertedModule, leaves: list[Any], total: int) -> Proof:
+    source = snn.conversion.source
     network, runs = EventNetwork(snn, total), []
     with torch.no_grad():
         network.rest(leaves)
@@ -66,18 +74,18 @@ def prove_spikes(
 
 
 def _two_samples(source: TracedModel, placed: TensorOptions) -> list[Any]:
-    """Return two samples of what a source was traced on, or all where it does not take two."""
+    """Return two samples of what a source was traced on.
+
+    Raises:
+        InputError: it does not take two.
+    """
     examples = [given.example for given in source.inputs]
     few = [
         x if (dim := given.batch_dim) is None else x.narrow(dim, 0, min(2, x.shape[dim]))
         for given, x in zip(source.inputs, examples, strict=True)
     ]
     args, kwargs = pytree.tree_unflatten(few, source.in_spec)
-    try:
-        return leaves_of_call(source, args, kwargs, placed)
-    except InputError:
-        args, kwargs = example_of(source)
-        return leaves_of_call(source, args, kwargs, placed)
+    return leaves_of_call(source, args, kwargs, placed)
 
 
 def proven_degree(

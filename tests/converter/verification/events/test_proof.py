@@ -30,6 +30,24 @@ def test_all_of_the_example_where_two_do_not_do(x):
     assert [y.shape[1] for y in prove_spikes(snn).outputs] == [1]
 
 
+def test_all_of_the_example_where_ids_stand_for_samples(x):
+    class Messages(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = torch.nn.Linear(6, 6)
+
+        def forward(self, x, edges):
+            return torch.zeros_like(x).index_add(0, edges[1], self.map(x[edges[0]]))
+
+    given = x[:4, 0], torch.tensor([[0, 1, 2, 3, 3], [1, 3, 0, 2, 1]])
+    snn = snnconvert.convert(
+        Messages().eval(), given, "fully_spiking", calibration=[given], time_steps=2
+    )
+    assert snn.report.passed and snn.report.spiking.degree == "all"
+    assert snn.report.spiking.work.source_macs == 5 * 6 * 6 / 4
+    assert [y.shape for y in prove_spikes(snn).outputs] == [(2, 4, 6)]
+
+
 def test_nothing_of_the_conversion_changes(x):
     snn = on_spikes(Around(lambda m, x: m(m(x).relu())), x)
     before = snn.simulate(x[:4].double())
@@ -44,6 +62,17 @@ def test_the_degree_falls_where_something_slips_in(x):
     assert "'mul' (aten.mul.Tensor)" in note and "no power of two" in note
     ((why, places),) = snn.report.spiking.analog_between.items()
     assert why in note and places == ("'mul' (aten.mul.Tensor)",)
+
+
+def test_the_degree_falls_where_a_mean_of_integers_is_rounded(x):
+    def rounded(m, x):
+        counts = torch.bucketize(m(x), torch.linspace(-1, 1, 9, dtype=x.dtype))
+        places = (torch.arange(6) // 4).expand(counts.shape)
+        return m(x) + counts.scatter_reduce(2, places, counts, "mean")
+
+    report = on_spikes(Around(rounded), x, verify=True).report
+    assert report.spiking.degree == "maps"
+    assert any("scatter_reduce" in note for note in report.notes)
 
 
 def test_what_it_found_is_written_down(x):
