@@ -95,6 +95,11 @@ def schema_of(operator: OpOverload) -> torch.FunctionSchema:
     return operator._schema
 
 
+def is_dispatched(operator: OpOverload) -> bool:
+    """Tell whether modes see an operator's calls; those of TorchScript's own none does."""
+    return torch._C._dispatch_has_kernel(operator.name())
+
+
 def overload_name(operator: Any) -> str:
     """Return ``Tensor`` of ``aten.add.Tensor``; nothing of what is not an ATen operator."""
     return getattr(operator, "_overloadname", "")

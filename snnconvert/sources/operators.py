@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from snnconvert.sources.importing import import_installed, import_named
-from snnconvert.torch_private import OpOverload, schema_of
+from snnconvert.torch_private import OpOverload, is_dispatched, schema_of
 from snnconvert.wording import shown
 
 
@@ -205,6 +205,10 @@ def _registered_problem(name: str, library: str, module: str | None) -> str:
         return f"{shown(name)} is not registered by the package {module or library}"
     if not isinstance(operator, OpOverload):
         return f"{shown(name)} is not an operator"
+    # TorchScript's own are on numbers and lists (`[0.0] * n`), and stop the process or fill memory
+    # before a run on shapes sees them. Sizes that are asked for are symbols by other means.
+    if module is not None and not is_dispatched(operator) and not packet.startswith("sym_"):
+        return f"{shown(name)} is of TorchScript, not of tensors"
     if module is not None and any(_is_destination(a) for a in schema_of(operator).arguments):
         return f"{shown(name)} writes to a tensor that is given as out="
     return ""
