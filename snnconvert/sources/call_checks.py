@@ -190,7 +190,8 @@ def _attention_fits(given: Mapping[str, Any]) -> bool:
         and all(n in (1, m) for n, m in zip(reversed(mask.shape), reversed(wanted), strict=False))
     )
     same = query.shape[0] == key.shape[0] and key.shape[:3] == value.shape[:3]
-    return fits and same and query.shape[3] == key.shape[3]
+    some = min(*query.shape, *key.shape) > 0  # work is shared out by these
+    return fits and same and some and query.shape[3] == key.shape[3]
 
 
 def _grouped_attention_fits(given: Mapping[str, Any]) -> bool:
@@ -248,6 +249,52 @@ def _may_stop(given: Mapping[str, Any]) -> bool:
     return given.get("rounding_mode") == "trunc" and not harmless
 
 
+def _transform_fits(given: Mapping[str, Any]) -> bool:
+    """Of a Fourier transform, whose dimensions are counted from the first, each once."""
+    x, dims = given["self"], given["dim"]
+    known = len(set(dims)) == len(dims) > 0 and all(0 <= dim < x.dim() for dim in dims)
+    if not known or "last_dim_size" not in given:
+        return known
+    length = given["last_dim_size"]
+    return bool(length > 0 and x.shape[dims[-1]] > length // 2)
+
+
+def _has_bags(given: Mapping[str, Any]) -> bool:
+    """Of bags of embeddings, the first of which is read whether there is one or not."""
+    offsets = given["offsets"]
+    return bool(offsets.numel() > bool(given.get("include_last_offset")))
+
+
+def _weights_fit(given: Mapping[str, Any]) -> bool:
+    """Of an LSTM: as many states and weights as its layers have, of the sizes of one another."""
+    x, (hidden, cell), weights = given["input"], given["hx"], given["params"]
+    if not x.dim() == hidden.dim() == cell.dim() == 3:
+        return False
+    ways = 2 if given["bidirectional"] else 1
+    wide, gates = hidden.shape[2], 4 * cell.shape[2]
+    after = [(gates,)] * (2 if given["has_biases"] else 0)
+    after += [(wide, cell.shape[2])] if wide != cell.shape[2] else []
+    runs = len(weights) // (2 + len(after))
+    sizes = [x.shape[2]] * ways + [ways * wide] * (runs - ways)
+    wanted = [shape for size in sizes for shape in ((gates, size), (gates, wide), *after)]
+    states = (runs, x.shape[0 if given["batch_first"] else 1])
+    return (
+        runs == given["num_layers"] * ways
+        and hidden.shape[:2] == cell.shape[:2] == states
+        and [tuple(weight.shape) for weight in weights] == wanted
+        and len({tensor.dtype for tensor in (x, hidden, cell, *weights)}) == 1
+    )
+
+
+def _has_pairs(given: Mapping[str, Any]) -> bool:
+    return bool(given["self"].dim() == 2 and given["p"] >= 0)
+
+
+def _few_at_once(given: Mapping[str, Any]) -> bool:
+    """Of combinations, which make a grid of as many dimensions as one has elements."""
+    return bool(given.get("r", 2) <= MOST_DIMENSIONS)
+
+
 def _few_dimensions(given: Mapping[str, Any]) -> bool:
     return bool(given["p"] <= _MOST_DIMENSIONS)
 
@@ -301,6 +348,11 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
         _grouped_attention_fits,
     ),
     **dict.fromkeys(("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa"), _scales_fit),
+    **dict.fromkeys(("_fft_c2c", "_fft_c2r", "_fft_r2c"), _transform_fits),
+    **dict.fromkeys(_BAGS, _has_bags),
+    "_pdist_forward": _has_pairs,
+    "combinations": _few_at_once,
+    "lstm": _weights_fit,
     **dict.fromkeys(("mvlgamma", "special_multigammaln"), _few_dimensions),
     **dict.fromkeys(("matrix_power", "linalg_matrix_power"), _can_be_negated),
 }

@@ -21,6 +21,35 @@ AA = A._upsample_bilinear2d_aa.default
 EVAL = A._native_batch_norm_legit_no_training.default
 LONG = torch.zeros(1 << 17, 1)
 WHOLE = torch.tensor([4])
+WAVE = torch.ones(4, 4, dtype=torch.complex64)
+STATE = torch.zeros(2, 3, 4)
+LAYERS = nn.LSTM(4, 4, 2)
+PROJECTED = nn.LSTM(4, 4, 1, bidirectional=True, proj_size=3, bias=False, batch_first=True)
+IDS, NONE = torch.tensor([1, 2]), torch.tensor([], dtype=torch.int64)
+BAG = A._embedding_bag_forward_only.default
+
+
+def weights_of(layer: nn.LSTM) -> list[Tensor]:
+    return [weight.detach() for weight in layer.parameters()]
+
+
+def lstm(layer: nn.LSTM, **other: Any) -> tuple[Any, ...]:
+    """The arguments of a call of a layer on ``STATE``, some of them others."""
+    ways = 2 if layer.bidirectional else 1
+    runs = layer.num_layers * ways, STATE.shape[0 if layer.batch_first else 1]
+    given = {
+        "input": STATE,
+        "hx": [torch.zeros(*runs, layer.proj_size or 4), torch.zeros(*runs, 4)],
+        "params": weights_of(layer),
+        "has_biases": layer.bias,
+        "num_layers": layer.num_layers,
+        "dropout": 0.0,
+        "train": False,
+        "bidirectional": layer.bidirectional,
+        "batch_first": layer.batch_first,
+    }
+    return tuple({**given, **other}.values())
+
 
 FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (EVAL, (X, FOUR, FOUR, FOUR, FOUR, 0.1, 1e-5)),
@@ -46,6 +75,14 @@ FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.matrix_power.default, (X, -3)),
     (A.split_with_sizes.default, (LONG, [1] * 1000)),
     (A.constant_pad_nd.default, (X, [1] * 128)),
+    (A._fft_r2c.default, (FOUR, [0], 0, True)),
+    (A._fft_c2r.default, (WAVE, [0, 1], 0, 7)),
+    (A._pdist_forward.default, (LONG, 2.0)),
+    (A.combinations.default, (FOUR, 3)),
+    (A.combinations.default, (FOUR,)),
+    (A.lstm.input, lstm(LAYERS)),
+    (A.lstm.input, lstm(PROJECTED)),
+    (BAG, (X[0, 0], IDS, WHOLE)),
 ]
 MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (EVAL, (X, FOUR, FOUR, ONE, FOUR, 0.1, 1e-5)),
@@ -63,6 +100,23 @@ MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
         (Q, torch.zeros(1, 1, 5, 4), torch.zeros(1, 1, 5, 4), None, False),
     ),
     (FLASH, (Q, Q[..., :2], Q)),
+    (FLASH, (Q[:, :, :0], Q, Q)),
+    (A._fft_r2c.default, (X, [-1, -2], 0, True)),
+    (A._fft_r2c.default, (X, [], 0, True)),
+    (A._fft_c2c.default, (WAVE, [0, 0], 0, True)),
+    (A._fft_c2r.default, (WAVE, [-2], 0, 6)),
+    (A._fft_c2r.default, (WAVE, [1], 0, 8)),
+    (A._fft_c2r.default, (WAVE, [1], 0, -2)),
+    (A._pdist_forward.default, (X[..., :0], 2.0)),
+    (A.combinations.default, (FOUR, 1 << 31)),
+    (A.lstm.input, lstm(LAYERS, hx=[torch.zeros(3, 3, 4), STATE])),
+    (A.lstm.input, lstm(LAYERS, hx=[STATE.expand(2, 3, 4), STATE[:, :2]])),
+    (A.lstm.input, lstm(LAYERS, has_biases=False)),
+    (A.lstm.input, lstm(LAYERS, num_layers=1 << 60)),
+    (A.lstm.input, lstm(LAYERS, params=[*weights_of(LAYERS)[:-1], FOUR])),
+    (A.lstm.input, lstm(LAYERS, params=[w.double() for w in weights_of(LAYERS)])),
+    (BAG, (X[0, 0], IDS, NONE)),
+    (BAG, (X[0, 0], IDS, WHOLE, False, 0, False, None, True)),
     (AA, (X, [3, 3], False, 1e-8, 0.5)),
     (AA, (X, [3, 3], False, 0.5, float("nan"))),
     (A._upsample_bicubic2d_aa.default, (X, [3, 3], False, 0.5, -1.0)),
@@ -197,6 +251,7 @@ class Smoothed(nn.Module):
         (nn.BatchNorm2d(4), (2, 4, 3, 3)),
         (nn.BatchNorm2d(4, track_running_stats=False), (2, 4, 3, 3)),
         (nn.InstanceNorm2d(4, track_running_stats=True), (2, 4, 3, 3)),
+        (nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2, batch_first=True), (2, 5, 3)),
         (nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), (2, 3, 8)),
         (nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 4, 3), dim=1), (2, 4, 9)),
         (Smoothed(), (2, 4, 8, 8)),
@@ -204,6 +259,7 @@ class Smoothed(nn.Module):
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("core", [False, True])
+@pytest.mark.filterwarnings("ignore:The tensor attributes self._flat_weights")
 def test_what_exports_yield_is_accepted(model: nn.Module, shape: Any, core: bool) -> None:
     with torch.no_grad():
         program = torch.export.export(model.eval(), (torch.randn(shape),), strict=False)
