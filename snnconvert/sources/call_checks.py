@@ -256,7 +256,7 @@ def _transform_fits(given: Mapping[str, Any]) -> bool:
     if not known or "last_dim_size" not in given:
         return known
     length = given["last_dim_size"]
-    return bool(length > 0 and x.shape[dims[-1]] > length // 2)
+    return bool(length > 0 and x.shape[dims[-1]] == length // 2 + 1)
 
 
 def _has_bags(given: Mapping[str, Any]) -> bool:

@@ -105,6 +105,7 @@ MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A._fft_r2c.default, (X, [], 0, True)),
     (A._fft_c2c.default, (WAVE, [0, 0], 0, True)),
     (A._fft_c2r.default, (WAVE, [-2], 0, 6)),
+    (A._fft_c2r.default, (WAVE, [1], 0, 4)),
     (A._fft_c2r.default, (WAVE, [1], 0, 8)),
     (A._fft_c2r.default, (WAVE, [1], 0, -2)),
     (A._pdist_forward.default, (X[..., :0], 2.0)),
