@@ -6,18 +6,25 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import fx, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from snnconvert.converter.tracing.unchanged import unchanged
 from snnconvert.errors import TraceError
 from snnconvert.torch_private import compiled_by
+from snnconvert.wording import shown
 
 _PARALLEL = (DataParallel, DistributedDataParallel)
 
 
 def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
-    """Return the network inside what trains it on several devices or compiles it, and a note."""
+    """Return the network inside what trains it on several devices or compiles it, and a note.
+
+    Raises:
+        TraceError: it is, or holds, a module of TorchScript.
+    """
+    _refuse_scripts(model)
     wrappers = []
     while (inner := _inside(model)) is not None:
         wrappers.append(type(model).__name__)
@@ -25,6 +32,18 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
     if not wrappers:
         return model, ""
     return model, f"the network inside {' and '.join(wrappers)} was converted"
+
+
+def _refuse_scripts(model: nn.Module) -> None:
+    """Refuse modules of TorchScript, but for traced ones inside of others, which export takes."""
+    traced = torch.jit.TracedModule
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) and not (name and isinstance(module, traced)):
+            raise TraceError(
+                f"'{shown(name) or 'the model itself'}' is a module of TorchScript, which has no "
+                "Python that could be traced; build the model in Python, and load the "
+                "state_dict() of this one into it"
+            )
 
 
 def _inside(model: nn.Module) -> nn.Module | None:
