@@ -28,6 +28,7 @@ from torch._subclasses.fake_tensor import (
     UnsupportedOperatorException,
 )
 from torch.export import ExportedProgram
+from torch.jit._trace import TracedModule
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as ConvNd
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -43,6 +44,7 @@ __all__ = [
     "ProgramUnion",  # the base of those records of a saved program that are one kind of several
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
+    "TracedModule",  # a module that torch.jit.trace returned, which export takes inside of others
     "program_schema",  # the records that the JSON of a saved program is made of
     "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare
 ]

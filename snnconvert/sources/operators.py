@@ -225,3 +225,8 @@ def _registered(library: str, packet: str, overload: str) -> Any:
 def _is_destination(argument: torch.Argument) -> bool:
     written = argument.alias_info is not None and argument.alias_info.is_write
     return written and argument.kwarg_only
+
+
+def packet_of(target: Any) -> str:
+    """Return ``add`` of ``aten.add.Tensor``; nothing of what is not an operator of a library."""
+    return schema_of(target).name.rpartition("::")[2] if isinstance(target, OpOverload) else ""

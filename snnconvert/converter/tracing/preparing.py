@@ -12,7 +12,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from snnconvert.converter.tracing.unchanged import unchanged
 from snnconvert.errors import TraceError
-from snnconvert.torch_private import compiled_by
+from snnconvert.torch_private import TracedModule, compiled_by
 from snnconvert.wording import shown
 
 _PARALLEL = (DataParallel, DistributedDataParallel)
@@ -36,9 +36,10 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
 
 def _refuse_scripts(model: nn.Module) -> None:
     """Refuse modules of TorchScript, but for traced ones inside of others, which export takes."""
-    traced = torch.jit.TracedModule
     for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule) and not (name and isinstance(module, traced)):
+        if isinstance(module, torch.jit.ScriptModule) and not (
+            name and isinstance(module, TracedModule)
+        ):
             raise TraceError(
                 f"'{shown(name) or 'the model itself'}' is a module of TorchScript, which has no "
                 "Python that could be traced; build the model in Python, and load the "
