@@ -195,7 +195,7 @@ def _weights_fit(given: Mapping[str, Any]) -> bool:
 
 
 def _has_pairs(given: Mapping[str, Any]) -> bool:
-    return bool(given["self"].dim() == 2 and given["p"] >= 0)
+    return bool(given["self"].dim() == 2 and given.get("p", 2) >= 0)
 
 
 def _few_at_once(given: Mapping[str, Any]) -> bool:

@@ -174,6 +174,12 @@ class Smoothed(nn.Module):
         return small.sum() + resize(x, size=(4, 5), mode="bicubic", antialias=True).sum()
 
 
+class Transformed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        back = torch.fft.irfft(torch.fft.rfft2(x, dim=(0, -1)).cumsum(0), n=7, dim=0)
+        return back.sum() + torch.fft.hfft(x.cfloat()).sum() + torch.pdist(x).sum()
+
+
 @pytest.mark.parametrize(
     ("model", "shape"),
     [
@@ -184,6 +190,7 @@ class Smoothed(nn.Module):
         (nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), (2, 3, 8)),
         (nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 4, 3), dim=1), (2, 4, 9)),
         (Smoothed(), (2, 4, 8, 8)),
+        (Transformed(), (5, 6)),
     ],
     ids=lambda value: type(value).__name__,
 )
