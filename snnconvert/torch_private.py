@@ -29,6 +29,7 @@ from torch._subclasses.fake_tensor import (
     UnsupportedOperatorException,
 )
 from torch.export import ExportedProgram
+from torch.jit._trace import TracedModule
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as ConvNd
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -45,6 +46,7 @@ __all__ = [
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
     "enable_python_dispatcher",  # keeps symbolic sizes where an operator's C++ fixes them
+    "TracedModule",  # a module that torch.jit.trace returned, which export takes inside of others
     "program_schema",  # the records that the JSON of a saved program is made of
     "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare
 ]
@@ -95,6 +97,11 @@ OVERRIDDEN = frozenset({"_apply", "_conv_forward", "_get_name"})
 def schema_of(operator: OpOverload) -> torch.FunctionSchema:
     """Return the schema of an ATen operator: names, defaults and aliases of its arguments."""
     return operator._schema
+
+
+def is_dispatched(operator: OpOverload) -> bool:
+    """Tell whether modes see an operator's calls; those of TorchScript's own none does."""
+    return torch._C._dispatch_has_kernel(operator.name())
 
 
 def overload_name(operator: Any) -> str:

@@ -48,7 +48,7 @@ from snnconvert.sources.exits import never_exits
 from snnconvert.sources.inputs import has_tensor
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
-from snnconvert.wording import listed
+from snnconvert.wording import listed, shown
 
 _log = logging.getLogger(__name__)
 
@@ -259,7 +259,7 @@ def as_source(
     else:
         raise InputError(
             "a model is an nn.Module, an ExportedProgram, a file or a reference such as "
-            f"'timm:resnet18'; received {model!r}"
+            f"'timm:resnet18'; received {_received(model)}"
         )
     given = example_inputs is not None or source.args or source.kwargs
     if not given and isinstance(source.model, nn.Module):
@@ -274,6 +274,18 @@ def as_source(
         args = tuple(example_inputs) if several else (example_inputs,)
         return replace(source, args=args, kwargs={})
     return source
+
+
+def _received(model: object) -> str:
+    """Say what was given in the place of a model, and what it wants where it is common."""
+    if isinstance(model, Mapping):
+        return (
+            f"a mapping with {listed(list(model), 3)}: a state_dict() holds weights "
+            "only; load it into its model, or save it and give the file with arch="
+        )
+    if isinstance(model, type):
+        return f"the class {model.__name__}; make one of it"
+    return shown(repr(model), 200)
 
 
 def _begin(stages: Any, stage: str) -> None:

@@ -7,13 +7,15 @@ have looked; a file calls the kernels directly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
+from snnconvert.sources.bags import BAGS
 from snnconvert.sources.budget import MOST_DIMENSIONS
+from snnconvert.sources.operators import packet_of
 from snnconvert.torch_private import OpOverload, schema_of
 
 _MOST_PIECES = 1 << 16  # tensors that one call may return
@@ -33,7 +35,7 @@ def call_problem(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str,
         operator: any; one that checks its own arguments has no problems.
         args, kwargs: what it is called with; of tensors the shapes and dtypes count alone.
     """
-    packet = _packet(operator).removesuffix("_")
+    packet = packet_of(operator).removesuffix("_")
     check = _CHECKS.get(packet) or _LENIENT.get(packet, _pieces_fit)
     given = _given(operator, args, kwargs)
     if check(given) and not _too_many_dimensions(operator, given):
@@ -59,7 +61,7 @@ def is_checked(node: fx.Node) -> bool:
     operator = node.target
     if not isinstance(operator, OpOverload):
         return False
-    packet = _packet(operator).removesuffix("_")
+    packet = packet_of(operator).removesuffix("_")
     given = _given(operator, node.args, node.kwargs)
     return packet in _CHECKS or (packet in _DIVISIONS and _may_stop(given))
 
@@ -70,100 +72,6 @@ def _given(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any])
     # What a prim divides is rounded towards zero where it is whole.
     fixed = {"rounding_mode": "trunc"} if operator.namespace == "prims" else {}
     return fixed | dict(zip(names, args, strict=False)) | dict(kwargs)
-
-
-def offset_problems(graph: fx.Graph, values: Mapping[fx.Node, Any]) -> Iterator[str]:
-    """Say which bags of embeddings begin where nobody knows, or not one after another.
-
-    A bag reads from its offset to the next, whatever they are: they have to be an input or a
-    constant that ascends, or an ``arange``.
-
-    Arguments:
-        values: of the graph's inputs.
-    """
-    for node in graph.nodes:
-        offsets = node.args[2] if len(node.args) > 2 else None
-        if _packet(node.target) in _BAGS and not _ascends(offsets, values):
-            yield f"the offsets of '{node.name}' are not known to ascend from 0"
-
-
-_BAGS = ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only")
-_SAME_VALUES = ("detach", "alias", "clone", "contiguous", "lift_fresh", "lift_fresh_copy")
-_PARTS = ("select", "slice", "to", "_to_copy")  # of an input that holds several, or is of int32
-_ASSERTS = ("_assert_tensor_metadata",)
-_SIZES = ("sym_size", "sym_numel", "numel", "size")
-
-
-def _ascends(node: Any, values: Mapping[fx.Node, Any]) -> bool:
-    taken: list[fx.Node] = []
-    while isinstance(node, fx.Node):
-        if node.op == "placeholder":
-            is_read = all(map(_is_only_read, _of_one_storage(node, values)))
-            return is_read and _are_offsets(_part_of(values.get(node), taken))
-        packet = _packet(node.target)
-        if packet == "arange":
-            return _is_only_read(node) and _counts(node) and not taken
-        if packet in _PARTS and len(node.all_input_nodes) == 1:
-            taken.append(node)
-        elif packet not in _SAME_VALUES:
-            return False
-        node = node.args[0]
-    return False
-
-
-def _of_one_storage(node: fx.Node, values: Mapping[fx.Node, Any]) -> Iterator[fx.Node]:
-    """Yield the inputs that have the memory of one, which is the first."""
-    yield node
-    dense = {n: x for n, x in values.items() if isinstance(x, Tensor) and x.layout is torch.strided}
-    memory = {n: x.untyped_storage().data_ptr() for n, x in dense.items()}
-    yield from (n for n in memory if n is not node and memory[n] == memory.get(node))
-
-
-def _is_only_read(node: fx.Node) -> bool:
-    """Tell whether nothing has a tensor, or a view of it, that could write to it."""
-    ahead, seen = [node], set[fx.Node]()
-    while ahead:
-        for user in ahead.pop().users:
-            packet = _packet(user.target)
-            if packet in (*_SAME_VALUES, *_PARTS):
-                ahead += [] if user in seen else [user]
-                seen.add(user)
-            elif packet not in (*_BAGS, *_SIZES, *_ASSERTS):
-                return False
-    return True
-
-
-def _part_of(value: Any, taken: Sequence[fx.Node]) -> Any:
-    """Take from an input what calls take from it, the last one first."""
-    for node in reversed(taken):
-        operator: Any = node.target
-        if not isinstance(value, Tensor):
-            return None
-        value = operator(value, *node.args[1:], **node.kwargs)
-    return value
-
-
-def _are_offsets(found: Any) -> bool:
-    if not isinstance(found, Tensor) or found.dim() != 1 or found.is_floating_point():
-        return False
-    return bool((found >= 0).all()) and bool((found.diff() >= 0).all())
-
-
-def _counts(node: fx.Node) -> bool:
-    """Whether an ``arange`` goes up from 0."""
-    if len(node.args) < 2:
-        return len(node.args) == 1
-    start, step = node.args[0], node.args[2] if len(node.args) > 2 else 1
-    up = isinstance(step, int) and step > 0
-    return (
-        isinstance(start, int)
-        and start == 0
-        and (up or _packet(getattr(step, "target", None)) in _SIZES)
-    )
-
-
-def _packet(target: Any) -> str:
-    return schema_of(target).name.rpartition("::")[2] if isinstance(target, OpOverload) else ""
 
 
 def _numbers_fit(given: Mapping[str, Any]) -> bool:
@@ -190,7 +98,8 @@ def _attention_fits(given: Mapping[str, Any]) -> bool:
         and all(n in (1, m) for n, m in zip(reversed(mask.shape), reversed(wanted), strict=False))
     )
     same = query.shape[0] == key.shape[0] and key.shape[:3] == value.shape[:3]
-    return fits and same and query.shape[3] == key.shape[3]
+    some = min(*query.shape, *key.shape) > 0  # work is shared out by these
+    return fits and same and some and query.shape[3] == key.shape[3]
 
 
 def _grouped_attention_fits(given: Mapping[str, Any]) -> bool:
@@ -248,6 +157,52 @@ def _may_stop(given: Mapping[str, Any]) -> bool:
     return given.get("rounding_mode") == "trunc" and not harmless
 
 
+def _transform_fits(given: Mapping[str, Any]) -> bool:
+    """Of a Fourier transform, whose dimensions are counted from the first, each once."""
+    x, dims = given["self"], given["dim"]
+    known = len(set(dims)) == len(dims) > 0 and all(0 <= dim < x.dim() for dim in dims)
+    if not known or "last_dim_size" not in given:
+        return known
+    length = given["last_dim_size"]
+    return bool(length > 0 and x.shape[dims[-1]] == length // 2 + 1)
+
+
+def _has_bags(given: Mapping[str, Any]) -> bool:
+    """Of bags of embeddings, the first of which is read whether there is one or not."""
+    offsets = given["offsets"]
+    return bool(offsets.numel() > bool(given.get("include_last_offset")))
+
+
+def _weights_fit(given: Mapping[str, Any]) -> bool:
+    """Of an LSTM: as many states and weights as its layers have, of the sizes of one another."""
+    x, (hidden, cell), weights = given["input"], given["hx"], given["params"]
+    if not x.dim() == hidden.dim() == cell.dim() == 3:
+        return False
+    ways = 2 if given["bidirectional"] else 1
+    wide, gates = hidden.shape[2], 4 * cell.shape[2]
+    after: list[tuple[int, ...]] = [(gates,)] * (2 if given["has_biases"] else 0)
+    after += [(wide, cell.shape[2])] if wide != cell.shape[2] else []
+    runs = len(weights) // (2 + len(after))
+    sizes = [x.shape[2]] * ways + [ways * wide] * (runs - ways)
+    wanted = [shape for size in sizes for shape in ((gates, size), (gates, wide), *after)]
+    states = (runs, x.shape[0 if given["batch_first"] else 1])
+    return (
+        runs == given["num_layers"] * ways
+        and hidden.shape[:2] == cell.shape[:2] == states
+        and [tuple(weight.shape) for weight in weights] == wanted
+        and len({tensor.dtype for tensor in (x, hidden, cell, *weights)}) == 1
+    )
+
+
+def _has_pairs(given: Mapping[str, Any]) -> bool:
+    return bool(given["self"].dim() == 2 and given.get("p", 2) >= 0)
+
+
+def _few_at_once(given: Mapping[str, Any]) -> bool:
+    """Of combinations, which make a grid of as many dimensions as one has elements."""
+    return bool(given.get("r", 2) <= MOST_DIMENSIONS)
+
+
 def _few_dimensions(given: Mapping[str, Any]) -> bool:
     return bool(given["p"] <= _MOST_DIMENSIONS)
 
@@ -301,6 +256,11 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
         _grouped_attention_fits,
     ),
     **dict.fromkeys(("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa"), _scales_fit),
+    **dict.fromkeys(("_fft_c2c", "_fft_c2r", "_fft_r2c"), _transform_fits),
+    **dict.fromkeys(BAGS, _has_bags),
+    "_pdist_forward": _has_pairs,
+    "combinations": _few_at_once,
+    "lstm": _weights_fit,
     **dict.fromkeys(("mvlgamma", "special_multigammaln"), _few_dimensions),
     **dict.fromkeys(("matrix_power", "linalg_matrix_power"), _can_be_negated),
 }

@@ -104,7 +104,7 @@ def batches_of(text: str, seed: int = 0, option: str = "") -> tuple[FileBatches,
         option: which names the file, for messages.
 
     Raises:
-        InputError: it cannot be read, or its tensors hold different numbers of samples.
+        InputError: it cannot be read, or its tensors hold different numbers of samples, or none.
     """
     try:
         args, kwargs = parse_input(text, seed)
@@ -126,7 +126,12 @@ def batches_of(text: str, seed: int = 0, option: str = "") -> tuple[FileBatches,
             f"{origin}: its tensors hold different numbers of samples (the size of dimension 0): "
             f"{counts}; give as many of each"
         )
-    starts = range(0, next(iter(sizes.values())), BATCH)
+    count = next(iter(sizes.values()))
+    if not count:
+        raise InputError(
+            f"{origin}: its tensors hold no samples (the size of dimension 0); give at least one"
+        )
+    starts = range(0, count, BATCH)
     batches: list[Any] = [
         {name: x[n : n + BATCH] for name, x in kwargs.items()}
         if kwargs
@@ -199,7 +204,8 @@ def _read_numpy(path: Path) -> Any:
 
     try:
         # Read into memory, a file would get as much of it as its header asks for.
-        array = np.array(np.lib.format.open_memmap(path, mode="r"))
+        stored = np.lib.format.open_memmap(path, mode="r")
+        array = np.array(stored, dtype=stored.dtype.newbyteorder("="))
     except ValueError as error:
         if "Python objects" not in str(error):
             raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None

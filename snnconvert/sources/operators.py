@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from snnconvert.sources.importing import import_installed, import_named
-from snnconvert.torch_private import OpOverload, schema_of
+from snnconvert.torch_private import OpOverload, is_dispatched, schema_of
 from snnconvert.wording import shown
 
 
@@ -32,12 +32,12 @@ ATEN = _named(
     aminmax angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin
     argsort argwhere as_strided as_strided_copy as_strided_scatter asin asinh atan atan2 atanh
     atleast_1d atleast_2d atleast_3d avg_pool1d avg_pool2d avg_pool3d baddbmm bartlett_window
-    batch_norm bernoulli bilinear binary_cross_entropy binary_cross_entropy_with_logits binomial
-    bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor
-    blackman_window block_diag bmm broadcast_tensors broadcast_to bucketize cartesian_prod cat
-    cauchy cdist ceil celu chain_matmul chalf channel_shuffle cholesky_inverse cholesky_solve chunk
-    clamp clamp_max clamp_min clip clone col2im column_stack combinations complex concat concatenate
-    conj conj_physical constant_pad_nd contiguous conv1d conv2d conv3d conv_depthwise3d conv_tbc
+    batch_norm bernoulli bilinear binary_cross_entropy binary_cross_entropy_with_logits bitwise_and
+    bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman_window
+    block_diag bmm broadcast_tensors broadcast_to bucketize cartesian_prod cat cauchy cdist ceil
+    celu chain_matmul chalf channel_shuffle cholesky_inverse cholesky_solve chunk clamp clamp_max
+    clamp_min clip clone col2im column_stack combinations complex concat concatenate conj
+    conj_physical constant_pad_nd contiguous conv1d conv2d conv3d conv_depthwise3d conv_tbc
     conv_transpose1d conv_transpose2d conv_transpose3d convolution copy copysign corrcoef cos cosh
     cosine_embedding_loss cosine_similarity count_nonzero cov cross cross_entropy_loss cummax cummin
     cumprod cumsum cumulative_trapezoid deg2rad det detach detach_copy diag diag_embed diagflat
@@ -55,10 +55,10 @@ ATEN = _named(
     imag index index_add index_copy index_fill index_put index_reduce index_select inner
     instance_norm inverse is_complex is_conj is_contiguous is_floating_point is_neg is_nonzero
     is_signed isclose isfinite isin isinf isnan isneginf isposinf isreal istft item kaiser_window
-    kl_div kron kthvalue l1_loss layer_norm lcm ldexp le leaky_relu lerp less less_equal lgamma lift
+    kl_div kron kthvalue l1_loss layer_norm ldexp le leaky_relu lerp less less_equal lgamma lift
     lift_fresh lift_fresh_copy linalg_cholesky linalg_cholesky_ex linalg_cond linalg_cross
-    linalg_det linalg_diagonal linalg_eig linalg_eigh linalg_eigvals linalg_eigvalsh linalg_inv
-    linalg_inv_ex linalg_lu linalg_lu_factor linalg_lu_factor_ex linalg_matmul linalg_matrix_exp
+    linalg_det linalg_diagonal linalg_eig linalg_eigh linalg_eigvalsh linalg_inv linalg_inv_ex
+    linalg_lu linalg_lu_factor linalg_lu_factor_ex linalg_matmul linalg_matrix_exp
     linalg_matrix_norm linalg_matrix_power linalg_matrix_rank linalg_multi_dot linalg_norm
     linalg_pinv linalg_polar linalg_qr linalg_slogdet linalg_solve linalg_solve_ex
     linalg_solve_triangular linalg_svd linalg_svdvals linalg_tensorinv linalg_tensorsolve
@@ -112,12 +112,12 @@ ATEN = _named(
     _euclidean_dist _fft_c2c _fft_c2r _fft_r2c _functional_assert_async _functional_assert_scalar
     _functional_sym_constrain_range _functional_sym_constrain_range_for_size _fused_rms_norm
     _grouped_mm _int_mm _is_all_true _is_any_true _linalg_check_errors _linalg_det _linalg_eigh
-    _linalg_eigvals _linalg_slogdet _linalg_solve_ex _linalg_svd _local_scalar_dense _log_softmax
-    _logcumsumexp _native_batch_norm_legit _native_batch_norm_legit_no_training _neg_view
-    _neg_view_copy _pad_circular _pad_enum _pdist_forward _prelu_kernel _reshape_copy _safe_softmax
+    _linalg_slogdet _linalg_solve_ex _linalg_svd _local_scalar_dense _log_softmax _logcumsumexp
+    _native_batch_norm_legit _native_batch_norm_legit_no_training _neg_view _neg_view_copy
+    _pad_circular _pad_enum _pdist_forward _prelu_kernel _reshape_copy _safe_softmax
     _scaled_dot_product_attention_math _scaled_dot_product_cudnn_attention
     _scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
-    _scaled_dot_product_flash_attention_for_cpu _shape_as_tensor _softmax _stack _to_copy _trilinear
+    _scaled_dot_product_flash_attention_for_cpu _shape_as_tensor _softmax _to_copy _trilinear
     _unique _unique2 _unsafe_index _unsafe_view _upsample_bicubic2d_aa _upsample_bilinear2d_aa
     _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d _weight_norm
     """
@@ -205,6 +205,10 @@ def _registered_problem(name: str, library: str, module: str | None) -> str:
         return f"{shown(name)} is not registered by the package {module or library}"
     if not isinstance(operator, OpOverload):
         return f"{shown(name)} is not an operator"
+    # TorchScript's own are on numbers and lists (`[0.0] * n`), and stop the process or fill memory
+    # before a run on shapes sees them. Sizes that are asked for are symbols by other means.
+    if module is not None and not is_dispatched(operator) and not packet.startswith("sym_"):
+        return f"{shown(name)} is of TorchScript, not of tensors"
     if module is not None and any(_is_destination(a) for a in schema_of(operator).arguments):
         return f"{shown(name)} writes to a tensor that is given as out="
     return ""
@@ -221,3 +225,8 @@ def _registered(library: str, packet: str, overload: str) -> Any:
 def _is_destination(argument: torch.Argument) -> bool:
     written = argument.alias_info is not None and argument.alias_info.is_write
     return written and argument.kwarg_only
+
+
+def packet_of(target: Any) -> str:
+    """Return ``add`` of ``aten.add.Tensor``; nothing of what is not an operator of a library."""
+    return schema_of(target).name.rpartition("::")[2] if isinstance(target, OpOverload) else ""

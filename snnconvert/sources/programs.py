@@ -64,13 +64,17 @@ def load_program(data: bytes, where: str, trust: Trust) -> ExportedProgram:
     # Text that module(check_guards=True) would execute; as text it can still be read.
     program.__dict__[CONDITIONS] = tuple(guards_of(program))
     forget_guards(program)
-    examples = pytree.tree_leaves(program.example_inputs)
-    tensors = [*program.state_dict.values(), *program.constants.values(), *examples]
-    check_memory((t for t in tensors if isinstance(t, torch.Tensor)), len(data), where)
+    _check_tensors(program, len(data), where)
     check_keywords(program.example_inputs, where)
     if not trust.any_pickle:
         check_run(program, where)
     return program
+
+
+def _check_tensors(program: ExportedProgram, size: int, where: str) -> None:
+    examples = pytree.tree_leaves(program.example_inputs)
+    tensors = [*program.state_dict.values(), *program.constants.values(), *examples]
+    check_memory((t for t in tensors if isinstance(t, torch.Tensor)), size, where)
 
 
 @contextmanager
@@ -105,11 +109,16 @@ def _check(archive: Archive, size: int, where: str, trust: Trust) -> None:
             f"({'unknown members: ' + listed(unknown) if unknown else 'it holds no model'}); save "
             "it with the torch.export.save() of this PyTorch, one program without custom objects"
         )
+    _check_records(archive, size, where, trust)
+    _refuse(where, problems_of(parsed(archive, _MODEL, where), trust.allow), trust)
+
+
+def _check_records(archive: Archive, size: int, where: str, trust: Trust) -> None:
+    """Checks all that holds tensors, and is not read as JSON alone."""
     for config in (name for name in _CONFIGS if name in archive.names):
         _check_table(archive, config, size, where, trust)
     if archive.sizes.get(_SAMPLE_INPUTS):
         load_tensors(archive.read(_SAMPLE_INPUTS), f"{where}: {_SAMPLE_INPUTS}")
-    _refuse(where, problems_of(parsed(archive, _MODEL, where), trust.allow), trust)
 
 
 def unreadable(data: bytes, program: ExportedProgram) -> list[str]:
@@ -117,13 +126,16 @@ def unreadable(data: bytes, program: ExportedProgram) -> list[str]:
     libraries allowed; one sentence each, empty where it could."""
     calls = (n.target for n in program.graph.nodes if isinstance(n.target, OpOverload))
     libraries = {call.namespace for call in calls} - LIBRARIES.keys()
-    document = parsed(open_archive(data, "the file"), _MODEL, "the file")
-    if problems := problems_of(document, tuple(libraries)):
+    archive = open_archive(data, "the file")
+    if problems := problems_of(parsed(archive, _MODEL, "the file"), tuple(libraries)):
         return problems
     try:
+        _check_records(archive, len(data), "the file", Trust(offered=False))
+        _check_tensors(program, len(data), "the file")
         check_run(program, "its program")
     except SourceError as error:
-        return [str(error)]
+        what, *why = map(str.strip, str(error).splitlines())
+        return [" ".join([what, *why[:1]])]  # what could be done on loading is no help here
     return []
 
 

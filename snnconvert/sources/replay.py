@@ -16,8 +16,9 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from snnconvert.errors import SourceError
+from snnconvert.sources.bags import offset_problems
 from snnconvert.sources.budget import dimensions_problem
-from snnconvert.sources.call_checks import call_problem, is_checked, offset_problems
+from snnconvert.sources.call_checks import call_problem, is_checked
 from snnconvert.torch_private import (
     NEEDS_NUMBERS,
     FakeTensorMode,

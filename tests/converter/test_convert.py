@@ -103,8 +103,12 @@ def test_calibration_that_no_rule_uses_is_said():
 
 
 def test_what_is_no_model_is_told():
-    with pytest.raises(InputError, match=r"received <class .*TinyCNN"):
+    with pytest.raises(InputError, match=r"received the class TinyCNN; make one"):
         snnconvert.convert(TinyCNN, (torch.randn(2, 1, 8, 8),))
+    with pytest.raises(InputError, match=r"received a mapping with conv1.weight.*load it into its"):
+        snnconvert.convert(TinyCNN().state_dict(), (torch.randn(2, 1, 8, 8),))
+    with pytest.raises(InputError, match=r"received None"):
+        snnconvert.convert(None)
 
 
 def test_a_network_without_a_stream_is_refused():

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from snnconvert.errors import SourceError
-from snnconvert.sources.call_checks import call_problem, offset_problems
+from snnconvert.sources.call_checks import call_problem
 from snnconvert.sources.replay import check_run
 
 A = torch.ops.aten
@@ -21,6 +20,35 @@ AA = A._upsample_bilinear2d_aa.default
 EVAL = A._native_batch_norm_legit_no_training.default
 LONG = torch.zeros(1 << 17, 1)
 WHOLE = torch.tensor([4])
+WAVE = torch.ones(4, 4, dtype=torch.complex64)
+STATE = torch.zeros(2, 3, 4)
+LAYERS = nn.LSTM(4, 4, 2)
+PROJECTED = nn.LSTM(4, 4, 1, bidirectional=True, proj_size=3, bias=False, batch_first=True)
+IDS, NONE = torch.tensor([1, 2]), torch.tensor([], dtype=torch.int64)
+BAG = A._embedding_bag_forward_only.default
+
+
+def weights_of(layer: nn.LSTM) -> list[Tensor]:
+    return [weight.detach() for weight in layer.parameters()]
+
+
+def lstm(layer: nn.LSTM, **other: Any) -> tuple[Any, ...]:
+    """The arguments of a call of a layer on ``STATE``, some of them others."""
+    ways = 2 if layer.bidirectional else 1
+    runs = layer.num_layers * ways, STATE.shape[0 if layer.batch_first else 1]
+    given = {
+        "input": STATE,
+        "hx": [torch.zeros(*runs, layer.proj_size or 4), torch.zeros(*runs, 4)],
+        "params": weights_of(layer),
+        "has_biases": layer.bias,
+        "num_layers": layer.num_layers,
+        "dropout": 0.0,
+        "train": False,
+        "bidirectional": layer.bidirectional,
+        "batch_first": layer.batch_first,
+    }
+    return tuple({**given, **other}.values())
+
 
 FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (EVAL, (X, FOUR, FOUR, FOUR, FOUR, 0.1, 1e-5)),
@@ -46,6 +74,14 @@ FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.matrix_power.default, (X, -3)),
     (A.split_with_sizes.default, (LONG, [1] * 1000)),
     (A.constant_pad_nd.default, (X, [1] * 128)),
+    (A._fft_r2c.default, (FOUR, [0], 0, True)),
+    (A._fft_c2r.default, (WAVE, [0, 1], 0, 7)),
+    (A._pdist_forward.default, (LONG, 2.0)),
+    (A.combinations.default, (FOUR, 3)),
+    (A.combinations.default, (FOUR,)),
+    (A.lstm.input, lstm(LAYERS)),
+    (A.lstm.input, lstm(PROJECTED)),
+    (BAG, (X[0, 0], IDS, WHOLE)),
 ]
 MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (EVAL, (X, FOUR, FOUR, ONE, FOUR, 0.1, 1e-5)),
@@ -63,6 +99,24 @@ MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
         (Q, torch.zeros(1, 1, 5, 4), torch.zeros(1, 1, 5, 4), None, False),
     ),
     (FLASH, (Q, Q[..., :2], Q)),
+    (FLASH, (Q[:, :, :0], Q, Q)),
+    (A._fft_r2c.default, (X, [-1, -2], 0, True)),
+    (A._fft_r2c.default, (X, [], 0, True)),
+    (A._fft_c2c.default, (WAVE, [0, 0], 0, True)),
+    (A._fft_c2r.default, (WAVE, [-2], 0, 6)),
+    (A._fft_c2r.default, (WAVE, [1], 0, 4)),
+    (A._fft_c2r.default, (WAVE, [1], 0, 8)),
+    (A._fft_c2r.default, (WAVE, [1], 0, -2)),
+    (A._pdist_forward.default, (X[..., :0], 2.0)),
+    (A.combinations.default, (FOUR, 1 << 31)),
+    (A.lstm.input, lstm(LAYERS, hx=[torch.zeros(3, 3, 4), STATE])),
+    (A.lstm.input, lstm(LAYERS, hx=[STATE.expand(2, 3, 4), STATE[:, :2]])),
+    (A.lstm.input, lstm(LAYERS, has_biases=False)),
+    (A.lstm.input, lstm(LAYERS, num_layers=1 << 60)),
+    (A.lstm.input, lstm(LAYERS, params=[*weights_of(LAYERS)[:-1], FOUR])),
+    (A.lstm.input, lstm(LAYERS, params=[w.double() for w in weights_of(LAYERS)])),
+    (BAG, (X[0, 0], IDS, NONE)),
+    (BAG, (X[0, 0], IDS, WHOLE, False, 0, False, None, True)),
     (AA, (X, [3, 3], False, 1e-8, 0.5)),
     (AA, (X, [3, 3], False, 0.5, float("nan"))),
     (A._upsample_bicubic2d_aa.default, (X, [3, 3], False, 0.5, -1.0)),
@@ -113,82 +167,17 @@ def test_a_mask_has_to_be_spread_over_the_scores() -> None:
         assert (found == "") is fits
 
 
-class Bags(nn.Module):
-    """Bags of embeddings with offsets that `fn` makes of an input and a buffer."""
-
-    def __init__(self, fn: Any, held: list[int]) -> None:
-        super().__init__()
-        self.fn, self.bag = fn, nn.EmbeddingBag(5, 3)
-        self.register_buffer("held", torch.tensor(held))
-
-    def forward(self, ids: Tensor, offsets: Tensor) -> Any:
-        return self.bag(ids, self.fn(offsets, self.held))
-
-
-def check_bags(fn: Any, held: list[int], given: list[int], decompositions: Any = None) -> None:
-    inputs = (torch.tensor([1, 2, 3]), torch.tensor(given))
-    with torch.no_grad():
-        program = torch.export.export(Bags(fn, held).eval(), inputs, strict=False)
-    check_run(program if decompositions is None else program.run_decompositions(), "f")
-
-
-@pytest.mark.parametrize("decompositions", [None, {}])
-def test_offsets_that_are_known_to_ascend_are_accepted(decompositions: Any) -> None:
-    check_bags(lambda given, held: given, [0], [0, 2], decompositions)
-    check_bags(lambda given, held: held, [0, 2], [0], decompositions)
-    check_bags(lambda given, held: torch.arange(0, 3, 2), [0], [0], decompositions)
-
-
-@pytest.mark.parametrize(
-    ("fn", "held", "given"),
-    [
-        (lambda given, held: given, [0], [0, -5, 2]),
-        (lambda given, held: held, [0, 3, 1], [0]),
-        (lambda given, held: held.sub_(5), [0, 1], [0]),
-        (lambda given, held: (held.detach().sub_(5), held)[1], [0, 1], [0]),
-        (lambda given, held: (held[:1].detach()[0].sub_(5), held)[1], [0, 1], [0]),
-        (lambda given, held: given - held, [9], [0, 2]),
-        (lambda given, held: torch.arange(0, -9, -1), [0], [0]),
-    ],
-)
-def test_other_offsets_are_refused(fn: Any, held: list[int], given: list[int]) -> None:
-    with pytest.raises(SourceError, match="offsets of"):
-        check_bags(fn, held, given)
-
-
-class Shared(nn.Module):
-    """Bags whose offsets are also known, and written to, by another name."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bag, held = nn.EmbeddingBag(5, 3), torch.tensor([0, 1])
-        self.register_buffer("held", held)
-        self.register_buffer("also", held[1:])
-
-    def forward(self, ids: Tensor) -> Any:
-        self.also.sub_(5)
-        return self.bag(ids, self.held)
-
-
-def test_offsets_that_share_memory_with_what_is_written_to_are_refused() -> None:
-    program = torch.export.export(Shared().eval(), (torch.tensor([1, 2, 3]),), strict=False)
-    with pytest.raises(SourceError, match="offsets of"):
-        check_run(program, "f")
-
-
-def test_rows_of_ids_are_bags_too() -> None:
-    ids = torch.tensor([[1, 2, 3], [0, 1, 2]])
-    rows = {"input": {0: torch.export.Dim("rows", min=1, max=64)}}
-    bag = nn.EmbeddingBag(5, 3).eval()
-    for shapes in (None, rows):
-        check_run(torch.export.export(bag, (ids,), dynamic_shapes=shapes, strict=False), "f")
-
-
 class Smoothed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         resize = nn.functional.interpolate
         small = resize(x, scale_factor=0.3, mode="bilinear", antialias=True)
         return small.sum() + resize(x, size=(4, 5), mode="bicubic", antialias=True).sum()
+
+
+class Transformed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        back = torch.fft.irfft(torch.fft.rfft2(x, dim=(0, -1)).cumsum(0), n=7, dim=0)
+        return back.sum() + torch.fft.hfft(x.cfloat()).sum() + torch.pdist(x).sum()
 
 
 @pytest.mark.parametrize(
@@ -197,35 +186,17 @@ class Smoothed(nn.Module):
         (nn.BatchNorm2d(4), (2, 4, 3, 3)),
         (nn.BatchNorm2d(4, track_running_stats=False), (2, 4, 3, 3)),
         (nn.InstanceNorm2d(4, track_running_stats=True), (2, 4, 3, 3)),
+        (nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2, batch_first=True), (2, 5, 3)),
         (nn.TransformerEncoderLayer(8, 2, 8, batch_first=True), (2, 3, 8)),
         (nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 4, 3), dim=1), (2, 4, 9)),
         (Smoothed(), (2, 4, 8, 8)),
+        (Transformed(), (5, 6)),
     ],
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.parametrize("core", [False, True])
+@pytest.mark.filterwarnings("ignore:The tensor attributes self._flat_weights")
 def test_what_exports_yield_is_accepted(model: nn.Module, shape: Any, core: bool) -> None:
     with torch.no_grad():
         program = torch.export.export(model.eval(), (torch.randn(shape),), strict=False)
         check_run(program.run_decompositions() if core else program, "f")
-
-
-class PartBags(nn.Module):
-    def __init__(self, of: Any) -> None:
-        super().__init__()
-        self.of, self.bag = of, nn.EmbeddingBag(9, 4)
-
-    def forward(self, ids: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        return self.bag(ids, self.of(offsets))
-
-
-@pytest.mark.parametrize("of", [lambda o: o[1], lambda o: o[0].long(), lambda o: o[:, :2][1]])
-def test_offsets_that_are_part_of_an_input_are_known(of: Any) -> None:
-    offsets = torch.tensor([[0, 2, 4], [0, 1, 3]], dtype=torch.int32)
-    given = (torch.arange(6, dtype=torch.int32), offsets)
-    graph = torch.export.export(PartBags(of), given).graph
-    inputs = [node for node in graph.nodes if node.op == "placeholder"]
-    values = dict(zip(inputs[-2:], given, strict=True))
-    assert list(offset_problems(graph, values)) == []
-    values[inputs[-1]] = offsets.flip(1)
-    assert list(offset_problems(graph, values))

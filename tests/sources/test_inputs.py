@@ -217,3 +217,16 @@ def test_a_numpy_file_gets_no_more_memory_than_it_has_bytes(tmp_path: Path) -> N
         parse_input(str(path))
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
+
+
+def test_files_without_samples_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "number.npy", np.float32(3))
+    save_file({"x": torch.zeros(0, 4)}, tmp_path / "none.safetensors")
+    for name in ("number.npy", "none.safetensors"):
+        with pytest.raises(InputError, match=rf"--data .*{name}: its tensors hold no samples"):
+            batches_of(str(tmp_path / name), option="--data")
+
+
+def test_arrays_of_another_byte_order_are_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([1.5, -2.0], dtype=">f4"))
+    assert torch.equal(parse_input(str(tmp_path / "x.npy"))[0][0], torch.tensor([1.5, -2.0]))

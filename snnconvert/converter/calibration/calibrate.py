@@ -124,6 +124,9 @@ def _misfit(fitted: Fitted, site: Site, shape: Sequence[Any]) -> str:
             f"it follows {own.name} within {own.limits}, and what stands there is {wanted.name} "
             f"within {wanted.limits}"
         )
+    if own.parameters != wanted.parameters:
+        kept, called = (dict(target.parameters) for target in (own, wanted))
+        return f"it follows {own.name} with {kept}, and what stands there is called with {called}"
     for name, value in settings.options:
         kept = fitted.arguments.get(name, value)
         if value not in (kept, AUTO):

@@ -30,6 +30,8 @@ _KEY = "snnconvert_calibration"
 _REST = ".rest"
 _NUMBERS = ("error", "saturated", "rate", "dead")
 _MOST_DIMENSIONS = 64
+_LONGEST_WORD = 100
+_LONGEST_NOTE = 1000
 _DAMAGES = (
     *(SafetensorError, KeyError, TypeError, ValueError, AttributeError, IndexError),
     *(ArithmeticError, RecursionError, RuntimeError),
@@ -91,7 +93,7 @@ def parse_calibration(data: bytes, where: str, rules: RuleSet | None = None) -> 
             )
         fitted = {
             name: _checked(
-                site, own, tensors[name], tensors[f"{name}{_REST}"], f"{where}: '{name}'"
+                site, own, tensors[name], tensors[f"{name}{_REST}"], f"{where}: '{shown(name)}'"
             )
             for name, site in facts["sites"].items()
         }
@@ -118,8 +120,8 @@ def _target(found: dict[str, Any], own: Mapping[str, Target], where: str) -> Tar
     table = found.get("table")
     parameters = tuple((name, _plain(value)) for name, value in found.get("parameters", ()))
     low, high = (_limit(found.get(end)) for end in ("low", "high"))
-    if not isinstance(found["name"], str):
-        raise ValueError("the name of a target is a text")
+    if not _is_word(found["name"]):
+        raise ValueError("the name of a target is a word")
     given = {name: value for name, value in found.items() if name != "table"}
     function = found.get("function")
     if given.keys() - set(_OF_A_TARGET):
@@ -160,7 +162,7 @@ def _limit(value: Any) -> Any:
 def _notes(found: Any) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(note, str) for note in found):
         raise ValueError("its notes are no list of texts")
-    return tuple(found)
+    return tuple(shown(note, _LONGEST_NOTE) for note in found)
 
 
 def _metadata(data: bytes) -> dict[str, Any]:
@@ -189,7 +191,7 @@ def _checked(
         and bool(torch.isfinite(threshold).all())
         and (site["axis"] is None or _is_axis(site["axis"]))
         and all(_is_number(site[fact], int, float) and float(site[fact]) >= 0 for fact in _NUMBERS)
-        and (_is_number(site["dead"], int) and isinstance(site["statistic"], str))
+        and (_is_number(site["dead"], int) and _is_word(site["statistic"]))
     )
     if not known:
         raise ValueError(f"{where} is no neuron")
@@ -198,6 +200,11 @@ def _checked(
     )
     fitted.neuron()
     return fitted
+
+
+def _is_word(value: Any) -> bool:
+    """Whether a value is a word of the package, as it stands in reports."""
+    return isinstance(value, str) and value.isidentifier() and len(value) <= _LONGEST_WORD
 
 
 def _is_axis(value: Any) -> bool:

@@ -14,7 +14,8 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from snnconvert.converter.tracing.unchanged import unchanged
 from snnconvert.errors import TraceError
-from snnconvert.torch_private import compiled_by
+from snnconvert.torch_private import TracedModule, compiled_by
+from snnconvert.wording import shown
 
 _PARALLEL = (DataParallel, DistributedDataParallel)
 
@@ -23,9 +24,9 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
     """Return the network inside what trains it on several devices or compiles it, and a note.
 
     Raises:
-        TraceError: it is, or holds, what TorchScript made of a module.
+        TraceError: it is, or holds, a module of TorchScript.
     """
-    _refuse_scripted(model)
+    _refuse_scripts(model)
     wrappers = []
     while (inner := _inside(model)) is not None:
         wrappers.append(type(model).__name__)
@@ -35,25 +36,23 @@ def unwrapped(model: nn.Module) -> tuple[nn.Module, str]:
     return model, f"the network inside {' and '.join(wrappers)} was converted"
 
 
+def _refuse_scripts(model: nn.Module) -> None:
+    """Refuse modules of TorchScript, but for traced ones inside of others, which export takes."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule) and not (
+            name and isinstance(module, TracedModule)
+        ):
+            raise TraceError(
+                f"{repr(shown(name)) if name else 'the model itself'} is a module of TorchScript, "
+                "which has no Python that could be traced; pass the nn.Module that it was made of, "
+                "and load the state_dict() of this one into it where only its weights are left"
+            )
+
+
 def _inside(model: nn.Module) -> nn.Module | None:
     if isinstance(model, _PARALLEL):
         return model.module
     return compiled_by(model)
-
-
-def _refuse_scripted(model: nn.Module) -> None:
-    whole = isinstance(model, torch.jit.ScriptModule)
-    for name, module in model.named_modules():
-        # A part that torch.jit.trace made is exported as its operators.
-        scripted = isinstance(module, torch.jit.RecursiveScriptModule)  # type: ignore[attr-defined]
-        if whole or scripted:
-            which = f"'{name}'" if name else "the model itself"
-            raise TraceError(
-                f"{which} is a module of TorchScript "
-                "(torch.jit.script, torch.jit.trace), which torch.export does not take; pass the "
-                "nn.Module that it was made of, and load a state dict into it where only the "
-                "script's weights are left"
-            )
 
 
 @contextlib.contextmanager

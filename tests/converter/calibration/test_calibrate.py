@@ -241,6 +241,17 @@ def test_limits_that_a_drive_has_anyway_may_be_missing():
         calibrated(narrow, network=network)
 
 
+def test_a_calibration_of_the_same_function_with_other_parameters_is_refused():
+    def converted(slope, calibration):
+        net = nn.Sequential(nn.LeakyReLU(slope), nn.Linear(5, 2)).eval()
+        return snnconvert.convert(net, (X,), "pow2", calibration=calibration, verify=False)
+
+    found = converted(0.1, [X]).conversion.calibration
+    assert converted(0.1, found).conversion.calibration.fitted == found.fitted
+    with pytest.raises(CalibrationError, match=r"with \{'negative_slope': 0.1\}, .* called with"):
+        converted(0.2, found)
+
+
 def test_a_calibration_with_too_few_neurons_is_refused():
     found = calibrated([X])
     few = replace(found, fitted={FIRST: found.fitted[FIRST]})

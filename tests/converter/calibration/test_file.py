@@ -176,6 +176,8 @@ DAMAGED = {
     "a negative rate": lambda: changed(at_first(rate=-5)),
     "a count of a half": lambda: changed(at_first(dead=0.5)),
     "a statistic that is a list": lambda: changed(at_first(statistic=[1, 2])),
+    "a statistic that is no word": lambda: changed(at_first(statistic="\x1b[31mmax")),
+    "a target whose name is no word": lambda: changed(with_target(name="relu\n\x1b[31m")),
     "a target whose name is a mapping": lambda: changed(with_target(name={"a": 1})),
     "a target without a name": lambda: changed(at_first(target={"low": 0.0})),
     "a target with a row of its own": lambda: changed(with_target(own={"layout": None})),
@@ -220,6 +222,11 @@ def test_neurons_of_one_threshold_are_written_apart():
     one = CALIBRATION.fitted[FIRST]
     found = parse_calibration(dump_calibration(Calibration({"a": one, "b": one})), "x").fitted
     assert torch.equal(found["a"].v_threshold, found["b"].v_threshold)
+
+
+def test_notes_of_a_file_are_escaped():
+    data = changed(lambda facts: facts.update(notes=["\x1b[31mfine\n"]))
+    assert parse_calibration(data, "x").notes == (r"\x1b[31mfine\n",)
 
 
 def test_a_file_of_a_newer_release_is_told_as_such():

@@ -27,9 +27,23 @@ class Divided(nn.Module):
         return x * torch.div(signs * 8, signs + 3, rounding_mode="trunc")
 
 
+class Marked(torch.Tensor):
+    """A class of a user's own, whose pickle names it."""
+
+
+class OfMarked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4).as_subclass(Marked))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
 @pytest.mark.parametrize(
     ("model", "x", "words"),
     [
+        (OfMarked(), torch.randn(2, 4), r"test_write\.Marked: only tensors are expected here"),
         (Divided(), torch.randn(2, 4), "divide whole numbers with rounding_mode='floor'"),
         (Tagged(), torch.randn(2, 4), "an output is the text 'classify'"),
         (Scored(), torch.randn(2, 2, 8, 16), r"cannot write this model \(SerializeError: "),

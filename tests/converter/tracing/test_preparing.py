@@ -47,6 +47,17 @@ def test_the_module_of_an_exported_program_has_no_modes():
         snnconvert.convert(graph_module.train(), (x,))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated")
+def test_modules_of_torchscript_are_told_as_such():
+    x, layer = torch.randn(2, 4), nn.Linear(4, 4)
+    scripted, traced = torch.jit.script(layer).eval(), torch.jit.trace(layer, x).eval()
+    inside = nn.Sequential(nn.ReLU(), scripted).eval()
+    for model, place in ((scripted, "model itself"), (traced, "model itself"), (inside, "'1'")):
+        with pytest.raises(TraceError, match=rf"{place}.* is a module of TorchScript.*state_dict"):
+            snnconvert.convert(model, (x,))
+    assert snnconvert.convert(nn.Sequential(nn.Tanh(), traced).eval(), (x,)).report.passed
+
+
 @pytest.mark.parametrize("name", ["LlamaForCausalLM", "LlamaModel", "GPT2LMHeadModel"])
 def test_a_language_model_converts_as_its_library_makes_it(name):
     transformers = pytest.importorskip("transformers")
@@ -234,17 +245,6 @@ def test_the_whole_transformer_takes_masks():
     assert snn.report.passed
     answer = snn.simulate(src=x, tgt=y, tgt_mask=mask, time_steps=2)[-1]
     torch.testing.assert_close(answer, model(x, y, tgt_mask=mask))
-
-
-@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
-@pytest.mark.parametrize("wrap", [lambda m: m, nn.Sequential])
-def test_a_module_of_torchscript_is_told(wrap):
-    layer, x = nn.Linear(4, 3).eval(), torch.randn(2, 4)
-    with pytest.raises(TraceError, match=r"is a module of TorchScript .* pass the nn\.Module"):
-        snnconvert.convert(wrap(torch.jit.script(layer)).eval(), (x,))
-    with pytest.raises(TraceError, match="the model itself is a module of TorchScript"):
-        snnconvert.convert(torch.jit.trace(layer, x), (x,))
-    assert snnconvert.convert(nn.Sequential(torch.jit.trace(layer, x)).eval(), (x,)).report.passed
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize:UserWarning")
