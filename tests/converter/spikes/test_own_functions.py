@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ import snnconvert
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
 from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.converter.spikes.own_functions import own_targets
-from snnconvert.errors import CalibrationError, ConversionError, RuleError
+from snnconvert.errors import CalibrationError, ConversionError, SavedFileError
 from snnconvert.rules import parse_rules
 from tests.converter.spikes.own import SoftExp
 
@@ -57,8 +59,35 @@ def test_a_module_is_one_neuron_for_each_of_its_calls(tmp_path):
     snn.save(tmp_path / "own.snn")
     again = snnconvert.load(tmp_path / "own.snn", allow=["tests"])
     assert torch.equal(again.simulate(x), snn.simulate(x))
-    with pytest.raises(RuleError, match=r"target .* would run code of the package 'tests'"):
+    with pytest.raises(SavedFileError, match=r"target .* would run code of the package 'tests'"):
         snnconvert.load(tmp_path / "own.snn")
+
+
+def test_a_function_that_is_no_longer_there_is_the_files_fault(tmp_path, monkeypatch):
+    rules, saved, file = rules_of(), tmp_path / "own.snn", tmp_path / "thresholds.safetensors"
+    _, snn = converted(Twice(SoftExp()), rules, verify=False)
+    snn.save(saved)
+    save_calibration(snn.conversion.calibration, file)
+    monkeypatch.delattr(f"{OWN}.soft_exp")
+    words = rf": rule 'mine'.*: target '{OWN}\.soft_exp' cannot be imported: "
+    with pytest.raises(SavedFileError, match=re.escape(str(saved)) + words):
+        snnconvert.load(saved, allow=["tests"])
+    with pytest.raises(CalibrationError, match=re.escape(str(file)) + words):
+        load_calibration(file, rules)
+
+
+def test_a_class_that_is_no_longer_there_is_the_files_fault(tmp_path, monkeypatch):
+    text = "{name: mine, match: {op: relu}, action: tests.converter.spikes.own.Rectified}"
+    rules = parse_rules(f"version: 1\nrules: [{text}]\n", allow=["tests"])
+    model = nn.Sequential(nn.Linear(6, 3), nn.ReLU()).eval()
+    x = torch.randn(4, 6)
+    snn = snnconvert.convert(model, (x,), rules, verify=False)
+    snn.save(tmp_path / "own.snn")
+    again = snnconvert.load(tmp_path / "own.snn", allow=["tests"])
+    assert torch.equal(again.simulate(x), snn.simulate(x))
+    monkeypatch.delattr(f"{OWN}.Rectified")
+    with pytest.raises(SavedFileError, match=r"own\.snn: .*rule 'mine'.*Rectified"):
+        snnconvert.load(tmp_path / "own.snn", allow=["tests"])
 
 
 def test_a_calibration_needs_the_rules_that_name_the_function(tmp_path):
