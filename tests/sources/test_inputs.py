@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -217,3 +218,23 @@ def test_a_numpy_file_gets_no_more_memory_than_it_has_bytes(tmp_path: Path) -> N
         parse_input(str(path))
     assert tracemalloc.get_traced_memory()[1] < 10_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("ending", ["npy", "safetensors", "pt"])
+def test_what_became_a_pipe_is_not_waited_for(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"x.{ending}"
+    os.mkfifo(path)
+    monkeypatch.setattr(Path, "is_file", lambda _: True)  # when it was looked for
+    with pytest.raises(InputError, match=r"cannot be read .*is not a regular file"):
+        parse_input(str(path))
+
+
+def test_an_array_in_the_order_of_its_columns_is_read_as_it_is(tmp_path: Path) -> None:
+    array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    np.save(tmp_path / "x.npy", array)
+    with (tmp_path / "y.npy").open("wb") as file:
+        np.lib.format.write_array(file, array, version=(2, 0))
+    for name in ("x.npy", "y.npy"):
+        assert parse_input(str(tmp_path / name))[0][0].tolist() == array.tolist()
