@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 LARGEST_FILE = 1 << 36
+LARGEST_JSON = 1 << 25
+"""Of a text that is parsed whole: what Python makes of it is many times as large."""
 _PREFIX = ".snnconvert-"  # short: the name of the file itself may be as long as names can be
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _CHUNK = 1 << 20
@@ -46,47 +48,61 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
-def read_whole(path: str | os.PathLike[str]) -> bytes:
+def read_whole(path: str | os.PathLike[str], largest: int = LARGEST_FILE) -> bytes:
     """Return the content of a regular file, as many bytes as it says that it has.
+
+    Args:
+        path: the file.
+        largest: number of bytes that it may have.
+
+    Raises:
+        OSError: as of `opened`; or it has other bytes than it says.
+    """
+    with opened(path, largest) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)
+    if len(data) != size:
+        raise _other_size(path)
+    return data
+
+
+def chunks_of(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """Yield the content of a file in parts (errors as of `read_whole`, of its size at the end)."""
+    with opened(path) as file:
+        left = os.fstat(file.fileno()).st_size
+        while chunk := file.read(min(left, _CHUNK)):
+            left -= len(chunk)
+            yield chunk
+        if left or file.read(1):
+            raise _other_size(path)
+
+
+def opened(path: str | os.PathLike[str], largest: int = LARGEST_FILE) -> BinaryIO:
+    """Open a regular file that has an end; what else is there is not waited for.
 
     Pipes wait and devices go on for ever, and so do some files of ``/proc``, to which a link may
     lead that came with a file.
 
     Raises:
-        OSError: it is missing, cannot be read, is no regular file, or has more than `LARGEST_FILE`
-            bytes or others than it says.
+        OSError: it is missing, cannot be read, is no regular file, or has more than ``largest``
+            bytes.
     """
-    with _opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        data = file.read(size + 1)
-    if len(data) != size:
-        raise OSError(errno.EIO, "it holds another number of bytes than it says", str(path))
-    return data
-
-
-def chunks_of(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Yield the content of a file in parts, with the bounds and errors of `read_whole`."""
-    with _opened(path) as file:
-        left = os.fstat(file.fileno()).st_size
-        while chunk := file.read(min(left, _CHUNK)):
-            left -= len(chunk)
-            yield chunk
-
-
-def _opened(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file that has an end; what else is there is not waited for."""
     descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", str(path))
-        if found.st_size > LARGEST_FILE:
-            why = f"has {found.st_size} bytes, the limit is {LARGEST_FILE}"
+        if found.st_size > largest:
+            why = f"has {found.st_size} bytes, the limit is {largest}"
             raise OSError(errno.EFBIG, why, str(path))
     except OSError:
         os.close(descriptor)
         raise
     return open(descriptor, "rb")
+
+
+def _other_size(path: str | os.PathLike[str]) -> OSError:
+    return OSError(errno.EIO, "it holds another number of bytes than it says", str(path))
 
 
 def _mode_of(real: Path, path: str | os.PathLike[str]) -> int:

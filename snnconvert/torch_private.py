@@ -45,8 +45,8 @@ __all__ = [
     "ProgramUnion",  # the base of those records of a saved program that are one kind of several
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
-    "enable_python_dispatcher",  # keeps symbolic sizes where an operator's C++ fixes them
     "TracedModule",  # a module that torch.jit.trace returned, which export takes inside of others
+    "enable_python_dispatcher",  # keeps symbolic sizes where an operator's C++ fixes them
     "program_schema",  # the records that the JSON of a saved program is made of
     "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare
 ]

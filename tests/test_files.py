@@ -114,6 +114,24 @@ def test_a_file_that_says_less_than_it_has_is_not_read_on(tmp_path: Path) -> Non
     if not endless.exists():
         pytest.skip("no /proc")
     (tmp_path / "link").symlink_to(endless)
-    assert b"".join(chunks_of(tmp_path / "link")) == b""
+    for read in READERS:
+        with pytest.raises(OSError, match="another number of bytes"):
+            read(tmp_path / "link")
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"1" * (3 << 20))
+    chunks = chunks_of(path)
+    next(chunks)
+    with path.open("r+b") as file:
+        file.truncate(2 << 20)
     with pytest.raises(OSError, match="another number of bytes"):
-        read_whole(tmp_path / "link")
+        list(chunks)
+
+
+def test_a_reader_may_allow_less(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"123")
+    assert read_whole(tmp_path / "a", 3) == b"123"
+    with pytest.raises(OSError, match="has 3 bytes, the limit is 2"):
+        read_whole(tmp_path / "a", 2)

@@ -39,7 +39,7 @@ from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.preparing import unwrapped
 from snnconvert.converter.tracing.trace import trace
-from snnconvert.converter.tracing.traced import TracedModel, floating_dtype
+from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ConversionError, InputError, RuleError, warn_caller
 from snnconvert.progress import counter
@@ -210,7 +210,7 @@ def convert_traced(
     graph = telescope(rewrite(sited, replacements, neurons))
     reason = sited.streams.unfoldable
     if not reason:
-        folding = try_folding(graph, tree, traced.inputs, floating_dtype(traced))
+        folding = try_folding(graph, tree, traced.inputs, {traced.dtype, *traced.dtypes})
         graph, reason = folding.graph, folding.step_by_step
     notes = (
         *filter(None, [note]),

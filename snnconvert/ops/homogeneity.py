@@ -142,7 +142,7 @@ _FIXED = frozenset(
     "cumsum diff gradient trace affine_grid_generator nansum trapezoid trapz "
     "cumulative_trapezoid tril triu diagonal "
     "linalg_diagonal diagonal_copy diag_embed diagflat unfold_copy im2col col2im unfold "
-    "pad repeat_interleave index gather take_along_dim "
+    "pad constant_pad_nd repeat_interleave index gather take_along_dim "
     "reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
     "replication_pad2d replication_pad3d grid_sampler grid_sampler_2d grid_sampler_3d "
     "upsample_linear1d upsample_trilinear3d upsample_nearest1d upsample_nearest3d "

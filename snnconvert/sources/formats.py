@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import stat
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from snnconvert.errors import SourceError
-from snnconvert.files import LARGEST_FILE
+from snnconvert.files import opened
 from snnconvert.sources.archives import member_names
 from snnconvert.sources.pickles import LEGACY_MAGIC, ZIP_MAGIC
 from snnconvert.wording import shown
@@ -55,21 +55,17 @@ class Format:
 def read_content(path: Path) -> Content:
     """Looks at a regular file; torch files are read whole, so that they cannot change later."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise SourceError(f"{path}: is not a regular file")
-        if status.st_size == 0:
-            raise SourceError(f"{path}: the file is empty")
-        if status.st_size > LARGEST_FILE:
-            raise SourceError(f"{path}: has {status.st_size} bytes, the limit is {LARGEST_FILE}")
-        with path.open("rb") as stream:
+        with opened(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
             head = stream.read(_HEAD)
+            if not size:
+                raise SourceError(f"{path}: the file is empty")
             if not head.startswith((ZIP_MAGIC, LEGACY_MAGIC)):
                 return Content(path, head)
-            data = head + stream.read(max(0, status.st_size - len(head)) + 1)
+            data = head + stream.read(max(0, size - len(head)) + 1)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from None
-    if len(data) != status.st_size:
+    if len(data) != size:
         raise SourceError(f"{path}: the file changed while it was read; try again")
     members = member_names(data, str(path)) if head.startswith(ZIP_MAGIC) else frozenset[str]()
     return Content(path, head, data, members)

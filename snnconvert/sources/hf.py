@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from snnconvert.errors import DependencyError, SourceError
-from snnconvert.files import read_whole
+from snnconvert.files import LARGEST_JSON, opened, read_whole
 from snnconvert.sources.archives import allowed_bytes
 from snnconvert.sources.examples import hf_inputs
 from snnconvert.sources.formats import describe_directory
@@ -174,6 +174,7 @@ def _located(reference: str) -> tuple[str, dict[str, str]]:
 def _configuration(transformers: Any, place: str, gguf: Mapping[str, str], reference: str) -> Any:
     try:
         if not gguf:
+            _check_texts(Path(place), reference)
             raw, _ = transformers.PreTrainedConfig.get_config_dict(place)
             if problem := config_problem(raw) or _shards_problem(Path(place)):
                 raise SourceError(f"hf:{reference}: {problem}")
@@ -190,10 +191,28 @@ def _configuration(transformers: Any, place: str, gguf: Mapping[str, str], refer
         ) from None
 
 
+def _check_texts(place: Path, reference: str) -> None:
+    """Refuses what a directory holds in the place of texts of JSON, before anyone parses them.
+
+    Raises:
+        SourceError: one is no regular file, or too large.
+    """
+    for path in (place / "config.json", place / "generation_config.json", *_lists_in(place)):
+        try:
+            if path.exists():
+                opened(path, LARGEST_JSON).close()
+        except OSError as error:
+            raise SourceError(f"hf:{reference}: {path.name}: {error.strerror or error}") from None
+
+
+def _lists_in(place: Path) -> list[Path]:
+    """The lists of weights in a directory; of the hub, the library gets them."""
+    return sorted(place.glob("*.index.json")) if place.is_dir() else []
+
+
 def _shards_problem(place: Path) -> str:
-    """Why the lists of weights in a directory are refused; of the hub, the library gets them."""
-    found = place.glob("*.index.json") if place.is_dir() else ()
-    lists = (json.loads(read_whole(path)) for path in found)
+    """Why the lists of weights in a directory are refused."""
+    lists = (json.loads(read_whole(path, LARGEST_JSON)) for path in _lists_in(place))
     return next(filter(None, map(shards_problem, lists)), "")
 
 

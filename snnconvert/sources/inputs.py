@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file as load_safetensors
+from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from snnconvert.errors import InputError, SourceError
-from snnconvert.files import read_whole
+from snnconvert.files import opened, read_whole
 from snnconvert.sources.budget import MOST_DIMENSIONS, dimensions_problem, tensors_in
 from snnconvert.sources.names import keyword_problem
 from snnconvert.sources.paths import expanded
@@ -203,26 +203,37 @@ def _read_numpy(path: Path) -> Any:
     import numpy as np  # not at the top: commands that read no file start faster
 
     try:
-        # Read into memory, a file would get as much of it as its header asks for.
-        stored = np.lib.format.open_memmap(path, mode="r")
-        array = np.array(stored, dtype=stored.dtype.newbyteorder("="))
-    except ValueError as error:
-        if "Python objects" not in str(error):
-            raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None
-        raise InputError(
-            f"input {path}: holds Python objects, which are not read, as they could run code; save "
-            "one array of numbers (np.asarray(x, dtype='float32')), or several as .safetensors"
-        ) from None
+        with opened(path) as file:
+            version = np.lib.format.read_magic(file)
+            header = np.lib.format.read_array_header_1_0
+            header = header if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, in_columns, dtype = header(file)
+            if dtype.hasobject:
+                raise InputError(
+                    f"input {path}: holds Python objects, which are not read, as they could run "
+                    "code; save one array of numbers (np.asarray(x, dtype='float32')), or several "
+                    "as .safetensors"
+                )
+            # Read into memory, a file would get as much of it as its header asks for.
+            order: Any = "F" if in_columns else "C"
+            stored = np.memmap(file, dtype, "r", file.tell(), shape, order)
+            array = np.array(stored, dtype=dtype.newbyteorder("="))
+    except InputError:
+        raise
     except Exception as error:  # of any kind: the header is parsed as Python
         raise InputError(f"input {path}: cannot be read ({shown(error, 300)})") from None
     return torch.from_numpy(array)
+
+
+def _read_safetensors(path: Path) -> Any:
+    return load_safetensors(read_whole(path))
 
 
 _READERS: Mapping[str, Callable[[Path], Any]] = {
     ".pt": _read_torch,
     ".pth": _read_torch,
     ".npy": _read_numpy,
-    ".safetensors": load_safetensors,
+    ".safetensors": _read_safetensors,
 }
 
 

@@ -196,6 +196,7 @@ ADDS_UP = {
     "col2im": (lambda x: aten.col2im(x, [3, 3], [2, 2], [1, 1], [0, 0], [1, 1]), (1, 8, 4)),
     "unfold": (lambda x: aten.unfold(x, 1, 2, 1), (2, 4)),
     "pad": (lambda x: aten.pad(x, [1, 1], "constant", 2.0), (2, 3)),
+    "constant_pad_nd": (lambda x: aten.constant_pad_nd(x, [1, 1], 2.0), (2, 3)),
     "repeat_interleave": (lambda x: aten.repeat_interleave(x, 2, 1), (2, 3)),
     "index": (lambda x: aten.index(x, [None, INDEX]), (2, 3)),
     "gather": (lambda x: aten.gather(x, 1, INDEX[None]), (2, 3)),
@@ -343,6 +344,7 @@ def test_conditions(operator, arguments, expected):
         ("mean", {"self": STREAM, "dim": [1]}, True),  # homogeneous, so it adds up
         ("add", {"self": STREAM, "other": STATIC}, True),
         ("rsub", {"self": STREAM, "other": 1.0}, True),
+        ("constant_pad_nd", {"self": STREAM, "pad": [1, 1], "value": 1.0}, True),
         ("lerp", {"self": STREAM, "end": STREAM, "weight": 0.5}, True),
         ("trapezoid", {"y": STREAM, "x": STATIC}, True),
         ("trapezoid", {"y": STREAM, "x": STREAM}, False),

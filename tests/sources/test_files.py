@@ -8,6 +8,7 @@ import os
 import random
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from snnconvert.errors import SourceError
+from snnconvert.sources import formats
 from snnconvert.sources.load import load_source
 
 ARCH = "demo:digits-vit"
@@ -341,18 +343,17 @@ def test_a_file_that_grows_or_shrinks_while_it_is_read_is_told(
 ) -> None:
     path = tmp_path / "w.pt"
     saved(path, build().state_dict())
-    whole, opened = path.read_bytes(), Path.open
+    whole = path.read_bytes()
     for content in (whole + b"more", whole[:-4]):
         path.write_bytes(whole)
 
-        def changing(self: Path, mode: str = "r", content: bytes = content) -> Any:
-            stream = opened(self, mode)
-            with opened(self, "wb") as other:
-                other.write(content)
-            return stream
+        def changing(descriptor: int, content: bytes = content) -> os.stat_result:
+            found = os.fstat(descriptor)
+            path.write_bytes(content)
+            return found
 
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "open", changing)
+            patched.setattr(formats, "os", SimpleNamespace(fstat=changing))
             with pytest.raises(SourceError, match="changed while it was read"):
                 load_source(path, arch=arch)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from snnconvert.errors import SourceError
+from snnconvert.files import LARGEST_JSON
 from snnconvert.sources.load import load_source
 
 transformers = pytest.importorskip("transformers")
@@ -69,6 +72,22 @@ def test_weights_of_another_folder_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "net" / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(SourceError, match="outside of it"):
         load_source(tmp_path / "net")
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "generation_config.json", "model.safetensors.index.json"]
+)
+def test_texts_that_are_too_large_or_none_are_not_parsed(tmp_path: Path, name: str) -> None:
+    tiny_bert().save_pretrained(tmp_path)
+    path = tmp_path / name
+    with path.open("ab") as file:
+        file.truncate(LARGEST_JSON + 1)
+    with pytest.raises(SourceError, match=rf"hf:.*: {re.escape(name)}: has .* the limit is"):
+        load_source(f"hf:{tmp_path}")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SourceError, match=r"is not a regular file|without config\.json"):
+        load_source(f"hf:{tmp_path}")
 
 
 def test_half_precision_becomes_float32(tmp_path: Path) -> None:

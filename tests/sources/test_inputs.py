@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -230,3 +231,23 @@ def test_files_without_samples_are_named(tmp_path: Path) -> None:
 def test_arrays_of_another_byte_order_are_read(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([1.5, -2.0], dtype=">f4"))
     assert torch.equal(parse_input(str(tmp_path / "x.npy"))[0][0], torch.tensor([1.5, -2.0]))
+
+
+@pytest.mark.parametrize("ending", ["npy", "safetensors", "pt"])
+def test_what_became_a_pipe_is_not_waited_for(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"x.{ending}"
+    os.mkfifo(path)
+    monkeypatch.setattr(Path, "is_file", lambda _: True)  # when it was looked for
+    with pytest.raises(InputError, match=r"cannot be read .*is not a regular file"):
+        parse_input(str(path))
+
+
+def test_an_array_in_the_order_of_its_columns_is_read_as_it_is(tmp_path: Path) -> None:
+    array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    np.save(tmp_path / "x.npy", array)
+    with (tmp_path / "y.npy").open("wb") as file:
+        np.lib.format.write_array(file, array, version=(2, 0))
+    for name in ("x.npy", "y.npy"):
+        assert parse_input(str(tmp_path / name))[0][0].tolist() == array.tolist()

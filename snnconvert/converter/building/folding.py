@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Folding:
 
 
 def try_folding(
-    graph: fx.Graph, tree: nn.Module, inputs: Sequence[TracedInput], own: torch.dtype
+    graph: fx.Graph, tree: nn.Module, inputs: Sequence[TracedInput], own: Set[torch.dtype]
 ) -> Folding:
     """Try whether the time steps of a graph may be folded.
 
@@ -46,12 +46,12 @@ def try_folding(
         graph: cumulative values; its first placeholder is the clock. It is not changed.
         tree: what its ``get_attr`` nodes refer to.
         inputs: of its other placeholders, in order.
-        own: the network's floating-point dtype.
+        own: the network's floating-point dtypes.
     """
     examples = [given.example for given in inputs]
     tried = graph
-    if own in (torch.float16, torch.bfloat16):
-        wide = literal_dtypes(own, torch.float32)
+    wide = literal_dtypes({d: torch.float32 for d in own if d in (torch.float16, torch.bfloat16)})
+    if wide:
         tried = with_literals(graph, wide)
         tree = cast_module(copy.deepcopy(tree), wide)
         examples = [cast(x, wide) for x in examples]

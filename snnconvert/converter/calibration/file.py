@@ -17,7 +17,7 @@ from torch import Tensor
 from snnconvert.converter.calibration.calibrate import Calibration
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.spikes.own_functions import own_targets
-from snnconvert.errors import CalibrationError
+from snnconvert.errors import CalibrationError, ConversionError
 from snnconvert.files import read_whole, write_atomically
 from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import NEURONS
@@ -53,7 +53,8 @@ def load_calibration(path: str | os.PathLike[str], rules: RuleSet | None = None)
         rules: those that name the functions of a user's own that its neurons follow, if any do.
 
     Raises:
-        CalibrationError: the file is missing, no regular file, damaged, or of a newer format.
+        CalibrationError: the file is missing, no regular file, damaged, or of a newer format; or a
+            function that the rules name is not there.
     """
     where = shown(os.fspath(path), PATH_LENGTH)
     try:
@@ -80,8 +81,8 @@ def dump_calibration(calibration: Calibration) -> bytes:
 
 def parse_calibration(data: bytes, where: str, rules: RuleSet | None = None) -> Calibration:
     """Return the calibration that `dump_calibration` wrote (errors as `load_calibration`)."""
-    own = own_targets(() if rules is None else rules.rules)
     try:
+        own = own_targets(() if rules is None else rules.rules)
         tensors = load(data)
         facts = _metadata(data)
         if not _is_number(facts["format"], int) or facts["format"] < 1:
@@ -98,6 +99,8 @@ def parse_calibration(data: bytes, where: str, rules: RuleSet | None = None) -> 
             for name, site in facts["sites"].items()
         }
         return Calibration(fitted, _notes(facts["notes"]))
+    except ConversionError as error:
+        raise CalibrationError(f"{where}: {error}") from error
     except _DAMAGES as error:
         raise CalibrationError(
             f"{where}: is not a calibration that snnconvert wrote, or is damaged "

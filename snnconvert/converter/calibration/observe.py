@@ -133,9 +133,9 @@ class Observed:
         self._drives = self._drives.joined(Drives(low, high, least))
 
     @property
-    def drives(self) -> Drives:
-        """What was seen of the drives of a function; where nothing was, zero."""
-        return self._drives if self._drives.low <= self._drives.high else Drives(0.0, 0.0)
+    def drives(self) -> Drives | None:
+        """What was seen of the finite drives of a function; None where none were."""
+        return self._drives if self._drives.low <= self._drives.high else None
 
     @property
     def _samples(self) -> list[Sample]:

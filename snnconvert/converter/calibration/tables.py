@@ -30,13 +30,15 @@ def with_tables(
     found = dict(fitted)
     for name, node in one_node_each(sited.sites).items():
         site = sited.sites[node]
-        _refuse_undefined(site, observed[node].drives)
+        drives = observed[node].drives
         error = wanted_error(site)
+        if site.target.own is not None:
+            _refuse_undefined(site, drives, error)
         if error is None:
             continue
         target, margin = fitted[name].target, site.settings.table_margin
         try:
-            target = target.tabulated(observed[node].drives, error, margin)
+            target = target.tabulated(drives or Drives(0.0, 0.0), error, margin)
         except InputError as problem:
             raise CalibrationError(
                 f"the neuron '{name}' (rule '{site.rule}') follows {target.name}: {problem}"
@@ -45,12 +47,21 @@ def with_tables(
     return found
 
 
-def _refuse_undefined(site: Site, drives: Drives) -> None:
-    """Refuse a function of a user's own that has no value where it is driven; of others, it is
-    known where they have none, and a neuron rests there."""
-    if site.target.own is None:
-        return
-    seen = torch.linspace(drives.low, drives.high, _TRIED, dtype=torch.float64)
+def _refuse_undefined(site: Site, drives: Drives | None, error: float | None) -> None:
+    """Refuse a function of a user's own that has no value where it is driven, or a table of one
+    that no finite value drives; of others, it is known where they have none, and a neuron rests
+    there."""
+    if drives is None:
+        if error is None:
+            return
+        raise CalibrationError(
+            f"the neuron '{site.name}' (rule '{site.rule}') follows {site.target.function}, and no "
+            "finite drive of it was seen, for which a table could be made; calibrate on data on "
+            "which it has some, or leave its table out (table: {error: none})"
+        )
+    share = torch.linspace(0.0, 1.0, _TRIED, dtype=torch.float64)
+    # Not from low to high: the difference of both may be none that a float holds.
+    seen = drives.low * (1 - share) + drives.high * share
     if bool((wrong := ~site.target.exact(seen).isfinite()).any()):
         raise CalibrationError(
             f"the neuron '{site.name}' (rule '{site.rule}') follows {site.target.function}, which "

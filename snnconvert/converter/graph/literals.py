@@ -13,7 +13,7 @@ from snnconvert.torch_private import OpOverload, pytree, schema_of
 
 
 def with_literals(
-    graph: fx.Graph, dtypes: dict[torch.dtype, torch.dtype], device: torch.device | None = None
+    graph: fx.Graph, dtypes: Mapping[torch.dtype, torch.dtype], device: torch.device | None = None
 ) -> fx.Graph:
     """Return a copy of a graph in which literal dtypes and devices are others.
 

@@ -14,8 +14,12 @@ from snnconvert.torch_private import pytree
 PAIR = "complex"
 """Operator that joins two values to a complex one."""
 
-# Spikes that are moved, repeated or padded with zeros are still spikes.
-KEEP_SPIKES = MOVES | {"repeat_interleave", "constant_pad_nd"}
+PAD = "constant_pad_nd"
+"""Operator that puts a constant beside a value."""
+
+# Spikes that are moved, repeated or padded are still spikes: what they are padded with is there
+# before the first of them, and never changes.
+KEEP_SPIKES = MOVES | {"repeat_interleave", PAD}
 
 
 def is_neuron(node: Any) -> bool:

@@ -39,7 +39,6 @@ from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.from_program import traced_from
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import (
-    CalibrationError,
     InputError,
     SavedFileError,
     SnnconvertError,
@@ -65,7 +64,8 @@ def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> Converte
         allow: packages whose operators or classes the conversion may use.
 
     Raises:
-        SavedFileError: the file is missing, damaged, or of a newer format.
+        SavedFileError: the file is missing, damaged, or of a newer format; or its rules name code
+            that is not allowed, or not there.
     """
     where = os.fspath(path)
     try:
@@ -96,13 +96,21 @@ def loads(data: bytes, where: str = "<bytes>", *, allow: Sequence[str] = ()) -> 
             "converted with snnconvert.convert()"
         )
     try:
-        manifest, rules = _texts(data, where)
-        report = _report(manifest, where)
-        program = load_program(data, where, Trust(tuple(allow), offered=False))
-        rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
-        calibration, absorbed = _tensors(data, where, rule_set)
-    except (SourceError, CalibrationError) as error:
-        raise SavedFileError(str(error)) from error
+        return _converted_again(data, where, allow)
+    except SavedFileError:
+        raise
+    except SnnconvertError as error:
+        # Also of rules that name a class or function that is not allowed, or not there.
+        said = str(error)
+        raise SavedFileError(said if said.startswith(where) else f"{where}: {said}") from error
+
+
+def _converted_again(data: bytes, where: str, allow: Sequence[str]) -> ConvertedModule:
+    manifest, rules = _texts(data, where)
+    report = _report(manifest, where)
+    program = load_program(data, where, Trust(tuple(allow), offered=False))
+    rule_set = parse_rules(rules, origin=f"{where}: rules", allow=allow)
+    calibration, absorbed = _tensors(data, where, rule_set)
     try:
         _tie(program, manifest.get(SHARED) or [], where)
         traced = _traced(program, manifest, where)

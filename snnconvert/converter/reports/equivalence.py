@@ -64,7 +64,7 @@ class EquivalenceReport:
         source_rel_error: that against the source model itself at the last step; None: not run.
         tolerance: largest relative error that passes.
         dtype: in which both sides were computed.
-        time_steps: number of steps of random signed increments.
+        time_steps: number of steps of random increments.
         leaves: per output leaf.
         kinds: per op kind and rule.
         first_failure: the first node, in the order of computation, above the tolerance.
@@ -75,6 +75,8 @@ class EquivalenceReport:
         spiking_tolerance: largest relative error of its outputs at the last step that passes.
         to_be_trained: modules that compute something else than the source until they are trained.
         on_data: how a conversion without neurons answered on data; None where none was given.
+        keeps_signs: whether no input passed values of the other sign than its own: the source
+            raises, or gives NaN, on such values.
         recorded_in: the file that the report was read from: what it says is then not verified.
     """
 
@@ -94,6 +96,7 @@ class EquivalenceReport:
     spiking_tolerance: float | None = None
     to_be_trained: tuple[str, ...] = ()
     on_data: DataCloseness | None = None
+    keeps_signs: bool = False
     recorded_in: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,8 +162,10 @@ class EquivalenceReport:
             if self.source_rel_error is None
             else f"; against the source model at the last step {self.source_rel_error:.1e}"
         )
+        signed, kept = "signed increments", "increments (inputs keep their signs)"
+        increments = kept if self.keeps_signs else signed
         compared = (
-            f"{self.time_steps} steps of random signed increments in {self.dtype}, "
+            f"{self.time_steps} steps of random {increments} in {self.dtype}, "
             f"{len(self.leaves)} output{'s' if len(self.leaves) != 1 else ''}: "
             f"worst relative error {self.max_rel_error:.1e}{last} (tolerance {self.tolerance:.0e})"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,12 +15,11 @@ from snnconvert.converter.building.in_place import overwrite
 from snnconvert.converter.building.tree import Container, check_replaced, device_of
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.code import compile_graph
-from snnconvert.converter.graph.dtypes import literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
 from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced, with_calls
-from snnconvert.converter.running.casts import refuse_cast, with_complex
+from snnconvert.converter.running.casts import after_cast, by_parts
 from snnconvert.converter.running.encoded import at_step, encoded, for_coded
 from snnconvert.converter.running.layout import fold, stacked, unfold
 from snnconvert.converter.running.online import Online, difference
@@ -31,7 +30,6 @@ from snnconvert.converter.tracing.inputs import (
     checked_time_steps,
     refuse_names,
 )
-from snnconvert.converter.tracing.traced import floating_dtype
 from snnconvert.errors import SavedFileError
 from snnconvert.files import write_atomically
 from snnconvert.ops.clock import Clock
@@ -59,7 +57,7 @@ class ConvertedModule(nn.Module):
         converted: the graph of cumulative values in the dtype of the source when it was traced.
         graph: the graph that every call runs: that one in the dtype and on the device of now.
         tree: the modules and tensors that the graph refers to; this module's own.
-        placed: the dtype and device of its floating-point tensors.
+        placed: the dtypes and device of its floating-point tensors.
         report: the :class:`EquivalenceReport` of the last verification, or None.
     """
 
@@ -76,7 +74,7 @@ class ConvertedModule(nn.Module):
         self.conversion = conversion
         self.converted = self.graph = graph
         self.report = None
-        self.placed = TensorOptions(floating_dtype(conversion.source), device_of(tree))
+        self.placed = TensorOptions(conversion.source.dtype, device_of(tree))
         self._function: Callable[..., Any] | None = None
         self._online: Online | None = None
 
@@ -226,7 +224,7 @@ class ConvertedModule(nn.Module):
         # Also what a state_dict leaves out: a copy has buffers and constants of its own.
         current: dict[str, Tensor] = dict(self.tree.named_parameters(remove_duplicate=False))
         current |= self.tree.named_buffers(remove_duplicate=False)
-        return dump_conversion(self.conversion, current, self.placed.dtype, self.report)
+        return dump_conversion(self.conversion, current, self.placed.dtypes, self.report)
 
     def _bind(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], *, timed: bool
@@ -284,26 +282,18 @@ class ConvertedModule(nn.Module):
         ]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        probe = fn(torch.empty(0, dtype=self.placed.dtype, device=self.placed.device))
-        after = TensorOptions(probe.dtype, probe.device)
-        follows = after != self.placed and probe.is_floating_point()
-        if follows:
-            refuse_cast(self.conversion.source, after.dtype)
-            fn = with_complex(fn, self.placed.dtype, after.dtype)
+        after, fn = after_cast(self.conversion.source, self.placed, fn), by_parts(fn)
         super()._apply(fn, recurse)
-        if follows:
-            # The graph names dtypes and devices of the tensors that it creates. Each cast begins
-            # with what was converted: what a cast to float64 widens, no later one could narrow.
-            self.follow_dtypes(
-                literal_dtypes(self.conversion.source.dtype, after.dtype), after.device
-            )
+        if after != self.placed:
+            # The graph names dtypes and devices of the tensors that it creates.
+            self.follow_dtypes(after.dtypes, after.device)
             self.placed = after
         if self._online is not None:
             self._online = self._online.mapped(fn)
         return self
 
     def follow_dtypes(
-        self, dtypes: dict[torch.dtype, torch.dtype], device: torch.device | None = None
+        self, dtypes: Mapping[torch.dtype, torch.dtype], device: torch.device | None = None
     ) -> None:
         """Replace the dtypes (and the device) that the graph and its operators name.
 

@@ -37,7 +37,7 @@ from snnconvert.converter.saving.format import (
     SHARED,
 )
 from snnconvert.converter.tracing.exclusive import exclusive
-from snnconvert.converter.tracing.traced import TracedInput, TracedModel, floating_dtype
+from snnconvert.converter.tracing.traced import TracedInput, TracedModel
 from snnconvert.errors import InputError, SavedFileError, first_line
 from snnconvert.ops.sequence import is_number
 from snnconvert.sources.programs import unreadable
@@ -61,7 +61,7 @@ def refuse_without_folder(path: str | os.PathLike[str]) -> None:
 def dump_conversion(
     conversion: Conversion,
     current: Mapping[str, Tensor],
-    dtype: torch.dtype,
+    dtypes: Mapping[torch.dtype, torch.dtype],
     report: EquivalenceReport | None,
 ) -> bytes:
     """Return a conversion as the content of a file.
@@ -69,18 +69,19 @@ def dump_conversion(
     Args:
         conversion: what was converted.
         current: the module's tensors by name: training changes weights and thresholds.
-        dtype: that of the module now.
+        dtypes: what became of those of its tensors since it was traced.
         report: of its last verification.
 
     Raises:
         SavedFileError: the module was cast to another dtype, or holds what ``torch.export``
             cannot write or loading would not read.
     """
-    own = floating_dtype(conversion.source)
-    if dtype != own:
+    if dtypes:
+        own = conversion.source.dtype
+        own, now = (own, dtypes[own]) if own in dtypes else next(iter(dtypes.items()))
         raise SavedFileError(
-            f"the model was traced in {own} and cast to {dtype}, which its saved program would "
-            f"not follow; save it before, or convert model.to({dtype})"
+            f"the model was traced in {own} and cast to {now}, which its saved program would "
+            f"not follow; save it before, or convert model.to({now})"
         )
     manifest = {
         "format": FORMAT,

@@ -7,7 +7,7 @@ from typing import Any
 from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.spike_coded import KEEP_SPIKES
+from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, PAD
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.ops.kinds import kind_of, operator_name, values_of
 from snnconvert.ops.targets import CLIPS, DRIVE, FUNCTIONS, NO_LIMITS, Limits, Target, clip
@@ -43,9 +43,16 @@ def _limits_of(node: fx.Node) -> Limits:
     """Return the limits of a value that follow from the operator that made it."""
     if node.op != "call_function":
         return NO_LIMITS
-    name = operator_name(node.target)
+    name, arguments = operator_name(node.target), arguments_of(node)
     if name in KEEP_SPIKES and isinstance(node.args[0], fx.Node):
-        low, high = _limits_of(node.args[0])
-        # What is padded with zeros has zero within its limits.
-        return (low, high) if name != "constant_pad_nd" or not low else NO_LIMITS
-    return values_of(kind_of(node.target), arguments_of(node))
+        limits = _limits_of(node.args[0])
+        return _with(limits, arguments.get("value", 0)) if name == PAD else limits
+    return values_of(kind_of(node.target), arguments)
+
+
+def _with(limits: Limits, value: Any) -> Limits:
+    """Return limits between which a constant is too; none where it has no order, or is computed."""
+    if not isinstance(value, int | float):
+        return NO_LIMITS
+    low, high = limits
+    return None if low is None else min(low, value), None if high is None else max(high, value)

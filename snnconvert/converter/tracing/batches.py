@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.graph.dtypes import cast, followed_dtypes
+from snnconvert.converter.graph.dtypes import cast
 from snnconvert.converter.tracing.inputs import TensorOptions, bind_inputs, example_of
 from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.traced import TracedModel
@@ -104,8 +104,8 @@ def leaves_of(traced: TracedModel, batch: Any, placed: TensorOptions | None = No
     Args:
         traced: says which inputs there are.
         batch: a tensor, a tuple or a dict.
-        placed: dtype and device of the conversion that the batch is for. Of one that was cast since
-            it was traced, batches are in either dtype. None: those of the trace.
+        placed: dtypes and device of the conversion that the batch is for. Of one that was cast
+            since it was traced, batches are in either dtype. None: those of the trace.
     """
     return leaves_of_call(traced, *as_inputs(traced, batch), placed)
 
@@ -119,13 +119,13 @@ def leaves_of_call(
     """Return the input leaves of a call of the source (``placed`` as of `leaves_of`)."""
     if placed is None:
         return bind_inputs(traced, args, kwargs, timed=False)[0]
-    dtypes = followed_dtypes(traced.dtype, placed.dtype)
 
     def moved(x: Any) -> Any:
-        return cast(x, dtypes).to(placed.device) if isinstance(x, Tensor) else x
+        return cast(x, placed.dtypes).to(placed.device) if isinstance(x, Tensor) else x
 
     args, kwargs = pytree.tree_map(moved, (args, kwargs))
-    return bind_inputs(traced, args, kwargs, timed=False, options=placed if dtypes else None)[0]
+    options = placed if placed.dtypes else None
+    return bind_inputs(traced, args, kwargs, timed=False, options=options)[0]
 
 
 def _parts(

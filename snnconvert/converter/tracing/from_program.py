@@ -26,6 +26,7 @@ from snnconvert.converter.tracing.traced import (
     TracedInput,
     TracedModel,
     first_floating_dtype,
+    number_dtypes,
 )
 from snnconvert.errors import TraceError
 from snnconvert.ops.sequence import is_number
@@ -89,6 +90,7 @@ def traced_from(
         guards=_guards(texts, inputs),
         ranges={symbol: _ends(limits) for symbol, limits in program.range_constraints.items()},
         dtype=first_floating_dtype([*program.state_dict.values(), *examples]),
+        dtypes=number_dtypes([*program.state_dict.values(), *program.constants.values()]),
         not_single=not_single,
     )
 

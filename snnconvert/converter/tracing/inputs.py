@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from snnconvert.converter.graph.dtypes import followed_dtypes
 from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.sizes import check_sizes
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel
@@ -21,10 +20,18 @@ from snnconvert.wording import shown
 
 @dataclass(frozen=True)
 class TensorOptions:
-    """The dtype and device of a module's floating-point tensors."""
+    """Where a module's floating-point tensors are, and in which dtypes.
+
+    Attributes:
+        dtype: what the source's own dtype has become.
+        device: of the tensors.
+        dtypes: which dtypes of the source, of tensors and literals alike, became which since it was
+            traced; empty where none did.
+    """
 
     dtype: torch.dtype
     device: torch.device
+    dtypes: Mapping[torch.dtype, torch.dtype] = field(default_factory=dict)
 
 
 def bind_inputs(
@@ -58,7 +65,7 @@ def bind_inputs(
             continue
         in_time = timed and given.role == "coded"
         _check_tensor(given, leaf, timed=in_time)
-        _check_dtype(given, leaf, traced.dtype, options)
+        _check_dtype(given, leaf, options)
         shapes.append(leaf.shape[1:] if in_time else leaf.shape)
         if in_time:
             if steps is not None and leaf.shape[0] != steps:
@@ -220,9 +227,7 @@ def _check_tensor(given: TracedInput, leaf: Any, *, timed: bool) -> None:
         )
 
 
-def _check_dtype(
-    given: TracedInput, leaf: Tensor, own: torch.dtype, options: TensorOptions | None
-) -> None:
+def _check_dtype(given: TracedInput, leaf: Tensor, options: TensorOptions | None) -> None:
     """Raise InputError unless a tensor has the dtype, and where it is a float the device, that
     the graph was traced for; integers may be of any width."""
     traced = given.example.dtype
@@ -240,7 +245,7 @@ def _check_dtype(
                 f"with .to({traced})"
             )
         return
-    wanted = followed_dtypes(own, options.dtype).get(traced, traced)
+    wanted = options.dtypes.get(traced, traced)
     if leaf.dtype != wanted or leaf.device.type != options.device.type:
         raise InputError(
             f"'{given.name}' is {leaf.dtype} on {leaf.device}, the module {wanted} on "

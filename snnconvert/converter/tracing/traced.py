@@ -63,7 +63,9 @@ class TracedModel:
         conditions: what export found out about sizes, as text.
         guards: these conditions on sizes, outside of which the model may take another path.
         ranges: smallest and largest size of each symbol, None where there is no largest.
-        dtype: `floating_dtype` when the model was traced: its tensors may be cast later.
+        dtype: of its first floating-point parameter, buffer or input when the model was traced (its
+            tensors may be cast later); of complex ones that of their parts.
+        dtypes: of all its parameters, buffers and constants then, which are no integers.
         not_single: why a batch of one is refused; empty where the graph was tried on one; None
             where it was not tried, and the guards alone decide.
     """
@@ -81,6 +83,7 @@ class TracedModel:
     guards: tuple[Guard, ...] = ()
     ranges: Mapping[Any, tuple[int, int | None]] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32
+    dtypes: frozenset[torch.dtype] = frozenset()
     not_single: str | None = None
 
 
@@ -96,15 +99,14 @@ def sizes_of_batch(given: TracedInput, batch: frozenset[Any], size: int) -> list
     return found
 
 
-def floating_dtype(traced: TracedModel) -> torch.dtype:
-    """Return the dtype of the source's first floating-point parameter, buffer or input (of complex
-    ones: of their parts)."""
-    return first_floating_dtype([*traced.tensors.values(), *(i.example for i in traced.inputs)])
-
-
 def first_floating_dtype(values: Iterable[Any]) -> torch.dtype:
     """Return the dtype of the first floating-point tensor; of complex ones that of their parts."""
     for value in values:
         if isinstance(value, Tensor) and is_number(value):
             return real_dtype(value.dtype)
     return torch.get_default_dtype()
+
+
+def number_dtypes(values: Iterable[Any]) -> frozenset[torch.dtype]:
+    """Return the dtypes of floating-point and complex tensors."""
+    return frozenset(x.dtype for x in values if isinstance(x, Tensor) and is_number(x))

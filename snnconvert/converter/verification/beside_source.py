@@ -9,8 +9,8 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.graph.dtypes import followed_dtypes
-from snnconvert.converter.tracing.traced import floating_dtype
+from snnconvert.converter.graph.dtypes import cast, literal_dtypes, real_dtype
+from snnconvert.converter.tracing.traced import number_dtypes
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.converter.verification.leaves import worst_at_last
 from snnconvert.converter.verification.reference import Reference, source_outputs
@@ -105,11 +105,14 @@ def _in_own_dtype_alone(
 
 
 def _error_in_own_dtype(model: nn.Module, conversion: Conversion, leaves: list[Any]) -> float:
-    own = conversion.source.dtype
-    traced = conversion.source
-    tensors = CheckTensors(own, followed_dtypes(floating_dtype(traced), own))
+    traced, own = conversion.source, conversion.source.dtype
+    # The source's tensors are the conversion's, and cast with it.
+    now = number_dtypes(traced.tensors.values())
+    both = map(real_dtype, now | traced.dtypes)
+    dtypes = literal_dtypes(dict.fromkeys(both, own)) if now != traced.dtypes else {}
+    tensors = CheckTensors(own, dtypes)
     given = [
-        x.to(i.example.dtype) if isinstance(x, torch.Tensor) else x
+        cast(x.to(i.example.dtype), dtypes) if isinstance(x, torch.Tensor) else x
         for x, i in zip(leaves, traced.inputs, strict=True)
     ]
     with torch.no_grad():

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from snnconvert.converter.graph.dtypes import cast, cast_module, followed_dtypes, literal_dtypes
+from snnconvert.converter.graph.dtypes import cast, cast_module, followed, literal_dtypes
 from snnconvert.converter.running.converted import ConvertedModule
 
 M = TypeVar("M", bound=nn.Module)
@@ -18,14 +18,14 @@ M = TypeVar("M", bound=nn.Module)
 
 def check_tensors(snn: ConvertedModule, dtype: torch.dtype) -> CheckTensors:
     """Return the tensors of a check of a conversion, which may have been cast, in a dtype."""
-    both = (snn.conversion.source.dtype, snn.placed.dtype)
-    return CheckTensors(dtype, {d: to for o in both for d, to in literal_dtypes(o, dtype).items()})
+    return CheckTensors(
+        dtype, followed(snn.placed.dtypes, literal_dtypes({snn.placed.dtype: dtype}))
+    )
 
 
 def own_tensors(snn: ConvertedModule) -> CheckTensors:
     """Return the tensors of a conversion as it is, in the dtypes that it runs in."""
-    placed = snn.placed.dtype
-    return CheckTensors(placed, followed_dtypes(snn.conversion.source.dtype, placed))
+    return CheckTensors(snn.placed.dtype, snn.placed.dtypes)
 
 
 class CheckTensors:

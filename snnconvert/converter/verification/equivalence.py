@@ -1,6 +1,7 @@
 """Verification: the converted module against its source, at every time step and output leaf.
 
-Inputs arrive as random signed increments that end at the given inputs. At every step the
+Inputs arrive as random increments that end at the given inputs, and pass values of the other sign
+on their way where the source works on those. At every step the
 reference is the traced source on the cumulative inputs; at the last step it is the source model
 itself as well. In float64 "exact" means a relative error of 1e-9 at most.
 """
@@ -53,6 +54,7 @@ from snnconvert.converter.verification.not_finite import said_of_infinities
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.converter.verification.runs import (
     Run,
+    SourceFails,
     compared,
     converted_outputs,
     input_leaves,
@@ -119,7 +121,7 @@ def verify(
     Raises:
         InputError: an argument is out of its range, or is about data that there is none of.
         VerificationError: nothing can be concluded: the source draws random numbers, or its
-            outputs are degenerate or not finite.
+            outputs are degenerate or not finite; or the conversion raises where the source runs.
     """
     wanted = torch.float64 if dtype is None else dtype
     _check_arguments(snn, wanted, time_steps)
@@ -191,10 +193,6 @@ class _How:
         return TOLERANCES[self.dtype] if self.said is None else self.said
 
 
-class _DoesNotRun(VerificationError):
-    """The source does not run on random increments in the dtype of a check."""
-
-
 def _compare(
     model: nn.Module | ExportedProgram | None,
     snn: ConvertedModule,
@@ -205,11 +203,11 @@ def _compare(
     """Compare exactly, in the source's own dtype where it runs in that alone and that may be."""
     try:
         return _compare_exactly(model, snn, inputs, how)
-    except _DoesNotRun as error:
+    except SourceFails as error:
         own = snn.placed.dtype
         if not or_in_own or own is how.dtype or own not in TOLERANCES:
             raise
-        with contextlib.suppress(_DoesNotRun):
+        with contextlib.suppress(SourceFails):
             report = _compare_exactly(model, snn, inputs, replace(how, dtype=own))
             why = f"{first_line(error.__cause__ or error)}; it was compared in its own, {own}"
             said = f"the source does not run in {how.dtype}: {why}"
@@ -243,14 +241,7 @@ def _compare_exactly(
         twin = exact_twin(snn, tensors)
         reference = Reference(snn.conversion, tensors)
         given = input_leaves(snn, inputs, tensors)
-        try:
-            run, nodes, expected = _drawn(twin, reference, given, how)
-        except (RuntimeError, IndexError, ValueError) as error:
-            raise _DoesNotRun(
-                f"the source does not run in {how.dtype} on random increments of its inputs "
-                f"({first_line(error)}), so nothing can be compared. Pass inputs that stand for "
-                "numbers, not for positions or ids, as integers; or set verify=False"
-            ) from error
+        run, nodes, expected = _drawn(twin, reference, given, how)
         refuse_degenerate(snn, expected)
         still = refuse_independent(snn, expected)
         actual = converted_outputs(twin, run)
@@ -259,9 +250,10 @@ def _compare_exactly(
         notes = [note, still, said_of_infinities(reference, run.leaves, expected)]
         if max((leaf.max_rel_error for leaf in leaves), default=0.0) > how.tolerance:
             notes.append(said_of_lost_digits(snn, twin, run, expected, how.tolerance))
-        others = _on_other_held_inputs(snn, twin, reference, given, how)
+        keeps_signs = run.encoding.keep_sign
+        others, keep = _on_other_held_inputs(snn, twin, reference, given, how)
         if max((leaf.max_rel_error for leaf in others), default=0.0) > how.tolerance:
-            leaves = others
+            leaves, keeps_signs = others, keep
             notes.append(_OTHER_HELD)
         mixed = said_of_mixed_steps(snn, tensors, given, run.encoding)
     is_traces = max((leaf.max_rel_error for leaf in leaves), default=0.0) <= how.tolerance
@@ -270,7 +262,7 @@ def _compare_exactly(
         assert isinstance(model, nn.Module)
         if said := agrees_in_own_dtype(model, snn.conversion, run.leaves, at_source, how.dtype):
             at_source, notes = None, [said, *notes]
-    report = _report(snn, leaves, nodes, at_source, how.tolerance, how.dtype, how.time_steps)
+    report = _report(snn, leaves, nodes, at_source, how, keeps_signs)
     notes = [*report.notes, *filter(None, [mixed, *notes])]
     return replace(report, passed=report.passed and not mixed, notes=tuple(notes))
 
@@ -303,16 +295,18 @@ def _on_other_held_inputs(
     reference: Reference,
     leaves: list[Any],
     how: _How,
-) -> tuple[LeafError, ...]:
-    """Return the errors of the outputs with other held inputs; none where the source takes none."""
+) -> tuple[tuple[LeafError, ...], bool]:
+    """Return the errors of the outputs with other held inputs, and whether coded ones kept their
+    signs; no errors where the source takes none."""
     varied = with_other_held(snn.conversion.source.inputs, leaves, how.seed)
     if varied is None:
-        return ()
+        return (), False
     try:
         run, expected = source_alone(reference, varied, how.time_steps, how.seed)
-    except (VerificationError, RuntimeError, IndexError, ValueError):
-        return ()  # what is masked or exchanged at random may be nothing that the source works on
-    return leaf_errors(snn, expected, converted_outputs(twin, run))
+    except VerificationError:
+        # What is masked or exchanged at random may be nothing that the source works on.
+        return (), False
+    return leaf_errors(snn, expected, converted_outputs(twin, run)), run.encoding.keep_sign
 
 
 def _report(
@@ -320,10 +314,10 @@ def _report(
     leaves: tuple[LeafError, ...],
     nodes: NodeErrors,
     at_source: float | None,
-    tolerance: float,
-    dtype: torch.dtype,
-    time_steps: int,
+    how: _How,
+    keeps_signs: bool,
 ) -> EquivalenceReport:
+    tolerance = how.tolerance
     worst = max((leaf.max_rel_error for leaf in leaves), default=0.0)
     first = nodes.first_above(tolerance)
     decisions = snn.conversion.decided.plan.decisions
@@ -334,8 +328,9 @@ def _report(
         max_rel_error=max(worst, at_source or 0.0),
         source_rel_error=at_source,
         tolerance=tolerance,
-        dtype=str(dtype).removeprefix("torch."),
-        time_steps=time_steps,
+        dtype=str(how.dtype).removeprefix("torch."),
+        time_steps=how.time_steps,
+        keeps_signs=keeps_signs,
         leaves=leaves,
         kinds=kind_rows(snn.conversion, nodes.relative),
         first_failure=first,

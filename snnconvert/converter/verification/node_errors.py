@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +17,25 @@ from snnconvert.ops.encoding import Encoding
 from snnconvert.torch_private import pytree
 
 
+class NodeRaised(Exception):
+    """A node of the conversion raised; ``__cause__`` is what."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
+        self.node = node
+
+
 @dataclass
 class NodeErrors:
-    """The largest relative error of each node over all steps, in the graph's order."""
+    """What became of each node of the conversion.
+
+    Attributes:
+        relative: the largest relative error of each over all steps, in the graph's order.
+        raised: the node that raised, with which the comparison ended; None: all ran.
+    """
 
     relative: dict[str, float] = field(default_factory=dict)
+    raised: NodeRaised | None = None
 
     def first_above(self, tolerance: float) -> str | None:
         """Name the first node whose error is above the tolerance."""
@@ -44,7 +59,11 @@ def compare_nodes(
         time_steps: number of steps.
 
     Returns:
-        The errors, and for each step the source's output leaves.
+        The errors, and for each step the source's output leaves. Where the conversion raises, the
+        source runs on alone: it may not work on these inputs either.
+
+    Raises:
+        Exception: whatever the source raises.
     """
     errors = NodeErrors()
     reached: list[list[Any]] = []
@@ -53,7 +72,11 @@ def compare_nodes(
     for t in range(time_steps):
         clock.start = t
         expected = reference.run(leaves, encoding, t, time_steps, wanted)
-        _Comparison(twin, expected, errors).run(clock, *expected.inputs)
+        if errors.raised is None:
+            try:
+                _Comparison(twin, expected, errors).run(clock, *expected.inputs)
+            except NodeRaised as raised:
+                errors.raised = raised
         reached.append(expected.finish())
     return errors, reached
 
@@ -66,18 +89,25 @@ class _Comparison(fx.Interpreter):
         self.expected, self.errors = expected, errors
 
     def run_node(self, n: fx.Node) -> Any:
-        value = super().run_node(n)
+        try:
+            value = super().run_node(n)
+        except Exception as error:  # a class of the user's own may raise anything
+            raise NodeRaised(n.meta.get(SOURCE) or n.name) from error
         source = _compared(n)
         if source is not None:
             self._compare(source, value, self.expected.value_of(source))
         return value
 
     def _compare(self, name: str, actual: Any, expected: Any) -> None:
-        pairs = zip(pytree.tree_leaves(actual), pytree.tree_leaves(expected), strict=True)
-        worst = max(
-            (relative_error(a, b)[1] for a, b in pairs if isinstance(b, Tensor)), default=0.0
-        )
+        own, wanted = pytree.tree_leaves(actual), pytree.tree_leaves(expected)
+        worst = max(map(_error, own, wanted), default=0.0) if len(own) == len(wanted) else math.inf
         self.errors.relative[name] = max(worst, self.errors.relative.get(name, 0.0))
+
+
+def _error(actual: Any, expected: Any) -> float:
+    if not isinstance(expected, Tensor):
+        return 0.0
+    return relative_error(actual, expected)[1] if isinstance(actual, Tensor) else math.inf
 
 
 def _compared(node: fx.Node) -> str | None:

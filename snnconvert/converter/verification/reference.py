@@ -31,7 +31,7 @@ class Reference:
 
     def __init__(self, conversion: Conversion, tensors: CheckTensors) -> None:
         traced = conversion.source
-        self.given = traced.inputs
+        self.given, self.dtype = traced.inputs, tensors.dtype
         self.encoded = frozenset(node.name for node in conversion.decided.encoded)
         self.graph = with_literals(traced.graph, tensors.dtypes)
         self.tree = tensors.copied(build_tree(traced))

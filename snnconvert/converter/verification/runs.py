@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.dtypes import cast
+from snnconvert.converter.reports.equivalence import describe_node
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded, for_coded
 from snnconvert.converter.running.layout import stacked
@@ -19,11 +20,15 @@ from snnconvert.converter.verification.increments import RandomIncrements
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.verification.not_finite import where_finite_numbers_end
 from snnconvert.converter.verification.reference import Reference
-from snnconvert.errors import VerificationError
+from snnconvert.errors import VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.sequence import is_number
 
 Found = TypeVar("Found")
+
+
+class SourceFails(VerificationError):
+    """The source does not run on random increments in the dtype of a check."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,33 @@ def input_leaves(
 def compared(
     twin: ConvertedModule, reference: Reference, leaves: list[Any], time_steps: int, seed: int
 ) -> tuple[Run, NodeErrors, list[Any]]:
-    """Return a run on which the source's outputs have increments, node errors, and the outputs."""
+    """Return a run on which the source's outputs have increments, node errors, and the outputs.
+
+    Raises:
+        SourceFails: the source raises on each.
+        VerificationError: the conversion raises where its source does not; or there is no such run.
+    """
 
     def beside(run: Run) -> tuple[NodeErrors, list[list[Any]]]:
         return compare_nodes(twin, reference, run.leaves, run.encoding, run.time_steps)
 
-    return _with_increments(reference, leaves, time_steps, seed, beside)
+    run, nodes, outputs = _with_increments(reference, leaves, time_steps, seed, beside)
+    if nodes.raised is not None:
+        node, why = nodes.raised.node, nodes.raised.__cause__
+        where = f"'{node}' ({describe_node(twin.conversion.decided.plan.decisions, node)}) "
+        raise _raised_alone(f"{where}raises", why or nodes.raised) from why
+    return run, nodes, outputs
 
 
 def source_alone(
     reference: Reference, leaves: list[Any], time_steps: int, seed: int
 ) -> tuple[Run, list[Any]]:
-    """Return a run on which the source's outputs have increments, and the outputs."""
+    """Return a run on which the source's outputs have increments, and the outputs.
+
+    Raises:
+        SourceFails: the source raises on each.
+        VerificationError: there is no such run.
+    """
 
     def alone(run: Run) -> tuple[None, list[list[Any]]]:
         return None, reference.steps(run.leaves, run.encoding, run.time_steps)
@@ -86,18 +106,23 @@ def _with_increments(
         leaves: one step's inputs.
         time_steps: number of steps.
         seed: of the increments.
-        steps_of: runs what is wanted; returns what it found, and the source's outputs by step.
+        steps_of: runs what is wanted; returns what it found, and the source's outputs by step;
+            raises what the source raises, and nothing else.
     """
     bad: list[int] = []
     for keep_sign in (False, True):
         run = Run(leaves, RandomIncrements(seed, keep_sign), time_steps)
         try:
             found, steps = steps_of(run)
-        except (RuntimeError, IndexError, ValueError):
+        except (RuntimeError, IndexError, ValueError) as error:
             # Numbers that are cast to positions stay within those of the example where they keep
             # their sign.
             if keep_sign:
-                raise
+                raise SourceFails(
+                    f"the source does not run in {reference.dtype} on random increments of its "
+                    f"inputs ({first_line(error)}), so nothing can be compared. Pass inputs that "
+                    "stand for numbers, not for positions or ids, as integers; or set verify=False"
+                ) from error
             continue
         bad = [t for t, ys in enumerate(steps) if _has_no_increments(ys, steps[0])]
         if not bad:
@@ -124,12 +149,20 @@ def _has_no_increments(now: list[Any], first: list[Any]) -> bool:
 
 
 def converted_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
-    """Return what the increments of the converted module add up to on the run's increments."""
+    """Return what the increments of the converted module add up to on the run's increments.
+
+    Raises:
+        VerificationError: it raises; the source, which ran on them, does not.
+    """
     given = twin.conversion.source.inputs
     increments = for_coded(
         lambda x, i: run.encoding.increments(x, run.time_steps, i.name), run.leaves, given
     )
-    return [_accumulated(y) for y in twin.propagate(increments, _clock(run))]
+    try:
+        outputs = twin.propagate(increments, _clock(run))
+    except Exception as error:  # a class of the user's own may raise anything
+        raise _raised_alone("with its steps as one run, it raises", error) from error
+    return [_accumulated(y) for y in outputs]
 
 
 def cumulative_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
@@ -137,6 +170,15 @@ def cumulative_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
     inputs = encoded(run.encoding, run.leaves, twin.conversion.source.inputs, run.time_steps)
     steps = twin.run_step_by_step if twin.conversion.step_by_step else twin.run_folded
     return steps(inputs, _clock(run))
+
+
+def _raised_alone(what: str, error: BaseException) -> VerificationError:
+    return VerificationError(
+        f"the conversion does not run on random increments on which its source does: {what} "
+        f"{type(error).__name__}: {first_line(error)}. An operator must be defined wherever the "
+        "source's is: mend the class or function that a rule names, or leave that rule out; where "
+        "none is named, this is a defect of snnconvert"
+    )
 
 
 def _clock(run: Run) -> Clock:

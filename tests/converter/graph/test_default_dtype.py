@@ -12,7 +12,7 @@ import snnconvert
 from snnconvert.converter.graph.default_dtype import default_dtype
 from snnconvert.converter.graph.dtypes import literal_dtypes
 
-WIDE = literal_dtypes(torch.float32, torch.float64)
+WIDE = literal_dtypes({torch.float32: torch.float64})
 IDS = torch.arange(6).reshape(2, 3)
 MASK = IDS > 2
 

@@ -9,22 +9,36 @@ from torch import nn
 from snnconvert.converter.graph.dtypes import (
     cast,
     cast_module,
+    followed,
+    has_complex,
     literal_dtypes,
     real_dtype,
 )
 
-WIDE = literal_dtypes(torch.float32, torch.float64)
+WIDE = literal_dtypes({torch.float32: torch.float64})
 
 
 def test_checks_widen_every_floating_literal() -> None:
-    found = literal_dtypes(torch.float32, torch.float64)
+    found = WIDE
     assert found[torch.float32] is found[torch.bfloat16] is found[torch.float16] is torch.float64
     assert found[torch.complex64] is torch.complex128
 
 
-def test_a_cast_replaces_the_models_own_dtype_alone() -> None:
-    assert literal_dtypes(torch.float32, torch.bfloat16) == {torch.float32: torch.bfloat16}
-    assert literal_dtypes(torch.float32, torch.float32) == {}
+def test_a_cast_replaces_the_dtypes_of_tensors_alone() -> None:
+    half, single, double = torch.bfloat16, torch.float32, torch.float64
+    assert literal_dtypes({single: half}) == {single: half}
+    assert literal_dtypes({single: single}) == {}
+    assert literal_dtypes({single: half, half: half}) == {single: half}
+    both = literal_dtypes({double: single, single: single})
+    assert both == {double: single, torch.complex128: torch.complex64}
+
+
+def test_one_cast_after_another_is_one_cast() -> None:
+    half, single, double = torch.float16, torch.float32, torch.float64
+    assert followed({half: single}, {single: double}) == {half: double, single: double}
+    assert followed({half: single}, {single: half}) == {single: half}
+    assert followed({}, {single: double}) == {single: double}
+    assert followed({single: double}, {}) == {single: double}
 
 
 @pytest.mark.parametrize("value", [torch.tensor([1]), torch.tensor([True]), 3, "x", None])
@@ -37,13 +51,14 @@ def test_a_complex_tensor_keeps_its_imaginary_part() -> None:
     assert cast(x, WIDE).dtype is torch.complex128
     assert cast(x, WIDE).imag.item() == 2.0
     # There is no complex type of bfloat16.
-    assert cast(x, literal_dtypes(torch.float32, torch.bfloat16)) is x
+    assert cast(x, literal_dtypes({torch.float32: torch.bfloat16})) is x
+    assert not has_complex(torch.bfloat16) and has_complex(torch.float16)
 
 
 def test_a_tensor_of_another_dtype_than_the_models_stays_as_the_graph_names_it() -> None:
     x = torch.ones(2, dtype=torch.float16)
-    assert cast(x, literal_dtypes(torch.float32, torch.float32)) is x
-    assert cast(x, literal_dtypes(torch.float32, torch.bfloat16)) is x
+    assert cast(x, literal_dtypes({torch.float32: torch.float32})) is x
+    assert cast(x, literal_dtypes({torch.float32: torch.bfloat16})) is x
     assert cast(x, WIDE).dtype is torch.float64
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.errors import ConversionError, InputError
+from snnconvert.errors import ConversionError, InputError, SavedFileError
 
 
 class Norm(nn.Module):
@@ -144,3 +144,101 @@ def test_a_complex_input_of_a_conversion_in_float64():
     answer = wide.simulate(x.to(torch.complex128))[-1]
     assert answer.dtype is torch.complex128
     torch.testing.assert_close(answer.to(torch.cfloat), model(x))
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_complex_weights_keep_what_is_imaginary_however_they_are_cast(rules):
+    model, x = Filters().eval(), torch.randn(6, 4)
+    snn = snnconvert.convert(model, (x,), rules, calibration=[x], verify=False)
+    by_name, by_dtype = copy.deepcopy(snn).double(), copy.deepcopy(snn).to(torch.float64)
+    state = by_dtype.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in by_name.state_dict().items())
+    assert torch.equal(by_dtype.get_buffer("mix").to(torch.cfloat), model.mix)
+    before, after = snn.simulate(x), by_dtype.simulate(x.double())
+    torch.testing.assert_close(after.float(), before, rtol=1e-3, atol=1e-3)
+    assert torch.equal(by_dtype.to(torch.float32).simulate(x), before)
+
+
+def test_state_that_is_complex_is_cast_whole():
+    model, x = nn.Linear(4, 3, dtype=torch.cfloat).eval(), torch.randn(2, 4, dtype=torch.cfloat)
+    snn = snnconvert.convert(model, (x,), verify=False)
+    first = snn.step(x)
+    snn.to(torch.float64)
+    rest = snn.step(torch.zeros(2, 4, dtype=torch.complex128))
+    assert rest.abs().max() < 1e-6 < first.abs().min()
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int32])
+def test_a_cast_to_what_is_no_floating_point_dtype_is_refused(dtype):
+    snn = snnconvert.convert(nn.Linear(4, 3).eval(), (torch.randn(2, 4),), verify=False)
+    with pytest.raises(ConversionError, match=rf"cast to {dtype}: .*take a floating-point dtype"):
+        snn.type(dtype)
+    assert snn.weight.dtype is torch.float32
+
+
+def test_integers_are_not_cast():
+    snn = snnconvert.convert(nn.Linear(4, 3).eval(), (torch.randn(2, 4),), verify=False)
+    with pytest.raises(ConversionError, match="the integers of a conversion cannot be cast"):
+        snn.type(torch.float64)
+
+
+def test_complex_weights_have_no_parts_of_bfloat16():
+    snn = snnconvert.convert(Filters().eval(), (torch.randn(6, 4),), verify=False)
+    with pytest.raises(ConversionError, match=r"no complex dtype has parts of torch\.bfloat16"):
+        snn.bfloat16()
+    assert snn.get_buffer("mix").dtype is torch.cfloat
+
+
+class Apart(nn.Module):
+    """Keeps one layer in float32, and casts to it as its code says."""
+
+    def __init__(self, dtype, first):
+        super().__init__()
+        if first:
+            self.early = nn.Parameter(torch.ones(6))
+        self.map, self.apart = nn.Linear(6, 6), nn.Linear(6, 6)
+        self.map.to(dtype)
+        self.first = first
+
+    def forward(self, x):
+        h = self.map(x).to(self.apart.weight.dtype)
+        h = h * self.early if self.first else h
+        return self.apart(h)
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("casts", ["double", "float", "float double", "double float"])
+def test_parts_of_a_dtype_of_their_own_are_cast_as_all_others(rules, first, dtype, casts):
+    torch.manual_seed(0)
+    model, x = Apart(dtype, first).eval(), torch.randn(8, 6).to(dtype)
+    snn = snnconvert.convert(copy.deepcopy(model), (x,), rules, calibration=[x], verify=False)
+    for cast in casts.split():
+        getattr(model, cast)()
+        getattr(snn, cast)()
+    wanted = model.map.weight.dtype
+    assert {p.dtype for p in snn.parameters()} == {wanted}
+    with pytest.raises(InputError, match=f"the module {wanted}"):
+        snn.simulate(x.half() if dtype is not torch.float16 else x.bfloat16())
+    answer = snn.simulate(x.to(wanted), time_steps=8)[-1]
+    assert answer.dtype is wanted
+    torch.testing.assert_close(answer, model(x.to(wanted)), rtol=1e-2, atol=1e-2)
+    assert snnconvert.verify(None, snn).passed
+    assert snnconvert.verify(None, snn, dtype=torch.float32).passed
+    assert (model.map.weight.dtype is dtype) or _is_refused_as_a_file(snn)
+
+
+def _is_refused_as_a_file(snn):
+    with pytest.raises(SavedFileError, match="its saved program would not follow"):
+        snn.dumps()
+    return True
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_part_that_is_cast_to_a_half_type_may_be_a_pin(first):
+    x = torch.randn(8, 6).bfloat16()
+    snn = snnconvert.convert(Apart(torch.bfloat16, first).eval(), (x,), verify=False)
+    with pytest.raises(ConversionError, match=r"cannot be cast to torch\.bfloat16.*or a narrower"):
+        snn.bfloat16()
+    assert snn.float().simulate(x.float()).dtype is torch.float32

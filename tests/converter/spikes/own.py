@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from snnconvert.ops.activation import TDReLU
+
 NOT_CALLABLE = 3
+
+
+class Rectified(TDReLU):
+    pass
 
 
 def soft_exp(x):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 import snnconvert
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
+from snnconvert.converter.calibration.tables import _refuse_undefined
 from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.converter.spikes.own_functions import own_targets
-from snnconvert.errors import CalibrationError, ConversionError, RuleError
+from snnconvert.errors import CalibrationError, ConversionError, SavedFileError
+from snnconvert.ops.layouts import Drives
+from snnconvert.ops.targets import own_target
 from snnconvert.rules import parse_rules
 from tests.converter.spikes.own import SoftExp
 
@@ -57,8 +63,35 @@ def test_a_module_is_one_neuron_for_each_of_its_calls(tmp_path):
     snn.save(tmp_path / "own.snn")
     again = snnconvert.load(tmp_path / "own.snn", allow=["tests"])
     assert torch.equal(again.simulate(x), snn.simulate(x))
-    with pytest.raises(RuleError, match=r"target .* would run code of the package 'tests'"):
+    with pytest.raises(SavedFileError, match=r"target .* would run code of the package 'tests'"):
         snnconvert.load(tmp_path / "own.snn")
+
+
+def test_a_function_that_is_no_longer_there_is_the_files_fault(tmp_path, monkeypatch):
+    rules, saved, file = rules_of(), tmp_path / "own.snn", tmp_path / "thresholds.safetensors"
+    _, snn = converted(Twice(SoftExp()), rules, verify=False)
+    snn.save(saved)
+    save_calibration(snn.conversion.calibration, file)
+    monkeypatch.delattr(f"{OWN}.soft_exp")
+    words = rf": rule 'mine'.*: target '{OWN}\.soft_exp' cannot be imported: "
+    with pytest.raises(SavedFileError, match=re.escape(str(saved)) + words):
+        snnconvert.load(saved, allow=["tests"])
+    with pytest.raises(CalibrationError, match=re.escape(str(file)) + words):
+        load_calibration(file, rules)
+
+
+def test_a_class_that_is_no_longer_there_is_the_files_fault(tmp_path, monkeypatch):
+    text = "{name: mine, match: {op: relu}, action: tests.converter.spikes.own.Rectified}"
+    rules = parse_rules(f"version: 1\nrules: [{text}]\n", allow=["tests"])
+    model = nn.Sequential(nn.Linear(6, 3), nn.ReLU()).eval()
+    x = torch.randn(4, 6)
+    snn = snnconvert.convert(model, (x,), rules, verify=False)
+    snn.save(tmp_path / "own.snn")
+    again = snnconvert.load(tmp_path / "own.snn", allow=["tests"])
+    assert torch.equal(again.simulate(x), snn.simulate(x))
+    monkeypatch.delattr(f"{OWN}.Rectified")
+    with pytest.raises(SavedFileError, match=r"own\.snn: .*rule 'mine'.*Rectified"):
+        snnconvert.load(tmp_path / "own.snn", allow=["tests"])
 
 
 def test_a_calibration_needs_the_rules_that_name_the_function(tmp_path):
@@ -144,3 +177,35 @@ def test_a_function_without_a_value_where_it_is_driven_is_told(error):
     model = nn.Sequential(nn.Linear(6, 6), Root(), nn.Linear(6, 3))
     with pytest.raises(CalibrationError, match=r"\.root, which is not a finite number at -.*seen"):
         converted(model, rules_of("module: '*Root'", "root", error), verify=False)
+
+
+class Shifted(nn.Module):
+    """Drives a function from far away."""
+
+    def __init__(self, shift, scale):
+        super().__init__()
+        self.map, self.last = nn.Linear(6, 6), nn.Linear(6, 3)
+        self.shift, self.scale = shift, scale
+
+    def forward(self, x):
+        return self.last((self.map(x) * self.scale + self.shift).reciprocal())
+
+
+def test_a_function_that_no_finite_value_drives_has_no_table():
+    model = Shifted(-torch.inf, 1.0)
+    rules = parse_rules(FILE % ("op: reciprocal", "torch.reciprocal", "none"), allow=["torch"])
+    x, snn = converted(model, rules, verify=False)
+    torch.testing.assert_close(snn.simulate(x)[-1], model(x), rtol=1e-2, atol=1e-2)
+    rules = parse_rules(FILE % ("op: reciprocal", "torch.reciprocal", "1e-3"), allow=["torch"])
+    with pytest.raises(CalibrationError, match=r"follows torch\.reciprocal, and no finite drive"):
+        converted(model, rules, verify=False)
+
+
+def test_drives_may_be_as_far_apart_as_floats_are():
+    drives = Drives(-1.7e308, 1.7e308)
+    target = own_target("torch.tanh", torch.tanh)
+    undefined = own_target("torch.log", torch.log)
+    site = SimpleNamespace(target=target, name="one", rule="mine")
+    _refuse_undefined(site, drives, None)
+    with pytest.raises(CalibrationError, match=r"not a finite number at -1\.7e\+308"):
+        _refuse_undefined(SimpleNamespace(**{**vars(site), "target": undefined}), drives, None)

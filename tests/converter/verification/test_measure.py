@@ -284,13 +284,14 @@ def test_samples_are_counted_along_the_batch(model, inputs, batch_dims, rules):
 class Padded(nn.Module):
     """Two layers whose spikes are moved and padded between neuron and map."""
 
-    def __init__(self):
+    def __init__(self, value):
         super().__init__()
+        self.value = value
         self.one, self.two = nn.Linear(4, 6, bias=False), nn.Conv1d(2, 5, 3, bias=False)
 
     def forward(self, x):
         h = self.one(x).relu().reshape(-1, 2, 3)
-        return self.two(torch.constant_pad_nd(h, (1, 1)))
+        return self.two(torch.constant_pad_nd(h, (1, 1), self.value))
 
 
 def spikes_by_hand(neuron, drive):
@@ -308,8 +309,9 @@ def spikes_by_hand(neuron, drive):
     return counts
 
 
+@pytest.mark.parametrize("value", [0.0, 3.0])
 @pytest.mark.parametrize("bursts", [1, 3])
-def test_operations_are_counted_spike_by_spike(bursts):
+def test_operations_are_counted_spike_by_spike(bursts, value):
     torch.manual_seed(0)
     rules = f"""version: 1
 extends: default
@@ -318,7 +320,7 @@ encoding: constant
 neuron: {{type: multi_threshold, bursts: {bursts}, levels: 6}}
 rules: [{{name: s, match: {{op: [linear, relu, conv]}}, action: spiking}}]
 """
-    model, x = Padded().double().eval(), torch.randn(3, 4, dtype=torch.float64)
+    model, x = Padded(value).double().eval(), torch.randn(3, 4, dtype=torch.float64)
     snn = snnconvert.convert(
         model, (x,), snnconvert.rules.parse_rules(rules), calibration=[x], verify=False
     )

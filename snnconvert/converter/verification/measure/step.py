@@ -13,7 +13,7 @@ from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.comparison import real
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
-from snnconvert.converter.graph.spike_coded import PAIR, is_neuron, is_spike_coded, moved_from
+from snnconvert.converter.graph.spike_coded import PAD, PAIR, is_neuron, is_spike_coded, moved_from
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.fourier import is_fourier
@@ -152,12 +152,15 @@ class Step(fx.Interpreter):
         return self.batch.before[node] if self.clock.start else self.resting.get(node)
 
     def _rest(self, node: fx.Node, value: Tensor) -> None:
-        """Remember the value of spikes before any was fired: where a neuron rests is a constant."""
+        """Remember the value of spikes before any was fired: where a neuron rests is a constant,
+        and so is what they are padded with."""
         if is_neuron(node):
             found = self.watched.neuron_of(node).resting(value)
             if bool(found.any()):
                 self.resting[node] = found.expand_as(value)
-        elif any(x in self.resting for x in node.all_input_nodes):
+        elif operator_name(node.target) == PAD or any(
+            x in self.resting for x in node.all_input_nodes
+        ):
             operator: Any = node.target
             args, kwargs = fx.map_arg((node.args, node.kwargs), self._at_rest)
             self.resting[node] = operator(*args, **kwargs)
@@ -185,7 +188,7 @@ class Step(fx.Interpreter):
         if operator_name(operator) == PAIR:
             parts: Any = node.args
             return torch.stack([self._spikes(part) for part in parts]).sum(0)
-        pads = operator_name(operator) == "constant_pad_nd"  # what is padded has none
+        pads = operator_name(operator) == PAD  # what spikes are padded with is none
         args, kwargs = (node.args[:2], {}) if pads else (node.args, node.kwargs)
         spikes: Tensor = operator(
             *fx.map_arg(args, lambda n: self._spikes(n) if is_spike_coded(n) else self.env[n]),

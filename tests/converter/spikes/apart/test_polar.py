@@ -16,6 +16,11 @@ from tests.converter.verification.events.networks import Around, on_spikes, prov
 AXIS = torch.tensor([0.0, -0.0, 1, -1, 2, -2, 1e-8, -1e-8, 3e7, -3e7], dtype=torch.float64)
 POINTS = torch.stack(torch.meshgrid(AXIS, AXIS, indexing="ij"), -1).reshape(-1, 2)
 
+LARGEST, LEAST = torch.finfo(torch.float32).max, torch.finfo(torch.float32).tiny
+SIZES = [0.0, 1e-45, 3e-39, LEAST, 1e-25, 1e-20, 1.0, 3.0, 1e19, 1e25, 1e38, LARGEST, math.inf]
+RANGE = torch.tensor([sign * size for size in SIZES for sign in (1.0, -1.0)])
+EXTREMES = torch.stack(torch.meshgrid(RANGE, RANGE, indexing="ij"), -1).reshape(-1, 2)
+
 FUNCTIONS = {
     "atan2": lambda m, p: torch.atan2(p[:, 0], p[:, 1]),
     "arctan2": lambda m, p: torch.arctan2(p[:, 0], p[:, 1]),
@@ -27,8 +32,9 @@ FUNCTIONS = {
 
 def without_tables_and_spikes(function, points):
     """Return what the parts give, with every neuron as its exact target."""
-    options = {"rules": "fully_spiking", "calibration": [points], "verify": False}
-    snn = snnconvert.convert(Around(function, 2).double().eval(), (points,), **options)
+    given = torch.randn(8, 2).to(points)
+    options = {"rules": "fully_spiking", "calibration": [given], "verify": False}
+    snn = snnconvert.convert(Around(function, 2).to(points).eval(), (given,), **options)
     sited = snn.conversion.sited
     assert degree_of(sited, snn.conversion.decided) == "all"
     (y,) = fx.Interpreter(sited.traced.root, graph=sited.traced.graph).run(points)
@@ -42,7 +48,14 @@ def test_exact_wherever_the_point_is(name):
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["atan2", "angle", "abs"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_range_of_float32_is_that_of_the_function(name):
+    expected = FUNCTIONS[name](None, EXTREMES)
+    found = without_tables_and_spikes(FUNCTIONS[name], EXTREMES)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("name", ["atan2", "angle", "abs", "hypot"])
 def test_what_runs_is_proven(name):
     torch.manual_seed(0)
     x = torch.randn(24, 2)
