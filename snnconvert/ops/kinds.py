@@ -41,6 +41,7 @@ class Kind:
             parameters and literals, which the operator holds.
         regions: qualified class names of modules; every operator inside one is of this kind too.
         operands: the schema arguments that spikes may drive: those of a linear map or product.
+        routed_by: the schema argument that says which weights each row of the first operand meets.
         values: limits of its results, where they follow from what it computes.
         settings: for ATen operators whose name says what their arguments do not, the arguments
             that make the TD operator the same.
@@ -51,6 +52,7 @@ class Kind:
     inputs: tuple[str, ...] = ("input",)
     regions: tuple[str, ...] = ()
     operands: tuple[str, ...] = ()
+    routed_by: str | None = None
     values: Limits = NO_LIMITS
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -90,6 +92,7 @@ _TABLE = (
         dict.fromkeys(("_grouped_mm", "transformers::grouped_mm_fallback")),
         inputs=("self", "input", "offs"),
         operands=("self", "mat2", "input", "weight"),
+        routed_by="offs",
     ),
     # Linear maps of real numbers, and of complex ones as pairs of these.
     Kind("fourier", _FOURIER, inputs=("self",), operands=("self",)),

@@ -32,6 +32,7 @@ from snnconvert.converter.verification.measure.predictions import (
     labels_of_batch,
     refuse_too_many,
 )
+from snnconvert.converter.verification.measure.routing import Routing
 from snnconvert.converter.verification.measure.source_work import source_macs
 from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import (
@@ -105,6 +106,7 @@ class _Measurement:
         conversion = snn.conversion
         self.reference = Reference(conversion, own_tensors(snn))
         self.calls = calls_of(snn.graph, conversion)
+        self.routing = Routing(snn.graph, self.calls)
         self.written_out = contractions(conversion.decided)
         self.sites: dict[str, Activity] = {}
         for node, path in conversion.neurons.items():
@@ -135,7 +137,13 @@ class _Measurement:
         expected = self.reference.run(leaves, AtOnce(), 0, 1, wanted)
         clock = Clock(1, total=self.steps, encoding=self.encoding)
         watched = Watched(
-            self.snn.tree, self.snn.graph, self.calls, self.sites, self.layers, self._count
+            self.snn.tree,
+            self.snn.graph,
+            self.calls,
+            self.routing,
+            self.sites,
+            self.layers,
+            self._count,
         )
         batch, answers, given = Batch(), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
