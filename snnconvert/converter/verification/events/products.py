@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from snnconvert.converter.verification.events.execution import (
     Execution,
     NotOnSpikes,
@@ -19,12 +17,13 @@ from snnconvert.converter.verification.events.execution import (
     together,
 )
 from snnconvert.converter.verification.events.labels import Content, Label, joined
+from snnconvert.ops.kinds import kind_of, multiplies
 
 
 def multiplied(execution: Execution) -> Label:
     """``self other``."""
     names = ("self", "other")
-    if execution.first_result().dtype is torch.bool:  # whether both are true
+    if not multiplies(kind_of(execution.name), execution.first_result().dtype):
         return together(execution)
     if len(execution.tracked(*names)) == 2:
         return _product(execution, *names)

@@ -115,7 +115,7 @@ class _Measurement:
         taken = [
             d.operation
             for d in conversion.decided.plan.decisions
-            if d.action in SPIKING_ACTIONS and d.operation.kind != "mul"
+            if d.action in SPIKING_ACTIONS and not kind_of(d.operation.kind).elementwise
         ]
         self.places = {o.name: f"{o.kind} at {o.place}" for o in taken}
         there = (node.meta.get(SOURCE) for node in snn.graph.nodes)

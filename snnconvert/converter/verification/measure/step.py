@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.comparison import real
-from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
+from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, dtype_of
 from snnconvert.converter.graph.spike_coded import PAIR, is_neuron, is_spike_coded, moved_from
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
@@ -287,7 +287,7 @@ class Step(fx.Interpreter):
             return None
         if not isinstance(node.target, OpOverload):
             return None
-        call = Call(node.target, arguments_of(node))
+        call = Call(node.target, dtype_of(node), arguments_of(node))
         if is_whole(call):
             return whole_work(call, self._value_of)
         is_map = bool(factors(call)) and is_in_source_work(call)
