@@ -8,7 +8,7 @@ from torch import nn
 import snnconvert
 from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.verification.calls import calls_of
-from snnconvert.converter.verification.measure.routing import Routing, groups_of, is_order
+from snnconvert.converter.verification.measure.routing import Heard, Routing, groups_of, is_order
 from snnconvert.rules import parse_rules
 
 assert transformers.integrations.moe
@@ -93,3 +93,10 @@ def test_rows_have_groups_and_nothing_else_has():
 
 def test_an_order_names_each_place_once():
     assert is_order(torch.tensor([2, 0, 1])) and not is_order(torch.tensor([2, 0, 2]))
+
+
+def test_a_group_gets_what_it_has_missed_and_no_more():
+    heard, one = Heard(), torch.ones(2, 1)
+    steps = [([0, 1], 1), ([1, 1], 2), ([0, 1], 4), ([0, 0], 5)]
+    found = [heard.missed(torch.tensor(groups), said * one) for groups, said in steps]
+    assert torch.cat(found, 1).tolist() == [[1, 2, 3, 1], [1, 1, 2, 5]]

@@ -106,6 +106,26 @@ class Routing:
         return frozenset() if any(_undoes(index, order) for order in before) else frozenset({None})
 
 
+class Heard:
+    """What the weights of each group have had of rows, step by step; rows have fixed places."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Tensor, Tensor]] = []
+
+    def missed(self, groups: Tensor, said: Tensor) -> Tensor:
+        """Return how many spikes of each row its group has not had, and let it have them.
+
+        Args:
+            groups: in which each row is in this step.
+            said: how many spikes its values have had so far.
+        """
+        had = torch.zeros_like(said)
+        for group, then in self._steps:
+            had = torch.where((group == groups)[:, None], then, had)
+        self._steps.append((groups, said))
+        return said - had
+
+
 def ends_of(call: Call) -> Any:
     """Return what says where the groups of a call's rows end; None where it has none."""
     by = kind_of(call.operator).routed_by

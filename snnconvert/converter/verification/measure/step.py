@@ -18,6 +18,7 @@ from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.fourier import is_fourier
 from snnconvert.converter.verification.measure.routing import (
+    Heard,
     Routing,
     ends_of,
     groups_of,
@@ -98,14 +99,13 @@ class Batch:
         said: number of all spikes so far of neurons whose spikes are routed; by rows, wherever
             they stand, as in what follows.
         states: of neurons that go with the rows of a routing.
-        history: of each map of rows that are routed, for each step, which group they were in, and
-            how many spikes they had said by then.
+        heard: of each map of rows that are routed, by its groups.
     """
 
     before: dict[fx.Node, Tensor] = field(default_factory=dict)
     said: dict[fx.Node, Tensor] = field(default_factory=dict)
     states: dict[fx.Node, State] = field(default_factory=dict)
-    history: dict[fx.Node, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    heard: dict[fx.Node, Heard] = field(default_factory=dict)
 
 
 class Step(fx.Interpreter):
@@ -248,26 +248,17 @@ class Step(fx.Interpreter):
         cannot be followed, they are taken to have had nothing.
         """
         rows, weights = factors(call)[:2]
-        groups = groups_of(self._value_of(rows), self._value_of(weights), self._ends(call))
+        groups = groups_of(
+            self._value_of(rows), self._value_of(weights), self._value_of(ends_of(call))
+        )
         if operand is not rows and groups is not None:
             return spikes  # weights stay where they are
         said = self._said(operand)
         order = self._order(self.watched.routing.order_of(operand))
         if groups is None or order is None:
             return said
-        place = order.argsort()
-        now, groups = said[place], groups[place]
-        history = self.batch.history.setdefault(node, [])
-        seen = torch.zeros_like(now)
-        for group, at in history:
-            if at.shape == now.shape:
-                seen = torch.where((group == groups)[:, None], at, seen)
-        history.append((groups, now))
-        return (now - seen)[order]
-
-    def _ends(self, call: Call) -> Tensor:
-        ends: Tensor = self._value_of(ends_of(call))
-        return ends
+        place, heard = order.argsort(), self.batch.heard.setdefault(node, Heard())
+        return heard.missed(groups[place], said[place])[order]
 
     def _order(self, indices: fx.Node | None) -> Tensor | None:
         """Return which row stands in each place; None where that is not known."""
