@@ -221,18 +221,21 @@ class _Measurement:
         )
 
     def _analog(self) -> Counter[str]:
-        """Count the operators that compute in floats: those that do more than add up, and maps
-        that have an operand without spikes. A rule's own class is not looked into."""
+        """Count the operators that compute in floats: those that do more than add up, also where a
+        neuron follows them without a table, and maps that have an operand without spikes. A rule's
+        own class is not looked into."""
         kinds = Counter[str]()
         sited = {node.name: node for node in self.snn.conversion.sited.traced.graph.nodes}
         for node in self.snn.graph.nodes:
             call = self.calls.get(node)
-            if call is None:
+            if is_neuron(node):
+                site = self.sites[path_of(node)].site
+                kinds.update([site.target.name] if site.computes else ())
+            elif call is None:
                 if node.op == "call_method" and node.target == "cumulative" and SITED in node.meta:
                     own = self.snn.tree.get_submodule(str(node.args[0].target))
                     kinds[f"{type(own).__name__} (its work is not counted)"] += 1
-                continue
-            if is_map(call):
+            elif is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
             elif is_function(sited[node.meta[SITED]], call.arguments, _is_stream):

@@ -121,7 +121,8 @@ class Heard:
         """
         had = torch.zeros_like(said)
         for group, then in self._steps:
-            had = torch.where((group == groups)[:, None], then, had)
+            if then.shape == said.shape:
+                had = torch.where((group == groups)[:, None], then, had)
         self._steps.append((groups, said))
         return said - had
 

@@ -304,7 +304,7 @@ class Step(fx.Interpreter):
         changes = torch.diff(answers, dim=0, prepend=last[None])
         self._fire(node, neuron, drive, changes)
         self.now[node] = reached_now
-        if neuron.target.function is not None:
+        if neuron.target.table is not None:
             self._look_ups(node, activity)
         activity.see(self.clock.start, changes)
         if self.clock.start == self.clock.total - 1:
