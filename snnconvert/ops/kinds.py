@@ -41,6 +41,8 @@ class Kind:
             parameters and literals, which the operator holds.
         regions: qualified class names of modules; every operator inside one is of this kind too.
         operands: the schema arguments that spikes may drive: those of a linear map or product.
+        elementwise: whether each result is one product, so that a constant factor only scales.
+        routed_by: the schema argument that says which weights each row of the first operand meets.
         values: limits of its results, where they follow from what it computes.
         settings: for ATen operators whose name says what their arguments do not, the arguments
             that make the TD operator the same.
@@ -51,6 +53,8 @@ class Kind:
     inputs: tuple[str, ...] = ("input",)
     regions: tuple[str, ...] = ()
     operands: tuple[str, ...] = ()
+    elementwise: bool = False
+    routed_by: str | None = None
     values: Limits = NO_LIMITS
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -90,6 +94,7 @@ _TABLE = (
         dict.fromkeys(("_grouped_mm", "transformers::grouped_mm_fallback")),
         inputs=("self", "input", "offs"),
         operands=("self", "mat2", "input", "weight"),
+        routed_by="offs",
     ),
     # Linear maps of real numbers, and of complex ones as pairs of these.
     Kind("fourier", _FOURIER, inputs=("self",), operands=("self",)),
@@ -144,6 +149,7 @@ _TABLE = (
         "mul",
         _OF_ELEMENTS,
         operands=("self", "other", "tensor1", "tensor2", "vec1", "vec2"),
+        elementwise=True,
     ),
     Kind("max_pool", dict.fromkeys([f"max_pool{n}d" for n in (1, 2, 3)])),
     Kind(
@@ -204,6 +210,17 @@ def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """Name those arguments of a call that spikes may drive."""
     added = {"self"} if _SUMMED_TO & arguments.keys() else set()
     return tuple(name for name in kind.operands if name in arguments and name not in added)
+
+
+def multiplies(kind: Kind, dtype: torch.dtype | None) -> bool:
+    """Tell whether a call of a kind is a linear map or a product of numbers: a product of truth
+    values only says whether all are true.
+
+    Args:
+        kind: of the call.
+        dtype: of its result; None: unknown.
+    """
+    return bool(kind.operands) and dtype is not torch.bool
 
 
 def region_kinds(within: tuple[str, ...]) -> tuple[str, ...]:

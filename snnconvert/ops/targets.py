@@ -31,10 +31,9 @@ class Function:
         parameters: the literals of a call that the function depends on, by schema name.
         low, high: limits that its values have, whatever the drive.
         exact: ``f(X, **parameters)``, elementwise; None: the ATen operator of its name.
-        layout: how the entries of its tables lie, and what needs none; or that, of the parameters;
-            None: it has no tables.
-        by_comparisons: whether it is exact without one: its values are whole steps (``floor``), or
-            the drive less these (``frac``), of which comparisons of the drive say how many.
+        layout: how the entries of its tables lie, and what needs none; or that, of the parameters.
+            None: it is exact without tables: its values are whole steps (``floor``), or the drive
+            less these (``frac``), of which comparisons of the drive say how many.
     """
 
     parameters: tuple[str, ...] = ()
@@ -42,8 +41,7 @@ class Function:
     high: float | None = None
     exact: Callable[..., Tensor] | None = None
     _: KW_ONLY
-    layout: Layout | Callable[..., Layout | None] | None
-    by_comparisons: bool = False
+    layout: Layout | Callable[..., Layout] | None
 
     def laid(self, **parameters: Any) -> Layout | None:
         """Return how the entries of its tables lie; None where it has none."""
@@ -54,15 +52,11 @@ class Function:
 _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
 _STRAIGHT = Uniform(below=True, above=True)
 _ODD = Uniform(-1, above=True)
-_STEPS = Function(layout=None, by_comparisons=True)
+_STEPS = Function(layout=None)
 
 
 def _ndtr(x: Tensor) -> Tensor:
     return torch.erfc(x * -math.sqrt(0.5)) / 2  # torch's own is noise where it is near 0
-
-
-def _rrelu(lower: float = 0.0, upper: float = 0.0, training: bool = False) -> Layout | None:
-    return None if training else _STRAIGHT  # else its slope is drawn anew for each value
 
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
@@ -87,8 +81,8 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "exp2": Function((), *_POSITIVE, layout=Periods(0, True, gain=1, period=1.0)),
         "expm1": Function((), -1.0, None, layout=Uniform(below=True)),
         "floor": _STEPS,
-        "fmod": Function(("other",), layout=None, by_comparisons=True),
-        "frac": Function((), *_SIGN, layout=None, by_comparisons=True),
+        "fmod": Function(("other",), layout=None),
+        "frac": Function((), *_SIGN, layout=None),
         "gelu": Function(("approximate",), layout=_STRAIGHT),
         "hardshrink": Function(("lambd",), layout=_ODD),
         "hardsigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
@@ -104,9 +98,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "mish": Function(layout=_STRAIGHT),
         "pow": Function(("exponent",), layout=power),
         "reciprocal": Function(layout=Octaves(-1, True, gain=-1, period=1)),
-        "remainder": Function(("other",), layout=None, by_comparisons=True),
-        "round": Function(("decimals",), layout=None, by_comparisons=True),
-        "rrelu": Function(("lower", "upper", "training"), layout=_rrelu),
+        "remainder": Function(("other",), layout=None),
+        "round": Function(("decimals",), layout=None),
+        "rrelu": Function(("lower", "upper", "training"), layout=_STRAIGHT),
         "rsqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=-1, period=2)),
         "selu": Function(layout=_STRAIGHT),
         "sgn": Function((), *_SIGN, layout=_ODD),
@@ -235,11 +229,6 @@ class Target:
         return None if (row := self._row) is None else row.laid(**dict(self.parameters))
 
     @property
-    def computes(self) -> bool:
-        """Whether, without a table, more than comparisons is needed to find ``f(X)``."""
-        return (row := self._row) is not None and not row.by_comparisons
-
-    @property
     def _row(self) -> Function | None:
         if self.function is None:
             return None
@@ -312,8 +301,8 @@ def target_of(kind: str, arguments: Mapping[str, Any]) -> Target | None:
     if kind in CLIPS:
         return CLIPS[kind](arguments)
     function = FUNCTIONS.get(kind)
-    if function is None:
-        return None
+    if function is None or arguments.get("training"):
+        return None  # where `rrelu` is trained, its slope is drawn anew for each value
     found = {n: arguments[n] for n in function.parameters if arguments.get(n) is not None}
     if not all(isinstance(x, int | float | str) for x in found.values()):
         return None  # parameters that are computed, or one for each feature

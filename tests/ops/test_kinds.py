@@ -3,7 +3,15 @@ from __future__ import annotations
 import torch
 
 from snnconvert.ops.activation import TDReLU
-from snnconvert.ops.kinds import KINDS, is_kind, is_own, kind_of, operator_name, region_kinds
+from snnconvert.ops.kinds import (
+    KINDS,
+    is_kind,
+    is_own,
+    kind_of,
+    multiplies,
+    operator_name,
+    region_kinds,
+)
 from snnconvert.ops.temporal_difference import TDOperator
 from tests.libraries import of_a_library
 
@@ -72,3 +80,9 @@ def test_operators_that_are_the_packages_own():
 
     assert is_own(TDReLU()) and not is_own(torch.nn.ReLU())
     assert not is_own(Own.__new__(Own))
+
+
+def test_truth_values_are_not_multiplied():
+    assert multiplies(kind_of("mul"), torch.float32) and multiplies(kind_of("mul"), torch.int64)
+    assert not multiplies(kind_of("mul"), torch.bool)
+    assert multiplies(kind_of("linear"), None) and not multiplies(kind_of("gelu"), torch.float32)

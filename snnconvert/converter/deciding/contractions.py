@@ -16,8 +16,8 @@ from torch import fx
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain, Streams
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import is_tensor
-from snnconvert.ops.kinds import kind_of, operands_of, operator_name
+from snnconvert.converter.graph.meta import dtype_of, is_tensor
+from snnconvert.ops.kinds import kind_of, multiplies, operands_of, operator_name
 
 _SUMS = ("sum", "mean")
 
@@ -39,7 +39,7 @@ def _is_contraction(node: fx.Node, streams: Streams) -> bool:
     given, kind = arguments_of(node), kind_of(node.target)
     if operator_name(node.target) == "linalg_vecdot":
         return streams.domains.get(node) is Domain.STREAM
-    if kind.name != "mul":
+    if not (kind.elementwise and multiplies(kind, dtype_of(node))):
         return False
     found = [given[name] for name in operands_of(kind, given)]
     factors = [x for x in found if is_tensor(x)]

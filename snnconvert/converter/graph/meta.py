@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
+import torch
 from torch import Tensor, fx
 
 from snnconvert.ops.sequence import is_number
@@ -93,6 +94,11 @@ def gives_only_floats(node: fx.Node) -> bool:
     """Tell whether a node has tensors, all of floating point, or complex."""
     tensors = list(tensors_in(node.meta.get("val")))
     return bool(tensors) and all(map(is_number, tensors))
+
+
+def dtype_of(node: fx.Node) -> torch.dtype | None:
+    """Return the dtype of a node's first tensor; None where it has none, or none is recorded."""
+    return next((x.dtype for x in tensors_in(node.meta.get("val"))), None)
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:

@@ -14,10 +14,10 @@ def feature_axes(node: fx.Node, argument: str) -> tuple[int, ...]:
     value = arguments_of(node)[argument]
     if not isinstance(value, fx.Node):
         return ()
-    kind, last = kind_of(node.target).name, value.meta["val"].dim() - 1
-    if kind in ("conv", "conv_transpose") or (kind == "mul" and last == 3):
+    kind, last = kind_of(node.target), value.meta["val"].dim() - 1
+    if kind.name in ("conv", "conv_transpose") or (kind.elementwise and last == 3):
         return _with_fixed_size(value, (1,))
-    if kind == "matmul" and argument != "self":
+    if kind.name == "matmul" and argument != "self":
         return _with_fixed_size(value, (last, last - 1))
     return _with_fixed_size(value, (last,))
 

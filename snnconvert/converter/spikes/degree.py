@@ -23,10 +23,6 @@ from snnconvert.converter.spikes.left_in_floats import (
 )
 from snnconvert.converter.spikes.places import has_place
 from snnconvert.converter.spikes.site import Sited
-from snnconvert.converter.spikes.tables_in_vain import (
-    followed_in_floats,
-    said_of_followed_in_floats,
-)
 from snnconvert.ops.comparisons import compares, is_of_indices
 from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import KINDS, kind_of, operator_name
@@ -39,7 +35,7 @@ _MAPS = frozenset(name for name, kind in KINDS.items() if kind.operands) | froze
 )
 DEGREES = ("exact", "maps", "all")
 """No spikes; spikes into every linear map and product; nothing else between one spike and the next
-than sums, comparisons and functions that neurons follow."""
+than sums, comparisons and functions that neurons look up in tables."""
 
 
 def degree_of(sited: Sited, decided: Decided) -> str | None:
@@ -49,8 +45,8 @@ def degree_of(sited: Sited, decided: Decided) -> str | None:
     written_out = contractions(decided)
     if any(analog_operands(sited, node, written_out) for node in sited.traced.graph.nodes):
         return None
-    in_floats = any(functions_in_floats(sited)) or followed_in_floats(sited)
-    return "maps" if in_floats else "all"
+    without_table = any(site.computes for site in sited.sites.values())
+    return "maps" if without_table or any(functions_in_floats(sited)) else "all"
 
 
 def what_is_left(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
@@ -58,8 +54,22 @@ def what_is_left(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     return [
         *left_in_floats(sited, decided, rules),
         *_functions_left(sited, rules),
-        *said_of_followed_in_floats(sited),
+        *_without_table(sited),
     ]
+
+
+def _without_table(sited: Sited) -> Iterator[str]:
+    """Name the neurons that compute their function, as they have no table of it."""
+    by_function: dict[str, dict[str, None]] = {}  # the neurons, in order; some share a name
+    for site in sited.sites.values():
+        if site.computes:
+            by_function.setdefault(site.target.name, {})[site.name] = None
+    for function, names in by_function.items():
+        yield (
+            f"{len(names)} neuron{'s' * (len(names) != 1)} compute{'s' * (len(names) == 1)} "
+            f"{function} in floats, as no table of it is asked for (neuron: {{table: {{error: "
+            f"1.0e-3}}}}): {listed(names, LISTED)}"
+        )
 
 
 def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:

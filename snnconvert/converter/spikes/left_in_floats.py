@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Container
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.deciding.contractions import contractions
@@ -14,12 +13,12 @@ from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import module_path, source_name
+from snnconvert.converter.graph.meta import dtype_of, module_path, source_name
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.spikes.apart.table import holds_maps
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.spikes.without_place import has_no_place, is_linear
-from snnconvert.ops.kinds import kind_of, operands_of, operator_name
+from snnconvert.ops.kinds import kind_of, multiplies, operands_of, operator_name
 from snnconvert.rules import ACTIONS, SPIKING_ACTIONS, Decision, RuleSet
 from snnconvert.torch_private import pytree
 from snnconvert.wording import listed
@@ -116,13 +115,13 @@ def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node
     given, kind = arguments_of(node), kind_of(node.target)
     if is_neuron(node):
         return []
-    if kind.name == "mul" and node.meta["val"].dtype is torch.bool:
-        return []  # whether both are true
+    if kind.operands and not multiplies(kind, dtype_of(node)):
+        return []
     if holds_maps(node.target, given) or _has_no_place(sited, node):
         found = _streams(sited, list(given.values()))
     else:
         found = _streams(sited, [given[name] for name in operands_of(kind, given)])
-        if kind.name == "mul" and len(found) == 1 and not is_written_out:
+        if kind.elementwise and len(found) == 1 and not is_written_out:
             return []  # by a constant, it is a scale
     return found
 

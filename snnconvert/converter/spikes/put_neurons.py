@@ -180,7 +180,7 @@ class _Inserter:
         """Tell whether a node is a stream times a constant, which is no product, unless it is a map
         that is written out."""
         given, kind = arguments_of(node), kind_of(node.target)
-        if kind.name != "mul" or node.name in self.written_out:
+        if not kind.elementwise or node.name in self.written_out:
             return False
         factors = [given[name] for name in operands_of(kind, given)]
         return sum(self._is_stream(x) or self._is_pair(x) for x in factors) < 2

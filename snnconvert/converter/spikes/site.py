@@ -37,6 +37,11 @@ class Site:
     consumer: str
     rule: str
 
+    @property
+    def computes(self) -> bool:
+        """Whether its function is computed in floats, as no table is asked for."""
+        return self.target.layout is not None and self.settings.table_error is None
+
 
 def one_node_each(sites: Mapping[fx.Node, Site]) -> dict[str, fx.Node]:
     """Return by name of a neuron one node of those that share it."""

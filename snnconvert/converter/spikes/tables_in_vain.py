@@ -1,12 +1,11 @@
-"""Tables that rules ask for and that neurons do not have: as none follows a function that has
-tables, or as the one that they follow has none."""
+"""Tables that rules ask for and that neurons do not have, as none follows a function that has
+tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnconvert.converter.spikes.left_in_floats import LISTED
-from snnconvert.converter.spikes.site import Site, Sited
+from snnconvert.converter.spikes.site import Sited
 from snnconvert.rules import RuleSet
 from snnconvert.rules.neuron import asks_for_tables
 from snnconvert.wording import listed
@@ -29,29 +28,4 @@ def tables_in_vain(sited: Sited, rules: RuleSet) -> Iterator[str]:
             f"'table' has no effect on the neurons of {listed(vain)}: none follows a 1-D function "
             "that has tables (gelu, exp, rsqrt, ...); leave it out, or place neurons on such "
             "functions ('action: spiking')"
-        )
-
-
-def followed_in_floats(sited: Sited) -> list[Site]:
-    """Return the neurons that are to look their function up, and whose function has no table: it is
-    computed, and not by comparisons."""
-    return [
-        site
-        for site in sited.sites.values()
-        if site.settings.table_error is not None
-        and site.target.layout is None
-        and site.target.computes
-    ]
-
-
-def said_of_followed_in_floats(sited: Sited) -> Iterator[str]:
-    """Name the neurons that compute a function in floats where a table is asked for."""
-    by_function: dict[str, dict[str, None]] = {}  # the neurons, in order; some share a name
-    for site in followed_in_floats(sited):
-        by_function.setdefault(site.target.name, {})[site.name] = None
-    for function, names in by_function.items():
-        yield (
-            f"{len(names)} neuron{'s' * (len(names) != 1)} compute{'s' * (len(names) == 1)} "
-            f"{function} in floats, as it has no table, though one is asked for: "
-            f"{listed(names, LISTED)}"
         )

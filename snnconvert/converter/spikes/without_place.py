@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import tensors_in
+from snnconvert.converter.graph.meta import dtype_of
 from snnconvert.converter.spikes.apart.powers import is_product
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
 from snnconvert.ops.comparisons import compares
 from snnconvert.ops.homogeneity import adds_up
-from snnconvert.ops.kinds import kind_of, operands_of, operator_name
+from snnconvert.ops.kinds import kind_of, multiplies, operands_of, operator_name
 from snnconvert.torch_private import HigherOrderOperator, OpOverload, pytree
 
 IsStream = Callable[[Any], bool]
@@ -73,7 +73,7 @@ def _multiplies(node: fx.Node, given: Mapping[str, Any], is_stream: IsStream) ->
         return True
     if not isinstance(operator, OpOverload) or operator.namespace not in ("aten", "prims"):
         return False
-    dtype = next((x.dtype for x in tensors_in(node.meta.get("val"))), None)
+    dtype = dtype_of(node)
     if dtype is None or name in _ELEMENTWISE or torch.Tag.pointwise in operator.tags:
         return False
     if _is_known(node, given):
@@ -123,6 +123,8 @@ def _is_map(node: fx.Node) -> bool:
     given, kind = arguments_of(node), kind_of(node.target)
     found = [given[name] for name in operands_of(kind, given)]
     tensors = [x for x in pytree.tree_leaves(found) if isinstance(x, fx.Node)]
-    if kind.name == "mul" and len(tensors) < 2:
+    if kind.operands and not multiplies(kind, dtype_of(node)):
+        return False
+    if kind.elementwise and len(tensors) < 2:
         return False  # by a number, it is a scale
     return bool(tensors) or holds_maps(node.target, given)

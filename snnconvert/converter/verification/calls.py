@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import fx
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import SITED, source_name
+from snnconvert.converter.graph.meta import SITED, dtype_of, source_name
 from snnconvert.rules import ACTIONS
 from snnconvert.torch_private import OpOverload, pytree
 
@@ -22,12 +23,14 @@ class Call:
 
     Attributes:
         operator: the ATen operator.
+        dtype: of its result, of several the first; None where it has no tensor.
         arguments: by schema name: nodes of the converted graph, `Stored` tensors, and literals.
         written_out: whether it is an elementwise product that stands for a linear map or a product
             of matrices.
     """
 
     operator: Callable[..., Any]
+    dtype: torch.dtype | None
     arguments: Mapping[str, Any]
     written_out: bool = False
 
@@ -52,13 +55,14 @@ def calls_of(graph: fx.Graph, conversion: Conversion) -> dict[fx.Node, Call]:
             continue  # the same at every step
         if node.op == "call_function" and isinstance(node.target, OpOverload):
             is_written_out = source_name(sited[node.meta[SITED]]) in written_out
-            calls[node] = Call(node.target, arguments_of(node), is_written_out)
+            calls[node] = Call(node.target, dtype_of(node), arguments_of(node), is_written_out)
         elif node.op == "call_method" and node.target == "cumulative":
             source = sited[node.meta[SITED]]
             replacement = conversion.replacements[source]
             if replacement.action in ACTIONS:
                 operator: Any = source.target
-                calls[node] = Call(operator, _arguments(node, source, replacement.inputs))
+                given = _arguments(node, source, replacement.inputs)
+                calls[node] = Call(operator, dtype_of(source), given)
     return calls
 
 

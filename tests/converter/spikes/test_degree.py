@@ -9,6 +9,7 @@ import torch.nn.functional as F
 import snnconvert
 from snnconvert.converter.spikes.degree import degree_of
 from snnconvert.ops import TDOperator
+from snnconvert.rules import parse_rules
 from tests.converter.verification.events.networks import Around, on_spikes, proven
 
 GRID = torch.linspace(-3, 3, 50)
@@ -145,3 +146,36 @@ def test_a_constant_in_the_shape_of_a_stream_hides_nothing(x):
     function = lambda m, x: m(x) + ones.type_as(x).expand_as(x)  # noqa: E731
     assert degree(function, x) == "all"
     assert proven(on_spikes(Around(function), x), x) == ()
+
+
+WITHOUT = """
+version: 1
+extends: fully_spiking
+neuron: {table: {error: %s}}
+rules: [{name: mine, match: {op: tanh}, action: spiking, neuron: {table: {error: %s}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("errors", "without"),
+    [
+        (("1.0e-3", "1.0e-3"), {}),
+        (("none", "1.0e-3"), {"gelu": 2}),
+        (("1.0e-3", "none"), {"tanh": 1}),
+        (("none", "none"), {"gelu": 2, "tanh": 1}),
+    ],
+)
+def test_a_function_without_a_table_is_named_and_does_not_count(errors, without, x):
+    model = Around(lambda m, x: m(F.gelu(m(F.gelu(m(x)))).tanh()).floor())
+    snn = on_spikes(model, x, parse_rules(WITHOUT % errors), verify=True)
+    spiking, work = snn.report.spiking, snn.report.spiking.work.operations
+    assert spiking.degree == ("maps" if without else "all") and spiking.analog == without
+    notes = [note for note in snn.report.notes if "in floats" in note]
+    assert len(notes) == len(without) and all("table: {error: 1.0e-3}" in x for x in notes)
+    assert bool(work["look-ups"]) == (len(without) < 2)
+
+
+def test_a_function_that_is_drawn_anew_is_no_target(x):
+    snn = on_spikes(Around(lambda m, x: m(F.rrelu(m(x), training=True))), x)
+    assert degree_of(snn.conversion.sited, snn.conversion.decided) == "maps"
+    assert any("'rrelu'" in note and "no counterpart" in note for note in snn.conversion.notes)

@@ -18,6 +18,7 @@ from snnconvert.errors import CalibrationError, ConversionError, SavedFileError
 from snnconvert.ops.layouts import Drives
 from snnconvert.ops.targets import own_target
 from snnconvert.rules import parse_rules
+from tests.converter.spikes.left import see_that_tables_alone_are_left
 from tests.converter.spikes.own import SoftExp
 
 OWN = "tests.converter.spikes.own"
@@ -126,7 +127,8 @@ def test_an_operator_is_followed_by_a_function_of_ones_own():
 
 def test_without_a_table_the_function_itself_is_followed():
     _, snn = converted(Twice(SoftExp()), rules_of(error="none"))
-    assert snn.report.passed and snn.report.spiking.degree == "all"
+    assert snn.report.passed and set(snn.report.spiking.analog) == {"soft_exp"}
+    see_that_tables_alone_are_left(snn)
     assert sum(s.table is not None for s in snn.report.spiking.sites) == 1  # of the norm
 
 

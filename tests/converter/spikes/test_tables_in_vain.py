@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.spikes.degree import degree_of
-from snnconvert.ops.targets import FUNCTIONS
 from snnconvert.rules import parse_rules
 
 
@@ -76,32 +72,3 @@ def test_a_bundled_file_is_for_any_network():
     model, x = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).eval(), torch.randn(8, 4)
     snn = snnconvert.convert(model, (x,), rules="fully_spiking", calibration=[x])
     assert not any("'table'" in note for note in snn.report.notes)
-
-
-def converted(monkeypatch, error, without=("gelu",)):
-    """A network with a function whose tables were taken away."""
-    rows = {n: replace(r, layout=None) if n in without else r for n, r in FUNCTIONS.items()}
-    monkeypatch.setattr("snnconvert.ops.targets.FUNCTIONS", rows)
-    torch.manual_seed(0)
-    layers = [nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 6), nn.GELU(), Layer(torch.floor)]
-    model, x = nn.Sequential(*layers, nn.Linear(6, 3)).eval(), torch.randn(64, 4)
-    rules = parse_rules(
-        f"version: 1\nextends: fully_spiking\nneuron: {{table: {{error: {error}}}}}\nrules: []\n"
-    )
-    return snnconvert.convert(model, (x,), rules=rules, calibration=[x], verify=False)
-
-
-def test_a_function_without_a_table_is_named_and_does_not_count(monkeypatch):
-    snn = converted(monkeypatch, 1e-3)
-    assert degree_of(snn.conversion.sited, snn.conversion.decided) == "maps"
-    (note,) = [note for note in snn.conversion.notes if "in floats" in note]
-    assert (
-        note.startswith("2 neurons compute gelu in floats, as it has no table") and "1, 3" in note
-    )
-
-
-@pytest.mark.parametrize(("error", "without"), [("none", ("gelu",)), (1e-3, ())])
-def test_what_compares_counts_and_so_does_what_was_asked_for(monkeypatch, error, without):
-    snn = converted(monkeypatch, error, without)
-    assert degree_of(snn.conversion.sited, snn.conversion.decided) == "all"
-    assert not any("in floats" in note for note in snn.conversion.notes)

@@ -86,3 +86,40 @@ def test_attention_that_is_given_a_score():
     with torch.no_grad(), CountFlops({}, formula) as counter:
         traced(x)
     assert counter.total == 16
+
+
+class Complex(nn.Module):
+    """A product of 5 rows of 4 with 4 columns of 3, of real numbers or of complex ones."""
+
+    def __init__(self, function, weights):
+        super().__init__()
+        self.function, self.weights = function, nn.Parameter(weights)
+
+    def forward(self, x, y):
+        return torch.view_as_real(self.function(torch.complex(x, y), self.weights))
+
+
+REALS = torch.randn(4, 3)
+COMPLEX = torch.randn(4, 3, dtype=torch.complex64)
+PRODUCTS = {
+    "a map": (lambda z, w: z @ w, COMPLEX, 4),
+    "a map with a bias": (lambda z, w: F.linear(z, w.T, w[0]), COMPLEX, 4),
+    "a product of two streams": (lambda z, w: (z[:, None] @ (z[..., None] * w))[:, 0], COMPLEX, 4),
+    "written out": (lambda z, w: (z[..., None] * w).sum(1), COMPLEX, 4),
+    "written out, by real weights": (lambda z, w: (z[..., None] * w).sum(1), REALS, 2),
+    "of vectors": (lambda z, w: torch.linalg.vecdot(z[..., None], w, dim=1), COMPLEX, 4),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_of_complex_numbers_is_of_four_real_ones(name):
+    torch.manual_seed(0)
+    function, weights, reals = PRODUCTS[name]
+    x, y = torch.randn(2, 5, 4)
+    model = Complex(function, weights).eval()
+    snn = snnconvert.convert(model, (x, y), "spiking", calibration=[(x, y)])
+    work, scaled = snn.report.spiking.work, "two streams" in name
+    assert snn.report.passed and work.spiking_share == 1
+    assert work.source_macs == reals * 4 * 3 * (2 if scaled else 1)
+    # Each of eight steps brings a spike of each part at most, of which there are two.
+    assert 0 < work.operations["accumulations"] <= 8 * work.source_macs or scaled

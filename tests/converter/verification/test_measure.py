@@ -18,6 +18,7 @@ from snnconvert.converter.verification.measure.predictions import (
     predicted,
 )
 from snnconvert.errors import InputError, VerificationError
+from tests.converter.verification.events.networks import Around, on_spikes
 from tests.ladders import shares_of
 
 
@@ -413,3 +414,34 @@ def test_a_choice_by_truth_values_is_no_product_written_out(rules):
     spiking = snnconvert.convert(Chooses().eval(), (x,), rules, calibration=[x]).report.spiking
     assert spiking.degree == "all"
     assert (spiking.work.source_macs, spiking.work.spiking_share) == (16, 1)
+
+
+ON_SPIKES = {
+    "both are true": lambda m, x: ((x > 0) * (m(x) > 0)).float().sum(1),
+    "both are true, and are added up": lambda m, x: ((x > 0) * (m(x) > 0)).sum(1),
+    "all pairs are true": lambda m, x: torch.outer(x[0] > 0, m(x)[0] > 0).float(),
+    "either is true": lambda m, x: m(x) * torch.logical_xor(x > 0, m(x) > 0),
+    "what a mask leaves": lambda m, x: (m(x) * (x > 0)).sum(1),
+    "what one of two masks leaves": lambda m, x: m(x) * ((x > 0) * (m(x) > 0)),
+    "how many": lambda m, x: m(x) * (x > 0).sum(1, keepdim=True),
+    "which": lambda m, x: m(x) * torch.bucketize(x, torch.linspace(-1, 1, 5)),
+    "a share": lambda m, x: m(x) * (x > 0).float().mean(1, keepdim=True),
+    "a gate": lambda m, x: m(x) * m(x).sigmoid(),
+    "a square": lambda m, x: (m(x) ** 2).sum(1),
+    "weights written out": lambda m, x: (x[:, None] * m.weight).sum(-1),
+    "a norm": lambda m, x: F.layer_norm(m(x), (6,)),
+    "chances": lambda m, x: m(x.softmax(-1)),
+    "a transform": lambda m, x: torch.fft.rfft(m(x)).abs(),
+    "the middle one": lambda m, x: m(x).median(1).values,
+    "of complex ones": lambda m, x: (torch.fft.fft(m(x)) * torch.fft.fft(x)).real,
+    "without a counterpart": lambda m, x: torch.special.i0(m(x)),
+}
+
+
+@pytest.mark.parametrize("name", ON_SPIKES)
+def test_nothing_is_in_floats_where_all_is_on_spikes(name):
+    torch.manual_seed(0)
+    x = torch.randn(8, 6)
+    report = on_spikes(Around(ON_SPIKES[name]), x, verify=True).report.spiking
+    in_floats = bool(report.work.operations["MACs in floats"]) or bool(report.analog)
+    assert in_floats == (report.degree != "all")

@@ -8,6 +8,8 @@ import transformers.integrations.moe  # registers the operator
 from torch import nn
 
 import snnconvert
+from snnconvert.converter.verification.measure.measurement import measure_spiking
+from snnconvert.ops.neurons.neuron import Neuron
 from snnconvert.rules import parse_rules
 
 assert transformers.integrations.moe
@@ -49,6 +51,151 @@ def test_rows_that_change_their_group_emit_all_their_spikes_again(changing):
     assert snn.report.passed
     spikes = 6 * 2 + changing * 1  # those of the first step are emitted again
     assert work.operations["accumulations"] * len(x) == spikes * 4 * 4
+
+
+ROUTED = """
+version: 1
+time_steps: 4
+encoding: constant
+neuron: {{type: multi_threshold, levels: 8, bursts: {bursts}}}
+rules: [{{name: spikes, match: {{op: [grouped_mm, {op}]}}, action: spiking}}]
+"""
+WIDTH = 3
+MOVES = {  # which group each row is in, step by step
+    "none moves": ["000111", "000111", "000111", "000111"],
+    "the first goes over": ["000111", "100111", "100111", "100111"],
+    "the last goes over": ["000111", "000111", "000110", "000110"],
+    "two swap": ["000111", "100011", "100011", "000111"],
+    "all swap, to and fro": ["000111", "111000", "000111", "111000"],
+    "more and less": ["000000", "011111", "000100", "110111"],
+}
+
+
+class Routed(nn.Module):
+    """Rows that meet the weights of groups which a plan says, step by step.
+
+    Args:
+        follow: gives what becomes of the sorted rows.
+    """
+
+    def __init__(self, follow):
+        super().__init__()
+        torch.manual_seed(0)
+        self.follow, self.map = follow, nn.Linear(WIDTH, WIDTH, bias=False)
+        self.weights = nn.ParameterList(torch.randn(2, WIDTH, WIDTH) for _ in range(2))
+
+    def forward(self, x, ones, plan):
+        step = (4 * ones - 1).round().long().clamp(0, 3)
+        choice = (plan % 2).gather(1, step[:, None])[:, 0]
+        order = choice.argsort(stable=True)
+        ends = torch.stack([(1 - choice).sum(), choice.new_tensor(len(x))]).int()
+        return self.follow(self, x, order, ends)
+
+    def grouped(self, rows, ends, which=0):
+        operator = torch.ops.transformers.grouped_mm_fallback
+        return operator(rows, self.weights[which], ends)
+
+
+def put_back(rows, order):
+    return rows[order.argsort()]
+
+
+def routed(follow, move, bursts, op="div"):
+    """Return what a network with routed rows accumulates, its neuron, and its rows."""
+    x = torch.tensor([1.0, 0.0, 0.3, 2.0, -0.7, 0.5])[:, None] * torch.tensor([1.0, 0.0, -0.45])
+    plan = torch.tensor([[int(c) for c in row] for row in zip(*MOVES[move], strict=True)])
+    values, rules = (x, torch.ones(6), plan), parse_rules(ROUTED.format(bursts=bursts, op=op))
+    model = Routed(follow).eval()
+    # Neurons of places take time to say another row's value: they are not near, and not judged.
+    snn = snnconvert.convert(model, values, rules, calibration=[values], verify=False)
+    neurons = [m for m in snn.tree.modules() if isinstance(m, Neuron)]
+    work = measure_spiking(snn, [values]).work
+    return work.operations["accumulations"] * len(x), neurons, x
+
+
+def said_by(neuron, drives):
+    """Return how many spikes a neuron has in each step that follows one value alone."""
+    state, found, last = {}, [], 0.0
+    for t, drive in enumerate(drives):
+        spikes = 0
+        for answer in neuron.answers(torch.tensor([[drive]]), state, t).flatten().tolist():
+            spikes += answer != last
+            last = answer
+        found.append(spikes)
+    return found
+
+
+def counted(neuron, x, move):
+    """Count the additions of rows whose neurons go with them: a group gets what it has missed."""
+    found = 0
+    for row, values in enumerate(x.tolist()):
+        for value in values:
+            said, had = 0, {"0": 0, "1": 0}
+            spoken = said_by(neuron, [value * t / 4 for t in (1, 2, 3, 4)])
+            for spikes, groups in zip(spoken, MOVES[move], strict=True):
+                said += spikes
+                found += (said - had[groups[row]]) * WIDTH
+                had[groups[row]] = said
+    return found
+
+
+@pytest.mark.parametrize("bursts", [1, 3])
+@pytest.mark.parametrize("move", MOVES)
+def test_rows_are_followed_wherever_they_stand(move, bursts):
+    def follow(model, x, order, ends):
+        return put_back(model.grouped(x[order], ends), order)
+
+    found, (neuron,), x = routed(follow, move, bursts)
+    assert found == counted(neuron, x, move)
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_each_map_of_an_operand_gets_what_it_has_missed(move):
+    def follow(model, x, order, ends):
+        rows = x[order]
+        both = model.grouped(rows, ends) + model.grouped(rows, ends, 1)
+        return put_back(both, order)
+
+    found, (neuron,), x = routed(follow, move, 3)
+    assert found == 2 * counted(neuron, x, move)
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_spikes_that_are_sorted_are_followed(move):
+    def follow(model, x, order, ends):
+        rows = model.map(x).relu()  # a neuron, before
+        return put_back(model.grouped(rows.index_select(0, order), ends), order)
+
+    found, neurons, x = routed(follow, move, 1, "relu")
+    (neuron,) = (n for n in neurons if n.target.function is None)
+    assert found == counted(neuron, Routed(follow).map(x), move)
+
+
+@pytest.mark.parametrize("bursts", [1, 3])
+@pytest.mark.parametrize("move", MOVES)
+def test_sorted_rows_that_meet_the_same_weights_have_spikes_of_their_own(move, bursts):
+    def follow(model, x, order, ends):
+        return put_back(model.map(x[order]), order)
+
+    found, (neuron,), x = routed(follow, move, bursts, "linear")
+    assert found == counted(neuron, x, "none moves")
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_rows_that_cannot_be_followed_say_all_again(move):
+    def follow(model, x, order, ends):
+        places = (order[:, None] == torch.arange(6)).float()  # a sort without indices
+        return places.T @ model.grouped(places @ x, ends)
+
+    found, (neuron,), x = routed(follow, move, 3)
+    orders = [sorted(range(6), key=groups.__getitem__) for groups in MOVES[move]]
+    wanted = 0
+    for place in range(6):
+        rows = [(x[order[place]] * (t + 1) / 4).tolist() for t, order in enumerate(orders)]
+        for drives in zip(*rows, strict=True):
+            spoken = said_by(neuron, drives)
+            wanted += sum(sum(spoken[: t + 1]) for t in range(4)) * WIDTH
+    assert found == wanted
 
 
 SPIKES = """

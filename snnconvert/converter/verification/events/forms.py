@@ -114,7 +114,7 @@ def form_of(node: fx.Node, call: Call | None) -> Form:
 def _is_map(call: Call | None) -> bool:
     """Tell whether a node multiplies by weights; elementwise, a constant only scales."""
     kind = None if call is None else kind_of(call.operator)
-    return kind is not None and bool(kind.operands) and kind.name != "mul"
+    return kind is not None and bool(kind.operands) and not kind.elementwise
 
 
 def _adds_up(call: Call) -> bool:

@@ -42,6 +42,8 @@ def check_target(neuron: Neuron, drive: Tensor, node: str, path: str) -> list[Vi
     watch.see(drive, Label(Content.WEIGHED))
     with watch:
         target(drive)
+    if known and target.layout is not None and target.table is None:
+        return [Violation(Ran(node, path, target.name), "is computed, as it has no table")]
     if known:
         return watch.violations
     what = f"target of type {type(target).__name__}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from snnconvert.converter.verification.events.execution import (
     Execution,
     NotOnSpikes,
@@ -19,12 +17,13 @@ from snnconvert.converter.verification.events.execution import (
     together,
 )
 from snnconvert.converter.verification.events.labels import Content, Label, joined
+from snnconvert.ops.kinds import kind_of, multiplies
 
 
 def multiplied(execution: Execution) -> Label:
     """``self other``."""
     names = ("self", "other")
-    if execution.first_result().dtype is torch.bool:  # whether both are true
+    if not multiplies(kind_of(execution.name), execution.first_result().dtype):
         return together(execution)
     if len(execution.tracked(*names)) == 2:
         return _product(execution, *names)
@@ -83,10 +82,10 @@ def accumulated(*names: str) -> Rule:
 def grouped(execution: Execution) -> Label:
     """Rows that each meet the weights of their group; which group that is, indices say.
 
-    A row whose group changes has to meet the weights of the new one with all that it has said so
-    far: its neuron emits its spikes again, which are counted
+    Weights of a group may meet all that a row has said so far: its neuron emits again what they
+    have not had, which is counted for each map
     (`snnconvert.converter.verification.measure.step`). Where groups stay, or weights change as
-    well, it has no reason to, and what counts is a spike alone.
+    well, there is no reason to, and what counts is a spike alone.
     """
     factors = ("self", "input", "mat2", "weight")
     labels, changes = execution.labels(*factors), bool(execution.tracked("offs"))

@@ -45,9 +45,10 @@ class Activity:
     outside: int = 0
 
     def look(self, drive: Tensor) -> None:
-        """Add what drives the function of one step of a batch."""
-        if self.neuron.target.table is not None:
-            self.outside += int(self.neuron.target.table.outside(drive).sum())
+        """Add what drives the table of one step of a batch."""
+        table = self.neuron.target.table
+        assert table is not None
+        self.outside += int(table.outside(drive).sum())
 
     def see(self, step: int, changes: Tensor) -> None:
         """Add one step of a batch: by what each answer changed, ``[bursts, B, ...]``."""

@@ -32,6 +32,7 @@ from snnconvert.converter.verification.measure.predictions import (
     labels_of_batch,
     refuse_too_many,
 )
+from snnconvert.converter.verification.measure.routing import Routing
 from snnconvert.converter.verification.measure.source_work import source_macs
 from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import (
@@ -105,6 +106,7 @@ class _Measurement:
         conversion = snn.conversion
         self.reference = Reference(conversion, own_tensors(snn))
         self.calls = calls_of(snn.graph, conversion)
+        self.routing = Routing(snn.graph, self.calls)
         self.written_out = contractions(conversion.decided)
         self.sites: dict[str, Activity] = {}
         for node, path in conversion.neurons.items():
@@ -113,7 +115,7 @@ class _Measurement:
         taken = [
             d.operation
             for d in conversion.decided.plan.decisions
-            if d.action in SPIKING_ACTIONS and d.operation.kind != "mul"
+            if d.action in SPIKING_ACTIONS and not kind_of(d.operation.kind).elementwise
         ]
         self.places = {o.name: f"{o.kind} at {o.place}" for o in taken}
         there = (node.meta.get(SOURCE) for node in snn.graph.nodes)
@@ -135,7 +137,13 @@ class _Measurement:
         expected = self.reference.run(leaves, AtOnce(), 0, 1, wanted)
         clock = Clock(1, total=self.steps, encoding=self.encoding)
         watched = Watched(
-            self.snn.tree, self.snn.graph, self.calls, self.sites, self.layers, self._count
+            self.snn.tree,
+            self.snn.graph,
+            self.calls,
+            self.routing,
+            self.sites,
+            self.layers,
+            self._count,
         )
         batch, answers, given = Batch(), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
@@ -213,18 +221,21 @@ class _Measurement:
         )
 
     def _analog(self) -> Counter[str]:
-        """Count the operators that compute in floats: those that do more than add up, and maps
-        that have an operand without spikes. A rule's own class is not looked into."""
+        """Count the operators that compute in floats: those that do more than add up, also where a
+        neuron follows them without a table, and maps that have an operand without spikes. A rule's
+        own class is not looked into."""
         kinds = Counter[str]()
         sited = {node.name: node for node in self.snn.conversion.sited.traced.graph.nodes}
         for node in self.snn.graph.nodes:
             call = self.calls.get(node)
-            if call is None:
+            if is_neuron(node):
+                site = self.sites[path_of(node)].site
+                kinds.update([site.target.name] if site.computes else ())
+            elif call is None:
                 if node.op == "call_method" and node.target == "cumulative" and SITED in node.meta:
                     own = self.snn.tree.get_submodule(str(node.args[0].target))
                     kinds[f"{type(own).__name__} (its work is not counted)"] += 1
-                continue
-            if is_map(call):
+            elif is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
             elif is_function(sited[node.meta[SITED]], call.arguments, _is_stream):

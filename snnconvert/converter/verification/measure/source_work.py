@@ -1,4 +1,4 @@
-"""The source's work, by the formulas of PyTorch's own counter."""
+"""The source's work, by the formulas of PyTorch's own counter, in products of real numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from snnconvert.converter.verification.calls import Call, Stored
-from snnconvert.converter.verification.measure.flops import CountFlops
+from snnconvert.converter.verification.measure.flops import CountFlops, real_products
 from snnconvert.converter.verification.measure.fourier import of_complex, of_real, to_real
 from snnconvert.converter.verification.measure.synapses import (
     Values,
@@ -50,22 +50,22 @@ def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[
     with torch.no_grad(), counter:
         run = reference.run(leaves, AtOnce(), 0, 1, frozenset(wanted))
         names = [node.name for node in reference.graph.nodes if node.name in wanted]
-        sizes = {name: run.value_of(name).shape for name in names}
+        shapes = {name: shape_alone(run.value_of(name)) for name in names}
         run.finish()
-    return counter.total / 2 + sum(_elements(node, sizes) for node in products)
+    return counter.total / 2 + sum(_written_out(node, shapes) for node in products)
 
 
 def call_macs(call: Call, value_of: Values) -> float:
     """Return the multiply-accumulates of one map or product, counted as those of the source."""
+    values = [value_of(x) for x in factors(call) if isinstance(x, fx.Node | Stored)]
     if call.written_out and operator_name(call.operator) == "linalg_vecdot":
-        sizes = [value_of(x).shape for x in factors(call) if isinstance(x, fx.Node | Stored)]
-        return float(math.prod(torch.broadcast_shapes(*sizes)))
+        return _elements(values)
     given, counter = resolved(call, value_of), _counter([call.operator])
     # Shapes say all; an operator of another library may have no answer to them.
     if getattr(call.operator, "namespace", "") == "aten":
         given = pytree.tree_map_only(Tensor, shape_alone, given)
     if call.written_out:
-        return float(called(call.operator, given).numel())
+        return float(called(call.operator, given).numel() * real_products(values))
     with counter:
         called(call.operator, given)
     return counter.total / 2
@@ -78,14 +78,21 @@ def _counter(operators: Iterable[Any]) -> CountFlops:
         if isinstance(operator, OpOverload) and operator_name(operator) in _BY_NAME
     }
     of_graphs = {"higher_order::flex_attention": _attention}
-    return CountFlops({**_UNKNOWN, **known_by_name}, of_graphs)
+    return CountFlops({**_UNKNOWN, **known_by_name}, of_graphs, _FOURIER)
 
 
-def _elements(product: fx.Node, sizes: Mapping[str, torch.Size]) -> int:
-    """Return how many elements a product has before it is summed."""
-    if operator_name(product.target) != "linalg_vecdot":
-        return math.prod(sizes[product.name])
-    return math.prod(torch.broadcast_shapes(*(sizes[x.name] for x in product.all_input_nodes)))
+def _written_out(product: fx.Node, shapes: Mapping[str, Tensor]) -> float:
+    """Return the multiply-accumulates of a product before it is summed."""
+    values = [shapes[x.name] for x in product.all_input_nodes]
+    if operator_name(product.target) == "linalg_vecdot":
+        return _elements(values)
+    return float(shapes[product.name].numel() * real_products(values))
+
+
+def _elements(factors: Sequence[Tensor]) -> float:
+    """Return the products of real numbers of factors that are multiplied element by element."""
+    sizes = torch.broadcast_shapes(*(x.shape for x in factors))
+    return float(math.prod(sizes) * real_products(factors))
 
 
 def _layer_of_a_library(
@@ -159,6 +166,13 @@ def _groups(
 _BY_NAME: Mapping[str, Callable[..., int]] = {"transformers::grouped_mm_fallback": _groups}
 """Operators of other libraries, which are there once those are imported."""
 
+_FOURIER: Mapping[Any, Callable[..., int]] = {
+    FOURIER_OF_COMPLEX: of_complex,
+    FOURIER_OF_REAL: of_real,
+    FOURIER_TO_REAL: to_real,
+}
+"""These count operations on real numbers."""
+
 # What stands on the CPU for recurrent layers and attention, and products and transforms that the
 # counter does not know.
 _UNKNOWN: Mapping[Any, Callable[..., int]] = {
@@ -169,7 +183,5 @@ _UNKNOWN: Mapping[Any, Callable[..., int]] = {
     ),
     torch.ops.aten.addbmm: _summed_batches,
     TRILINEAR: _bilinear,
-    FOURIER_OF_COMPLEX: of_complex,
-    FOURIER_OF_REAL: of_real,
-    FOURIER_TO_REAL: to_real,
+    **_FOURIER,
 }

@@ -12,11 +12,18 @@ from torch import Tensor, fx
 from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.comparison import real
-from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
+from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, dtype_of
 from snnconvert.converter.graph.spike_coded import PAD, PAIR, is_neuron, is_spike_coded, moved_from
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.fourier import is_fourier
+from snnconvert.converter.verification.measure.routing import (
+    Heard,
+    Routing,
+    ends_of,
+    groups_of,
+    is_order,
+)
 from snnconvert.converter.verification.measure.source_work import call_macs
 from snnconvert.converter.verification.measure.synapses import (
     factors,
@@ -30,8 +37,9 @@ from snnconvert.converter.verification.measure.synapses import (
 )
 from snnconvert.converter.verification.reference import ReferenceRun
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.neurons import Neuron
+from snnconvert.ops.neurons.neuron import State
 from snnconvert.torch_private import OpOverload, pytree
 
 SPIKING, STILL = "spiking", "still"
@@ -46,6 +54,7 @@ class Watched:
     Attributes:
         tree, graph: the conversion that runs.
         calls: what its nodes call.
+        routing: which rows its values are of.
         sites: by path of the neuron.
         layers: by name of the source's node.
         count: called with the step, the kind of operation, and how many there were.
@@ -54,6 +63,7 @@ class Watched:
     tree: Container
     graph: fx.Graph
     calls: Mapping[fx.Node, Call]
+    routing: Routing
     sites: Mapping[str, Activity]
     layers: Mapping[str, Layer]
     count: Callable[[int, str, float], None]
@@ -86,11 +96,16 @@ class Batch:
 
     Attributes:
         before: values.
-        said: number of all spikes so far of values that are routed.
+        said: number of all spikes so far of neurons whose spikes are routed; by rows, wherever
+            they stand, as in what follows.
+        states: of neurons that go with the rows of a routing.
+        heard: of each map of rows that are routed, by its groups.
     """
 
     before: dict[fx.Node, Tensor] = field(default_factory=dict)
     said: dict[fx.Node, Tensor] = field(default_factory=dict)
+    states: dict[fx.Node, State] = field(default_factory=dict)
+    heard: dict[fx.Node, Heard] = field(default_factory=dict)
 
 
 class Step(fx.Interpreter):
@@ -128,9 +143,9 @@ class Step(fx.Interpreter):
         if is_neuron(n):
             self._neuron(n, value, states)
         elif any(x in self.fired for x in n.all_input_nodes) and is_spike_coded(n):
-            self.fired[n] = self._moved(n)
+            self.fired[n] = self._moved(n, self._spikes)
         elif call is not None and is_map(call):
-            self._map(call, value)
+            self._map(n, call, value)
         elif call is not None and is_whole(call):
             self._whole(call)
         elif call is None and self.clock.start == 0 and (still := self._still(n)) is not None:
@@ -182,27 +197,32 @@ class Step(fx.Interpreter):
         """Return how many spikes an operand has in this step."""
         return self.fired[node] if node in self.fired else self._events(node).to(torch.float32)
 
-    def _moved(self, node: fx.Node) -> Tensor:
-        """Return how many spikes a value has that others were moved to."""
+    def _moved(self, node: fx.Node, of: Callable[[fx.Node], Tensor]) -> Tensor:
+        """Return how many spikes a value has that others were moved to.
+
+        Args:
+            node: the value.
+            of: tells how many each of the others has.
+        """
         operator: Any = node.target
         if operator_name(operator) == PAIR:
             parts: Any = node.args
-            return torch.stack([self._spikes(part) for part in parts]).sum(0)
+            return torch.stack([of(part) for part in parts]).sum(0)
         pads = operator_name(operator) == PAD  # what spikes are padded with is none
         args, kwargs = (node.args[:2], {}) if pads else (node.args, node.kwargs)
         spikes: Tensor = operator(
-            *fx.map_arg(args, lambda n: self._spikes(n) if is_spike_coded(n) else self.env[n]),
+            *fx.map_arg(args, lambda n: of(n) if is_spike_coded(n) else self.env[n]),
             **fx.map_arg(kwargs, self.env.__getitem__),
         )
         return spikes
 
-    def _map(self, call: Call, result: Tensor) -> None:
+    def _map(self, node: fx.Node, call: Call, result: Tensor) -> None:
         own = operands(call)
         first = self.clock.start == 0
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
             self._count(SPIKING, call_macs(call, self._value_of))
-        # What is new in an operand meets nothing of those behind it at the first step.
-        for position in terms(call)[-1:] if first else terms(call):
+        routed = self.watched.routing.is_routed(call)
+        for position in terms(call):
             operand = factors(call)[position]
             neurons = self.watched.spike_sources(operand)
             kind = "products of spikes" if len(own) > 1 else "accumulations"
@@ -211,8 +231,10 @@ class Step(fx.Interpreter):
             elif any(neuron.graded for neuron in neurons):
                 kind = "graded products"
             events = self._spikes(operand)
-            if kind_of(call.operator).name == "grouped_mm" and neurons:
-                events = self._said_again(call, operand, events)
+            if routed and neurons:
+                events = self._unseen(node, call, operand, events)
+            if first and position != terms(call)[-1]:
+                continue  # what is new in an operand meets nothing yet of those behind it
             if is_fourier(call) and not neurons:  # by the fast algorithm, as the source does
                 self._count(kind, call_macs(call, self._value_of) * bool(events.any()))
                 continue
@@ -222,20 +244,36 @@ class Step(fx.Interpreter):
                 self._count("joins", float(joins * result.numel() * (1 + result.is_complex())))
         self.now.update({operand: self.env[operand] for operand in own})
 
-    def _said_again(self, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
-        """Add to the spikes of rows that are routed to another group than before all that they have
-        had so far: the weights of this group have not seen them."""
-        ends = call.arguments["offs"]
-        if not isinstance(ends, fx.Node) or TIME_DIMS not in ends.meta:
-            return spikes
-        said = self.batch.said[operand] = self.batch.said.get(operand, 0) + spikes
-        rows = torch.arange(len(spikes), device=spikes.device)
-        now, before = self.env[ends], self.batch.before.get(ends)
-        self.now[ends] = now
-        if before is None:
-            return spikes
-        group, last = (torch.searchsorted(x.long(), rows, right=True) for x in (now, before))
-        return torch.where((group != last)[:, None], said, spikes)
+    def _unseen(self, node: fx.Node, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
+        """Return the spikes of an operand that the weights it meets in this step have not had.
+
+        Weights of a group have had what a row had said when it was last in this group. Where rows
+        cannot be followed, they are taken to have had nothing.
+        """
+        rows, weights = factors(call)[:2]
+        groups = groups_of(
+            self._value_of(rows), self._value_of(weights), self._value_of(ends_of(call))
+        )
+        if operand is not rows and groups is not None:
+            return spikes  # weights stay where they are
+        said = self._said(operand)
+        order = self._order(self.watched.routing.order_of(operand))
+        if groups is None or order is None:
+            return said
+        place, heard = order.argsort(), self.batch.heard.setdefault(node, Heard())
+        return heard.missed(groups[place], said[place])[order]
+
+    def _order(self, indices: fx.Node | None) -> Tensor | None:
+        """Return which row stands in each place; None where that is not known."""
+        order = None if indices is None else self.env[indices]
+        return order if order is not None and is_order(order) else None
+
+    def _said(self, node: fx.Node) -> Tensor:
+        """Return how many spikes each value of an operand has had so far."""
+        if not is_neuron(node):
+            return self._moved(node, self._said)
+        order = self._order(self.watched.routing.orders.get(node))
+        return self.batch.said[node] if order is None else self.batch.said[node][order]
 
     def _still(self, node: fx.Node) -> float | None:
         """Return the multiply-accumulates of what is the same at every step; None: it has none."""
@@ -243,7 +281,7 @@ class Step(fx.Interpreter):
             return None
         if not isinstance(node.target, OpOverload):
             return None
-        call = Call(node.target, arguments_of(node))
+        call = Call(node.target, dtype_of(node), arguments_of(node))
         if is_whole(call):
             return whole_work(call, self._value_of)
         is_map = bool(factors(call)) and is_in_source_work(call)
@@ -267,14 +305,33 @@ class Step(fx.Interpreter):
             state = neuron.state_of(states, str(node.args[3]))
             answers = neuron.answers(steps, state, self.clock.start).reshape(shape)
         changes = torch.diff(answers, dim=0, prepend=last[None])
-        if self.bursts:
-            self.fired[node] = (changes != 0).sum(0).to(torch.float32)
+        self._fire(node, neuron, drive, changes)
         self.now[node] = reached_now
-        if neuron.target.function is not None:
+        if neuron.target.table is not None:
             self._look_ups(node, activity)
         activity.see(self.clock.start, changes)
         if self.clock.start == self.clock.total - 1:
             activity.end(drive, reached_now)
+
+    def _fire(self, node: fx.Node, neuron: Neuron, drive: Tensor, changes: Tensor) -> None:
+        """Count the spikes of a neuron, and of one that is routed those so far.
+
+        Of rows that move, what counts is what neurons say that go with them.
+        """
+        order = self._order(self.watched.routing.orders.get(node))
+        if order is not None:
+            place = order.argsort()
+            state = self.batch.states.setdefault(node, {})
+            rows = drive[place]
+            last = state.get("R", neuron.resting(rows)).to(drive.dtype).expand_as(rows)
+            answers = neuron.answers(rows[None], state, self.clock.start)[0]
+            changes = torch.diff(answers, dim=0, prepend=last[None])[:, order]
+        fired = (changes != 0).sum(0).to(torch.float32)
+        if self.bursts or order is not None:
+            self.fired[node] = fired
+        if node in self.watched.routing.routed:
+            now = fired if order is None else fired[order.argsort()]
+            self.batch.said[node] = self.batch.said.get(node, 0) + now
 
     def _look_ups(self, node: fx.Node, activity: Activity) -> None:
         """Count reads of a table: each neuron's first, and one where its drive changes."""

@@ -19,7 +19,7 @@ from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.fourier import additions, is_fourier
-from snnconvert.ops.kinds import kind_of, operands_of
+from snnconvert.ops.kinds import kind_of, multiplies, operands_of
 from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
 
@@ -47,12 +47,12 @@ def whole_work(call: Call, value_of: Values) -> float:
 def is_in_source_work(call: Call) -> bool:
     """Tell whether a map or product is in the source's multiply-accumulates: one that is
     elementwise is where it is another written out."""
-    return call.written_out or kind_of(call.operator).name != "mul"
+    return call.written_out or not kind_of(call.operator).elementwise
 
 
 def is_map(call: Call) -> bool:
     """Tell whether a call is a linear map of a stream, or a product of two."""
-    if is_whole(call):
+    if is_whole(call) or not multiplies(kind_of(call.operator), call.dtype):
         return False
     if is_in_source_work(call):
         return bool(operands(call))
@@ -92,7 +92,7 @@ def terms(call: Call) -> list[int]:
     """
     found = factors(call)
     streams = [i for i, x in enumerate(found) if x in operands(call)]
-    is_square = kind_of(call.operator).name == "mul" and len({found[i] for i in streams}) == 1
+    is_square = kind_of(call.operator).elementwise and len({found[i] for i in streams}) == 1
     return streams[-1:] if is_square else streams
 
 

@@ -1,4 +1,4 @@
-"""Operators taken wholly apart: exact without spikes, near with them, nothing left in floats."""
+"""Operators taken wholly apart: exact without spikes, near with them, nothing else in floats."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 import snnconvert
 from snnconvert.ops.targets import FUNCTIONS
 from snnconvert.rules import load_rules, parse_rules
+from tests.converter.spikes.left import see_that_tables_alone_are_left
 
 # Without tables, whose errors are their own: tests/converter/verification/test_measure_tables.py.
 # One answer of a layer in each of eight steps, and functions without tables: what spikes alone do.
@@ -261,11 +262,9 @@ def test_nothing_is_left_in_floats_and_nothing_is_lost(name, x):
     snn = converted(OPERATORS[name](), x)
     report = snn.report
     assert report.passed and report.max_rel_error <= 1e-9
-    assert report.spiking.degree == "all", report.notes
-    assert not report.spiking.analog
+    see_that_tables_alone_are_left(snn)
     errors = [step.rel_error for step in report.spiking.steps]
     assert errors[3] < 0.02 and errors[-1] < 1e-3
-    assert not any("in floats" in note or "not on spikes" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -280,7 +279,7 @@ def test_multihead_attention_with_all_that_it_has(name, x):
     torch.manual_seed(2)
     snn = converted(Attending(*MHA[name]), x)
     assert snn.report.passed and snn.report.max_rel_error <= 1e-9
-    assert snn.report.spiking.degree == "all", snn.report.notes
+    see_that_tables_alone_are_left(snn)
     assert snn.report.spiking.rel_error < 1e-3
 
 
@@ -315,7 +314,7 @@ ROUNDED = {
 def test_what_is_rounded(name, x):
     snn = converted(Between(lambda n, h: ROUNDED[name](h)), x)
     assert snn.report.passed and snn.report.max_rel_error <= 1e-9
-    assert snn.report.spiking.degree == "all", snn.report.notes
+    see_that_tables_alone_are_left(snn)
 
 
 def test_integers_are_no_streams_of_spikes(x):
@@ -326,8 +325,8 @@ def test_integers_are_no_streams_of_spikes(x):
         return h + h.gather(1, (order // 2)[..., None].expand(-1, -1, 8))
 
     snn = converted(Between(routed), x)
-    assert snn.report.passed and snn.report.spiking.degree == "all", snn.report.notes
-    assert not snn.report.spiking.analog
+    assert snn.report.passed
+    see_that_tables_alone_are_left(snn)
 
 
 def test_a_batch_norm_of_the_batch_stays_whole():
@@ -412,8 +411,8 @@ def test_every_function_is_a_target(function, x):
         return call(h, *given)
 
     snn = converted(Between(between), x)
-    assert snn.report.passed and snn.report.spiking.degree == "all"
-    assert snn.report.spiking.rel_error < 1e-3
+    assert snn.report.passed and snn.report.spiking.rel_error < 1e-3
+    see_that_tables_alone_are_left(snn)
 
 
 def test_the_rule_file_asks_for_every_counterpart():
