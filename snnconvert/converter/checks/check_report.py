@@ -31,7 +31,7 @@ def summary(results: Sequence[CheckResult]) -> str:
     """Return the counts of a check as one line."""
     count = Counter(result.status for result in results)
     models = f"{len(results)} model{'s' if len(results) != 1 else ''}"
-    degrees = Counter(r.degree or "some maps" for r in results if r.status == "passed")
+    degrees = Counter(r.degree for r in results if r.status == "passed")
     spiking = ", ".join(f"{degree} {n}" for degree, n in degrees.items() if degree != "exact")
     return (
         f"{models}: {count['passed']} passed, {count['failed']} failed, "

@@ -154,7 +154,7 @@ class _Result(_Strict):
     reason: Annotated[str, Field(max_length=100_000)]
     notes: list[Annotated[str, Field(max_length=100_000)]]
     rules: Annotated[str, Field(max_length=10_000)] = "default"
-    degree: Literal["exact", "maps", "all"] | None = None
+    degree: Literal["exact", "some maps", "maps", "all"] | None = None
 
     def checked(self) -> CheckResult:
         error = None if self.max_rel_error is None else float(self.max_rel_error)

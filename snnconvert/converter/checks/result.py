@@ -27,8 +27,8 @@ class CheckResult:
         notes: what a reader should know, such as fallbacks of the tracer.
         remembered: it is the result of an earlier run.
         rules: name or path of the rule file.
-        degree: how much is on spikes: ``exact``, ``maps`` or ``all``; None where not all maps are,
-            or nothing was compared.
+        degree: how much is on spikes: ``exact``, ``some maps``, ``maps`` or ``all``; None where
+            nothing was compared.
     """
 
     name: str
