@@ -119,7 +119,7 @@ def curve(
         spiking_share=report.work.spiking_share,
         degree=report.degree,
         bursts=report.latency.bursts,
-        bits=max(math.log2(max(site.distinct, 1)) for site in report.sites),
+        bits=report.bits_per_spike,
         seconds=time.perf_counter() - start,
         points=points,
     )

@@ -29,8 +29,9 @@ Convert and verify many models, each in float64 at a relative tolerance of 1e-9.
 
 One line for each model as it is done: PASS, FAIL (not equivalent), SKIP, or ERROR (cannot be
 loaded, traced or compared, takes too long, or its process died), its worst relative error, its
-seconds, and why it did not pass. Models with random weights (timm:, hf-tiny:) first get random
-values for the weights that are all zero or all one, because those would hide faults.
+seconds, and why it did not pass, or how it ran on spikes where its rules ask for some. Models with
+random weights (timm:, hf-tiny:) first get random values for the weights that are all zero or all
+one, because those would hide faults.
 
 With --report F, results are also kept in F.partial as they come in, until F is written. A check
 that was stopped goes on from there with --resume, which says of each result that it is remembered.
@@ -55,6 +56,21 @@ The file:
       classes: 1                  # and the dimension of the classes
     - model: hf-tiny:longformer
       skip: its shapes depend on data
+
+In JSON (--json, --report F.json) each model is an object of
+  name, status (passed, failed, skipped, error), seconds, reason (empty: it passed), notes
+  max_rel_error   worst relative error in float64, without spikes
+  remembered      whether it is the result of an earlier run
+  rules, degree   rule file; exact, some maps, maps or all: how much is on spikes
+  spiking         null without spikes; at the last step on the data, else on the example inputs:
+    time_steps, bursts              T, K
+    samples, data                   how many, and their file (null: the example inputs)
+    rel_error, tolerance            of the outputs, and the largest that passes
+    agreement                       share of predictions that are the source's (null: no classes)
+    accuracy, source_accuracy       share of labels that are predicted (null: no labels)
+    equal                           share of integers and truth values that are the source's
+    spikes_per_value                of a neuron, over all steps
+    bits_per_spike                  of the neurons with most distinct spikes
 
 Examples:
   snnconvert check models.yaml

@@ -17,7 +17,7 @@ from torch import nn
 
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.journal import Journal
-from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
+from snnconvert.converter.checks.result import TOLERANCE, CheckedSpikes, CheckResult, CheckTask
 from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
@@ -107,6 +107,28 @@ def check_model(task: CheckTask) -> CheckResult:
         (*notes, *report.notes),
         rules=entry.rules,
         degree="exact" if report.spiking is None else report.spiking.degree,
+        spiking=_on_spikes(report, entry),
+    )
+
+
+def _on_spikes(report: EquivalenceReport, entry: CheckEntry) -> CheckedSpikes | None:
+    spiking = report.spiking
+    if spiking is None or report.spiking_tolerance is None:
+        return None
+    last = spiking.steps[-1]
+    return CheckedSpikes(
+        time_steps=last.step,
+        bursts=spiking.latency.bursts,
+        samples=spiking.samples,
+        data=None if spiking.on_example else entry.data,
+        rel_error=last.rel_error,
+        tolerance=report.spiking_tolerance,
+        agreement=last.top1,
+        accuracy=last.accuracy,
+        source_accuracy=spiking.source_accuracy,
+        equal=last.equal,
+        spikes_per_value=spiking.spikes_per_value,
+        bits_per_spike=spiking.bits_per_spike,
     )
 
 

@@ -177,6 +177,16 @@ class SpikingReport:
         return self.steps[-1].rate
 
     @property
+    def spikes_per_value(self) -> float:
+        """Return spikes per neuron over all steps."""
+        return self.rate * self.steps[-1].step
+
+    @property
+    def bits_per_spike(self) -> float:
+        """Return the bits that tell one spike from another where there are most distinct ones."""
+        return math.log2(max((site.distinct for site in self.sites), default=1) or 1)
+
+    @property
     def steps_to_agree(self) -> int | None:
         """Return the least number of steps from which on 99 % of the predictions are the
         source's."""
