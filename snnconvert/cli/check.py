@@ -83,6 +83,7 @@ def _checked(
         shard=options.shard,
         timeout=options.timeout,
         time_steps=options.time_steps,
+        spiking_tolerance=options.spiking_tolerance,
         seed=options.seed,
         allow=options.allow,
         journal=journal,

@@ -82,6 +82,7 @@ def test_passed_and_skipped_models_exit_with_0(run, models, asked, monkeypatch):
 
 def test_options_reach_the_check(run, models, asked):
     options = "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --seed 3".split()
+    options += ["--spiking-tolerance", "0.2"]
     options += "--allow os --allow small_networks".split()
     assert run("check", models, *options).out.startswith("PASS")
     assert asked == [
@@ -90,6 +91,7 @@ def test_options_reach_the_check(run, models, asked):
             "shard": (1, 3),
             "timeout": 2.5,
             "time_steps": 5,
+            "spiking_tolerance": 0.2,
             "allow": ("os", "small_networks"),
         }
         | {"journal": None, "seed": 3}
@@ -155,6 +157,7 @@ def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
         (("--shard", "1"), "1 <= I <= N"),
         (("--timeout", "-1"), "a number above 0"),
         (("--time-steps", "1"), "a whole number from 2"),
+        (("--spiking-tolerance", "0"), "a number above 0"),
         (("--report", "r.txt"), ".json or .md"),
         (("--report", "models.yaml"), "exists"),
         (("--report", "no/r.md"), "there is no directory no"),

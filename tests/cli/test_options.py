@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from snnconvert.cli import main as entry
-from snnconvert.cli.commands.comparison import DTYPES
+from snnconvert.cli.commands.comparison import DTYPES, SPIKING_TOLERANCE
 from snnconvert.cli.commands.options import MAX_TIME_STEPS
 from snnconvert.cli.commands.root import root
-from snnconvert.converter.verification.equivalence import TOLERANCES
+from snnconvert.converter.verification import equivalence
 from snnconvert.rules import schema
 
 MODEL = "python:small_networks:shifted"
@@ -76,7 +76,8 @@ def test_every_command_tells_more_and_lists_as_json():
 
 
 def test_what_help_says_is_what_the_library_does():
-    assert {getattr(torch, name): bound for name, bound in DTYPES.items()} == TOLERANCES
+    assert {getattr(torch, name): bound for name, bound in DTYPES.items()} == equivalence.TOLERANCES
+    assert SPIKING_TOLERANCE == equivalence.SPIKING_TOLERANCE
     assert MAX_TIME_STEPS == schema.MAX_TIME_STEPS
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from snnconvert.cli.commands.comparison import SPIKING
 from snnconvert.cli.commands.options import (
     ALLOW,
     FILE,
@@ -25,7 +26,8 @@ from snnconvert.cli.options import CheckOptions
 from snnconvert.wording import shown
 
 _HELP = """\
-Convert and verify many models, each in float64 at a relative tolerance of 1e-9.
+Convert and verify many models, each in float64 at a relative tolerance of 1e-9, and what rules put
+on spikes as it is, too.
 
 One line for each model as it is done: PASS, FAIL (not equivalent), SKIP, or ERROR (cannot be
 loaded, traced or compared, takes too long, or its process died), its worst relative error, its
@@ -50,7 +52,8 @@ The file:
       input: 2,3,224,224          # optional: example inputs
       calibration: train.npy      # optional, for all models too: inputs for thresholds,
       data: test.safetensors      # held-out inputs and their labels,
-      tolerance: 1.0e-8           # the largest relative error that passes,
+      tolerance: 1.0e-8           # the largest relative error that passes without spikes,
+      spiking_tolerance: 0.2      # the largest one that passes with spikes (else 0.1),
       time_steps: 8               # and the steps of random increments
       output: logits              # optional: where predictions on data are read,
       classes: 1                  # and the dimension of the classes
@@ -143,6 +146,7 @@ class Shard(Value):
     default=4,
     help="time steps of random increments (default: 4)",
 )
+@SPIKING
 @SEED
 @click.option("--report", metavar="F", type=FILE, help="write the results to F.json or F.md")
 @click.option(

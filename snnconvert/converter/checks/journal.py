@@ -104,8 +104,9 @@ class Journal:
         if known is None or known[0] != identity(task):
             return None
         allowed = TOLERANCE if task.entry.tolerance is None else task.entry.tolerance
-        error = known[1].max_rel_error
-        if known[1].status == "passed" and (error is None or error > allowed):
+        error, spiking = known[1].max_rel_error, known[1].spiking
+        other = spiking is not None and spiking.tolerance != task.spiking_tolerance
+        if other or (known[1].status == "passed" and (error is None or error > allowed)):
             self.left_out += 1
             return None
         return replace(known[1], remembered=True)

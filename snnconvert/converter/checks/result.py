@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from snnconvert.converter.checks.check_list import CheckEntry
+from snnconvert.converter.verification.equivalence import SPIKING_TOLERANCE
 from snnconvert.rules import RuleSet
 
 TOLERANCE = 1e-9
@@ -92,6 +93,8 @@ class CheckTask:
         rules: of its rule file.
         allow: packages whose code may run.
         time_steps: number of steps of random increments.
+        seed: of them, and of random weights and inputs.
+        spiking_tolerance: largest relative error of a network on spikes that passes.
     """
 
     entry: CheckEntry
@@ -99,3 +102,4 @@ class CheckTask:
     allow: tuple[str, ...]
     time_steps: int
     seed: int = 0
+    spiking_tolerance: float = SPIKING_TOLERANCE

@@ -136,6 +136,33 @@ def test_a_result_says_how_spikes_ran(tmp_path):
     assert checked("shifted").spiking is None
 
 
+@pytest.mark.parametrize(("tolerance", "status"), [(1e-12, "failed"), (0.5, "passed")])
+def test_the_tolerance_of_spikes_is_the_tasks(tolerance, status):
+    task = CheckTask(entry("shifted"), load_rules("spiking"), (), 3, spiking_tolerance=tolerance)
+    result = check_model(task)
+    assert (result.status, result.spiking.tolerance) == (status, tolerance)
+    assert result.max_rel_error <= 1e-9
+
+
+def test_the_tolerance_of_spikes_is_the_entrys_before_that_of_the_check(monkeypatch):
+    found = []
+
+    def note(function, tasks, *settings):
+        found.extend(task.spiking_tolerance for task in tasks)
+        return iter(())
+
+    monkeypatch.setattr(check, "run_in_workers", note)
+    entries = [entry("shifted", spiking_tolerance=0.3), entry("flat")]
+    list(check_models(entries, spiking_tolerance=0.2))
+    list(check_models(entries))
+    assert found == [0.3, 0.2, 0.3, 0.1]
+
+
+def test_a_tolerance_of_spikes_where_there_are_none_is_said():
+    result = checked("shifted", spiking_tolerance=0.3)
+    assert "spiking_tolerance not used: no rule places a neuron" in result.notes
+
+
 def test_without_files_the_sources_own_inputs_serve(asked):
     result = checked("shifted", "spiking")
     assert (asked["calibration"], asked["data"], asked["labels"]) == (None, None, None)
@@ -217,7 +244,14 @@ def test_a_bad_rule_file_is_told_before_any_model_is_run():
 
 @pytest.mark.parametrize(
     "numbers",
-    [{"jobs": 0}, {"shard": (0, 1)}, {"shard": (3, 2)}, {"timeout": 0}, {"time_steps": 1}],
+    [
+        {"jobs": 0},
+        {"shard": (0, 1)},
+        {"shard": (3, 2)},
+        {"timeout": 0},
+        {"time_steps": 1},
+        {"spiking_tolerance": 0},
+    ],
 )
 def test_bad_numbers(numbers):
     with pytest.raises(InputError, match="received"):

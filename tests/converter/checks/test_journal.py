@@ -66,6 +66,7 @@ def test_spikes_without_a_finite_error_survive(path, error):
 
 FORGED_SPIKES = {
     "a pass that is none": {"rel_error": 0.2},
+    "a pass of another tolerance": {"rel_error": 0.2, "tolerance": 0.3},
     "a pass with other values": {"equal": 0.5},
     "a share above one": {"accuracy": 1.5},
     "an error below zero": {"rel_error": -0.01},
@@ -122,6 +123,7 @@ def test_another_tolerance_makes_another_task_and_a_name_of_any_length_none(path
     Journal(path).add(replace(task(), entry=CheckEntry(A, A, tolerance=0.1)), PASSED)
     assert again(path).result(task()) is None
     assert again(path).result(task("x" * 5000)) is None
+    assert again(path).result(replace(task(), spiking_tolerance=0.2)) is None
 
 
 def test_an_error_that_a_tolerance_allows_is_remembered(path):
