@@ -25,6 +25,7 @@ from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.converter.deciding.decide import Decided, decide
 from snnconvert.converter.deciding.starts import where_streams_may_start
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.cells_in_vain import cells_in_vain
 from snnconvert.converter.spikes.degree import what_is_left
 from snnconvert.converter.spikes.left_in_floats import (
     asks_for_spikes,
@@ -94,7 +95,7 @@ def convert(
         verify: compare with the source in float64 and put the result in ``report``; a
             `NotEquivalentWarning` is given where it fails.
         strict: a rule that takes nothing is an error, and so are rules that ask for spikes and
-            place no neuron.
+            place no neuron or spiking cell.
         progress: show progress bars.
 
     Raises:
@@ -200,7 +201,7 @@ def convert_traced(
             f"time. {where_streams_may_start(decided)}"
         )
     sited = put_neurons(decided)
-    in_vain = (*decided.plan.explain_unused(), *without_any_neuron(sited, rules))
+    in_vain = _asked_in_vain(sited, decided, rules)
     if strict and in_vain:
         raise RuleError(in_vain)
     tree = build_tree(sited.traced)
@@ -233,6 +234,14 @@ def convert_traced(
         notes=notes,
     )
     return ConvertedModule(conversion, tree, graph).eval()
+
+
+def _asked_in_vain(sited: Sited, decided: Decided, rules: RuleSet) -> tuple[str, ...]:
+    return (
+        *decided.plan.explain_unused(),
+        *without_any_neuron(sited, rules),
+        *cells_in_vain(decided, rules),
+    )
 
 
 def _said_of_spikes(sited: Sited, decided: Decided, rules: RuleSet) -> tuple[str, ...]:

@@ -74,7 +74,12 @@ Exit code:
 )
 @click.option("--calibration-out", metavar="F", type=FILE, help="write thresholds to F.safetensors")
 @DATA
-@click.option("--strict", is_flag=True, help="a rule that takes nothing is an error")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="a rule of your own that takes nothing is an error, and so are rules, bundled ones too, "
+    "that ask for spikes and place no neuron or spiking cell",
+)
 @TOLD
 @click.option("--no-verify", is_flag=True, help="convert only")
 @JSON

@@ -98,8 +98,7 @@ def verify(
         dtype: in which both sides are computed; None: float64. What the source pins to its own
             dtype (norms and rotary embeddings are often pinned to float32) is computed in this
             one too, and so is what a map absorbed.
-        tolerance: largest relative error that passes without spikes; None: 1e-9 in float64, 1e-5
-            in float32.
+        tolerance: largest relative error without spikes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
         data: batches of held-out inputs to run the conversion on, as `calibration` of `convert`;
             None: a spiking network is run on the inputs.
