@@ -57,6 +57,7 @@ The file:
       time_steps: 8               # and the steps of random increments
       output: logits              # optional: where predictions on data are read,
       classes: 1                  # and the dimension of the classes
+    - python:mynets:build         # runs code: refused without --allow mynets
     - model: hf-tiny:longformer
       skip: its shapes depend on data
 

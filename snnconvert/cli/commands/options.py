@@ -118,8 +118,8 @@ ALLOW = click.option(
     "--allow",
     metavar="PACKAGE",
     multiple=True,
-    help="a package whose classes and functions pickled models and rule files may use; may be "
-    "repeated",
+    help="a package whose classes and functions pickled models, rule files and python: models of "
+    "check lists may use; may be repeated",
 )
 FORCE = click.option("--force", is_flag=True, help="overwrite files that exist")
 SEED = click.option(

@@ -275,4 +275,7 @@ def _said_of_share(work: Work) -> str:
     if work.still_macs:
         besides.append(f"{work.still_macs:.3g} more are on what is the same at every step")
     left = f" ({'; '.join(besides)})" if besides else ""
-    return f"{share:.1f}% of the multiply-accumulate work has spikes for all its operands{left}"
+    return (
+        f"{share:.1f}% of the multiply-accumulate work of maps and products of matrices "
+        f"(elementwise products are not in it) has spikes for all its operands{left}"
+    )
