@@ -36,6 +36,7 @@ from snnconvert.converter.spikes.put_neurons import put_neurons
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.spikes.tables_in_vain import tables_in_vain
 from snnconvert.converter.tracing.batch import BatchDims
+from snnconvert.converter.tracing.batches import refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.preparing import unwrapped
@@ -85,7 +86,7 @@ def convert(
             source's own configuration (not possible for a bare module).
         rules: a bundled rule file's name, a path, or a rule set.
         time_steps: ``T`` of runs that do not say otherwise; None: the rule file's.
-        calibration: batches for rules that place neurons; the report says where there are none.
+        calibration: an iterable of batches (``[x]``) for rules that place neurons.
         held: names or positions of floating-point inputs that are the same at every step (masks,
             boxes, timesteps); integers and truth values always are.
         batch_dims: the dimension of all inputs that is the batch, or that of each by its name or
@@ -101,7 +102,7 @@ def convert(
     Raises:
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
-    _refuse_inputs(rules)
+    _refuse_inputs(rules, calibration)
     source = as_source(model, example_inputs, arch=arch, allow=allow)
     rule_set = load_rules(rules, allow=allow)
     if calibration is not None:
@@ -120,7 +121,10 @@ def convert(
     return snn
 
 
-def _refuse_inputs(rules: Any) -> None:
+def _refuse_inputs(rules: Any, calibration: Any) -> None:
+    """Refuse what is inputs of one call in another place, before the model is loaded."""
+    if calibration is not None and not isinstance(calibration, Calibration):
+        refuse_one_batch(calibration, "calibration")
     if isinstance(rules, Mapping) and any(map(has_tensor, rules.values())):
         raise InputError(
             f"rules= is a dict of inputs ({listed(rules)}): keyword inputs go as a dict in the "

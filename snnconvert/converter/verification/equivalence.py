@@ -28,7 +28,7 @@ from snnconvert.converter.reports.equivalence import (
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.tracing.batches import example_batch
+from snnconvert.converter.tracing.batches import example_batch, refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import bind_inputs
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
@@ -135,6 +135,8 @@ def _runs_on_data(
     snn: ConvertedModule, data: Iterable[Any] | None, labels: Labels | None, **read: Any
 ) -> bool:
     """Tell whether a conversion is run on data; refuse to be told how where it is not."""
+    if data is not None:
+        refuse_one_batch(data, "data")
     if data is not None or labels is not None or snn.conversion.neurons:
         return True
     if any(where is not None for where in read.values()):
