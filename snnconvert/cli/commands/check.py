@@ -12,6 +12,7 @@ from snnconvert.cli.commands.options import (
     ALLOW,
     FILE,
     FORCE,
+    INCREMENTS,
     JSON,
     MAX_TIME_STEPS,
     SEED,
@@ -144,8 +145,9 @@ class Shard(Value):
     "--time-steps",
     metavar="T",
     type=WholeNumber(2, MAX_TIME_STEPS),
-    default=4,
-    help="time steps of random increments (default: 4)",
+    default=INCREMENTS,
+    help=f"time steps of random increments (default: {INCREMENTS}); spikes have those of the rule "
+    "file",
 )
 @SPIKING
 @SEED
