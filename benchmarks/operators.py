@@ -204,7 +204,7 @@ def errors(operator: Operator) -> Errors:
     several, one = converted(3), converted(1)
     report = snnconvert.verify(model, several, data=[(x,)]).spiking
     return Errors(
-        (report and report.degree) or "exact",
+        report.degree if report else "exact",
         report.steps[-1].rate if report else 0.0,
         (off(several, x, 1)[0], off(several, shifted, 1)[0]),
         off(one, x, TIME_STEPS),

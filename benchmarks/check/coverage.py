@@ -43,7 +43,7 @@ class Row:
         error: worst relative error in float64; None where nothing was compared.
         reason: why it did not pass.
         again: whether it was run more than once, and the last run is what counts.
-        degree: how much was on spikes: ``exact``, ``maps``, ``all``; None where not all maps were.
+        degree: how much was on spikes; None where nothing was compared.
     """
 
     name: str

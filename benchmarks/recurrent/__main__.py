@@ -130,7 +130,7 @@ def _on_spikes(snn: snnconvert.ConvertedModule) -> str:
         return ""
     spikes = spiking.steps[-1].rate * len(spiking.steps)
     return (
-        f", degree {spiking.degree or 'some maps'}, K={spiking.latency.bursts}, "
+        f", degree {spiking.degree}, K={spiking.latency.bursts}, "
         f"{spikes:.2f} spikes per value at T={len(spiking.steps)}"
     )
 

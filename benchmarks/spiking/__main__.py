@@ -57,7 +57,7 @@ def _table(curves: list[Curve]) -> str:
             scores = [form.format(x) for x in (at.score, c.source_score) if x is not None]
             cells = (
                 c.rules,
-                c.degree or "-",
+                c.degree,
                 c.data,
                 str(at.step),
                 str(c.bursts),

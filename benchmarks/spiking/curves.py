@@ -53,7 +53,7 @@ class Curve:
         source_score: accuracy or perplexity of the source.
         source_energy: of a sample of the source in float32, microjoules.
         spiking_share: share of the multiply-accumulates whose operands are all spikes.
-        degree: how much of the network is on spikes; None: not all maps.
+        degree: how much of the network is on spikes.
         bursts: ``K``, the most of any neuron.
         bits: logarithm of the number of distinct spikes of the site that has most.
         seconds: of conversion and measurement.
@@ -69,7 +69,7 @@ class Curve:
     source_score: float | None
     source_energy: float
     spiking_share: float
-    degree: str | None
+    degree: str
     bursts: int
     bits: float
     seconds: float
@@ -119,7 +119,7 @@ def curve(
         spiking_share=report.work.spiking_share,
         degree=report.degree,
         bursts=report.latency.bursts,
-        bits=max(math.log2(max(site.distinct, 1)) for site in report.sites),
+        bits=report.bits_per_spike,
         seconds=time.perf_counter() - start,
         points=points,
     )

@@ -17,6 +17,7 @@ from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
 from snnconvert.converter.checks.check_report import (
     results_to_json,
     results_to_markdown,
+    said_of_spikes,
     shown_error,
     summary,
 )
@@ -82,6 +83,7 @@ def _checked(
         shard=options.shard,
         timeout=options.timeout,
         time_steps=options.time_steps,
+        spiking_tolerance=options.spiking_tolerance,
         seed=options.seed,
         allow=options.allow,
         journal=journal,
@@ -104,7 +106,8 @@ def _checked(
 
 def _line(result: CheckResult, width: int) -> str:
     remembered = ["remembered"] if result.remembered else []
-    reason = [result.reason] if result.reason else result.notes
+    spikes = said_of_spikes(result)
+    reason = [result.reason] if result.reason else [*filter(None, [spikes]), *result.notes]
     cells = (
         f"{_WORDS[result.status]:5}",
         f"{escaped(result.name):{width}}",

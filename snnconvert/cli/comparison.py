@@ -38,6 +38,8 @@ def verification(options: ComparisonOptions, inputs: Any) -> dict[str, Any]:
     if options.data:
         batches, arguments["labels"] = batches_of(options.data, options.seed, "--data")
         arguments["data"] = batches_on(batches, device_named(options.device))
+    if options.spiking_tolerance is not None:
+        arguments["spiking_tolerance"] = options.spiking_tolerance
     if options.time_steps is not None:
         arguments["time_steps"] = max(2, options.time_steps)
     if inputs is not None:

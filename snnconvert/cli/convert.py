@@ -136,6 +136,7 @@ def _unused(options: ConvertOptions) -> Iterator[str]:
     about_neurons = {
         "--calibration": options.calibration,
         "--calibration-in": options.calibration_in,
+        "--spiking-tolerance": options.spiking_tolerance,
     }
     for option, value in about_neurons.items():
         if value is not None:

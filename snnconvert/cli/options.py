@@ -15,6 +15,7 @@ class CheckOptions:
     shard: tuple[int, int]
     timeout: float | None
     time_steps: int
+    spiking_tolerance: float | None
     seed: int
     report: str | None
     resume: bool
@@ -54,6 +55,7 @@ class ComparisonOptions(_GivenOptions):
 
     time_steps: int | None
     tolerance: float | None
+    spiking_tolerance: float | None
     dtype: str | None
     data: str | None
     output: str | int | None

@@ -14,6 +14,7 @@ from snnconvert.cli.options import VerifyOptions
 from snnconvert.cli.outputs import check_outputs, check_suffix
 from snnconvert.cli.silence import silence
 from snnconvert.converter.loading.read import is_saved, load
+from snnconvert.converter.spikes.left_in_floats import not_used
 from snnconvert.converter.verification.equivalence import verify
 from snnconvert.errors import InputError
 from snnconvert.sources.devices import device_named, moved
@@ -32,8 +33,10 @@ def run(options: VerifyOptions) -> int:
     with silence(options.debug):
         snn = load(_saved(options.model), allow=options.allow).to(device)
         report = verify(None, snn, **verification(options, _inputs(options, device)))
-    note = f"rules, weights and thresholds are those saved in {shown(options.model)}"
-    snn.report = replace(report, notes=(note, *report.notes))
+    notes = [f"rules, weights and thresholds are those saved in {shown(options.model)}"]
+    if options.spiking_tolerance is not None and not snn.conversion.neurons:
+        notes.append(not_used("--spiking-tolerance was"))
+    snn.report = replace(report, notes=(*notes, *report.notes))
     return tell(snn, options, paths["--report"])
 
 

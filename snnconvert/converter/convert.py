@@ -25,6 +25,7 @@ from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.converter.deciding.decide import Decided, decide
 from snnconvert.converter.deciding.starts import where_streams_may_start
 from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.spikes.cells_in_vain import cells_in_vain
 from snnconvert.converter.spikes.degree import what_is_left
 from snnconvert.converter.spikes.left_in_floats import (
     asks_for_spikes,
@@ -35,6 +36,7 @@ from snnconvert.converter.spikes.put_neurons import put_neurons
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.spikes.tables_in_vain import tables_in_vain
 from snnconvert.converter.tracing.batch import BatchDims
+from snnconvert.converter.tracing.batches import refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.preparing import unwrapped
@@ -84,7 +86,7 @@ def convert(
             source's own configuration (not possible for a bare module).
         rules: a bundled rule file's name, a path, or a rule set.
         time_steps: ``T`` of runs that do not say otherwise; None: the rule file's.
-        calibration: batches for rules that place neurons; the report says where there are none.
+        calibration: an iterable of batches (``[x]``) for rules that place neurons.
         held: names or positions of floating-point inputs that are the same at every step (masks,
             boxes, timesteps); integers and truth values always are.
         batch_dims: the dimension of all inputs that is the batch, or that of each by its name or
@@ -94,13 +96,13 @@ def convert(
         verify: compare with the source in float64 and put the result in ``report``; a
             `NotEquivalentWarning` is given where it fails.
         strict: a rule that takes nothing is an error, and so are rules that ask for spikes and
-            place no neuron.
+            place no neuron or spiking cell.
         progress: show progress bars.
 
     Raises:
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
-    _refuse_inputs(rules)
+    _refuse_inputs(rules, calibration)
     source = as_source(model, example_inputs, arch=arch, allow=allow)
     rule_set = load_rules(rules, allow=allow)
     if calibration is not None:
@@ -119,7 +121,10 @@ def convert(
     return snn
 
 
-def _refuse_inputs(rules: Any) -> None:
+def _refuse_inputs(rules: Any, calibration: Any) -> None:
+    """Refuse what is inputs of one call in another place, before the model is loaded."""
+    if calibration is not None and not isinstance(calibration, Calibration):
+        refuse_one_batch(calibration, "calibration")
     if isinstance(rules, Mapping) and any(map(has_tensor, rules.values())):
         raise InputError(
             f"rules= is a dict of inputs ({listed(rules)}): keyword inputs go as a dict in the "
@@ -200,7 +205,7 @@ def convert_traced(
             f"time. {where_streams_may_start(decided)}"
         )
     sited = put_neurons(decided)
-    in_vain = (*decided.plan.explain_unused(), *without_any_neuron(sited, rules))
+    in_vain = _asked_in_vain(sited, decided, rules)
     if strict and in_vain:
         raise RuleError(in_vain)
     tree = build_tree(sited.traced)
@@ -233,6 +238,14 @@ def convert_traced(
         notes=notes,
     )
     return ConvertedModule(conversion, tree, graph).eval()
+
+
+def _asked_in_vain(sited: Sited, decided: Decided, rules: RuleSet) -> tuple[str, ...]:
+    return (
+        *decided.plan.explain_unused(),
+        *without_any_neuron(sited, rules),
+        *cells_in_vain(decided, rules),
+    )
 
 
 def _said_of_spikes(sited: Sited, decided: Decided, rules: RuleSet) -> tuple[str, ...]:

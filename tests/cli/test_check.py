@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import asdict, fields
 
 import pytest
 
 from snnconvert.cli import check
-from snnconvert.converter.checks.result import CheckResult
+from snnconvert.converter.checks.result import CheckedSpikes, CheckResult
 
 ALLOW = ("--allow", "small_networks")
 LIST = """\
@@ -80,6 +82,7 @@ def test_passed_and_skipped_models_exit_with_0(run, models, asked, monkeypatch):
 
 def test_options_reach_the_check(run, models, asked):
     options = "--jobs 2 --shard 1/3 --timeout 2.5 --time-steps 5 --seed 3".split()
+    options += ["--spiking-tolerance", "0.2"]
     options += "--allow os --allow small_networks".split()
     assert run("check", models, *options).out.startswith("PASS")
     assert asked == [
@@ -88,6 +91,7 @@ def test_options_reach_the_check(run, models, asked):
             "shard": (1, 3),
             "timeout": 2.5,
             "time_steps": 5,
+            "spiking_tolerance": 0.2,
             "allow": ("os", "small_networks"),
         }
         | {"journal": None, "seed": 3}
@@ -108,6 +112,7 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
         "remembered": False,
         "rules": "default",
         "degree": "exact",
+        "spiking": None,
     }
     run("check", models, "--report", "r.md", *ALLOW)
     lines = (workplace / "r.md").read_text().splitlines()
@@ -152,6 +157,7 @@ def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
         (("--shard", "1"), "1 <= I <= N"),
         (("--timeout", "-1"), "a number above 0"),
         (("--time-steps", "1"), "a whole number from 2"),
+        (("--spiking-tolerance", "0"), "a number above 0"),
         (("--report", "r.txt"), ".json or .md"),
         (("--report", "models.yaml"), "exists"),
         (("--report", "no/r.md"), "there is no directory no"),
@@ -203,3 +209,39 @@ def test_rules_replace_those_of_the_list_and_not_of_a_model(run, models, monkeyp
     ran = run("check", models, "--rules", "spiking", *ALLOW)
     assert seen[0] == "spiking" and seen[1].endswith("keep-adds.yaml")
     assert "degree of those that passed: maps 3" in ran.out
+
+
+SPIKES = CheckedSpikes(
+    *(8, 1, 64, "test.pt", 0.0123, 0.1),
+    *(0.984375, 0.953125, 0.96875, None),
+    spikes_per_value=0.7134,
+    bits_per_spike=3.585,
+)
+
+
+def test_a_line_a_table_and_json_say_how_spikes_ran(run, models, monkeypatch, workplace):
+    def answer(entries, **options):
+        return (
+            CheckResult(e.name, "passed", 1e-16, degree="maps", spiking=SPIKES, notes=("fine",))
+            for e in entries
+        )
+
+    monkeypatch.setattr(check, "check_models", answer)
+    ran = run("check", models, "--rules", "spiking", *ALLOW, "--report", "r.md")
+    assert ran.out.splitlines()[0].endswith(
+        "with spikes (degree maps), T=8, K=1, on 64 samples of test.pt: relative error 0.012, "
+        "98.44% of predictions the source's, accuracy 95.31% (source 96.88%), 0.713 spikes per "
+        "value, 3.6 bits per spike; fine"
+    )
+    page = (workplace / "r.md").read_text()
+    cells = "maps | 8, 1 | 0.012 | 98.44% | 95.31% (source 96.88%) | 0.713 | 3.6 | 64 samples of"
+    assert cells in page and "| T, K | error with spikes |" in page and "agreement: share" in page
+    rows = json.loads(run("check", models, "--json", *ALLOW).out)
+    assert rows[0]["spiking"] == asdict(SPIKES)
+
+
+def test_help_names_every_field_of_a_result(run):
+    said = run("check", "--help").out
+    of_spikes = [field.name for field in fields(CheckedSpikes)]
+    for name in [*(field.name for field in fields(CheckResult)), *of_spikes]:
+        assert re.search(rf"\b{name}\b", said), name

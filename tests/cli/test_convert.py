@@ -69,6 +69,20 @@ def test_dtype_tolerance_and_time_steps_reach_the_verification(run, workplace):
     assert snnconvert.load(workplace / "net.snn").time_steps == 6
 
 
+def test_the_tolerance_of_spikes_is_one_of_its_own(run):
+    given = (MODEL, "--rules", "spiking", "--json", "--spiking-tolerance")
+    for bound, code in (("1e-12", 1), ("0.5", 0)):
+        ran = run(*given, bound)
+        report = json.loads(ran.out)
+        assert (ran.code, report["spiking_tolerance"], report["tolerance"]) == (
+            *(code, float(bound)),
+            1e-9,
+        )
+    said = "note: --spiking-tolerance was not used: no rule places a neuron"
+    assert said in run(MODEL, "--spiking-tolerance", "0.5", "-o", "net.snn").out
+    assert said in run("verify", "net.snn", "--spiking-tolerance", "0.5").out
+
+
 def test_a_tolerance_that_anything_meets_passes(run):
     assert run(MODEL, "--rules", "keep-adds.yaml", "--tolerance", "1e6").code == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -13,10 +14,11 @@ import pytest
 import torch
 
 from snnconvert.cli import main as entry
-from snnconvert.cli.commands.comparison import DTYPES
-from snnconvert.cli.commands.options import MAX_TIME_STEPS
+from snnconvert.cli.commands.comparison import DTYPES, SPIKING_TOLERANCE
+from snnconvert.cli.commands.options import INCREMENTS, MAX_TIME_STEPS, TIME_STEPS
 from snnconvert.cli.commands.root import root
-from snnconvert.converter.verification.equivalence import TOLERANCES
+from snnconvert.converter.checks.check import check_models
+from snnconvert.converter.verification import equivalence
 from snnconvert.rules import schema
 
 MODEL = "python:small_networks:shifted"
@@ -76,8 +78,12 @@ def test_every_command_tells_more_and_lists_as_json():
 
 
 def test_what_help_says_is_what_the_library_does():
-    assert {getattr(torch, name): bound for name, bound in DTYPES.items()} == TOLERANCES
+    assert {getattr(torch, name): bound for name, bound in DTYPES.items()} == equivalence.TOLERANCES
+    assert SPIKING_TOLERANCE == equivalence.SPIKING_TOLERANCE
     assert MAX_TIME_STEPS == schema.MAX_TIME_STEPS
+    assert schema.Settings.model_fields["time_steps"].default == TIME_STEPS
+    for function in (equivalence.verify, check_models):
+        assert inspect.signature(function).parameters["time_steps"].default == INCREMENTS
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "nowhere", "meta", "", "cpu:x"])

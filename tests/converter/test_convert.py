@@ -317,3 +317,16 @@ def test_weights_and_own_packages_are_found_from_python_too(tmp_path, monkeypatc
     assert snnconvert.convert("m.pt", (x,), allow=[name]).report.passed
     with pytest.raises(SnnconvertError, match="arch= is for files"):
         snnconvert.convert(model, (x,), arch=f"python:{name}:Net")
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_one_batch_for_calibration_or_data_is_told_before_anything_is_traced(rules, monkeypatch):
+    x, traced = torch.randn(3, 4), []
+    model = torch.nn.Linear(4, 2).eval()
+    snn = snnconvert.convert(model, (x,), rules)
+    with pytest.raises(InputError, match=r"data= is one tensor.* one batch x is \[x\]"):
+        snnconvert.verify(model, snn, data=x)
+    monkeypatch.setattr("snnconvert.converter.convert.trace", traced.append)
+    with pytest.raises(InputError, match=r"calibration= is one tensor.* one batch x is \[x\]"):
+        snnconvert.convert(model, (x,), rules, calibration=x)
+    assert not traced

@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from snnconvert.cli.commands.comparison import SPIKING
 from snnconvert.cli.commands.options import (
     ALLOW,
     FILE,
     FORCE,
+    INCREMENTS,
     JSON,
     MAX_TIME_STEPS,
     SEED,
@@ -25,12 +27,14 @@ from snnconvert.cli.options import CheckOptions
 from snnconvert.wording import shown
 
 _HELP = """\
-Convert and verify many models, each in float64 at a relative tolerance of 1e-9.
+Convert and verify many models, each in float64 at a relative tolerance of 1e-9, and what rules put
+on spikes as it is, too.
 
 One line for each model as it is done: PASS, FAIL (not equivalent), SKIP, or ERROR (cannot be
 loaded, traced or compared, takes too long, or its process died), its worst relative error, its
-seconds, and why it did not pass. Models with random weights (timm:, hf-tiny:) first get random
-values for the weights that are all zero or all one, because those would hide faults.
+seconds, and why it did not pass, or how it ran on spikes where its rules ask for some. Models with
+random weights (timm:, hf-tiny:) first get random values for the weights that are all zero or all
+one, because those would hide faults.
 
 With --report F, results are also kept in F.partial as they come in, until F is written. A check
 that was stopped goes on from there with --resume, which says of each result that it is remembered.
@@ -49,12 +53,29 @@ The file:
       input: 2,3,224,224          # optional: example inputs
       calibration: train.npy      # optional, for all models too: inputs for thresholds,
       data: test.safetensors      # held-out inputs and their labels,
-      tolerance: 1.0e-8           # the largest relative error that passes,
+      tolerance: 1.0e-8           # the largest relative error that passes without spikes,
+      spiking_tolerance: 0.2      # the largest one that passes with spikes (else 0.1),
       time_steps: 8               # and the steps of random increments
       output: logits              # optional: where predictions on data are read,
       classes: 1                  # and the dimension of the classes
+    - python:mynets:build         # runs code: refused without --allow mynets
     - model: hf-tiny:longformer
       skip: its shapes depend on data
+
+In JSON (--json, --report F.json) each model is an object of
+  name, status (passed, failed, skipped, error), seconds, reason (empty: it passed), notes
+  max_rel_error   worst relative error in float64, without spikes
+  remembered      whether it is the result of an earlier run
+  rules, degree   rule file; exact, some maps, maps or all: how much is on spikes
+  spiking         null without spikes; at the last step on the data, else on the example inputs:
+    time_steps, bursts              T, K
+    samples, data                   how many, and their file (null: the example inputs)
+    rel_error, tolerance            of the outputs, and the largest that passes
+    agreement                       share of predictions that are the source's (null: no classes)
+    accuracy, source_accuracy       share of labels that are predicted (null: no labels)
+    equal                           share of integers and truth values that are the source's
+    spikes_per_value                of a neuron, over all steps
+    bits_per_spike                  of the neurons with most distinct spikes
 
 Examples:
   snnconvert check models.yaml
@@ -124,9 +145,11 @@ class Shard(Value):
     "--time-steps",
     metavar="T",
     type=WholeNumber(2, MAX_TIME_STEPS),
-    default=4,
-    help="time steps of random increments (default: 4)",
+    default=INCREMENTS,
+    help=f"time steps of random increments (default: {INCREMENTS}); spikes have those of the rule "
+    "file",
 )
+@SPIKING
 @SEED
 @click.option("--report", metavar="F", type=FILE, help="write the results to F.json or F.md")
 @click.option(

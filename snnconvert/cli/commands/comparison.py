@@ -10,6 +10,8 @@ from snnconvert.cli.commands.options import FILE, FORCE, Positive, Value, WholeN
 
 DTYPES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}
 """What can be verified in, and the largest relative error that passes there."""
+SPIKING_TOLERANCE = 0.1
+"""The largest relative error of a network on spikes that passes."""
 _MAX_DIMS = 8
 
 
@@ -28,14 +30,23 @@ class _Output(Value):
         return int(text) if text.isascii() and text.isdigit() else text
 
 
+SPIKING = click.option(
+    "--spiking-tolerance",
+    metavar="X",
+    type=Positive(),
+    help="largest relative error that passes of the outputs of a network on spikes at its last "
+    f"step (default: {SPIKING_TOLERANCE})",
+)
 HOW = every(
     click.option(
         "--tolerance",
         metavar="X",
         type=Positive(),
-        help="largest relative error that passes; default: "
+        help="largest relative error that passes without spikes, with every neuron replaced by "
+        "what it follows: what exact means; default: "
         + ", ".join(f"{x:.0e} in {name}" for name, x in DTYPES.items()),
     ),
+    SPIKING,
     click.option(
         "--dtype", type=click.Choice(list(DTYPES)), help="of the verification (default: float64)"
     ),

@@ -9,11 +9,13 @@ import click
 from snnconvert.cli.commands.comparison import DATA, HOW, REPORT, TOLD
 from snnconvert.cli.commands.options import (
     FILE,
+    INCREMENTS,
     JSON,
     MAX_TIME_STEPS,
     MODEL,
     MODEL_HELP,
     TALK,
+    TIME_STEPS,
     WholeNumber,
 )
 from snnconvert.cli.commands.parsing import Command, Session
@@ -58,8 +60,9 @@ Exit code:
     "--time-steps",
     metavar="T",
     type=WholeNumber(1, MAX_TIME_STEPS),
-    help="time steps of the converted model and of its verification (there at least 2); "
-    "default: the rule file's, and 4",
+    help="time steps of the converted model, and so of its spikes (default: the rule file's, "
+    f"{TIME_STEPS} where it says none), and of the random increments that it is verified on "
+    f"(default: {INCREMENTS}; at least 2)",
 )
 @HOW
 @click.option(
@@ -74,7 +77,12 @@ Exit code:
 )
 @click.option("--calibration-out", metavar="F", type=FILE, help="write thresholds to F.safetensors")
 @DATA
-@click.option("--strict", is_flag=True, help="a rule that takes nothing is an error")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="a rule of your own that takes nothing is an error, and so are rules, bundled ones too, "
+    "that ask for spikes and place no neuron or spiking cell",
+)
 @TOLD
 @click.option("--no-verify", is_flag=True, help="convert only")
 @JSON

@@ -24,6 +24,10 @@ MODEL is one of
   FILE                           .pt2, .pt or .safetensors; weights alone need --arch"""
 PREFIXES = ("timm:", "hf:", "hf-tiny:", "demo:digits-vit", "python:")
 MAX_TIME_STEPS = 1024
+TIME_STEPS = 8
+"""Of a converted model whose rule file says none."""
+INCREMENTS = 4
+"""Time steps of the random increments that conversions are verified on."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Decorator = Callable[[Decorated], Decorated]
@@ -118,8 +122,8 @@ ALLOW = click.option(
     "--allow",
     metavar="PACKAGE",
     multiple=True,
-    help="a package whose classes and functions pickled models and rule files may use; may be "
-    "repeated",
+    help="a package whose classes and functions pickled models, rule files and python: models of "
+    "check lists may use; may be repeated",
 )
 FORCE = click.option("--force", is_flag=True, help="overwrite files that exist")
 SEED = click.option(

@@ -12,6 +12,7 @@ from snnconvert.cli.commands.options import (
     DEVICE,
     EXAMPLE,
     FILE,
+    INCREMENTS,
     JSON,
     MAX_TIME_STEPS,
     SEED,
@@ -57,7 +58,7 @@ Exit code:
     "--time-steps",
     metavar="T",
     type=WholeNumber(2, MAX_TIME_STEPS),
-    help="time steps of random increments (default: 4)",
+    help=f"time steps of random increments (default: {INCREMENTS}); spikes have those of the file",
 )
 @HOW
 @DATA

@@ -17,13 +17,13 @@ from torch import nn
 
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.journal import Journal
-from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
+from snnconvert.converter.checks.result import TOLERANCE, CheckedSpikes, CheckResult, CheckTask
 from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.spikes.left_in_floats import asks_for_spikes, not_used
 from snnconvert.converter.tracing.trace import trace
-from snnconvert.converter.verification.equivalence import verify
+from snnconvert.converter.verification.equivalence import SPIKING_TOLERANCE, verify
 from snnconvert.converter.verification.randomize import (
     randomize_constant_weights,
     settle_batch_norms,
@@ -45,6 +45,7 @@ def check_models(
     shard: tuple[int, int] = (1, 1),
     timeout: float | None = None,
     time_steps: int = 4,
+    spiking_tolerance: float | None = None,
     seed: int = 0,
     allow: Sequence[str] = (),
     journal: Journal | None = None,
@@ -60,6 +61,8 @@ def check_models(
         shard: ``(i, n)``: only every ``n``-th entry from the ``i``-th on, ``1 <= i <= n``.
         timeout: seconds that one model may take; None: any.
         time_steps: number of steps of random increments, at least 2, of entries without their own.
+        spiking_tolerance: largest relative error of networks on spikes that passes, of entries
+            without their own; None: that of `verify`.
         seed: of the increments, and of random weights and inputs.
         allow: packages whose code pickled models and rule files may run.
         journal: results are added to it; a model whose result it holds is not run.
@@ -68,11 +71,18 @@ def check_models(
         RuleError: a rule file of the list is missing or wrong; before any model is run.
         InputError: a number is out of its range.
     """
-    _refuse_bad_numbers(jobs, shard, timeout, time_steps)
+    _refuse_bad_numbers(jobs, shard, timeout, time_steps, spiking_tolerance)
     mine = entries_of_shard(entries, shard)
     rules = {name: load_rules(name, allow=allow) for name in {entry.rules for entry in mine}}
     tasks = [
-        CheckTask(entry, rules[entry.rules], tuple(allow), entry.time_steps or time_steps, seed)
+        CheckTask(
+            entry,
+            rules[entry.rules],
+            tuple(allow),
+            entry.time_steps or time_steps,
+            seed,
+            entry.spiking_tolerance or spiking_tolerance or SPIKING_TOLERANCE,
+        )
         for entry in mine
         if not entry.skip
     ]
@@ -107,6 +117,28 @@ def check_model(task: CheckTask) -> CheckResult:
         (*notes, *report.notes),
         rules=entry.rules,
         degree="exact" if report.spiking is None else report.spiking.degree,
+        spiking=_on_spikes(report, entry),
+    )
+
+
+def _on_spikes(report: EquivalenceReport, entry: CheckEntry) -> CheckedSpikes | None:
+    spiking = report.spiking
+    if spiking is None or report.spiking_tolerance is None:
+        return None
+    last = spiking.steps[-1]
+    return CheckedSpikes(
+        time_steps=last.step,
+        bursts=spiking.latency.bursts,
+        samples=spiking.samples,
+        data=None if spiking.on_example else entry.data,
+        rel_error=last.rel_error,
+        tolerance=report.spiking_tolerance,
+        agreement=last.top1,
+        accuracy=last.accuracy,
+        source_accuracy=spiking.source_accuracy,
+        equal=last.equal,
+        spikes_per_value=spiking.spikes_per_value,
+        bits_per_spike=spiking.bits_per_spike,
     )
 
 
@@ -134,6 +166,7 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
         snn,
         dtype=torch.float64,
         tolerance=TOLERANCE if entry.tolerance is None else entry.tolerance,
+        spiking_tolerance=task.spiking_tolerance,
         time_steps=task.time_steps,
         data=data,
         labels=labels,
@@ -145,9 +178,12 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
 
 
 def _unused(task: CheckTask) -> Iterator[str]:
-    """Say of a file that is given that nothing was done with it."""
-    if task.entry.calibration is not None and not asks_for_spikes(task.rules):
-        yield not_used("calibration")
+    """Say of what is given for spikes that nothing was done with it."""
+    if asks_for_spikes(task.rules):
+        return
+    for key in ("calibration", "spiking_tolerance"):
+        if getattr(task.entry, key) is not None:
+            yield not_used(key)
 
 
 def _enlivened(source: Source, seed: int) -> Iterator[str]:
@@ -203,7 +239,11 @@ def _results(
 
 
 def _refuse_bad_numbers(
-    jobs: int, shard: tuple[int, int], timeout: float | None, time_steps: int
+    jobs: int,
+    shard: tuple[int, int],
+    timeout: float | None,
+    time_steps: int,
+    spiking_tolerance: float | None,
 ) -> None:
     index, count = shard
     wanted: Mapping[str, bool] = {
@@ -211,6 +251,9 @@ def _refuse_bad_numbers(
         f"shard I/N needs 1 <= I <= N, received {index}/{count}": 1 <= index <= count,
         f"timeout must be above 0 seconds, received {timeout}": timeout is None or timeout > 0,
         f"time_steps must be at least 2, received {time_steps}": time_steps >= 2,
+        f"spiking_tolerance must be above 0, received {spiking_tolerance}": spiking_tolerance
+        is None
+        or spiking_tolerance > 0,
     }
     for message, holds in wanted.items():
         if not holds:

@@ -33,7 +33,9 @@ class CheckEntry:
         skip: why the model is not run; empty: it is.
         calibration: file of inputs that thresholds are found from; None: the source's own inputs.
         data: file of held-out inputs, and their labels, that a spiking network is run on.
-        tolerance: largest relative error in float64 that passes; None: that of the check.
+        tolerance: largest relative error in float64, without spikes, that passes; None: that of
+            the check.
+        spiking_tolerance: largest one of a network on spikes that passes; None: that of the check.
         time_steps: number of steps of random increments; None: that of the check.
         output, classes: where predictions on data are read, as in
             :func:`~snnconvert.converter.verification.equivalence.verify`.
@@ -48,6 +50,7 @@ class CheckEntry:
     calibration: str | None = None
     data: str | None = None
     tolerance: float | None = None
+    spiking_tolerance: float | None = None
     time_steps: int | None = None
     output: str | int | None = None
     classes: int | None = None
@@ -107,7 +110,14 @@ class _Settings(Described):
         examples=["test.safetensors"],
     )
     tolerance: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Largest relative error in float64 that passes.", examples=[1e-9]
+        None,
+        description="Largest relative error in float64, without spikes, that passes.",
+        examples=[1e-9],
+    )
+    spiking_tolerance: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Largest relative error of a network on spikes, at its last step, that passes.",
+        examples=[0.1],
     )
     time_steps: Annotated[int, Field(ge=2, le=MAX_TIME_STEPS)] | None = Field(
         None, description="Time steps of random increments.", examples=[4]
@@ -230,6 +240,7 @@ def _entry(entry: _Entry, file: _CheckFile, directory: Path) -> CheckEntry:
         calibration=settings["calibration"] and _located(settings["calibration"], directory),
         data=settings["data"] and _located(settings["data"], directory),
         tolerance=settings["tolerance"],
+        spiking_tolerance=settings["spiking_tolerance"],
         time_steps=settings["time_steps"],
         output=entry.output,
         classes=entry.classes,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
-from snnconvert.converter.checks.result import CheckResult
+from snnconvert.converter.checks.result import CheckedSpikes, CheckResult
 from snnconvert.converter.reports.equivalence import escape
 from snnconvert.wording import as_json
 
@@ -18,20 +18,81 @@ def results_to_json(results: Sequence[CheckResult]) -> str:
 
 def results_to_markdown(results: Sequence[CheckResult]) -> str:
     """Return a Markdown page with a summary and a table."""
+    columns = _SPIKING if any(result.spiking for result in results) else {}
+    header = ("", "model", "worst relative error", *columns, "seconds", "")
     rows = [
-        f"| {r.status} | {escape(r.name)} | {shown_error(r)} | {r.seconds:.1f} "
-        f"| {escape('; '.join([*filter(None, [r.reason]), *r.notes]))} |"
+        (
+            *(r.status, escape(r.name), shown_error(r)),
+            *(escape(cell(r)) for cell in columns.values()),
+            *(f"{r.seconds:.1f}", escape("; ".join([*filter(None, [r.reason]), *r.notes]))),
+        )
         for r in results
     ]
-    header = ["| | model | worst relative error | seconds | |", "|---|---|---|---|---|"]
-    return "\n".join(["# Check", "", summary(results), "", *header, *rows, ""])
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, ("---",) * len(header), *rows)]
+    explained = ["", _COLUMNS] if columns else []
+    return "\n".join(["# Check", "", summary(results), "", *lines, *explained, ""])
+
+
+def said_of_spikes(result: CheckResult) -> str:
+    """Return how a network ran on spikes, in short; empty where it has none."""
+    spiking = result.spiking
+    if spiking is None:
+        return ""
+    said = [f"relative error {spiking.rel_error:.2g}"]
+    if spiking.agreement is not None:
+        said.append(f"{spiking.agreement:.2%} of predictions the source's")
+    if spiking.accuracy is not None:
+        said.append(f"accuracy {_accuracy(spiking)}")
+    said.append(f"{spiking.spikes_per_value:.3g} spikes per value")
+    said.append(f"{spiking.bits_per_spike:.1f} bits per spike")
+    return (
+        f"with spikes (degree {result.degree}), T={spiking.time_steps}, K={spiking.bursts}, on "
+        f"{_samples(spiking)}: {', '.join(said)}"
+    )
+
+
+def _samples(spiking: CheckedSpikes) -> str:
+    count = f"{spiking.samples} sample{'s' * (spiking.samples != 1)}"
+    return f"{count} of {'the example inputs' if spiking.data is None else spiking.data}"
+
+
+def _accuracy(spiking: CheckedSpikes) -> str:
+    own, source = _percent(spiking.accuracy), _percent(spiking.source_accuracy)
+    return own if spiking.accuracy is None else f"{own} (source {source})"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2%}"
+
+
+def _of_spikes(shown: Callable[[CheckedSpikes], str]) -> Callable[[CheckResult], str]:
+    return lambda result: "-" if result.spiking is None else shown(result.spiking)
+
+
+_SPIKING: Mapping[str, Callable[[CheckResult], str]] = {
+    "degree": lambda result: result.degree or "-",
+    "T, K": _of_spikes(lambda s: f"{s.time_steps}, {s.bursts}"),
+    "error with spikes": _of_spikes(lambda s: f"{s.rel_error:.2g}"),
+    "agreement": _of_spikes(lambda s: _percent(s.agreement)),
+    "accuracy": _of_spikes(_accuracy),
+    "spikes per value": _of_spikes(lambda s: f"{s.spikes_per_value:.3g}"),
+    "bits per spike": _of_spikes(lambda s: f"{s.bits_per_spike:.1f}"),
+    "samples": _of_spikes(_samples),
+}
+_COLUMNS = (
+    "worst relative error: of the rewriting, in float64, with every neuron replaced by what it "
+    "follows. T, K: time steps, and the most answers of a neuron within one. error with spikes: of "
+    "the outputs by the end of the last step. agreement: share of predictions that are the "
+    "source's. accuracy: share of labels that are predicted. spikes per value: of a neuron, over "
+    "all steps. bits per spike: that tell one from another, where there are most distinct ones."
+)
 
 
 def summary(results: Sequence[CheckResult]) -> str:
     """Return the counts of a check as one line."""
     count = Counter(result.status for result in results)
     models = f"{len(results)} model{'s' if len(results) != 1 else ''}"
-    degrees = Counter(r.degree or "some maps" for r in results if r.status == "passed")
+    degrees = Counter(r.degree for r in results if r.status == "passed")
     spiking = ", ".join(f"{degree} {n}" for degree, n in degrees.items() if degree != "exact")
     return (
         f"{models}: {count['passed']} passed, {count['failed']} failed, "

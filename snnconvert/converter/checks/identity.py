@@ -33,6 +33,7 @@ def identity(task: CheckTask) -> str | None:
         task.allow,
         task.time_steps,
         task.seed,
+        task.spiking_tolerance,
         [(str(path), _digest(path)) for path in files],
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

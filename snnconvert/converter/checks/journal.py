@@ -7,12 +7,11 @@ same entry and rules, the same content of all files, and the same versions only.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.identity import identity, stamp
-from snnconvert.converter.checks.result import TOLERANCE, CheckResult, CheckTask
+from snnconvert.converter.checks.result import TOLERANCE, CheckedSpikes, CheckResult, CheckTask
+from snnconvert.converter.spikes.degree import DEGREES
 from snnconvert.errors import InputError
-from snnconvert.wording import shown
+from snnconvert.wording import finite, shown
 
 MAX_BYTES = 64 * 2**20
 MAX_LINE = 2**20
@@ -104,8 +104,9 @@ class Journal:
         if known is None or known[0] != identity(task):
             return None
         allowed = TOLERANCE if task.entry.tolerance is None else task.entry.tolerance
-        error = known[1].max_rel_error
-        if known[1].status == "passed" and (error is None or error > allowed):
+        error, spiking = known[1].max_rel_error, known[1].spiking
+        other = spiking is not None and spiking.tolerance != task.spiking_tolerance
+        if other or (known[1].status == "passed" and (error is None or error > allowed)):
             self.left_out += 1
             return None
         return replace(known[1], remembered=True)
@@ -118,10 +119,8 @@ class Journal:
         name = identity(task) if begun in (None, stamp(task)) else None
         if name is None:
             return
-        fields = {key: getattr(result, key) for key in _Result.model_fields}
-        if result.max_rel_error is not None and not math.isfinite(result.max_rel_error):
-            fields["max_rel_error"] = str(result.max_rel_error)
-        line = json.dumps({"task": name, "result": fields}, allow_nan=False) + "\n"
+        fields = {key: x for key, x in asdict(result).items() if key in _Result.model_fields}
+        line = json.dumps(finite({"task": name, "result": fields}), allow_nan=False) + "\n"
         if len(line) <= MAX_LINE:
             self._append(line.encode())
 
@@ -146,15 +145,39 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+_Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+_Number = Annotated[float, Field(ge=0)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Spikes(_Strict):
+    time_steps: _Count
+    bursts: _Count
+    samples: _Count
+    data: Annotated[str, Field(max_length=10_000)] | None
+    rel_error: _Number | Literal["inf", "nan"]
+    tolerance: _Number
+    agreement: _Share | None
+    accuracy: _Share | None
+    source_accuracy: _Share | None
+    equal: _Share | None
+    spikes_per_value: _Number
+    bits_per_spike: _Number
+
+    def checked(self) -> CheckedSpikes:
+        return CheckedSpikes(**{**self.model_dump(), "rel_error": float(self.rel_error)})
+
+
 class _Result(_Strict):
     name: Annotated[str, Field(min_length=1, max_length=10_000)]
     status: Literal["passed", "failed"]
-    max_rel_error: Annotated[float, Field(ge=0)] | Literal["inf"] | None
-    seconds: Annotated[float, Field(ge=0)]
+    max_rel_error: _Number | Literal["inf"] | None
+    seconds: _Number
     reason: Annotated[str, Field(max_length=100_000)]
     notes: list[Annotated[str, Field(max_length=100_000)]]
     rules: Annotated[str, Field(max_length=10_000)] = "default"
-    degree: Literal["exact", "maps", "all"] | None = None
+    degree: Literal["exact", "some maps", "maps", "all"] | None = None
+    spiking: _Spikes | None = None
 
     def checked(self) -> CheckResult:
         error = None if self.max_rel_error is None else float(self.max_rel_error)
@@ -167,6 +190,7 @@ class _Result(_Strict):
             tuple(self.notes),
             rules=self.rules,
             degree=self.degree,
+            spiking=None if self.spiking is None else self.spiking.checked(),
         )
 
 
@@ -191,10 +215,19 @@ def _row(line: bytes) -> _Row | None:
         row = _Row.model_validate(json.loads(text))
     except (ValueError, ValidationError):
         return None
-    passed, said = row.result.status == "passed", bool(row.result.reason)
-    # One that passed has an error and no reason, one that failed says why.
-    sound = passed != said and not (passed and row.result.max_rel_error is None)
-    return row if sound else None
+    return row if _is_sound(row.result.checked()) else None
+
+
+def _is_sound(result: CheckResult) -> bool:
+    """Tell whether parts of a result agree: one that passed has an error and no reason, and is
+    close to its source with spikes too; one that failed says why; spikes have a degree."""
+    passed, spiking = result.status == "passed", result.spiking
+    if passed == bool(result.reason) or (spiking is None) == (result.degree in _WITH_SPIKES):
+        return False
+    return not passed or (result.max_rel_error is not None and (spiking is None or spiking.passed))
+
+
+_WITH_SPIKES = frozenset(DEGREES) - {"exact"}
 
 
 def _depths(text: str) -> Iterator[int]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from snnconvert.converter.reports.latency import Latency
+from snnconvert.converter.spikes.degree import SOME_MAPS
 from snnconvert.costs.operations import (
     AC_PJ,
     INT8_AC_PJ,
@@ -137,7 +138,7 @@ class SpikingReport:
             adds up with constant factors is none (`snnconvert.ops.homogeneity`).
         work: operations and energy.
         latency: in layer-steps.
-        degree: how much is on spikes: ``maps`` or ``all``; None where some maps alone are.
+        degree: how much is on spikes: ``some maps``, ``maps`` or ``all``.
         analog_between: what denies the degree ``all``, by reason: operations that ran between one
             spike and the next.
         tables_error: relative error of the outputs with every neuron replaced by what it follows,
@@ -154,7 +155,7 @@ class SpikingReport:
     work: Work
     # A report of before there was any has none.
     latency: Latency = field(default_factory=lambda: Latency(1, 0, 0))
-    degree: str | None = None
+    degree: str = SOME_MAPS
     analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables_error: float | None = None
     on_example: bool = False
@@ -174,6 +175,16 @@ class SpikingReport:
     def rate(self) -> float:
         """Return spikes per neuron and step."""
         return self.steps[-1].rate
+
+    @property
+    def spikes_per_value(self) -> float:
+        """Return spikes per neuron over all steps."""
+        return self.rate * self.steps[-1].step
+
+    @property
+    def bits_per_spike(self) -> float:
+        """Return the bits that tell one spike from another where there are most distinct ones."""
+        return math.log2(max((site.distinct for site in self.sites), default=1) or 1)
 
     @property
     def steps_to_agree(self) -> int | None:
@@ -225,7 +236,7 @@ class SpikingReport:
         diverged = self.first_divergence
         said = [
             f"{self.said_of_samples()}; spikes per neuron and step: {self.rate:.3f}",
-            f"degree: {self.degree or 'some maps'}; latency at {self.latency}",
+            f"degree: {self.degree}; latency at {self.latency}",
             f"{_said_of_share(work)}; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             "energy per sample in uJ, memory traffic but reads of tables not counted: "
@@ -267,4 +278,7 @@ def _said_of_share(work: Work) -> str:
     if work.still_macs:
         besides.append(f"{work.still_macs:.3g} more are on what is the same at every step")
     left = f" ({'; '.join(besides)})" if besides else ""
-    return f"{share:.1f}% of the multiply-accumulate work has spikes for all its operands{left}"
+    return (
+        f"{share:.1f}% of the multiply-accumulate work of maps and products of matrices "
+        f"(elementwise products are not in it) has spikes for all its operands{left}"
+    )

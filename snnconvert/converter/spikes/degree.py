@@ -33,18 +33,20 @@ from snnconvert.wording import listed
 _MAPS = frozenset(name for name, kind in KINDS.items() if kind.operands) | frozenset(
     name for name, taking in APART.items() if taking.into_maps is not None
 )
-DEGREES = ("exact", "maps", "all")
-"""No spikes; spikes into every linear map and product; nothing else between one spike and the next
-than sums, comparisons and functions that neurons look up in tables."""
+SOME_MAPS = "some maps"
+DEGREES = ("exact", SOME_MAPS, "maps", "all")
+"""No spikes; spikes into some linear maps and products; into every one; nothing else between one
+spike and the next than sums, comparisons and functions that neurons look up in
+tables."""
 
 
-def degree_of(sited: Sited, decided: Decided) -> str | None:
-    """Return the degree of a network, one of `DEGREES`; None where not all maps are on spikes."""
+def degree_of(sited: Sited, decided: Decided) -> str:
+    """Return the degree of a network, one of `DEGREES`."""
     if not sited.sites:
         return "exact"
     written_out = contractions(decided)
     if any(analog_operands(sited, node, written_out) for node in sited.traced.graph.nodes):
-        return None
+        return SOME_MAPS
     without_table = any(site.computes for site in sited.sites.values())
     return "maps" if without_table or any(functions_in_floats(sited)) else "all"
 

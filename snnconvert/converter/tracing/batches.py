@@ -40,9 +40,8 @@ def leaves_of_batches(
         InputError: what was given is one batch, or no batches.
         CalibrationError: a batch does not fit the source.
     """
+    refuse_one_batch(batches, argument)
     origin = getattr(batches, "origin", f"{argument}=")
-    if isinstance(batches, Tensor | Mapping | str) or not isinstance(batches, Iterable):
-        raise InputError(f"{origin} {_received(batches)}: {_NEEDED}")
     is_plain, of_file = isinstance(batches, tuple | list), isinstance(batches, FileBatches)
     if isinstance(batches, FileBatches) and not traced.batch:
         batches = [batches.whole]  # is split below
@@ -60,14 +59,27 @@ def leaves_of_batches(
         yield from runs
 
 
+def refuse_one_batch(batches: Any, argument: str) -> None:
+    """Refuse what is one batch, or none, in the place of an iterable of batches.
+
+    Args:
+        batches: what was given; with an ``origin``, the message names that.
+        argument: what the message calls it where there is none.
+
+    Raises:
+        InputError: it is a tensor, a dict, a text, or cannot be gone through.
+    """
+    if isinstance(batches, Iterable) and not isinstance(batches, Tensor | Mapping | str):
+        return
+    origin = getattr(batches, "origin", f"{argument}=")
+    what = "tensor" if isinstance(batches, Tensor) else type(batches).__name__
+    raise InputError(f"{origin} is one {what}: {_NEEDED}")
+
+
 _NEEDED = (
     "an iterable of batches is needed, each a tensor, a tuple of positional or a dict of keyword "
-    "inputs: one batch of two inputs is [(x, mask)]"
+    "inputs: one batch x is [x], one of two inputs is [(x, mask)]"
 )
-
-
-def _received(batches: Any) -> str:
-    return f"is one {'tensor' if isinstance(batches, Tensor) else type(batches).__name__}"
 
 
 def _narrowed(

@@ -30,7 +30,7 @@ from snnconvert.converter.reports.equivalence import (
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.tracing.batches import example_batch
+from snnconvert.converter.tracing.batches import example_batch, refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
 from snnconvert.converter.verification.check_tensors import check_tensors
@@ -106,7 +106,7 @@ def verify(
         dtype: in which both sides are computed; None: float64, or the source's own, where it does
             not run in that. What the source pins to its own dtype (norms and rotary embeddings are
             often pinned to float32) is computed in this one too, and so is what a map absorbed.
-        tolerance: largest relative error that passes; None: 1e-9 in float64, 1e-5 in float32.
+        tolerance: largest relative error without spikes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
         data: batches of held-out inputs to run the conversion on, as `calibration` of `convert`;
             None: a spiking network is run on the inputs.
@@ -142,6 +142,8 @@ def _runs_on_data(
     snn: ConvertedModule, data: Iterable[Any] | None, labels: Labels | None, **read: Any
 ) -> bool:
     """Tell whether a conversion is run on data; refuse to be told how where it is not."""
+    if data is not None:
+        refuse_one_batch(data, "data")
     if data is not None or labels is not None or snn.conversion.neurons:
         return True
     if any(where is not None for where in read.values()):

@@ -122,6 +122,47 @@ def test_files_of_inputs_reach_calibration_and_verification(asked, tmp_path):
     assert (asked["output"], asked["classes"]) == (0, -1)
 
 
+def test_a_result_says_how_spikes_ran(tmp_path):
+    held = {"x": torch.randn(50, 3), "labels": torch.zeros(50, dtype=torch.long)}
+    torch.save(held, tmp_path / "held.pt")
+    spikes = checked("shifted", "spiking", data="held.pt").spiking
+    assert (spikes.time_steps, spikes.bursts, spikes.samples) == (8, 1, 50)
+    assert spikes.data == "held.pt" and spikes.rel_error <= spikes.tolerance == 0.1
+    assert spikes.agreement > 0.9 and 0 <= spikes.accuracy <= 1 and 0 <= spikes.source_accuracy <= 1
+    assert spikes.spikes_per_value > 0.5 and spikes.bits_per_spike >= 1
+    example = checked("shifted", "spiking")
+    assert example.spiking.samples == 2 and example.spiking.data is None
+    assert example.spiking.accuracy is None and example.degree == "maps"
+    assert checked("shifted").spiking is None
+
+
+@pytest.mark.parametrize(("tolerance", "status"), [(1e-12, "failed"), (0.5, "passed")])
+def test_the_tolerance_of_spikes_is_the_tasks(tolerance, status):
+    task = CheckTask(entry("shifted"), load_rules("spiking"), (), 3, spiking_tolerance=tolerance)
+    result = check_model(task)
+    assert (result.status, result.spiking.tolerance) == (status, tolerance)
+    assert result.max_rel_error <= 1e-9
+
+
+def test_the_tolerance_of_spikes_is_the_entrys_before_that_of_the_check(monkeypatch):
+    found = []
+
+    def note(function, tasks, *settings):
+        found.extend(task.spiking_tolerance for task in tasks)
+        return iter(())
+
+    monkeypatch.setattr(check, "run_in_workers", note)
+    entries = [entry("shifted", spiking_tolerance=0.3), entry("flat")]
+    list(check_models(entries, spiking_tolerance=0.2))
+    list(check_models(entries))
+    assert found == [0.3, 0.2, 0.3, 0.1]
+
+
+def test_a_tolerance_of_spikes_where_there_are_none_is_said():
+    result = checked("shifted", spiking_tolerance=0.3)
+    assert "spiking_tolerance not used: no rule places a neuron" in result.notes
+
+
 def test_without_files_the_sources_own_inputs_serve(asked):
     result = checked("shifted", "spiking")
     assert (asked["calibration"], asked["data"], asked["labels"]) == (None, None, None)
@@ -203,7 +244,14 @@ def test_a_bad_rule_file_is_told_before_any_model_is_run():
 
 @pytest.mark.parametrize(
     "numbers",
-    [{"jobs": 0}, {"shard": (0, 1)}, {"shard": (3, 2)}, {"timeout": 0}, {"time_steps": 1}],
+    [
+        {"jobs": 0},
+        {"shard": (0, 1)},
+        {"shard": (3, 2)},
+        {"timeout": 0},
+        {"time_steps": 1},
+        {"spiking_tolerance": 0},
+    ],
 )
 def test_bad_numbers(numbers):
     with pytest.raises(InputError, match="received"):

@@ -63,8 +63,8 @@ def test_paths_are_relative_to_the_list_and_names_are_no_paths(read, tmp_path):
         (
             "- a",
             [
-                "1: the file must be a mapping of rules, calibration, data, tolerance, time_steps, "
-                "version, models; received a list"
+                "1: the file must be a mapping of rules, calibration, data, tolerance, "
+                "spiking_tolerance, time_steps, version, models; received a list"
             ],
         ),
         (
@@ -126,10 +126,12 @@ SETTINGS = """\
 version: 1
 calibration: seen.npy
 tolerance: 1e-6
+spiking_tolerance: 0.2
 time_steps: 3
 models:
   - timm:a
-  - {model: timm:a, calibration: sub/own.pt, data: held.npy, tolerance: 1, time_steps: 2}
+  - {model: timm:a, calibration: sub/own.pt, data: held.npy, tolerance: 1, spiking_tolerance: 0.3,
+     time_steps: 2}
 """
 
 
@@ -143,14 +145,21 @@ def files(tmp_path):
 def test_settings_are_the_lists_unless_an_entry_has_its_own(read, tmp_path, files):
     of_the_list, own = read(SETTINGS)
     assert of_the_list == CheckEntry(
-        "timm:a", "timm:a", calibration=f"{tmp_path}/seen.npy", tolerance=1e-6, time_steps=3
+        "timm:a",
+        "timm:a",
+        calibration=f"{tmp_path}/seen.npy",
+        tolerance=1e-6,
+        spiking_tolerance=0.2,
+        time_steps=3,
     )
     assert own == CheckEntry(
-        "timm:a (calibration sub/own.pt, data held.npy, tolerance 1.0, time_steps 2)",
+        "timm:a (calibration sub/own.pt, data held.npy, tolerance 1.0, spiking_tolerance 0.3, "
+        "time_steps 2)",
         "timm:a",
         calibration=f"{tmp_path}/sub/own.pt",
         data=f"{tmp_path}/held.npy",
         tolerance=1.0,
+        spiking_tolerance=0.3,
         time_steps=2,
     )
 
@@ -180,6 +189,7 @@ def test_a_model_says_where_its_predictions_are_read(read, setting, found):
     ("setting", "problem"),
     [
         ("tolerance: 0", "'tolerance' must be a number above 0, received 0"),
+        ("spiking_tolerance: 0", "'spiking_tolerance' must be a number above 0, received 0"),
         ("tolerance: -1e-3", "'tolerance' must be a number above 0, received -0.001"),
         ("tolerance: .inf", "'tolerance' must be a number above 0, received inf"),
         ("tolerance: 1 e", "'tolerance' must be a number above 0, received '1 e'"),

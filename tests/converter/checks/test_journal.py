@@ -14,12 +14,19 @@ from snnconvert.converter.checks import journal as journal_module
 from snnconvert.converter.checks.check import check_models
 from snnconvert.converter.checks.check_list import CheckEntry
 from snnconvert.converter.checks.journal import Journal
-from snnconvert.converter.checks.result import CheckResult, CheckTask
+from snnconvert.converter.checks.result import CheckedSpikes, CheckResult, CheckTask
 from snnconvert.errors import InputError
 from snnconvert.rules import load_rules
 
 A = "timm:a"
 PASSED = CheckResult(A, "passed", 1e-16, 1.5, "", ("a note",))
+SPIKES = CheckedSpikes(
+    *(8, 3, 64, "test.pt", 0.01, 0.1),
+    *(0.98, 0.9, 0.95, 1.0),
+    spikes_per_value=0.7,
+    bits_per_spike=4.0,
+)
+SPIKED = replace(PASSED, degree="some maps", spiking=SPIKES)
 REMEMBERED = replace(PASSED, remembered=True)
 
 
@@ -39,6 +46,51 @@ def path(tmp_path):
 def test_a_result_is_found_again_with_all_that_it_says(path):
     Journal(path).add(task(), PASSED)
     assert again(path).result(task()) == REMEMBERED
+
+
+@pytest.mark.parametrize("degree", ["some maps", "maps", "all"])
+def test_how_spikes_ran_is_found_again(path, degree):
+    spiked = replace(SPIKED, degree=degree)
+    Journal(path).add(task(), spiked)
+    assert again(path).result(task()) == replace(spiked, remembered=True)
+
+
+@pytest.mark.parametrize("error", [float("inf"), float("nan")])
+def test_spikes_without_a_finite_error_survive(path, error):
+    spikes = replace(SPIKES, rel_error=error, data=None, agreement=None, equal=None)
+    failed = replace(SPIKED, status="failed", reason="NOT equivalent", spiking=spikes)
+    Journal(path).add(task(), failed)
+    found = again(path).result(task())
+    assert str(found.spiking.rel_error) == str(error)
+
+
+FORGED_SPIKES = {
+    "a pass that is none": {"rel_error": 0.2},
+    "a pass of another tolerance": {"rel_error": 0.2, "tolerance": 0.3},
+    "a pass with other values": {"equal": 0.5},
+    "a share above one": {"accuracy": 1.5},
+    "an error below zero": {"rel_error": -0.01},
+    "an error that is text": {"rel_error": "little"},
+    "a truth value for a number": {"samples": True},
+    "a number that is none": {"spikes_per_value": None},
+    "a key of its own": {"rate": 0.1},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED_SPIKES.values(), ids=FORGED_SPIKES)
+def test_spikes_that_no_check_writes_are_left_out(path, forged):
+    Journal(path).add(task(), SPIKED)
+    row = json.loads(path.read_text())
+    row["result"]["spiking"] |= forged
+    path.write_text(json.dumps(row) + "\n")
+    journal = again(path)
+    assert (journal.result(task()), journal.left_out) == (None, 1)
+
+
+@pytest.mark.parametrize("forged", [{"degree": "exact"}, {"degree": None}, {"spiking": None}])
+def test_spikes_and_their_degree_go_together(path, forged):
+    Journal(path).add(task(), replace(SPIKED, **forged))
+    assert again(path).result(task()) is None
 
 
 @pytest.mark.parametrize("other", [task("timm:b"), task(time_steps=5), task(rules="spiking")])
@@ -71,6 +123,7 @@ def test_another_tolerance_makes_another_task_and_a_name_of_any_length_none(path
     Journal(path).add(replace(task(), entry=CheckEntry(A, A, tolerance=0.1)), PASSED)
     assert again(path).result(task()) is None
     assert again(path).result(task("x" * 5000)) is None
+    assert again(path).result(replace(task(), spiking_tolerance=0.2)) is None
 
 
 def test_an_error_that_a_tolerance_allows_is_remembered(path):

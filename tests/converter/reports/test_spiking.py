@@ -127,7 +127,8 @@ def test_all_of_the_work_is_said_only_where_nothing_is_left(
     work = replace(WORK, spiking_macs=spiking, still_macs=still)
     said = next(s for s in replace(report(1.0), work=work).sentences() if "multiply" in s)
     assert said.startswith(
-        f"{share} of the multiply-accumulate work has spikes for all its operands{left};"
+        f"{share} of the multiply-accumulate work of maps and products of matrices (elementwise "
+        f"products are not in it) has spikes for all its operands{left};"
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 import snnconvert
-from snnconvert.converter.spikes.degree import degree_of
+from snnconvert.converter.spikes.degree import SOME_MAPS, degree_of
 from snnconvert.ops import TDOperator
 from snnconvert.rules import parse_rules
 from tests.converter.verification.events.networks import Around, on_spikes, proven
@@ -179,3 +181,19 @@ def test_a_function_that_is_drawn_anew_is_no_target(x):
     snn = on_spikes(Around(lambda m, x: m(F.rrelu(m(x), training=True))), x)
     assert degree_of(snn.conversion.sited, snn.conversion.decided) == "maps"
     assert any("'rrelu'" in note and "no counterpart" in note for note in snn.conversion.notes)
+
+
+def test_some_maps_on_spikes_are_a_degree_of_their_own(x):
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = torch.nn.Linear(6, 6), torch.nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.b(self.a(x))
+
+    rule = "{name: first, match: {op: linear, path: a}, action: spike_operands}"
+    rules = snnconvert.rules.parse_rules(f"version: 1\nrules: [{rule}]\n")
+    snn = snnconvert.convert(Two().eval(), (torch.randn(4, 6),), rules)
+    assert snn.report.spiking.degree == SOME_MAPS
+    assert json.loads(snn.report.to_json())["spiking"]["degree"] == "some maps"

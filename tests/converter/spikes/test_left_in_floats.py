@@ -235,7 +235,7 @@ def test_a_map_written_out_that_is_left_in_floats_is_counted_so():
     changed = (torch.cat([torch.zeros_like(x[:1]), x]).diff(dim=0) != 0).sum()
     assert work.operations["MACs in floats"] == pytest.approx(5 * int(changed) / 3)
     assert report.spiking.analog == {"mul": 1}
-    assert "44.4% of the multiply-accumulate work has spikes" in str(report)
+    assert "44.4% of the multiply-accumulate work of maps" in str(report)
 
 
 def test_a_product_of_spikes_written_out_is_on_spikes():

@@ -67,7 +67,7 @@ def traced():
             (X, SCALE),
             r"batch 0 of data= does not fit: .*; an iterable of batches.*x, mask",
         ),
-        (X, r"data= is one tensor: an iterable of batches"),
+        (X, r"data= is one tensor: an iterable of batches.*one batch x is \[x\]"),
         ({"x": X}, r"data= is one dict: an iterable"),
         (5, r"data= is one int: an iterable"),
     ],

@@ -88,9 +88,7 @@ def _two_samples(source: TracedModel, placed: TensorOptions) -> list[Any]:
     return leaves_of_call(source, args, kwargs, placed)
 
 
-def proven_degree(
-    snn: ConvertedModule, time_steps: int
-) -> tuple[str | None, dict[str, tuple[str, ...]]]:
+def proven_degree(snn: ConvertedModule, time_steps: int) -> tuple[str, dict[str, tuple[str, ...]]]:
     """Return the degree of a network, and by reason what denies it the degree ``all``.
 
     Args:

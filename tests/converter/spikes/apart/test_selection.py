@@ -10,7 +10,7 @@ from snnconvert.converter.spikes.apart import table
 from snnconvert.converter.spikes.apart.part import Apart
 from snnconvert.converter.spikes.apart.selection import is_selection
 from snnconvert.converter.spikes.apart.table import Taking
-from snnconvert.converter.spikes.degree import degree_of
+from snnconvert.converter.spikes.degree import SOME_MAPS, degree_of
 from snnconvert.ops.kinds import operator_name
 from tests.converter.verification.events.networks import Around, on_spikes, proven
 
@@ -76,7 +76,7 @@ def test_a_mask_that_a_rule_leaves_is_named(x, tmp_path):
     left = "{name: left, match: {op: mul}, action: td}"
     rules.write_text(f"version: 1\nextends: fully_spiking\nrules: [{left}]")
     snn = on_spikes(Around(SELECTIONS["a mask behind"]), x, rules)
-    assert degree_of(snn.conversion.sited, snn.conversion.decided) is None
+    assert degree_of(snn.conversion.sited, snn.conversion.decided) == SOME_MAPS
     (found,) = proven(snn, x)
     assert found.ran.operator == "aten.mul.Tensor"
 
