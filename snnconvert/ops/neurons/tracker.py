@@ -38,8 +38,8 @@ class Tracker(Neuron):
         levels: number of powers of two among the levels, each half of the one before.
         per_octave: number of levels from one power of two to the next, evenly spaced: 1, 2, 4 or 8.
             An operator on these spikes has a sum for each ``j``, which spikes add to, and joins
-            the sums once a step, by ``2 (per_octave - 1)`` additions: their factors are whole
-            multiples of ``1 / per_octave``.
+            the sums once a step where spikes reached it, by ``2 (per_octave - 1)`` additions:
+            their factors are whole multiples of ``1 / per_octave``.
         gain: ``g_t``: ``constant`` (1), ``inverse_time`` (1/(t+1)) or ``halving`` (2^-t).
         signed: whether there are negative spikes.
         fire_at: share of a level from which on it fires.

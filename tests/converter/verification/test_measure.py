@@ -18,6 +18,7 @@ from snnconvert.converter.verification.measure.predictions import (
     predicted,
 )
 from snnconvert.errors import InputError, VerificationError
+from snnconvert.rules import parse_rules
 from tests.converter.verification.events.networks import Around, on_spikes
 from tests.ladders import shares_of
 
@@ -445,3 +446,21 @@ def test_nothing_is_in_floats_where_all_is_on_spikes(name):
     report = on_spikes(Around(ON_SPIKES[name]), x, verify=True).report.spiking
     in_floats = bool(report.work.operations["MACs in floats"]) or bool(report.analog)
     assert in_floats == (report.degree != "all")
+
+
+@pytest.mark.parametrize("function", [lambda h: h, lambda h: torch.fft.rfft(h).real])
+def test_costs_are_of_samples_not_of_batches(function):
+    torch.manual_seed(0)
+    x = torch.randn(16, 6)
+    model = Around(lambda m, x: function(m(m(x).relu())))
+    rules = parse_rules("version: 1\nextends: spiking\nneuron: {bursts: 1, levels: 6}\nrules: []\n")
+    snn = on_spikes(model, x, rules)
+    # One sample is silent, and others settle: what is joined is what spikes reach.
+    x[3] = 0
+    found = [
+        measure_spiking(snn, list(x.double().split(size)), time_steps=8).work.operations
+        for size in (16, 4, 1)
+    ]
+    assert found[0]["joins"] > 0
+    for other in found[1:]:
+        assert other == pytest.approx(found[0])

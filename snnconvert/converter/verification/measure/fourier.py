@@ -47,20 +47,22 @@ def to_real(
     return round(2.5 * _turns(out_shape, dim))
 
 
-def additions(given: Mapping[str, Any], spikes: Tensor, result: Tensor) -> float:
-    """Return how many additions the spikes of a transform's operand cause.
+def additions(given: Mapping[str, Any], spikes: Tensor, result: Tensor) -> tuple[float, float]:
+    """Return how many additions the spikes of a transform's operand cause, and how many real
+    numbers of its result they reach.
 
     Args:
         given: arguments of the call, by schema name.
         spikes: how many each value of the operand has; of a complex one in both parts.
         result: of the call; its shape and dtype alone matter.
     """
-    dims = _dims(given, spikes.dim())
+    dims = list(_dims(given, spikes.dim()))
     for dim, size in zip(dims, _sizes(given, len(dims), result), strict=True):
         read = spikes.shape[dim] if size is None else min(spikes.shape[dim], size)
         spikes = spikes.narrow(dim, 0, read)
     values = math.prod(result.shape[dim] for dim in dims) * (2 if result.is_complex() else 1)
-    return values * float(spikes.sum(dtype=torch.float64))
+    each = spikes.sum(dims, dtype=torch.float64)
+    return values * float(each.sum()), values * float(each.count_nonzero())
 
 
 def _turns(shape: Sequence[int], dims: Sequence[int]) -> float:

@@ -145,7 +145,7 @@ class Step(fx.Interpreter):
         elif any(x in self.fired for x in n.all_input_nodes) and is_spike_coded(n):
             self.fired[n] = self._moved(n, self._spikes)
         elif call is not None and is_map(call):
-            self._map(n, call, value)
+            self._map(n, call)
         elif call is not None and is_whole(call):
             self._whole(call)
         elif call is None and self.clock.start == 0 and (still := self._still(n)) is not None:
@@ -216,7 +216,7 @@ class Step(fx.Interpreter):
         )
         return spikes
 
-    def _map(self, node: fx.Node, call: Call, result: Tensor) -> None:
+    def _map(self, node: fx.Node, call: Call) -> None:
         own = operands(call)
         first = self.clock.start == 0
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
@@ -238,10 +238,11 @@ class Step(fx.Interpreter):
             if is_fourier(call) and not neurons:  # by the fast algorithm, as the source does
                 self._count(kind, call_macs(call, self._value_of) * bool(events.any()))
                 continue
-            self._count(kind, reached(call, self._value_of, position, events))
-            if neurons and bool(events.any()):
+            found = reached(call, self._value_of, position, events)
+            self._count(kind, found.operations)
+            if neurons:
                 joins = max(neuron.joins for neuron in neurons)
-                self._count("joins", float(joins * result.numel() * (1 + result.is_complex())))
+                self._count("joins", joins * found.outputs)
         self.now.update({operand: self.env[operand] for operand in own})
 
     def _unseen(self, node: fx.Node, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
@@ -96,8 +96,20 @@ def terms(call: Call) -> list[int]:
     return streams[-1:] if is_square else streams
 
 
-def reached(call: Call, value_of: Values, position: int, events: Tensor) -> float:
-    """Return how many multiplications or additions the events of one operand cause.
+class Reached(NamedTuple):
+    """What the events of one operand come to.
+
+    Attributes:
+        operations: how many multiplications or additions they cause.
+        outputs: how many outputs they reach; a complex one is two.
+    """
+
+    operations: float
+    outputs: float
+
+
+def reached(call: Call, value_of: Values, position: int, events: Tensor) -> Reached:
+    """Return what the events of one operand cause.
 
     Args:
         call: a map or product.
@@ -108,7 +120,7 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> floa
     if is_fourier(call):
         given = resolved(call, value_of)
         shapes = pytree.tree_map_only(Tensor, shape_alone, given)
-        return additions(given, events, called(call.operator, shapes))
+        return Reached(*additions(given, events, called(call.operator, shapes)))
     ahead = itertools.count()
 
     def counted(argument: Any) -> Any:
@@ -130,7 +142,10 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> floa
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
     alike = _one_for_all(call, arguments)
     alike *= 2 if _meets_pairs(call, value_of, position) else 1
-    return alike * float(called(call.operator, arguments).sum(dtype=torch.float64))
+    counts = called(call.operator, arguments)
+    return Reached(
+        alike * float(counts.sum(dtype=torch.float64)), alike * float(counts.count_nonzero())
+    )
 
 
 def _ones(value: Any) -> Any:
