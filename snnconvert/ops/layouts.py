@@ -16,6 +16,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+MAX_ENTRIES = 2**16
+"""Of a table."""
+
 _VANISHED = 160  # octaves below 1: nothing, in float32
 _LEAST, _MOST = 2.0**-126, 2.0**127  # normal numbers of float32
 _RATIO = 4

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from snnconvert.ops.layouts import (
     FORM,
+    MAX_ENTRIES,
     Drives,
     Layout,
     Uniform,
@@ -27,7 +28,6 @@ _Exact: TypeAlias = Callable[[Tensor], Tensor]
 
 _LEAST, _MOST = -126, 127  # octaves of normal numbers of float32
 _MOST_BITS = 22  # of a part's index: float32 has one more
-_MOST_PARTS = 2**16
 _NARROW = 1 + 2.0**-4  # of a range seen from the origin, which would need more bits than there are
 _ROUNDING = 0.99  # the range of values is sampled
 _AROUND = torch.linspace(-0.5, 0.5, 17, dtype=torch.float64)
@@ -214,7 +214,7 @@ def _bits_of(
     found, parts = list[int](), 0.0
     for octave in octaves:
         low, high = (max(1.0, min(x / 2.0**octave, 2.0)) - 1 for x in (nearest, farthest))
-        bits = _MOST_BITS if parts > _MOST_PARTS else _bits_within(of, octave, low, high, bound)
+        bits = _MOST_BITS if parts > MAX_ENTRIES else _bits_within(of, octave, low, high, bound)
         found.append(bits)
         parts += 2.0**bits * (high - low)
     return tuple(found)
@@ -224,7 +224,7 @@ def _bits_within(of: _Exact, octave: int, low: float, high: float, bound: float)
     """Return the same of one octave, of which a share is used (its ends, of 0 to 1)."""
     for bits in range(_MOST_BITS + 1):
         first, last = math.floor(low * 2**bits), math.ceil(high * 2**bits)
-        if last - first >= _MOST_PARTS:
+        if last - first >= MAX_ENTRIES:
             return bits
         parts = torch.arange(first, last + 1).double()
         around = (parts[:, None] + _AROUND).clamp(0, 2.0**bits)

@@ -11,10 +11,8 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.layouts import Drives, Layout
+from snnconvert.ops.layouts import MAX_ENTRIES, Drives, Layout
 from snnconvert.ops.tables import End, Table
-
-MAX_ENTRIES = 2**16
 
 Exact: TypeAlias = Callable[[Tensor], Tensor]
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from snnconvert.ops.sequence import is_number
 from snnconvert.sources.bags import BAGS
 from snnconvert.sources.budget import MOST_DIMENSIONS
 from snnconvert.sources.operators import packet_of
@@ -23,9 +24,14 @@ _LARGEST_POWER = 1 << 32  # of a matrix
 _TRAPPED = (torch.int32, torch.int64)  # shorter ones are divided as these
 # Lists of numbers of which there may be more than dimensions: sizes of parts, or where they begin.
 _PARTS_OF_ONE = ("split_sizes", "split_size", "indices", "sections", "indices_or_sections")
+_STOPS = (0, -1)
 _DIVISIONS = ("div", "divide")
-_REMEDY = ": divide whole numbers with rounding_mode='floor', or by a number, or as floats"
-_MOST_DIMENSIONS = 256  # of a multivariate gamma function, which takes as many times its argument
+_ROUNDED = ("floor_divide", "fmod", "remainder")
+_REMEDY = (
+    ": divide whole numbers with rounding_mode='floor', or by a number other than 0 and -1, or as "
+    "floats"
+)
+_LARGEST_ORDER = 256  # of a multivariate gamma function, which takes as many times its argument
 
 
 def call_problem(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
@@ -38,10 +44,10 @@ def call_problem(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str,
     packet = packet_of(operator).removesuffix("_")
     check = _CHECKS.get(packet) or _LENIENT.get(packet, _pieces_fit)
     given = _given(operator, args, kwargs)
-    if check(given) and not _too_many_dimensions(operator, given):
+    trap = _trap(packet, given) if packet in (*_DIVISIONS, *_ROUNDED) else ""
+    if check(given) and not trap and not _too_many_dimensions(operator, given):
         return ""
-    remedy = _REMEDY if packet in _DIVISIONS and _may_stop(given) else ""
-    return f"{operator} is called with arguments that do not fit{remedy}"
+    return f"{operator} is called with arguments that do not fit{trap}"
 
 
 def _too_many_dimensions(operator: OpOverload, given: Mapping[str, Any]) -> bool:
@@ -63,7 +69,9 @@ def is_checked(node: fx.Node) -> bool:
         return False
     packet = packet_of(operator).removesuffix("_")
     given = _given(operator, node.args, node.kwargs)
-    return packet in _CHECKS or (packet in _DIVISIONS and _may_stop(given))
+    towards_zero = packet in _DIVISIONS and given.get("rounding_mode") == "trunc"
+    by = given.get("other")
+    return packet in _CHECKS or (towards_zero and (not isinstance(by, int | float) or by in _STOPS))
 
 
 def _given(operator: OpOverload, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,27 +135,27 @@ def _scales_fit(given: Mapping[str, Any]) -> bool:
     )
 
 
-def _divides(given: Mapping[str, Any]) -> bool:
-    """Whether integers are divided by none of the numbers at which a processor stops."""
-    divided, by = given.get("self"), given.get("other")
-    floating = isinstance(divided, Tensor) and (divided.is_floating_point() or divided.is_complex())
-    return floating or isinstance(by, Tensor | float) or by not in (0, -1)
+def _trap(packet: str, given: Mapping[str, Any]) -> str:
+    """Why a processor may stop at a division of whole numbers; empty where it does not.
 
-
-def _divides_whole(given: Mapping[str, Any]) -> bool:
-    """The same of a division that may be one of floating point.
-
-    Towards zero a tensor is divided without a look at its numbers, where the least may meet -1.
+    It stops at 0, and at -1 where it divides the least number. A tensor is divided towards zero
+    without a look at its numbers.
     """
-    divided, by = given.get("self"), given.get("other")
-    unseen = (
-        _may_stop(given)
-        and isinstance(divided, Tensor)
-        and divided.dtype in _TRAPPED
-        and isinstance(by, Tensor)
-        and not (by.is_floating_point() or by.is_complex())
-    )
-    return given.get("rounding_mode") is None or (_divides(given) and not unseen)
+    divided, by, mode = given.get("self"), given.get("other"), given.get("rounding_mode")
+    if packet in _DIVISIONS and mode is None:
+        return ""  # in floating point
+    if isinstance(divided, Tensor) and is_number(divided):
+        return ""
+    if not isinstance(by, Tensor):
+        return _REMEDY if not isinstance(by, float) and by in _STOPS else ""
+    unseen = packet in _DIVISIONS and mode == "trunc" and not is_number(by)
+    is_trapped = isinstance(divided, Tensor) and divided.dtype in _TRAPPED
+    return _REMEDY if unseen and is_trapped else ""
+
+
+def _order_fits(given: Mapping[str, Any]) -> bool:
+    """Of a multivariate gamma function."""
+    return bool(given["p"] <= _LARGEST_ORDER)
 
 
 def _may_stop(given: Mapping[str, Any]) -> bool:
@@ -203,10 +211,6 @@ def _few_at_once(given: Mapping[str, Any]) -> bool:
     return bool(given.get("r", 2) <= MOST_DIMENSIONS)
 
 
-def _few_dimensions(given: Mapping[str, Any]) -> bool:
-    return bool(given["p"] <= _MOST_DIMENSIONS)
-
-
 def _can_be_negated(given: Mapping[str, Any]) -> bool:
     """Of a power of a matrix, which is never done with the least integer, as it has no opposite."""
     return bool(-_LARGEST_POWER <= given["n"] <= _LARGEST_POWER)
@@ -256,6 +260,7 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
         _grouped_attention_fits,
     ),
     **dict.fromkeys(("_upsample_bicubic2d_aa", "_upsample_bilinear2d_aa"), _scales_fit),
+    **dict.fromkeys(("mvlgamma", "special_multigammaln"), _order_fits),
     **dict.fromkeys(("_fft_c2c", "_fft_c2r", "_fft_r2c"), _transform_fits),
     **dict.fromkeys(BAGS, _has_bags),
     "_pdist_forward": _has_pairs,
@@ -266,7 +271,5 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 }
 # What these are given matters less: unknown arguments are let be.
 _LENIENT: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
-    **dict.fromkeys(_DIVISIONS, _divides_whole),
-    **dict.fromkeys(("floor_divide", "fmod", "remainder"), _divides),
     **dict.fromkeys(("unbind", "unbind_copy"), _unbound_fits),
 }

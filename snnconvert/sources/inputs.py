@@ -63,6 +63,26 @@ def parse_input(text: str, seed: int = 0) -> Inputs:
     return _arranged(_read(path), path)
 
 
+def narrowed(given: Inputs, is_narrow: Callable[[int | str], bool]) -> tuple[Inputs, bool]:
+    """Inputs of which those of float64, which NumPy makes of every number, are cast to float32
+    where that is wanted; and whether any were.
+
+    Arguments:
+        given: positional and keyword inputs.
+        is_narrow: tells of an input, by its position or name, whether it should be float32.
+    """
+    args, kwargs = given
+    places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+    cast = {
+        place
+        for place, x in places
+        if isinstance(x, Tensor) and x.dtype == torch.float64 and is_narrow(place)
+    }
+    by_place = tuple(x.float() if i in cast else x for i, x in enumerate(args))
+    by_name = {name: x.float() if name in cast else x for name, x in kwargs.items()}
+    return (by_place, by_name), bool(cast)
+
+
 def _where(path: Path) -> str:
     """Say what stands at a path, or how far it leads."""
     if path.is_dir():

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from snnconvert.errors import SourceError
 from snnconvert.sources.budget import check_memory
-from snnconvert.sources.names import CHILD, first_problem
+from snnconvert.sources.names import CHILD, MOST_PARTS, first_problem
 from snnconvert.wording import shown
 
 _MOST_PATHS = 100_000
-_DEEPEST = 50  # as many parts as a name may have
 _REGISTERS = {"_parameters": Tensor, "_buffers": Tensor, "_modules": nn.Module}
 
 
@@ -136,5 +135,5 @@ def _check_paths(found: list[nn.Module], where: str) -> None:
         raise SourceError(f"{where}: a module contains itself")
     if sum(paths.values()) > _MOST_PATHS:
         raise SourceError(f"{where}: the tree of modules has more than {_MOST_PATHS} paths")
-    if max(depths.values()) > _DEEPEST:
-        raise SourceError(f"{where}: modules are nested more than {_DEEPEST} levels deep")
+    if max(depths.values()) > MOST_PARTS:
+        raise SourceError(f"{where}: modules are nested more than {MOST_PARTS} levels deep")

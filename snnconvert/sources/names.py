@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from snnconvert.wording import shown
 
 _LONGEST = 500
-_MOST_PARTS = 50
+MOST_PARTS = 50
+"""Of a name, and so of modules one within another."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def name_problem(kind: NameKind, name: object) -> str:
     """Why ``name`` is no name of this kind, as a sentence; empty where it is one."""
     if isinstance(name, str) and len(name) <= _LONGEST:
         parts = name.split(".") if kind.dotted else [name]
-        if len(parts) <= _MOST_PARTS and all(_is_part(kind, part) for part in parts):
+        if len(parts) <= MOST_PARTS and all(_is_part(kind, part) for part in parts):
             return ""
     return (
         f"{shown(name)!r} is not accepted as the name of {kind.what}: it must be {kind.allowed}, "

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snnconvert.errors import InputError
 from snnconvert.sources.examples import NO_EXAMPLE
-from snnconvert.sources.inputs import has_tensor, parse_input
+from snnconvert.sources.inputs import has_tensor, narrowed, parse_input
 from snnconvert.sources.load import load_source
 from snnconvert.sources.source import Source
 
@@ -67,16 +67,11 @@ def _as_wide(source: Source) -> Source:
     if not isinstance(source.model, nn.Module):
         return source
     widths = {x.dtype for x in source.model.parameters() if x.is_floating_point()}
-    tensors = [x for x in (*source.args, *source.kwargs.values()) if isinstance(x, Tensor)]
-    if widths != {torch.float32} or not any(x.dtype == torch.float64 for x in tensors):
+    if widths != {torch.float32}:
         return source
-
-    def narrow(x: Any) -> Any:
-        return x.float() if isinstance(x, Tensor) and x.dtype == torch.float64 else x
-
+    (args, kwargs), changed = narrowed((source.args, dict(source.kwargs)), lambda _: True)
     note = "; ".join(filter(None, [source.note, _CAST]))
-    kwargs = {name: narrow(x) for name, x in source.kwargs.items()}
-    return replace(source, args=tuple(map(narrow, source.args)), kwargs=kwargs, note=note)
+    return replace(source, args=args, kwargs=kwargs, note=note) if changed else source
 
 
 _CAST = "inputs (--input) of float64 were cast to float32, as all weights of the model are"

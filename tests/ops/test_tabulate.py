@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from snnconvert.errors import InputError
-from snnconvert.ops.layouts import Drives, Octaves, Periods, Uniform
-from snnconvert.ops.tabulate import MAX_ENTRIES, tabulate
+from snnconvert.ops.layouts import MAX_ENTRIES, Drives, Octaves, Periods, Uniform
+from snnconvert.ops.tabulate import tabulate
 from snnconvert.ops.targets import FUNCTIONS, Target
 
 LAID = {name for name, row in FUNCTIONS.items() if row.layout is not None}

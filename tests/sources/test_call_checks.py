@@ -160,6 +160,20 @@ def test_arguments_that_do_not_fit_are_refused(operator: Any, args: Any) -> None
     assert str(operator) in call_problem(operator, args, ROUNDED.get(operator, {}))
 
 
+@pytest.mark.parametrize(
+    ("operator", "by"),
+    [
+        (A.floor_divide.default, 0),
+        (A.div_.Tensor_mode, WHOLE),
+        (torch.ops.prims.div.default, WHOLE),
+    ],
+)
+def test_a_division_that_may_stop_has_a_remedy(operator: Any, by: Any) -> None:
+    found = call_problem(operator, (WHOLE, by), ROUNDED.get(operator, {}))
+    assert "rounding_mode='floor', or by a number other than 0 and -1" in found
+    assert not call_problem(operator, (X, by), ROUNDED.get(operator, {}))
+
+
 def test_a_mask_has_to_be_spread_over_the_scores() -> None:
     keys = torch.zeros(1, 2, 5, 4)
     for shape, fits in (((3, 5), True), ((1, 1, 3, 5), True), ((2, 2), False), ((3,), False)):

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.sources.inputs import batches_of, parse_input
+from snnconvert.sources.inputs import batches_of, narrowed, parse_input
 
 
 @pytest.mark.parametrize("text", ["2,3,8,8", "2x3x8x8", " 2, 3 ,8,8 ", "float:2,3,8,8", "2X3X8X8"])
@@ -251,3 +251,14 @@ def test_an_array_in_the_order_of_its_columns_is_read_as_it_is(tmp_path: Path) -
         np.lib.format.write_array(file, array, version=(2, 0))
     for name in ("x.npy", "y.npy"):
         assert parse_input(str(tmp_path / name))[0][0].tolist() == array.tolist()
+
+
+def test_float64_is_cast_where_float32_is_wanted() -> None:
+    wide, ids = torch.ones(2, dtype=torch.float64), torch.ones(2, dtype=torch.long)
+    (args, kwargs), changed = narrowed(
+        ((wide, ids, wide, 3), {"x": wide, "flag": True}), {0, "x"}.__contains__
+    )
+    assert [getattr(x, "dtype", x) for x in args] == [torch.float32, ids.dtype, wide.dtype, 3]
+    assert kwargs["x"].dtype is torch.float32 and kwargs["flag"] is True and changed
+    same, changed = narrowed(((wide,), {}), lambda _: False)
+    assert same[0][0] is wide and not changed

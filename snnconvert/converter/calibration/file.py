@@ -23,13 +23,13 @@ from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import NEURONS
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target, clip
 from snnconvert.rules import RuleSet
+from snnconvert.sources.budget import MOST_DIMENSIONS
 from snnconvert.wording import PATH_LENGTH, shown
 
 FORMAT = 2  # 1: limits among the arguments, as bounds
 _KEY = "snnconvert_calibration"
 _REST = ".rest"
 _NUMBERS = ("error", "saturated", "rate", "dead")
-_MOST_DIMENSIONS = 64
 _LONGEST_WORD = 100
 _LONGEST_NOTE = 1000
 _DAMAGES = (
@@ -211,7 +211,7 @@ def _is_word(value: Any) -> bool:
 
 
 def _is_axis(value: Any) -> bool:
-    return _is_number(value, int) and -_MOST_DIMENSIONS <= value < _MOST_DIMENSIONS
+    return _is_number(value, int) and -MOST_DIMENSIONS <= value < MOST_DIMENSIONS
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

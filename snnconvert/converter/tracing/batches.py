@@ -14,7 +14,7 @@ from snnconvert.converter.tracing.inputs import TensorOptions, bind_inputs, exam
 from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import CalibrationError, InputError
-from snnconvert.sources.inputs import FileBatches, has_tensor
+from snnconvert.sources.inputs import FileBatches, Inputs, has_tensor, narrowed
 from snnconvert.torch_private import pytree
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def leaves_of_batches(
         try:
             given = as_inputs(traced, batch)
             if of_file:
-                given = _narrowed(traced, *given, "" if index else origin)
+                given = _narrowed(traced, given, "" if index else origin)
             parts = [*_parts(traced, *given)]
             runs = [leaves_of_call(traced, args, kwargs, placed) for args, kwargs in parts]
         except InputError as error:
@@ -82,32 +82,26 @@ _NEEDED = (
 )
 
 
-def _narrowed(
-    traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any], said_of: str
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Cast float64, which NumPy makes of every number, to float32 where the source has that.
+def _narrowed(traced: TracedModel, given: Inputs, said_of: str) -> Inputs:
+    """Cast float64 to float32 where the source was traced with that.
 
     Args:
         traced: the source.
-        args, kwargs: its inputs.
+        given: its inputs.
         said_of: the origin of the batch, of which a cast is said; empty: it was.
     """
-    examples, named = example_of(traced)
-    cast = False
+    args, kwargs = example_of(traced)
+    places: list[tuple[int | str, Any]] = [*enumerate(args), *kwargs.items()]
+    examples = dict(places)
 
-    def narrowed(x: Any, example: Any) -> Any:
-        nonlocal cast
-        wide = isinstance(x, Tensor) and x.dtype == torch.float64
-        if not wide or not isinstance(example, Tensor) or example.dtype != torch.float32:
-            return x
-        cast = True
-        return x.float()
+    def is_narrow(place: int | str) -> bool:
+        example = examples.get(place)
+        return isinstance(example, Tensor) and example.dtype == torch.float32
 
-    own = tuple(narrowed(x, examples[i] if i < len(examples) else None) for i, x in enumerate(args))
-    by_name = {name: narrowed(x, named.get(name)) for name, x in kwargs.items()}
-    if cast and said_of:
+    found, changed = narrowed(given, is_narrow)
+    if changed and said_of:
         _log.warning("%s: float64 was cast to float32, which the model was traced with", said_of)
-    return own, by_name
+    return found
 
 
 def leaves_of(traced: TracedModel, batch: Any, placed: TensorOptions | None = None) -> list[Any]:

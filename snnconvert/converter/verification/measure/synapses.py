@@ -129,8 +129,9 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> Reac
 
     def factor(argument: Any) -> Any:
         # A factor may be of integers or truth values; elsewhere these are indices, and are kept.
-        is_counted = next(ahead) == position
-        return events.to(torch.float32) if is_counted else _ones(counted(argument))
+        if next(ahead) == position:
+            return events.to(torch.float32)
+        return _ones(value_of(argument) if isinstance(argument, fx.Node | Stored) else argument)
 
     names = _operand_names(call)
     arguments = {name: pytree.tree_map(factor, call.arguments[name]) for name in names}
