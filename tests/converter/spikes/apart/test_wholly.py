@@ -143,6 +143,14 @@ OPERATORS = {
     "prod of one": lambda: Between(lambda n, h: h[:, :1].prod(1)),
     "cumprod": lambda: Between(lambda n, h: (1 + h / 9).cumprod(1)),
     "mse_loss": lambda: Between(lambda n, h: h - F.mse_loss(h, h.roll(1, 1), reduction="none")),
+    "l1_loss": lambda: Between(lambda n, h: h - F.l1_loss(h, h.roll(1, 1))),
+    "smooth_l1_loss": lambda: Between(
+        lambda n, h: h - F.smooth_l1_loss(h, h.roll(1, 1), reduction="none", beta=0.2)
+    ),
+    "smooth_l1_loss without a limit": lambda: Between(
+        lambda n, h: h - F.smooth_l1_loss(h, h.roll(1, 1), reduction="sum", beta=0.0) / 99
+    ),
+    "huber_loss": lambda: Between(lambda n, h: h - F.huber_loss(h, h.roll(1, 1), delta=0.3)),
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),
