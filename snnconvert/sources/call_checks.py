@@ -266,7 +266,6 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "_pdist_forward": _has_pairs,
     "combinations": _few_at_once,
     "lstm": _weights_fit,
-    **dict.fromkeys(("mvlgamma", "special_multigammaln"), _few_dimensions),
     **dict.fromkeys(("matrix_power", "linalg_matrix_power"), _can_be_negated),
 }
 # What these are given matters less: unknown arguments are let be.

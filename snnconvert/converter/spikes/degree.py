@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import fx
 
-from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
@@ -16,7 +15,7 @@ from snnconvert.converter.graph.spike_coded import is_neuron
 from snnconvert.converter.spikes.apart.table import APART
 from snnconvert.converter.spikes.left_in_floats import (
     LISTED,
-    analog_operands,
+    analog_maps,
     by_whom,
     left_in_floats,
     places,
@@ -36,16 +35,14 @@ _MAPS = frozenset(name for name, kind in KINDS.items() if kind.operands) | froze
 SOME_MAPS = "some maps"
 DEGREES = ("exact", SOME_MAPS, "maps", "all")
 """No spikes; spikes into some linear maps and products; into every one; nothing else between one
-spike and the next than sums, comparisons and functions that neurons look up in
-tables."""
+spike and the next than sums, comparisons and functions that neurons look up in tables."""
 
 
 def degree_of(sited: Sited, decided: Decided) -> str:
     """Return the degree of a network, one of `DEGREES`."""
     if not sited.sites:
         return "exact"
-    written_out = contractions(decided)
-    if any(analog_operands(sited, node, written_out) for node in sited.traced.graph.nodes):
+    if analog_maps(sited, decided):
         return SOME_MAPS
     without_table = any(site.computes for site in sited.sites.values())
     return "maps" if without_table or any(functions_in_floats(sited)) else "all"
@@ -55,7 +52,7 @@ def what_is_left(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     """Say which maps, products and functions rules that ask for spikes leave in floats, and why."""
     return [
         *left_in_floats(sited, decided, rules),
-        *_functions_left(sited, rules),
+        *_functions_left(sited, decided, rules),
         *_without_table(sited),
     ]
 
@@ -74,13 +71,16 @@ def _without_table(sited: Sited) -> Iterator[str]:
         )
 
 
-def _functions_left(sited: Sited, rules: RuleSet) -> list[str]:
+def _functions_left(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     if not any(site.target.function for site in sited.sites.values()) and not any(
         rule.action == "spiking" and not _MAPS.issuperset(rule.match.op) for rule in rules.rules
     ):
         return []
     by_reason: dict[str, list[fx.Node]] = {}
+    maps = analog_maps(sited, decided)  # they are named as such
     for node in functions_in_floats(sited):
+        if node in maps:
+            continue
         by_reason.setdefault(_why(node, sited.decisions.get(node)), []).append(node)
     return [
         f"{len(found)} function{'s' * (len(found) != 1)} in floats, {reason}: "

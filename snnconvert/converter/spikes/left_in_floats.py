@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, fx
@@ -81,12 +82,9 @@ def left_in_floats(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     if not asks_for_spikes(rules):
         return []
     by_reason: dict[str, list[fx.Node]] = {}
-    written_out = contractions(decided)
     sizes = sizes_of_streams(sited.traced.graph, sited.streams.domains)
-    for node in sited.traced.graph.nodes:
-        if analog := analog_operands(sited, node, written_out):
-            reason = _why(sited, node, analog, sizes)
-            by_reason.setdefault(reason, []).append(node)
+    for node, analog in analog_maps(sited, decided).items():
+        by_reason.setdefault(_why(sited, node, analog, sizes), []).append(node)
     return [
         f"{len(found)} linear map{'s' * (len(found) != 1)} or product{'s' * (len(found) != 1)} "
         f"not on spikes, {reason}: {listed(places(found), LISTED)}"
@@ -94,45 +92,55 @@ def left_in_floats(sited: Sited, decided: Decided, rules: RuleSet) -> list[str]:
     ]
 
 
-def analog_operands(sited: Sited, node: fx.Node, written_out: Container[str]) -> list[fx.Node]:
-    """Return the operands of a linear map or product that are not spikes.
+@dataclass(frozen=True)
+class Analog:
+    """What keeps a linear map or product in floats.
+
+    Attributes:
+        operands: its streams that are not spikes.
+        without_place: whether no neuron has a place before it.
+    """
+
+    operands: Sequence[fx.Node]
+    without_place: bool
+
+
+def analog_maps(sited: Sited, decided: Decided) -> dict[fx.Node, Analog]:
+    """Return the linear maps and products that have operands without spikes.
 
     Args:
         sited: the graph with its neurons.
-        node: any of its nodes.
-        written_out: products that are maps written out, by name (`contractions`).
+        decided: what it was before them.
     """
-    if node.op != "call_function" or sited.streams.domains.get(node) is not Domain.STREAM:
-        return []
-    if _has_no_place(sited, node) and not is_linear(node):
-        return _streams(sited, list(arguments_of(node).values()))
-    operands = _operands(sited, node, source_name(node) in written_out)
-    return [x for x in operands if not is_spike_coded(x)]
-
-
-def _operands(sited: Sited, node: fx.Node, is_written_out: bool) -> list[fx.Node]:
-    """Return the streams that a node multiplies with weights or with each other."""
-    given, kind = arguments_of(node), kind_of(node.target)
-    if is_neuron(node):
-        return []
-    if kind.operands and not multiplies(kind, dtype_of(node)):
-        return []
-    if holds_maps(node.target, given) or _has_no_place(sited, node):
-        found = _streams(sited, list(given.values()))
-    else:
-        found = _streams(sited, [given[name] for name in operands_of(kind, given)])
-        if kind.elementwise and len(found) == 1 and not is_written_out:
-            return []  # by a constant, it is a scale
+    found, written_out = dict[fx.Node, Analog](), contractions(decided)
+    domains, root = sited.streams.domains, sited.traced.root
+    for node in sited.traced.graph.nodes:
+        if node.op != "call_function" or domains.get(node) is not Domain.STREAM:
+            continue
+        placeless = has_no_place(
+            node, root, lambda x: isinstance(x, fx.Node) and domains.get(x) is Domain.STREAM
+        )
+        operands = _operands(sited, node, placeless, source_name(node) in written_out)
+        if not placeless or is_linear(node):
+            operands = [x for x in operands if not is_spike_coded(x)]
+        if operands:
+            found[node] = Analog(operands, placeless)
     return found
 
 
-def _has_no_place(sited: Sited, node: fx.Node) -> bool:
-    domains = sited.streams.domains
-    return has_no_place(
-        node,
-        sited.traced.root,
-        lambda x: isinstance(x, fx.Node) and domains.get(x) is Domain.STREAM,
-    )
+def _operands(
+    sited: Sited, node: fx.Node, without_place: bool, is_written_out: bool
+) -> list[fx.Node]:
+    """Return the streams that a node multiplies with weights or with each other."""
+    given, kind = arguments_of(node), kind_of(node.target)
+    if is_neuron(node) or (kind.operands and not multiplies(kind, dtype_of(node))):
+        return []
+    if without_place or holds_maps(node.target, given):
+        return _streams(sited, list(given.values()))
+    found = _streams(sited, [given[name] for name in operands_of(kind, given)])
+    if kind.elementwise and len(found) == 1 and not is_written_out:
+        return []  # by a constant, it is a scale
+    return found
 
 
 def _streams(sited: Sited, arguments: Any) -> list[fx.Node]:
@@ -148,19 +156,19 @@ def _streams(sited: Sited, arguments: Any) -> list[fx.Node]:
 def _why(
     sited: Sited,
     node: fx.Node,
-    analog: list[fx.Node],
+    analog: Analog,
     sizes: frozenset[Any],
 ) -> str:
     decision = sited.decisions.get(node)
-    dtypes = [x.meta["val"].dtype for x in analog]
+    dtypes = [x.meta["val"].dtype for x in analog.operands]
     if decision is not None and decision.action not in ACTIONS:
         return f"as {decision.action} stands for them ({decision.reason})"
-    if _has_no_place(sited, node):
+    if analog.without_place:
         return "as neurons have no place before these operators"
     if decision is not None and decision.action not in SPIKING_ACTIONS:
         how = "a rule leaves" if decision.rule else "rules leave"
         return f"as {how} them so ({by_whom(decision)})"
-    if any(has_size_of(x, sizes) for x in analog):
+    if any(has_size_of(x, sizes) for x in analog.operands):
         return "as the number of values of an operand depends on what they are (a routing, a mask)"
     if any(dtype.is_complex for dtype in dtypes):
         return "as neurons are of real numbers and an operand is complex"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.meta import dtype_of
+from snnconvert.converter.graph.meta import dtype_of, gives_floats
 from snnconvert.converter.spikes.apart.powers import is_product
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
 from snnconvert.ops.comparisons import compares
@@ -32,6 +32,11 @@ _OF_ONE = frozenset(
 _OF_TWO = frozenset("xlogy special_xlogy special_xlog1py ldexp polar".split())  # ``x log y``, ...
 _PRODUCTS = ("prod", "multiply")  # of what goes to the same place
 _ELEMENTWISE = frozenset("__and__ __or__ __xor__ arctan2".split())  # and do not say so
+# Losses that pick by index or by sign, and add up.
+_PICKS = frozenset(
+    "nll_loss nll_loss2d nll_loss_nd hinge_embedding_loss multi_margin_loss "
+    "multilabel_margin_loss ctc_loss _ctc_loss".split()
+)
 _OF_MATRICES = ("linalg_", "_linalg_")
 _NO_PRODUCTS = frozenset("linalg_norm linalg_vector_norm linalg_diagonal".split())
 
@@ -76,9 +81,15 @@ def _multiplies(node: fx.Node, given: Mapping[str, Any], is_stream: IsStream) ->
     dtype = dtype_of(node)
     if dtype is None or name in _ELEMENTWISE or torch.Tag.pointwise in operator.tags:
         return False
-    if _is_known(node, given):
+    if _is_known(node, given) or _picks(name, given):
         return False
     return not compares(name, given, dtype) and not adds_up(name, given, is_stream)
+
+
+def _picks(name: str, given: Mapping[str, Any]) -> bool:
+    """Tell whether an operator is a loss that picks by classes, not one that weighs by chances."""
+    by_class = name == "cross_entropy_loss" and not gives_floats(given["target"])
+    return by_class or name in _PICKS
 
 
 def _is_known(node: fx.Node, given: Mapping[str, Any]) -> bool:

@@ -21,13 +21,15 @@ class Attention(nn.Module):
 
 
 def notes_of(model, x, rules, **options):
-    snn = snnconvert.convert(model.eval(), (x,), parse_rules(rules), verify=False, **options)
+    options = {"calibration": [x], "verify": False, **options}
+    snn = snnconvert.convert(model.eval(), (x,), parse_rules(rules), **options)
     return [note for note in snn.conversion.notes if "in floats" in note]
 
 
 def test_the_softmax_of_attention_is_said_to_be_part_of_it():
     rules = """
 version: 1
+neuron: {table: {error: 1.0e-3}}
 rules:
   - {name: maps, match: {op: [linear, scaled_dot_product_attention]}, action: %s}
   - {name: functions, match: {op: softmax}, action: spiking}
@@ -41,6 +43,7 @@ rules:
 def test_functions_that_no_rule_takes_are_said_once():
     rules = """
 version: 1
+neuron: {table: {error: 1.0e-3}}
 rules: [{name: maps and gelu, match: {op: [linear, gelu]}, action: spiking}]
 """
     layers = [nn.LayerNorm(8), nn.Linear(8, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 8)]

@@ -16,7 +16,6 @@ from snnconvert.converter.spikes.apart.part import Apart, Part
 
 _aten = torch.ops.aten
 _MOST = 4
-_MEAN = 1  # of the reductions of losses, as ATen numbers them: none, mean, sum
 
 
 def take_power_apart(emit: Emitter, node: fx.Node) -> Apart | None:
@@ -36,19 +35,6 @@ def take_power_apart(emit: Emitter, node: fx.Node) -> Apart | None:
             parts.append(Part(y, {"self": "power", "other": "base"}))
     emit.replace(node, y)
     return Apart(products=tuple(parts))
-
-
-def take_squared_error_apart(emit: Emitter, node: fx.Node) -> Apart:
-    """Replace ``aten.mse_loss``: ``(a - b)^2``, or its mean or sum."""
-    given = arguments_of(node)
-    with emit.at(node):
-        error = emit(_aten.sub.Tensor, given["self"], given["target"])
-        square = y = emit(_aten.mul.Tensor, error, error)
-        if given["reduction"]:
-            mean = given["reduction"] == _MEAN
-            y = emit(_aten.mean.default if mean else _aten.sum.default, square)
-    emit.replace(node, y)
-    return Apart(products=(Part(square, {"self": "error", "other": "error"}),))
 
 
 def is_product(given: Mapping[str, Any]) -> bool:

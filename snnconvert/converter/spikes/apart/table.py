@@ -22,6 +22,11 @@ from snnconvert.converter.spikes.apart.contraction import (
 from snnconvert.converter.spikes.apart.cross import take_cross_apart
 from snnconvert.converter.spikes.apart.division import take_addcdiv_apart, take_division_apart
 from snnconvert.converter.spikes.apart.gating import take_glu_apart, take_lerp_apart
+from snnconvert.converter.spikes.apart.losses import (
+    take_absolute_error_apart,
+    take_huber_apart,
+    take_squared_error_apart,
+)
 from snnconvert.converter.spikes.apart.norms import (
     take_batch_norm_apart,
     take_group_norm_apart,
@@ -39,7 +44,6 @@ from snnconvert.converter.spikes.apart.polar import (
 from snnconvert.converter.spikes.apart.powers import (
     is_product,
     take_power_apart,
-    take_squared_error_apart,
 )
 from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_prod_apart
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
@@ -105,8 +109,10 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "grid_sampler": Taking(take_sampling_apart),
         "group_norm": Taking(take_group_norm_apart),
         "gru": _RECURRENCE,
+        "huber_loss": Taking(take_huber_apart),
         "hypot": Taking(take_hypot_apart),
         "instance_norm": Taking(take_instance_norm_apart),
+        "l1_loss": Taking(take_absolute_error_apart),
         "layer_norm": Taking(take_layer_norm_apart),
         "lerp": Taking(take_lerp_apart),
         "istft": Taking(take_istft_apart, take_istft_apart, of_complex=True),
@@ -130,6 +136,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "scaled_dot_product_attention": Taking(
             take_attention_wholly_apart, take_attention_apart, work_of_attention
         ),
+        "smooth_l1_loss": Taking(take_huber_apart),
         "softmax": Taking(take_softmax_apart),
         "square": Taking(take_power_apart, take_power_apart),
         "std": Taking(take_variance_apart),

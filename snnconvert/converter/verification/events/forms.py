@@ -64,8 +64,11 @@ def is_stream(x: Any) -> bool:
     return isinstance(x, fx.Node) and (TIME_DIMS in x.meta or SITED in x.meta)
 
 
-def forms_of(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Form]:
-    """Return the increment forms of all streams of a converted graph.
+def forms_of(
+    graph: fx.Graph, calls: Mapping[fx.Node, Call]
+) -> tuple[dict[fx.Node, Form], frozenset[fx.Node]]:
+    """Return the increment forms of all streams of a converted graph, and the nodes of which a size
+    follows values.
 
     Args:
         graph: of a conversion.
@@ -85,7 +88,7 @@ def forms_of(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Fo
         if form.factors is None and not starts:
             chosen.add(node)
         forms[node] = form
-    return forms
+    return forms, sized
 
 
 def form_of(node: fx.Node, call: Call | None) -> Form:

@@ -43,6 +43,7 @@ from snnconvert.converter.verification.events.products import (
     normalized,
     product_added,
 )
+from snnconvert.converter.verification.events.sizes import AVERAGES, INTERPOLATIONS
 from snnconvert.ops.comparisons import COMPARISONS, compares, is_of_indices
 from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
@@ -167,17 +168,6 @@ def _interpolated(execution: Execution) -> Label:
     return label
 
 
-_AVERAGES = (
-    "mean avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d "
-    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
-).split()
-_INTERPOLATIONS = (
-    "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d "
-    "_upsample_bilinear2d_aa _upsample_bicubic2d_aa"
-).split()
-WEIGHED_BY_SIZE = frozenset((*_AVERAGES, *_INTERPOLATIONS))
-"""What weighs values by how many there are, or are to be made of them: constants, if that is."""
-
 _SUMS = ("add", "sum")
 _COUNTS = ("histc", "count_nonzero")
 _WRITES = ("fill", "slice_scatter", "select_scatter", "diagonal_scatter")  # and cast
@@ -208,8 +198,8 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **_named("add sub rsub", _added),
         **_named("neg _neg_view sum nansum cumsum diff trace col2im scatter_add bincount", _summed),
         "index_add": _added_at,
-        **dict.fromkeys(_AVERAGES, _averaged),
-        **dict.fromkeys(_INTERPOLATIONS, _interpolated),
+        **dict.fromkeys(AVERAGES, _averaged),
+        **dict.fromkeys(INTERPOLATIONS, _interpolated),
         **_named("grid_sampler_2d grid_sampler_3d lerp", _interpolated),
         **_named(
             "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d", _moved

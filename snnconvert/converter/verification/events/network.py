@@ -23,7 +23,6 @@ from snnconvert.converter.verification.events.sizes import (
     BY_SIZE,
     as_tensor,
     is_size_alone,
-    sized_by_values,
     weighs_by_size,
 )
 from snnconvert.converter.verification.events.violation import Violation
@@ -57,8 +56,7 @@ class EventNetwork(fx.Interpreter):
         self.inputs = snn.conversion.source.inputs
         self.encoding = encoding_named(snn.conversion.rules.encoding)
         self.clock = Clock(1, total=total, encoding=self.encoding)
-        self.forms = forms_of(snn.graph, calls_of(snn.graph, snn.conversion))
-        self.sized = sized_by_values(snn.graph, self.forms)
+        self.forms, self.sized = forms_of(snn.graph, calls_of(snn.graph, snn.conversion))
         self.summed = self._summed()
         self.constants: dict[fx.Node, Any] = {}  # nodes that are no streams
         self.offsets: dict[fx.Node, Any] = {}  # f(0), where it is not zero

@@ -3,8 +3,8 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import fx
@@ -13,10 +13,11 @@ from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import fixed_size
-from snnconvert.converter.verification.events.judge import WEIGHED_BY_SIZE
 from snnconvert.ops.comparisons import COMPARISONS
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import OpOverload, schema_of
+from snnconvert.torch_private import OpOverload, pytree, schema_of
+
+_Sizes: TypeAlias = Callable[[fx.Node, Mapping[str, Any]], Sequence[Any]]
 
 BY_SIZE = "computes with how much was chosen of values that change"
 
@@ -34,16 +35,61 @@ def weighs_by_size(node: fx.Node, sized: Collection[fx.Node]) -> bool:
         node: of a converted graph.
         sized: nodes that have such a size, or are such a number.
     """
-    name = operator_name(node.target)
-    if name not in WEIGHED_BY_SIZE or not any(x in sized for x in node.all_input_nodes):
+    weights_from = _WEIGHTS_FROM.get(operator_name(node.target))
+    if weights_from is None or not any(x in sized for x in node.all_input_nodes):
         return False
-    return name != "mean" or None in map(fixed_size, _sizes_that_end(node))
+    return None in map(fixed_size, weights_from(node, arguments_of(node)))
 
 
-def _sizes_that_end(mean: fx.Node) -> list[Any]:
-    arguments = arguments_of(mean)
-    shape = arguments["self"].meta["val"].shape
-    return [shape[d] for d in arguments.get("dim") or range(len(shape))]
+def _of_what_ends(node: fx.Node, given: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the sizes that a mean adds up."""
+    shape, dim = given["self"].meta["val"].shape, given.get("dim")
+    dims = [dim] if isinstance(dim, int) else dim
+    return [shape[d] for d in dims or range(len(shape))]
+
+
+def _of_planes(places: int) -> _Sizes:
+    """Return what gives the sizes of the places, before and after an operator."""
+
+    def sizes(node: fx.Node, given: Mapping[str, Any]) -> Sequence[Any]:
+        x = next(iter(given.values()))
+        return [*x.meta["val"].shape[-places:], *node.meta["val"].shape[-places:]]
+
+    return sizes
+
+
+def _of_edges(places: int) -> _Sizes:
+    """Return what gives these sizes where windows reach beyond the places, whose shares differ."""
+    planes = _of_planes(places)
+
+    def sizes(node: fx.Node, given: Mapping[str, Any]) -> Sequence[Any]:
+        padded = any(pytree.tree_leaves(given["padding"])) and not given["count_include_pad"]
+        alike = given.get("divisor_override") is not None or not (given["ceil_mode"] or padded)
+        return [] if alike else planes(node, given)
+
+    return sizes
+
+
+_AVERAGES: Mapping[str, _Sizes] = {
+    "mean": _of_what_ends,
+    **{f"avg_pool{n}d": _of_edges(n) for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d": _of_planes(n) for n in (1, 2, 3)},
+    **{f"_adaptive_avg_pool{n}d": _of_planes(n) for n in (2, 3)},
+}
+_INTERPOLATIONS: Mapping[str, _Sizes] = {
+    "upsample_linear1d": _of_planes(1),
+    "upsample_trilinear3d": _of_planes(3),
+    **dict.fromkeys(
+        "upsample_bilinear2d upsample_bicubic2d _upsample_bilinear2d_aa "
+        "_upsample_bicubic2d_aa".split(),
+        _of_planes(2),
+    ),
+}
+AVERAGES, INTERPOLATIONS = frozenset(_AVERAGES), frozenset(_INTERPOLATIONS)
+"""Operators that weigh values by how many there are, or are to be made of them."""
+
+_WEIGHTS_FROM: Mapping[str, _Sizes] = {**_AVERAGES, **_INTERPOLATIONS}
+"""By operator, the sizes that its weights come from: constants, if these are."""
 
 
 def is_size_alone(node: fx.Node, argument: str) -> bool:

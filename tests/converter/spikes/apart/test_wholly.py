@@ -145,6 +145,14 @@ OPERATORS = {
     "mse_loss": lambda: Between(lambda n, h: h - F.mse_loss(h, h.roll(1, 1), reduction="none")),
     "cross": lambda: Between(lambda n, h: torch.linalg.cross(h[:, :3], h[:, 1:4].tanh(), dim=1)),
     "cross along the first of 3": lambda: Between(lambda n, h: h[:, :3].cross(h[:, 2:].cos())),
+    "l1_loss": lambda: Between(lambda n, h: h - F.l1_loss(h, h.roll(1, 1))),
+    "smooth_l1_loss": lambda: Between(
+        lambda n, h: h - F.smooth_l1_loss(h, h.roll(1, 1), reduction="none", beta=0.2)
+    ),
+    "smooth_l1_loss without a limit": lambda: Between(
+        lambda n, h: h - F.smooth_l1_loss(h, h.roll(1, 1), reduction="sum", beta=0.0) / 99
+    ),
+    "huber_loss": lambda: Between(lambda n, h: h - F.huber_loss(h, h.roll(1, 1), delta=0.3)),
     "cumsum": lambda: Between(lambda n, h: h.cumsum(1)),
     "multiply": lambda: Between(lambda n, h: torch.multiply(h, h.roll(1, 1)) + 2 * h),
     "bilinear": lambda: Between(lambda n, h: n.map(h, h.roll(1, 1)), map=nn.Bilinear(8, 8, 8)),

@@ -37,7 +37,8 @@ def test_what_moves_or_adds_what_was_chosen_is_cumulative_up_to_a_map():
 
     snn = snnconvert.convert(Model(function).eval(), (torch.randn(2, 4, 4),), verify=False)
     calls = calls_of(snn.graph, snn.conversion)
-    forms = forms_of(snn.graph, calls)
+    forms, sized = forms_of(snn.graph, calls)
+    assert not sized
     found = {operator_name(calls[n].operator): f.factors for n, f in forms.items() if n in calls}
     assert [found[name] for name in ("where", "mT", "exp", "add")] == [None] * 4
     assert found["linear"] == found["sub"] == ()

@@ -21,6 +21,12 @@ def chosen(m, x):
     return y[y > 0.1]
 
 
+def planes(m, x):
+    """Return samples that were chosen, each of a plane of one size."""
+    y = m(x)
+    return y[y[:, 0, 0] > 0.0]
+
+
 def how_many(m, x):
     return chosen(m, x).shape[0]
 
@@ -29,6 +35,14 @@ COUNTED = {
     "a sum of what was chosen": lambda m, x: m(x) + chosen(m, x).sum() * 0.3,
     "a mean of each row that was chosen": lambda m, x: (
         m(x) + m(x)[m(x)[..., 0] > 0.1].mean(-1).sum()
+    ),
+    "windows of each sample that was chosen": lambda m, x: (
+        m(x) + F.avg_pool1d(planes(m, x), 3, padding=1, ceil_mode=True).sum()
+    ),
+    "windows of what was chosen": lambda m, x: m(x) + F.avg_pool1d(chosen(m, x)[None], 2).sum(),
+    "a plane of each sample": lambda m, x: m(x) + F.adaptive_avg_pool2d(planes(m, x), 3).sum(),
+    "between places of each sample": lambda m, x: (
+        m(x) + F.interpolate(m(planes(m, x).sum(0)[None]), size=9, mode="linear").sum()
     ),
     "how many were chosen": lambda m, x: m(x) + how_many(m, x),
     "more than so many were chosen": lambda m, x: m(x) + (m(x) > how_many(m, x) / 64),
@@ -67,6 +81,18 @@ COMPUTED = {
         "how much was chosen",
     ),
     "a mean": (lambda m, x: m(x) + chosen(m, x).mean(), "mean", "how much was chosen"),
+    "windows that reach beyond": (
+        lambda m, x: (
+            m(x) + F.avg_pool1d(chosen(m, x)[None], 3, 2, 1, count_include_pad=False).sum()
+        ),
+        "avg_pool1d",
+        "how much was chosen",
+    ),
+    "a plane of what was chosen": (
+        lambda m, x: m(x) + F.adaptive_avg_pool1d(chosen(m, x)[None], 3).sum(),
+        "adaptive_avg_pool1d",
+        "how much was chosen",
+    ),
     "between so many": (
         lambda m, x: (
             m(x) + F.interpolate(m(x), size=how_many(m, x), mode="linear").amax(-1)[..., None]
