@@ -132,6 +132,8 @@ class EquivalenceReport:
                 "| op kind | nodes | rule | action | worst relative error |",
                 "|---|---|---|---|---|",
                 *rows,
+                "",
+                escape(_KINDS),
                 *(_spiking_markdown(self.spiking) if self.spiking else []),
                 *(
                     ["", "Notes:", ""] + [f"- {escape(n)}" for n in self.notes]
@@ -276,6 +278,14 @@ def escape(text: str) -> str:
     for character, harmless in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
         text = text.replace(character, harmless)
     return text.replace("\n", " ")
+
+
+_KINDS = (
+    "worst relative error: of the cumulative values of these nodes, at any step, without spikes; "
+    "zero where the conversion computes them by the source's own operators on the same numbers. -: "
+    "nodes that are not compared by themselves, as they only move, scale or add what arrives and "
+    "act on increments as they are, or were absorbed or taken apart; what follows them is compared."
+)
 
 
 def _kinds(kinds: Sequence[KindRow]) -> Paragraph:

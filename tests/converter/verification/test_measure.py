@@ -390,3 +390,18 @@ def test_a_float_mask_as_an_input_hides_no_outputs(rules, hidden):
     )
     assert snn.report.passed
     assert 0 < snn.report.spiking.rel_error < 0.1
+
+
+def test_a_report_names_its_outputs_and_that_of_its_predictions():
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.near, self.logits = torch.nn.Linear(4, 1), torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return {"near": self.near(x), "logits": self.logits(x)}
+
+    snn = snnconvert.convert(Two().eval(), (torch.randn(5, 4),), "spiking")
+    spiking = snn.report.spiking
+    assert (spiking.outputs, spiking.predictions_of) == (("near", "logits"), "logits")
+    assert "predictions and accuracy are of 'logits'" in str(snn.report)

@@ -184,6 +184,8 @@ class _Measurement:
             degree=degree,
             analog_between=analog_between,
             tables_error=None if self.tables is None else self.tables.rel_error(self._scale()),
+            outputs=closeness.names,
+            predictions_of=closeness.predictions_of,
         )
 
     def _latency(self) -> Latency:
