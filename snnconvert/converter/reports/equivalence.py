@@ -196,9 +196,10 @@ class EquivalenceReport:
         last = spiking.steps[-1]
         tables = spiking.tables_error
         alone = "" if tables is None else f"with tables alone, relative error {tables:.2g}; "
+        dtype = f" in {spiking.dtype}" if spiking.dtype else ""
         agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
         return (
-            f"{alone}with spikes (degree {spiking.degree}), at T={last.step}, "
+            f"{alone}with spikes (degree {spiking.degree}){dtype}, at T={last.step}, "
             f"K={spiking.latency.bursts} on {spiking.said_of_samples()}: relative error "
             f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
             f"{last.rate:.3f} spikes per neuron and step"

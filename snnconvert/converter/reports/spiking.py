@@ -144,6 +144,7 @@ class SpikingReport:
         tables_error: relative error of the outputs with every neuron replaced by what it follows,
             by its table; None where there are no tables.
         on_example: whether the samples are the example inputs that the source was traced with.
+        dtype: of the conversion, in which it ran; empty: not recorded.
         outputs: names of the output tensors, which the relative error is of, all together.
         predictions_of: that of them whose predictions are compared; None: none has classes.
     """
@@ -161,6 +162,7 @@ class SpikingReport:
     analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables_error: float | None = None
     on_example: bool = False
+    dtype: str = ""
     outputs: tuple[str, ...] = ()
     predictions_of: str | None = None
 
