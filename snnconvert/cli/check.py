@@ -10,7 +10,7 @@ from pathlib import Path
 from snnconvert.cli.exits import EQUIVALENT, NOT_EQUIVALENT
 from snnconvert.cli.models import files_read
 from snnconvert.cli.options import CheckOptions
-from snnconvert.cli.outputs import check_outputs, check_suffix
+from snnconvert.cli.outputs import check_outputs, check_suffix, say_written
 from snnconvert.cli.terminal import escaped, say, say_json
 from snnconvert.converter.checks.check import check_models, entries_of_shard
 from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
@@ -28,6 +28,7 @@ from snnconvert.files import write_atomically
 from snnconvert.progress import counter
 from snnconvert.rules import load_rules
 from snnconvert.sources.importing import check_packages
+from snnconvert.wording import shown
 
 _WORDS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERROR"}
 _FINE = ("passed", "skipped")
@@ -39,6 +40,7 @@ def run(options: CheckOptions) -> int:
     if options.resume and options.report is None:
         raise InputError("--resume goes on from the results beside a report; name it: --report F")
     entries = read_check_list(options.file, allow=options.allow, rules=options.rules)
+    _refuse_complete(options)
     asked = {"--report": options.report}
     read = [Path(options.file), *(_read(entries, options.allow) if options.report else ())]
     report = check_outputs(asked, options.force, read)["--report"]
@@ -54,6 +56,7 @@ def run(options: CheckOptions) -> int:
         as_text = results_to_json if report.suffix.lower() == ".json" else results_to_markdown
         write_atomically(report, as_text(results).encode())
         journal.remove()
+        say_written(report, options.quiet)
     return EQUIVALENT if all(r.status in _FINE for r in results) else NOT_EQUIVALENT
 
 
@@ -64,9 +67,26 @@ def _read(entries: Sequence[CheckEntry], allow: Sequence[str]) -> Iterator[Path]
         yield from load_rules(rules, allow=allow).files
 
 
+def _refuse_complete(options: CheckOptions) -> None:
+    """Refuse to go on with a check whose report is written: a stopped one leaves results beside
+    it."""
+    if not options.resume or options.force or options.report is None:
+        return
+    report = Path(options.report)
+    if report.is_file() and not _kept_beside(report).exists():
+        raise InputError(
+            f"--report {shown(options.report)}: the report is complete, and no stopped check has "
+            "results to go on from beside it; --force checks all models anew"
+        )
+
+
+def _kept_beside(report: Path) -> Path:
+    return report.with_name(f"{report.name}.partial")
+
+
 def _journal(report: Path, options: CheckOptions) -> Journal:
     """Return the journal beside the report, with what it holds where that is asked for."""
-    path = report.with_name(f"{report.name}.partial")
+    path = _kept_beside(report)
     journal = Journal(path, resume=options.resume, anew=options.force and not options.resume)
     if journal.left_out:
         say(f"note: {path}: {journal.left_out} lines are no results; left out", error=True)

@@ -10,6 +10,7 @@ import torch
 
 from snnconvert.cli.exits import EQUIVALENT, NOT_EQUIVALENT
 from snnconvert.cli.options import ComparisonOptions
+from snnconvert.cli.outputs import say_written
 from snnconvert.cli.result import print_result
 from snnconvert.cli.terminal import say
 from snnconvert.converter.reports.equivalence import write_report
@@ -51,6 +52,7 @@ def tell(snn: ConvertedModule, options: ComparisonOptions, report: Path | None) 
     """Write the report where one is asked for, print the result, and return the exit code."""
     if snn.report is not None and report:
         write_report(snn.report, report)
+        say_written(report, options.quiet)
     if options.as_json or not options.quiet:
         print_result(snn, options.as_json)
     if snn.report is None or snn.report.passed:

@@ -13,7 +13,7 @@ from torch import nn
 from snnconvert.cli.comparison import tell, verification
 from snnconvert.cli.models import files_read, loaded_source
 from snnconvert.cli.options import ConvertOptions
-from snnconvert.cli.outputs import check_outputs, check_suffix
+from snnconvert.cli.outputs import check_outputs, check_suffix, say_written
 from snnconvert.cli.silence import silence
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
 from snnconvert.converter.convert import convert_source
@@ -41,8 +41,10 @@ def run(options: ConvertOptions) -> int:
     snn = _unused_said(snn, options)
     if out := paths["--out"]:
         snn.save(out)
+        say_written(out, options.quiet)
     if thresholds := paths["--calibration-out"]:
         save_calibration(snn.conversion.calibration, thresholds)
+        say_written(thresholds, options.quiet)
     return tell(snn, options, paths["--report"])
 
 

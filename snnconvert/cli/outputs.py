@@ -7,9 +7,10 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from snnconvert.cli.terminal import say
 from snnconvert.errors import InputError, SourceError
 from snnconvert.sources.paths import expanded
-from snnconvert.wording import shown
+from snnconvert.wording import PATH_LENGTH, shown
 
 REPORT_SUFFIXES = (".json", ".md")
 
@@ -31,6 +32,12 @@ def check_outputs(
     paths = {option: _checked(option, name, force) for option, name in asked.items()}
     _refuse_inputs({option: path for option, path in paths.items() if path}, inputs)
     return paths
+
+
+def say_written(path: Path, quiet: bool) -> None:
+    """Say on stderr that a file was written, where nothing asks for quiet."""
+    if not quiet:
+        say(f"wrote {shown(path, PATH_LENGTH)}", error=True)
 
 
 def check_suffix(report: str | None) -> None:

@@ -5,6 +5,7 @@ What needs the schema needs torch; listing and showing the bundled files do not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def show_rules(name: str) -> int:
 
 
 def validate_rules(files: Sequence[str], allow: Sequence[str], as_json: bool) -> int:
-    """Print which files are valid, and all that is wrong with the others."""
+    """Print which files, or bundled ones, are valid, and all that is wrong with the others."""
     from snnconvert.rules.load import load_rules
 
     check_packages(allow)
@@ -43,7 +44,7 @@ def validate_rules(files: Sequence[str], allow: Sequence[str], as_json: bool) ->
         row: dict[str, Any] = {"file": name, "rules": None, "problems": (), "notes": ()}
         rows.append(row)
         try:
-            found = load_rules(Path(name), allow=allow)
+            found = load_rules(_named(name), allow=allow)
         except RuleError as error:
             row["problems"] = error.problems
             continue
@@ -62,6 +63,11 @@ def validate_rules(files: Sequence[str], allow: Sequence[str], as_json: bool) ->
     if wrong:
         raise RuleError(wrong)
     return 0
+
+
+def _named(name: str) -> str | Path:
+    """Return a bundled name as it is, where no file is called so, and else the path of a file."""
+    return name if name in bundled_rules() and not os.path.lexists(name) else Path(name)
 
 
 def show_schema() -> int:

@@ -147,6 +147,18 @@ def test_results_of_a_stopped_check_are_left_alone_refused_or_begun_anew(
     assert not kept.exists()
 
 
+def test_a_complete_report_is_said_to_be_complete(run, models, asked, workplace):
+    ran = run("check", models, "--report", "r.md", *ALLOW)
+    assert ran.code == 1 and ran.err == "wrote r.md\n"
+    before = (workplace / "r.md").read_text()
+    ran = run("check", models, "--report", "r.md", "--resume", *ALLOW)
+    assert (ran.code, ran.out, len(asked)) == (2, "", 1)
+    assert "--report r.md: the report is complete" in ran.err and "--force" in ran.err
+    assert (workplace / "r.md").read_text() == before
+    ran = run("check", models, "--report", "r.md", "--resume", "--force", "-q", *ALLOW)
+    assert ran.code == 1 and ran.err == ""
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

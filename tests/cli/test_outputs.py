@@ -136,3 +136,13 @@ def test_what_a_check_reads_is_not_its_report(run, workplace):
     for report in ("x.json", "r.json"):
         ran = run("check", "models.yaml", "--report", report, "--force")
         assert ran.code == 2 and "which is read" in ran.err
+
+
+def test_what_is_written_is_said_on_stderr_unless_all_is_quiet(run):
+    given = (MODEL, "--rules", "spiking", "--force")
+    files = ("-o", "net.snn", "--calibration-out", "t.safetensors", "--report", "r.md")
+    ran = run(*given, *files, "--json")
+    assert json.loads(ran.out)["passed"]
+    assert ran.err.splitlines() == ["wrote net.snn", "wrote t.safetensors", "wrote r.md"]
+    assert run(*given, *files, "-q").err == ""
+    assert run("verify", "net.snn", "--report", "again.json").err == "wrote again.json\n"

@@ -37,8 +37,15 @@ def test_validate_says_what_a_file_extends_and_what_is_to_be_known_of_it(run, wo
     assert "valid, 4 rules with what it extends\nnote: 'rate: 0.2' has no effect" in said
 
 
-def test_validate_takes_its_argument_for_a_file(run):
-    assert "default: there is no such file" in run("rules", "validate", "default").err
+def test_validate_takes_bundled_names_where_no_file_is_called_so(run, workplace):
+    ran = run("rules", "validate", "fully_spiking", "default")
+    assert (ran.code, ran.err) == (0, "")
+    said, last = ran.out.splitlines()
+    assert said.startswith("fully_spiking: valid, ") and said.endswith(" with what it extends")
+    assert last == "default: valid, 2 rules"
+    assert "defualt: there is no such file" in run("rules", "validate", "defualt").err
+    (workplace / "default").write_text("version: 1\nrules: [{name: a, match: {op: '*'}}]\n")
+    assert "default:2: rule 'a'" in run("rules", "validate", "default").err
 
 
 def test_json_of_lists_and_of_problems(run):

@@ -48,7 +48,10 @@ HOW = every(
     ),
     SPIKING,
     click.option(
-        "--dtype", type=click.Choice(list(DTYPES)), help="of the verification (default: float64)"
+        "--dtype",
+        type=click.Choice(list(DTYPES)),
+        help="of the verification without spikes (default: float64); spikes run in the dtype of "
+        "the model",
     ),
 )
 DATA = every(

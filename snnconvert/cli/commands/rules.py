@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from snnconvert.cli.commands.options import ALLOW, FILE, JSON, TALK, Named, bundled
+from snnconvert.cli.commands.options import ALLOW, JSON, TALK, Named, bundled
 from snnconvert.cli.commands.parsing import Command, Group
 
 _HELP = "List, show and validate rule files: they say what becomes of each operation."
@@ -65,11 +65,12 @@ def _show(name: str) -> int:
     "validate",
     cls=Command,
     usage="snnconvert rules validate FILE... [options]",
-    help="All that is wrong with rule files, each as file:line. Whether classes of --allow "
-    "packages are there shows when the rules are used: nothing of theirs is imported here.",
+    help="All that is wrong with rule files, or bundled ones by name, each as file:line. Whether "
+    "classes of --allow packages are there shows when the rules are used: nothing of theirs is "
+    "imported here.",
     epilog=_EXIT,
 )
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=Named(bundled))
 @ALLOW
 @JSON
 @TALK

@@ -137,6 +137,8 @@ class EquivalenceReport:
                 "| op kind | nodes | rule | action | worst relative error |",
                 "|---|---|---|---|---|",
                 *rows,
+                "",
+                escape(_KINDS),
                 *(_spiking_markdown(self.spiking) if self.spiking else []),
                 *(
                     ["", "Notes:", ""] + [f"- {escape(n)}" for n in self.notes]
@@ -201,9 +203,10 @@ class EquivalenceReport:
         last = spiking.steps[-1]
         tables = spiking.tables_error
         alone = "" if tables is None else f"with tables alone, relative error {tables:.2g}; "
+        dtype = f" in {spiking.dtype}" if spiking.dtype else ""
         agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
         return (
-            f"{alone}with spikes (degree {spiking.degree}), at T={last.step}, "
+            f"{alone}with spikes (degree {spiking.degree}){dtype}, at T={last.step}, "
             f"K={spiking.latency.bursts} on {spiking.said_of_samples()}: relative error "
             f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
             f"{last.rate:.3f} spikes per neuron and step"
@@ -292,6 +295,14 @@ def escape(text: str) -> str:
     for character, harmless in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
         text = text.replace(character, harmless)
     return text.replace("\n", " ")
+
+
+_KINDS = (
+    "worst relative error: of the cumulative values of these nodes, at any step, without spikes; "
+    "zero where the conversion computes them by the source's own operators on the same numbers. -: "
+    "nodes that are not compared by themselves, as they only move, scale or add what arrives and "
+    "act on increments as they are, or were absorbed or taken apart; what follows them is compared."
+)
 
 
 def _kinds(kinds: Sequence[KindRow]) -> Paragraph:

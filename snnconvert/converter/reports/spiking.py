@@ -144,6 +144,9 @@ class SpikingReport:
         tables_error: relative error of the outputs with every neuron replaced by what it follows,
             by its table; None where there are no tables.
         on_example: whether the samples are the example inputs that the source was traced with.
+        dtype: of the conversion, in which it ran; empty: not recorded.
+        outputs: names of the output tensors, which the relative error is of, all together.
+        predictions_of: that of them whose predictions are compared; None: none has classes.
     """
 
     samples: int
@@ -159,6 +162,9 @@ class SpikingReport:
     analog_between: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables_error: float | None = None
     on_example: bool = False
+    dtype: str = ""
+    outputs: tuple[str, ...] = ()
+    predictions_of: str | None = None
 
     @property
     def rel_error(self) -> float:
@@ -228,6 +234,14 @@ class SpikingReport:
             f"{max(table.outside for table in tables):.2%} of a table's drives are outside"
         )
 
+    def _said_of_outputs(self) -> str:
+        of = self.predictions_of
+        predictions = "" if of is None else f"; predictions and accuracy are of {of!r}"
+        return (
+            f"relative error and cosine are of all {len(self.outputs)} outputs together "
+            f"({listed(self.outputs)}){predictions}"
+        )
+
     def sentences(self) -> list[str]:
         """Return what the tables come to."""
         energy, work = self.work.energy(), self.work
@@ -246,6 +260,8 @@ class SpikingReport:
         ]
         if self.tables_error is not None:
             said.append(self._said_of_tables(self.tables_error))
+        if len(self.outputs) > 1:
+            said.append(self._said_of_outputs())
         if self.steps[-1].top1 is not None:
             reached = "is not reached" if agree is None else f"is reached at T={agree}"
             said.append(f"{ALIKE:.0%} agreement with the source's predictions {reached}")

@@ -47,11 +47,13 @@ def steps_of(spiking: SpikingReport) -> TextTable:
 
 
 _STEPS = (
-    "T: time steps that were run. rel. error: of the outputs so far. top-1, top-5: share of "
-    "predictions that are the source's (are among its five likeliest). accuracy: share of labels "
-    "that are predicted. rate: spikes per neuron and step so far. energy: of a sample, so far, of "
-    "maps, products and reads of tables in float32; local analog operators and other memory "
-    "traffic have none."
+    "T: time steps that were run. rel. error: of the outputs so far, |Y - y| / |y|, where |y| is "
+    "the root of the sum of the squares of all values, of all samples and outputs together. cosine:"
+    " between the outputs of a sample so far, joined, and the source's; the mean over samples. "
+    "top-1, top-5: share of predictions, which are those of one output, that are the source's (are "
+    "among its five likeliest). accuracy: share of labels that are predicted. rate: spikes per "
+    "neuron and step so far. energy: of a sample, so far, of maps, products and reads of tables in "
+    "float32; local analog operators and other memory traffic have none."
 )
 
 

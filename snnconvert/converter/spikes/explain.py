@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from snnconvert.converter.deciding.contractions import contractions
 from snnconvert.converter.deciding.decide import Decided, decide
 from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.meta import MADE_FOR, source_name
 from snnconvert.converter.spikes.degree import functions_in_floats, what_is_left
-from snnconvert.converter.spikes.left_in_floats import analog_operands
+from snnconvert.converter.spikes.left_in_floats import analog_maps
 from snnconvert.converter.spikes.put_neurons import put_neurons
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.tracing.trace import trace
@@ -119,9 +118,8 @@ class _Becomes:
         for site in sited.sites.values():
             follows = "operand" if site.target == DRIVE else site.target.name
             self.neurons.setdefault(site.consumer, []).append(follows)
-        written_out = contractions(decided)
-        analog = [n for n in sited.traced.graph.nodes if analog_operands(sited, n, written_out)]
-        in_floats = (*analog, *functions_in_floats(sited)) if sited.sites else ()
+        found = (*analog_maps(sited, decided), *functions_in_floats(sited))
+        in_floats = found if sited.sites else ()
         self.floats = {source_name(node) or node.meta[MADE_FOR] for node in in_floats}
 
     def of(self, operation: Operation, decision: Decision | None) -> str:

@@ -103,9 +103,10 @@ def verify(
         inputs: a tuple of positional or a dict of keyword inputs ``[B, ...]``; None: those that
             the model was traced with.
         time_steps: number of steps of random increments, at least 2.
-        dtype: in which both sides are computed; None: float64, or the source's own, where it does
-            not run in that. What the source pins to its own dtype (norms and rotary embeddings are
-            often pinned to float32) is computed in this one too, and so is what a map absorbed.
+        dtype: in which both sides are computed without spikes; None: float64, or the source's own,
+            where it does not run in that. What the source pins to its own dtype (norms and rotary
+            embeddings are often pinned to float32) is computed in this one too, and so is what a
+            map absorbed. Spikes and data run in the conversion's own.
         tolerance: largest relative error without spikes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
         data: batches of held-out inputs to run the conversion on, as `calibration` of `convert`;

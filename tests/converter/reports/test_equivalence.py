@@ -53,6 +53,7 @@ def test_markdown_escapes_what_comes_from_models_and_rules(report):
     assert "<script>" not in text and "<b>" not in text
     assert "&lt;script&gt;\\|x" in text
     assert "FAILED" in text and "'add'" in text
+    assert "-: nodes that are not compared by themselves" in text
 
 
 def test_the_suffix_says_the_format(report, tmp_path):

@@ -144,11 +144,24 @@ def test_no_share_is_said_of_no_work(still: float, besides: str) -> None:
 
 def test_every_column_that_is_no_plain_word_is_explained() -> None:
     steps, sites, layers = tables_of(report(None, 1.0))
-    for word in ("top-1", "top-5", "accuracy", "rate", "energy"):
+    for word in ("rel. error", "cosine", "top-1", "top-5", "accuracy", "rate", "energy"):
         assert word in steps.columns
     for word in ("rate", "most", "silent", "saturated", "sizes", "residual"):
         assert word in sites.table[0] and f"{word}: " in sites.columns
     assert "source's activation" in layers.columns
+
+
+def test_several_outputs_are_said_to_be_judged_together_and_which_has_the_classes() -> None:
+    several = replace(report(1.0), outputs=("boxes", "logits"), predictions_of="logits")
+    (said,) = [line for line in several.sentences() if "outputs together" in line]
+    assert said == (
+        "relative error and cosine are of all 2 outputs together (boxes, logits); predictions and "
+        "accuracy are of 'logits'"
+    )
+    one = replace(report(1.0), outputs=("logits",), predictions_of="logits")
+    assert not any("outputs together" in line for line in one.sentences())
+    without = replace(several, predictions_of=None)
+    assert any(line.endswith("(boxes, logits)") for line in without.sentences())
 
 
 def test_samples_that_are_the_example_are_said_to_be() -> None:

@@ -464,3 +464,29 @@ def test_costs_are_of_samples_not_of_batches(function):
     assert found[0]["joins"] > 0
     for other in found[1:]:
         assert other == pytest.approx(found[0])
+
+
+def test_a_report_names_its_outputs_and_that_of_its_predictions():
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.near, self.logits = torch.nn.Linear(4, 1), torch.nn.Linear(4, 3)
+
+        def forward(self, x):
+            return {"near": self.near(x), "logits": self.logits(x)}
+
+    snn = snnconvert.convert(Two().eval(), (torch.randn(5, 4),), "spiking")
+    spiking = snn.report.spiking
+    assert (spiking.outputs, spiking.predictions_of) == (("near", "logits"), "logits")
+    assert "predictions and accuracy are of 'logits'" in str(snn.report)
+
+
+def test_a_verdict_says_in_which_dtype_spikes_ran():
+    model, x = torch.nn.Linear(4, 3).eval(), torch.randn(5, 4)
+    snn = snnconvert.convert(model, (x,), "spiking", verify=False)
+    half = snnconvert.verify(model, snn, dtype=torch.float16)
+    assert half.spiking.dtype == "float32"
+    assert "increments in float16" in half.verdict()
+    assert "with spikes (degree all) in float32, at T=8" in half.verdict()
+    wide = snnconvert.verify(None, snn.double())
+    assert "with spikes (degree all) in float64, at T=8" in wide.verdict()

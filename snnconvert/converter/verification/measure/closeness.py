@@ -48,6 +48,7 @@ class Closeness:
         self.discrete, self.samples, self.predictions, self.labelled = 0, 0, 0, 0
         self.source_right = 0.0
         self.five = True
+        self.predictions_of: str | None = None
 
     def add(
         self, answers: list[list[Tensor]], expected: list[Tensor], labels: Tensor | None
@@ -72,6 +73,7 @@ class Closeness:
             self._compare(t, step, expected)
         found = find_classes(self.names, expected, labels, self.output, self.classes)
         if found is not None:
+            self.predictions_of = self.names[found.output]
             own = [step[found.output] for step in answers]
             self._predict(own, expected[found.output], found, labels)
 

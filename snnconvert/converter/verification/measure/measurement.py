@@ -192,6 +192,9 @@ class _Measurement:
             degree=degree,
             analog_between=analog_between,
             tables_error=None if self.tables is None else self.tables.rel_error(self._scale()),
+            dtype=str(self.snn.placed.dtype).removeprefix("torch."),
+            outputs=closeness.names,
+            predictions_of=closeness.predictions_of,
         )
 
     def _latency(self) -> Latency:
