@@ -28,7 +28,7 @@ def page(curves: Mapping[tuple[str, str], Curve], only: Sequence[str], plotted: 
 
     Args:
         curves: what was measured.
-        only: what the page is of; empty: of all, with what was learned.
+        only: what the page is of; empty: of all, with what others report and what was learned.
         plotted: name of the plot.
     """
     command = "python -m benchmarks.spiking"
@@ -36,7 +36,8 @@ def page(curves: Mapping[tuple[str, str], Curve], only: Sequence[str], plotted: 
         command += f" --only {shlex.join(only)} --out benchmarks/{Path(plotted).stem}.md"
     introduction = _INTRODUCTION.format(versions=versions(), command=command, plot=plotted)
     lines = [introduction, "## Bars", "", bars_table(curves, all_of_them=not only), ""]
-    lines += [] if only else [(HERE / "spiking" / "remarks.md").read_text().strip(), ""]
+    for told in () if only else ("published.md", "remarks.md"):
+        lines += [(HERE / "spiking" / told).read_text().strip(), ""]
     lines += ["## All runs", ""]
     for task in dict.fromkeys(name for name, _ in curves):
         own = [c for (name, _), c in curves.items() if name == task]

@@ -58,27 +58,17 @@ def _lost(curve: Curve, at: Point) -> float:
     return curve.source_score - at.score
 
 
+_CLASSIFIERS = ("minilm", "fashion-vit", "fashion-resnet")
 BARS = (
-    Bar("minilm", "spiking", 4, agreement=0.995, accuracy=0.3),
-    Bar("minilm", "sparse", 4, agreement=0.995, accuracy=0.3, rate=0.3),
-    *(
-        bar
-        for name in ("fashion-vit", "fashion-resnet")
-        for bar in (
-            Bar(name, "spiking", 4, agreement=0.99, accuracy=0.3),
-            Bar(name, "spiking", 8, agreement=0.995),
-        )
-    ),
-    Bar("efficientnet-lite0", "spiking", 4, agreement=0.95),
-    Bar("efficientnet-lite0", "spiking", 8, agreement=0.99),
-    Bar("mnist-cnn", "spiking", 4, agreement=0.995),
+    *(Bar(name, "spiking", 1, agreement=0.995, accuracy=0.3) for name in _CLASSIFIERS),
+    *(Bar(name, "spiking, K=1", 4, agreement=0.995, accuracy=0.3) for name in _CLASSIFIERS),
+    Bar("efficientnet-lite0", "spiking", 1, agreement=0.99),
+    Bar("efficientnet-lite0", "spiking, K=1", 4, agreement=0.95),
+    Bar("mnist-cnn", "spiking", 1, agreement=0.995),
     Bar("mnist-cnn", "rate_if", 32, agreement=0.99),
-    Bar("smollm2", "spiking", 8, perplexity=0.02),
-    Bar("smollm2", "spiking", 16, perplexity=0.005),
-    *(
-        Bar(name, "fully_spiking", 1, agreement=0.999)
-        for name in ("minilm", "fashion-vit", "fashion-resnet")
-    ),
+    Bar("smollm2", "spiking", 1, perplexity=0.005),
+    Bar("minilm", "sparse", 4, agreement=0.995, accuracy=0.3, rate=0.3),
+    *(Bar(name, "fully_spiking", 1, agreement=0.999) for name in _CLASSIFIERS),
     Bar("minilm", "fully_spiking, K=1", 4, agreement=0.999),
     Bar("smollm2", "fully_spiking", 1, perplexity=0.003, agreement=0.995),
     Bar("smollm2", "fully_spiking, K=1", 4, perplexity=0.003),
@@ -96,9 +86,23 @@ def bars_table(curves: Mapping[tuple[str, str], Curve], *, all_of_them: bool) ->
         if curve is None and not all_of_them:
             continue
         if curve is None or len(curve.points) < bar.step:
-            rows.append((bar.task, bar.rules, bar.step, "-", "not measured", ""))
+            rows.append((bar.task, bar.rules, bar.step, *"----", "not measured", ""))
             continue
         for text, measured, met in bar.judged(curve):
             verdict = "met" if met else "**missed**"
-            rows.append((bar.task, bar.rules, bar.step, text, measured, verdict))
-    return table(("task", "rules", "T", "bar", "measured", ""), rows)
+            said = f"{curve.points[bar.step - 1].rate * bar.step:.3f}", f"{curve.bits:.1f}"
+            rows.append(
+                (bar.task, bar.rules, bar.step, curve.bursts, *said, text, measured, verdict)
+            )
+    header = (
+        "task",
+        "rules",
+        "T",
+        "K",
+        "spikes per value",
+        "bits per spike",
+        "bar",
+        "measured",
+        "",
+    )
+    return table(header, rows)
