@@ -172,7 +172,8 @@ def test_a_neuron_stands_in_the_place_of_a_function_that_was_added(gelu):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 3)).eval()
     rules = parse_rules(
-        "version: 1\nextends: default\nneuron: {levels: 14, per_octave: 4}\n"
+        "version: 1\nextends: default\n"
+        "neuron: {levels: 14, per_octave: 4, table: {error: 1.0e-3}}\n"
         "rules: [{name: g, match: {op: gelu}, action: neuron}]\n"
     )
     x = torch.randn(64, 4)
