@@ -72,6 +72,7 @@ class TableUse:
             is even or odd.
         outside: share of drives, over all steps, that were beyond, where the function is not known
             to vanish or to be a line.
+        astray: relative error, at the last step, of what those beyond read.
     """
 
     function: str
@@ -80,6 +81,7 @@ class TableUse:
     low: float
     high: float
     outside: float
+    astray: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from snnconvert.converter.reports.equivalence import (
     to_be_trained,
 )
 from snnconvert.converter.reports.on_data import DataCloseness
+from snnconvert.converter.reports.outside_tables import said_of_outside
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import example_batch, refuse_one_batch
@@ -172,7 +173,12 @@ def _with_spikes(
         passed=report.passed and max(spiking.rel_error, spiking.unequal) <= tolerance,
         spiking=spiking,
         spiking_tolerance=tolerance,
-        notes=(*report.notes, *spiking.notes(), *exceeded_rates(conversion, spiking)),
+        notes=(
+            *report.notes,
+            *spiking.notes(),
+            *exceeded_rates(conversion, spiking),
+            *said_of_outside(spiking),
+        ),
     )
 
 

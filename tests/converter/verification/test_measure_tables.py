@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -99,13 +101,46 @@ def one_function(x, table):
 def test_drives_outside_are_counted_over_all_steps():
     x = torch.linspace(-1, 1, 21)[:, None]
     snn, model = one_function(x, "error: 1.0e-3, margin: 1")
-    beyond = torch.tensor([[0.5], [1.5], [-1.01], [40.0]])  # the last is on a line: tanh is 1
+    beyond = torch.tensor([[0.5], [1.5], [-1.01], [40.0]])
     (site,) = snnconvert.verify(model, snn, data=[x, beyond]).spiking.sites
     assert site.table.high == 1.0 and site.table.low == 0.0
     assert site.table.outside == pytest.approx(3 / 25)
     assert "12.00% of a table's drives are outside" in " ".join(
         snnconvert.verify(model, snn, data=[x, beyond]).spiking.sentences()
     )
+
+
+def outside_notes(snn, model, data):
+    notes = snnconvert.verify(model, snn, data=data).notes
+    return [note for note in notes if "outside of the range" in note]
+
+
+def test_drives_outside_on_held_out_data_are_named_with_their_remedy():
+    x = torch.linspace(-1, 1, 21)[:, None]
+    snn, model = one_function(x, "error: 1.0e-3, margin: 1")
+    beyond = torch.tensor([[0.5], [1.5], [-1.01], [40.0]])
+    (note,) = outside_notes(snn, model, [x, beyond])
+    path = next(iter(snn.conversion.neurons.values()))
+    assert note.startswith(
+        f"drives are outside of the range of 1 table on 25 samples, and read the last entry: "
+        f"'{path}' (tanh, 12% of its drives, which add a relative error of "
+    )
+    assert "`neuron: {table: {margin: ...}}`" in note
+    (site,) = snnconvert.verify(model, snn, data=[x, beyond]).spiking.sites
+    away = sum((math.tanh(drive) - math.tanh(1.0)) ** 2 for drive in (1.5, 1.01, 40.0))
+    values = torch.cat([x, torch.tensor([[0.5], [1.0], [-1.0], [1.0]])]).tanh()
+    assert site.table.astray == pytest.approx(math.sqrt(away / float((values**2).sum())), rel=0.01)
+    wider, _ = one_function(x, "error: 1.0e-3, margin: 100")
+    assert outside_notes(wider, model, [x, beyond]) == []
+    assert outside_notes(snn, model, [x]) == []
+
+
+def test_few_drives_outside_are_named_where_they_err_most():
+    x = torch.linspace(-1, 1, 21)[:, None]
+    snn, model = one_function(x, "error: 1.0e-3, margin: 1")
+    most = x.repeat(1000, 1)
+    assert len(outside_notes(snn, model, [most, torch.tensor([[40.0]] * 10)])) == 1
+    assert outside_notes(snn, model, [most, torch.tensor([[1.0001]] * 10)]) == []
 
 
 def test_a_read_is_counted_where_a_drive_changes():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class Activity:
         sizes: distinct spikes.
         residual, followed: squares of the error in the end, and of what was followed.
         outside: number of drives, over all steps, that a table of the function does not reach.
+        astray: squares of what it says of those of the last step, against the function.
     """
 
     site: Site
@@ -43,6 +44,7 @@ class Activity:
     residual: float = 0.0
     followed: float = 0.0
     outside: int = 0
+    astray: float = 0.0
 
     def look(self, drive: Tensor) -> None:
         """Add what drives the table of one step of a batch."""
@@ -75,6 +77,14 @@ class Activity:
         self.saturated = _either(self.saturated, self._features(away)(far))
         self.residual += float(away.double().square().sum())
         self.followed += float(wanted.double().square().sum())
+        self.astray += self._astray(drive, wanted)
+
+    def _astray(self, drive: Tensor, read: Tensor) -> float:
+        target = self.neuron.target
+        if target.table is None or not bool((beyond := target.table.outside(drive)).any()):
+            return 0.0
+        away = (replace(target, table=None)(drive[beyond]) - read[beyond]).double()
+        return float(away[away.isfinite()].square().sum())
 
     def _features(self, value: Tensor) -> Callable[[Tensor], Tensor]:
         """Return what tells for each feature whether any of its values has a property."""
@@ -115,6 +125,7 @@ class Activity:
             low=low,
             high=high,
             outside=self.outside / max(self.seen, 1) / len(self.spikes),
+            astray=math.sqrt(self.astray / self.followed) if self.followed else 0.0,
         )
 
 

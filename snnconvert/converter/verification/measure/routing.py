@@ -51,6 +51,7 @@ class Routing:
     def __post_init__(self) -> None:
         self._known: dict[fx.Node, frozenset[fx.Node | None]] = {}
         for node in self.graph.nodes:
+            self._sources(node)  # in their order, so that none is found by way of all before it
             if is_neuron(node) and (order := self.order_of(node)) is not None:
                 self.orders[node] = order
         for call in self.calls.values():
