@@ -1,10 +1,11 @@
 """Writes COVERAGE.md: what the sweeps over timm.yaml and hf.yaml found.
 
-Usage: python -m benchmarks.check.coverage REPORT.json... --commit REV [--out FILE]
+Usage: python -m benchmarks.check.coverage REPORT.json[@REV]... --commit REV [--out FILE]
 
-The reports are what ``snnconvert check LIST --rules RULES --report REPORT.json`` wrote, whole or in
-shards, with any of the rules of `RULES`. Where two hold a model with the same rules, the later one
-counts, so that what was mended and run again comes last.
+A report is of the commit that stands behind it, or of that of ``--commit``. The reports are what
+``snnconvert check LIST --rules RULES --report REPORT.json`` wrote, whole or in shards, with any of
+the rules of `RULES`. Where two hold a model with the same rules, the later one counts, so that what
+was mended and run again comes last.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ RULES = {
     "spiking": "spikes into every map and product",
     "fully_spiking": "every operator on spikes",
 }
+WANTED = {"spiking": ("maps", "all"), "fully_spiking": ("all",)}
+"""The degrees that rules which ask for spikes are to reach."""
 DEGREES = ("all", "maps")
+_LEFT = re.compile("not on spikes|in floats")
 STATUSES = ("passed", "failed", "error", "skipped", "not run")
 
 
@@ -52,28 +56,36 @@ class Row:
     reason: str = ""
     again: bool = False
     degree: str | None = None
+    left: tuple[str, ...] = ()
+    commit: str = ""
 
 
 def main() -> None:
     of = parser("benchmarks.check.coverage", __doc__)
-    of.add_argument("reports", type=Path, nargs="+", metavar="REPORT.json")
-    of.add_argument("--commit", required=True, help="that the reports were made on")
+    of.add_argument("reports", nargs="+", metavar="REPORT.json[@REV]")
+    of.add_argument("--commit", required=True, help="that reports without one were made on")
     add_out(of, HERE / "COVERAGE.md")
     options = started(of)
-    found = read_reports(options.reports)
+    given = [report.partition("@") for report in options.reports]
+    found = read_reports((Path(path), commit or options.commit) for path, _, commit in given)
     tables = {
         (rules, name): rows_of(read_check_list(HERE / name), found[rules])
         for rules in RULES
         if rules in found
         for name in LISTS
     }
-    options.out.write_text(page(tables, made_on(options.commit)), encoding="utf-8")
+    options.out.write_text(page(tables), encoding="utf-8")
 
 
-def read_reports(paths: Iterable[Path]) -> dict[str, dict[str, Row]]:
-    """Return the last result of each model, by the rules that it was converted with."""
+def read_reports(paths: Iterable[tuple[Path, str]]) -> dict[str, dict[str, Row]]:
+    """Return the last result of each model, by the rules that it was converted with.
+
+    Args:
+        paths: of reports, each with the commit that it was made on.
+    """
     found: dict[str, dict[str, Row]] = {}
-    for path in paths:
+    for path, revision in paths:
+        commit = described(revision)
         for result in json.loads(path.read_text(encoding="utf-8")):
             name, error = result["name"], result["max_rel_error"]
             of_rules = found.setdefault(result["rules"], {})
@@ -83,7 +95,9 @@ def read_reports(paths: Iterable[Path]) -> dict[str, dict[str, Row]]:
                 None if error is None else float(error),
                 result["reason"],
                 again=name in of_rules,
-                degree=result["degree"],
+                degree=result["degree"] or "some maps",
+                left=tuple(note for note in result["notes"] if _LEFT.search(note)),
+                commit=commit,
             )
     return found
 
@@ -101,33 +115,33 @@ def rows_of(entries: Sequence[CheckEntry], found: Mapping[str, Row]) -> list[Row
     ]
 
 
-def made_on(commit: str) -> str:
-    """Return the versions and the commit that a page is about."""
-    described = subprocess.run(
+def described(commit: str) -> str:
+    """Return the short name and the date of a commit."""
+    return subprocess.run(
         ["git", "log", "-1", "--format=%h of %cs", commit],
         cwd=HERE,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
-    return f"commit {described}; {versions()}"
 
 
-def page(tables: Mapping[tuple[str, str], Sequence[Row]], made: str) -> str:
+def page(tables: Mapping[tuple[str, str], Sequence[Row]]) -> str:
     """Return the page as Markdown."""
     parts = [
         "# Coverage",
         "",
-        f"Made by `python -m benchmarks.check.coverage` from the reports of `snnconvert check`: "
-        f"{made}. Random weights, T=4, random signed increments, every output at every step, in "
-        "float64 at a relative tolerance of 1e-9; with spikes, the same with every neuron replaced "
-        "by what it follows, and a relative error of at most 0.1 at T=8 on the example inputs, "
-        "from which the thresholds come.",
+        "Made by `python -m benchmarks.check.coverage` from the reports of `snnconvert check`: "
+        f"{versions()}. Random weights, T=4, random signed increments, every output at every step, "
+        "in float64 at a relative tolerance of 1e-9; with spikes, the same with every neuron "
+        "replaced by what it follows, and a relative error of at most 0.1 on the example inputs, "
+        "from which the thresholds come, by the end of the rule file's T.",
         "",
         table(
             (
                 *("rules", "", "bar", "entries", *STATUSES, "worst error of those that pass"),
                 *(f"degree {degree}" for degree in DEGREES),
+                "commit",
             ),
             [_total(rules, name, rows) for (rules, name), rows in tables.items()],
         ),
@@ -147,6 +161,7 @@ def _total(rules: str, name: str, rows: Sequence[Row]) -> tuple[object, ...]:
         *(count[status] for status in STATUSES),
         worst,
         *(degrees[degree] for degree in DEGREES),
+        ", ".join(sorted({row.commit for row in rows if row.commit})),
     )
 
 
@@ -162,6 +177,11 @@ def _section(rules: str, name: str, rows: Sequence[Row]) -> list[str]:
     if open_:
         failing = [(row.name, row.status, _cell(row.reason)) for row in open_]
         lines += ["", table(("not passing", "", "reason"), failing)]
+    wanted = WANTED.get(rules, ())
+    below = [row for row in rows if row.status == "passed" and row.degree not in wanted]
+    if wanted and below:
+        cells = [(row.name, row.degree, _cell("; ".join(row.left))) for row in below]
+        lines += ["", table(("passes, not all on spikes", "degree", "what is left"), cells)]
     if again:
         lines += ["", f"Run more than once, the last run counts: {', '.join(again)}."]
     return lines
