@@ -98,6 +98,10 @@ class VerificationError(SnnconvertError):
     """The equivalence check cannot be made (for example because the outputs are degenerate)."""
 
 
+class SourceFailsError(VerificationError):
+    """The source does not run on random increments in the dtype of a check."""
+
+
 class SavedFileError(SnnconvertError):
     """A saved conversion is damaged, incomplete or written by another version."""
 

@@ -28,6 +28,8 @@ INTERNAL = {
     "snnconvert.converter.tracing.guards._Unreadable",
     # Ends the run of a graph on a single sample, and becomes what is said of that sample.
     "snnconvert.converter.tracing.single._OtherShape",
+    # Ends the run of the conversion beside its source, and is told as a VerificationError.
+    "snnconvert.converter.verification.node_errors.NodeRaised",
     "snnconvert.converter.verification.events.execution.NotOnSpikes",
     # Is a warning.
     "snnconvert.converter.convert.NotEquivalentWarning",

@@ -55,13 +55,12 @@ from snnconvert.converter.verification.not_finite import said_of_infinities
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.converter.verification.runs import (
     Run,
-    SourceFails,
     compared,
     converted_outputs,
     input_leaves,
     source_alone,
 )
-from snnconvert.errors import InputError, VerificationError, first_line
+from snnconvert.errors import InputError, SourceFailsError, VerificationError, first_line
 from snnconvert.sources.exits import never_exits
 
 TOLERANCES = {
@@ -212,11 +211,11 @@ def _compare(
     """Compare exactly, in the source's own dtype where it runs in that alone and that may be."""
     try:
         return _compare_exactly(model, snn, inputs, how)
-    except SourceFails as error:
+    except SourceFailsError as error:
         own = snn.placed.dtype
         if not or_in_own or own is how.dtype or own not in TOLERANCES:
             raise
-        with contextlib.suppress(SourceFails):
+        with contextlib.suppress(SourceFailsError):
             report = _compare_exactly(model, snn, inputs, replace(how, dtype=own))
             why = f"{first_line(error.__cause__ or error)}; it was compared in its own, {own}"
             said = f"the source does not run in {how.dtype}: {why}"

@@ -20,15 +20,11 @@ from snnconvert.converter.verification.increments import RandomIncrements
 from snnconvert.converter.verification.node_errors import NodeErrors, compare_nodes
 from snnconvert.converter.verification.not_finite import where_finite_numbers_end
 from snnconvert.converter.verification.reference import Reference
-from snnconvert.errors import VerificationError, first_line
+from snnconvert.errors import SourceFailsError, VerificationError, first_line
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.sequence import is_number
 
 Found = TypeVar("Found")
-
-
-class SourceFails(VerificationError):
-    """The source does not run on random increments in the dtype of a check."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ def compared(
     """Return a run on which the source's outputs have increments, node errors, and the outputs.
 
     Raises:
-        SourceFails: the source raises on each.
+        SourceFailsError: the source raises on each.
         VerificationError: the conversion raises where its source does not; or there is no such run.
     """
 
@@ -81,7 +77,7 @@ def source_alone(
     """Return a run on which the source's outputs have increments, and the outputs.
 
     Raises:
-        SourceFails: the source raises on each.
+        SourceFailsError: the source raises on each.
         VerificationError: there is no such run.
     """
 
@@ -118,7 +114,7 @@ def _with_increments(
             # Numbers that are cast to positions stay within those of the example where they keep
             # their sign.
             if keep_sign:
-                raise SourceFails(
+                raise SourceFailsError(
                     f"the source does not run in {reference.dtype} on random increments of its "
                     f"inputs ({first_line(error)}), so nothing can be compared. Pass inputs that "
                     "stand for numbers, not for positions or ids, as integers; or set verify=False"

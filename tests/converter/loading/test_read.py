@@ -20,7 +20,6 @@ from snnconvert.converter.calibration.file import load_calibration
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.loading.read import loads
 from snnconvert.errors import SavedFileError
-from snnconvert.rules import load_rules
 from tests.converter.conftest import TinyCNN
 
 
@@ -183,11 +182,21 @@ def test_files_of_the_first_release_keep_loading(rules):
     torch.testing.assert_close(found, answers[rules], rtol=1e-5, atol=1e-6)
 
 
+# The neuron of `spiking` was another then.
+FIRST_SPIKING = """
+version: 1
+extends: spiking
+time_steps: 8
+neuron: {bursts: 1, per_octave: 4}
+rules: []
+"""
+
+
 def test_the_calibration_of_the_first_release_keeps_loading():
     answers = load_file(FIRST / "answers.safetensors")
     source = snnconvert.load(FIRST / "default.snn").conversion.source
     calibration = load_calibration(FIRST / "calibration.safetensors")
-    again = convert_traced(source, load_rules("spiking"), calibration=calibration)
+    again = convert_traced(source, parse_rules(FIRST_SPIKING), calibration=calibration)
     with torch.no_grad():
         found = again.simulate(answers["x"], time_steps=4)
     torch.testing.assert_close(found, answers["spiking"], rtol=1e-5, atol=1e-6)

@@ -487,6 +487,6 @@ def test_a_verdict_says_in_which_dtype_spikes_ran():
     half = snnconvert.verify(model, snn, dtype=torch.float16)
     assert half.spiking.dtype == "float32"
     assert "increments in float16" in half.verdict()
-    assert "with spikes (degree all) in float32, at T=8" in half.verdict()
+    assert "with spikes (degree all) in float32, at T=1" in half.verdict()
     wide = snnconvert.verify(None, snn.double())
-    assert "with spikes (degree all) in float64, at T=8" in wide.verdict()
+    assert "with spikes (degree all) in float64, at T=1" in wide.verdict()

@@ -57,7 +57,7 @@ def take_huber_apart(emit: Emitter, node: fx.Node) -> Apart | None:
         y = _reduced(emit, node, y)
     emit.replace(node, y)
     return Apart(
-        gates=(Part(product, {"self": "error", "other": "beyond"}),),
+        gates=(Part(product, {"other": "beyond"}),),
         targets=(Part(size, {"self": "error"}), Part(small, {"self": "error"})),
     )
 

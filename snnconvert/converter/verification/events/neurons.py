@@ -63,11 +63,21 @@ def check_spikes(
     cut = torch.zeros_like(reached, dtype=torch.bool)
     for limit in (neuron.target.low, neuron.target.high):
         cut |= False if limit is None else (reached - limit).abs() <= rounding
-    allowed = cut * (2 * DUST) * spike.abs() + rounding
+    allowed = cut * (2 * DUST) * spike.abs() + rounding + _off_limits(neuron)
     if bool(((change - spike).abs() <= allowed).all()):
         return []
     what = f"neuron {type(neuron).__name__}"
     return [Violation(Ran(node, path, what), "emits what is none of its levels")]
+
+
+def _off_limits(neuron: Neuron) -> float:
+    """Return how far a threshold in float32 is off a limit that it stands for in float64: so much a
+    neuron that left the limit, within this step or one before, is off the sums of its levels."""
+    threshold = neuron.v_threshold.detach()
+    limits = [limit for limit in (neuron.target.low, neuron.target.high) if limit is not None]
+    off = [(threshold - abs(limit)).abs() for limit in limits]
+    near = torch.finfo(torch.float32).eps * threshold
+    return max((float((x * (x <= near)).max()) for x in off), default=0.0)
 
 
 def _looked_up(execution: Execution, target: Target) -> Label:
