@@ -20,6 +20,7 @@ from snnconvert.converter.calibration.file import load_calibration
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.loading.read import loads
 from snnconvert.errors import SavedFileError
+from snnconvert.rules import parse_rules
 from tests.converter.conftest import TinyCNN
 
 
