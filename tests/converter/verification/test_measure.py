@@ -490,3 +490,12 @@ def test_a_verdict_says_in_which_dtype_spikes_ran():
     assert "with spikes (degree all) in float32, at T=1" in half.verdict()
     wide = snnconvert.verify(None, snn.double())
     assert "with spikes (degree all) in float64, at T=1" in wide.verdict()
+
+
+@pytest.mark.parametrize("rules", ["default", "spiking"])
+def test_data_without_answers_are_refused(rules):
+    x = torch.randn(6, 4)
+    snn = snnconvert.convert(nn.Linear(4, 2).eval(), (x,), rules, calibration=[x])
+    x[4, 1] = float("nan")
+    with pytest.raises(VerificationError, match=r"holds NaN on data behind the first 3 samples"):
+        snnconvert.verify(None, snn, data=list(x.split(3)))

@@ -62,9 +62,11 @@ class Closeness:
 
         Raises:
             InputError: there are no classes that the labels fit, or none where they were chosen.
+            VerificationError: the source's answers hold NaN.
         """
         for i, y in enumerate(expected):
             if is_number(y):
+                self._refuse_nan(y, self.names[i])
                 self.norm[i] += float(_judged(y, y)[1].square().sum())
                 self.values[i] += y.numel()
             else:
@@ -76,6 +78,14 @@ class Closeness:
             self.predictions_of = self.names[found.output]
             own = [step[found.output] for step in answers]
             self._predict(own, expected[found.output], found, labels)
+
+    def _refuse_nan(self, y: Tensor, name: str) -> None:
+        if bool(torch.isnan(y).any()):
+            raise VerificationError(
+                f"the source's output '{name}' holds NaN on data behind the first {self.samples} "
+                "samples, so nothing can be compared; look for NaN or infinities among its inputs, "
+                "and leave such samples out"
+            )
 
     def _compare(self, t: int, step: list[Tensor], expected: list[Tensor]) -> None:
         numbers = []
