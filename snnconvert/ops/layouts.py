@@ -19,6 +19,7 @@ from torch import Tensor
 MAX_ENTRIES = 2**16
 """Of a table."""
 
+_LEAST_EXPONENT = 1075  # of two, below which no float is
 _VANISHED = 160  # octaves below 1: nothing, in float32
 _LEAST, _MOST = 2.0**-126, 2.0**127  # normal numbers of float32
 _RATIO = 4
@@ -212,8 +213,12 @@ class Periods(Layout):
     period: float = 1.0
 
     def that_count(self, drives: Drives) -> Drives:
-        # Of exponentials, the drives of tokens that are masked by the least number that there is.
-        return replace(drives, low=max(drives.low, self._vanished(drives.high)))
+        # Of exponentials, the drives of tokens that are masked by the least number that there is,
+        # as all of them may be: values are 0 then.
+        if not self.gain:
+            return drives
+        high = max(drives.high, -_LEAST_EXPONENT * self.period / self.gain)
+        return replace(drives, low=max(drives.low, self._vanished(high)), high=high)
 
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
         if not self.gain:

@@ -152,6 +152,13 @@ def test_the_fewest_entries_that_will_do():
     assert len(tabulate(square, Uniform(), seen, 1e-3)) > 9 * len(table)
 
 
+@pytest.mark.parametrize("name", ["exp", "exp2"])
+@pytest.mark.parametrize("masked", [-1e4, -1e38, -torch.finfo().max])
+def test_exponentials_of_nothing_but_masks_are_nothing(name, masked):
+    found = Target(name, function=name).tabulated(Drives(masked, masked, -masked), 1e-3)
+    assert found.table is not None and not found(torch.tensor([masked, -2000.0])).any()
+
+
 def test_known_lines_cost_no_entries():
     for name in ("gelu", "silu", "sigmoid", "tanh", "erf", "hardswish", "softplus", "selu"):
         plain = Target(name, function=name)
