@@ -33,7 +33,7 @@ RULES = {
 WANTED = {"spiking": ("maps", "all"), "fully_spiking": ("all",)}
 """The degrees that rules which ask for spikes are to reach."""
 DEGREES = ("all", "maps")
-_LEFT = re.compile("not on spikes|in floats")
+_LEFT = re.compile("not on spikes|in floats|^the degree is")
 STATUSES = ("passed", "failed", "error", "skipped", "not run")
 
 
