@@ -128,10 +128,9 @@ def _on_spikes(snn: snnconvert.ConvertedModule) -> str:
     spiking = snn.report and snn.report.spiking
     if not spiking:
         return ""
-    spikes = spiking.steps[-1].rate * len(spiking.steps)
     return (
         f", degree {spiking.degree}, K={spiking.latency.bursts}, "
-        f"{spikes:.2f} spikes per value at T={len(spiking.steps)}"
+        f"{spiking.spikes_per_value:.2f} spikes per value at T={len(spiking.steps)}"
     )
 
 

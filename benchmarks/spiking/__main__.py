@@ -65,7 +65,7 @@ def _table(curves: list[Curve]) -> str:
                 f"{at.agreement:.2%}",
                 f"{at.rel_error:.4f}",
                 "{} ({})".format(*scores) if scores else "-",
-                f"{at.rate * at.step:.3f}",
+                f"{at.spikes_per_value:.3f}",
                 f"{c.bits:.1f}",
                 f"{at.energy:.4g} ({c.source_energy:.4g})",
                 f"{c.spiking_share:.1%}",

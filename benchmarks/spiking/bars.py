@@ -88,21 +88,10 @@ def bars_table(curves: Mapping[tuple[str, str], Curve], *, all_of_them: bool) ->
         if curve is None or len(curve.points) < bar.step:
             rows.append((bar.task, bar.rules, bar.step, *"----", "not measured", ""))
             continue
+        at = curve.points[bar.step - 1]
+        counted = (curve.bursts, f"{at.spikes_per_value:.3f}", f"{curve.bits:.1f}")
         for text, measured, met in bar.judged(curve):
             verdict = "met" if met else "**missed**"
-            said = f"{curve.points[bar.step - 1].rate * bar.step:.3f}", f"{curve.bits:.1f}"
-            rows.append(
-                (bar.task, bar.rules, bar.step, curve.bursts, *said, text, measured, verdict)
-            )
-    header = (
-        "task",
-        "rules",
-        "T",
-        "K",
-        "spikes per value",
-        "bits per spike",
-        "bar",
-        "measured",
-        "",
-    )
-    return table(header, rows)
+            rows.append((bar.task, bar.rules, bar.step, *counted, text, measured, verdict))
+    of_spikes = ("K", "spikes per value", "bits per spike")
+    return table(("task", "rules", "T", *of_spikes, "bar", "measured", ""), rows)

@@ -39,6 +39,11 @@ class Point:
     rate: float
     energy: float
 
+    @property
+    def spikes_per_value(self) -> float:
+        """Return spikes per neuron over all steps up to here."""
+        return self.rate * self.step
+
 
 @dataclass(frozen=True)
 class Curve:

@@ -26,7 +26,7 @@ def plot(curves: Mapping[tuple[str, str], Curve], path: Path) -> None:
             if task != name:
                 continue
             agreement = [100 * at.agreement for at in c.points]
-            spikes = [at.rate * at.step for at in c.points]
+            spikes = [at.spikes_per_value for at in c.points]
             steps = [at.step for at in c.points]
             axes[0][column].plot(steps, agreement, marker=".", color=colors[rules], label=rules)
             axes[1][column].plot(spikes, agreement, marker=".", color=colors[rules], label=rules)
