@@ -126,7 +126,7 @@ def test_a_result_says_how_spikes_ran(tmp_path):
     held = {"x": torch.randn(50, 3), "labels": torch.zeros(50, dtype=torch.long)}
     torch.save(held, tmp_path / "held.pt")
     spikes = checked("shifted", "spiking", data="held.pt").spiking
-    assert (spikes.time_steps, spikes.bursts, spikes.samples) == (1, 2, 50)
+    assert (spikes.time_steps, spikes.bursts, spikes.samples) == (1, 3, 50)
     assert spikes.data == "held.pt" and spikes.rel_error <= spikes.tolerance == 0.1
     assert spikes.agreement > 0.9 and 0 <= spikes.accuracy <= 1 and 0 <= spikes.source_accuracy <= 1
     assert spikes.spikes_per_value > 0.5 and spikes.bits_per_spike >= 1

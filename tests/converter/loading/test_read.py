@@ -188,7 +188,7 @@ FIRST_SPIKING = """
 version: 1
 extends: spiking
 time_steps: 8
-neuron: {bursts: 1, per_octave: 4}
+neuron: {bursts: 1}
 rules: []
 """
 
