@@ -5,6 +5,7 @@ from .converter.reports.equivalence import EquivalenceReport
 from .converter.running.converted import ConvertedModule
 from .converter.verification.equivalence import verify
 from .converter.verification.randomize import randomize_constant_weights
+from .costs.models import CostModel, load_costs
 from .errors import SnnconvertError
 from .rules import RuleSet, load_rules
 
@@ -12,6 +13,7 @@ __version__: str
 
 __all__ = [
     "ConvertedModule",
+    "CostModel",
     "EquivalenceReport",
     "NotEquivalentWarning",
     "RuleSet",
@@ -21,6 +23,7 @@ __all__ = [
     "converter",
     "errors",
     "load",
+    "load_costs",
     "load_rules",
     "ops",
     "randomize_constant_weights",

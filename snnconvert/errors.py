@@ -82,6 +82,10 @@ class RuleError(DocumentError):
     """Problems of a rule file, or of rules that do not fit the network."""
 
 
+class CostModelError(DocumentError):
+    """Problems of a file that says what operations cost."""
+
+
 class CheckListError(DocumentError):
     """Problems of a list of models to check."""
 

@@ -16,6 +16,7 @@ from torch import Tensor
 import snnconvert
 from benchmarks.spiking.tasks import SpikingTask
 from snnconvert import ConvertedModule
+from snnconvert.costs.models import load_costs
 from snnconvert.rules import RuleSet
 
 
@@ -120,7 +121,7 @@ def curve(
         predictions=sums.predictions,
         language=task.language,
         source_score=sums.source_score(),
-        source_energy=report.work.energy()["source fp32"],
+        source_energy=report.work.source_energy(load_costs("arithmetic")),
         spiking_share=report.work.spiking_share,
         degree=report.degree,
         bursts=report.latency.bursts,

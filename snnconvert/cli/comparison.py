@@ -35,6 +35,7 @@ def verification(options: ComparisonOptions, inputs: Any) -> dict[str, Any]:
         "seed": options.seed,
         "output": options.output,
         "classes": options.classes,
+        "costs": options.costs,
     }
     if options.data:
         batches, arguments["labels"] = batches_of(options.data, options.seed, "--data")

@@ -60,6 +60,7 @@ class ComparisonOptions(_GivenOptions):
     data: str | None
     output: str | int | None
     classes: int | None
+    costs: tuple[str, ...]
     report: str | None
     quiet: bool
     force: bool

@@ -1,130 +1,103 @@
-"""Kinds of operations, and the work of a network as how many there are of each."""
+"""Kinds of operations that a ledger counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
-
-from snnconvert.ops.tables import ENTRY_BITS
-from snnconvert.wording import listed
-
-MAC_PJ, AC_PJ = 4.6, 0.9
-"""Energy of a float32 multiply-accumulate and of an addition at 45 nm, in pJ (Horowitz, ISSCC
-2014: multiplication 3.7, addition 0.9)."""
-INT8_MAC_PJ, INT8_AC_PJ = 0.23, 0.03
-"""The same of 8-bit integers (multiplication 0.2, addition 0.03)."""
-_SRAM_PJ = 10.0 / 64
-READ_PJ, INT8_READ_PJ = ENTRY_BITS * _SRAM_PJ, 8 * _SRAM_PJ
-"""Energy of reading an entry of a table, of 32 or 8 bits, in pJ: its share of the 64 bits that an
-8 KB SRAM at 45 nm reads for 10 pJ (Horowitz, ISSCC 2014). One of 32 KB takes 20 pJ for them."""
 
 
 @dataclass(frozen=True)
 class OperationKind:
-    """One kind of operation of a network on spikes.
+    """One kind of operation.
 
     Attributes:
-        fp32_pj, int8_pj: energy of one, in pJ.
-        by_spikes: whether a spike causes it, so that it is a synaptic operation.
+        what: what one is, and when it is counted.
+        by_spikes: whether a spike causes it, so that half of the spikes cause half of them.
+        synaptic: whether it is an addition that a spike causes (*synaptic operation*).
     """
 
-    fp32_pj: float
-    int8_pj: float
-    by_spikes: bool
+    what: str
+    by_spikes: bool = False
+    synaptic: bool = False
 
+
+ACCUMULATIONS, PRODUCTS, JOINS, SHIFTS = "accumulations", "products of spikes", "joins", "shifts"
+GRADED, MACS, FUNCTIONS = "graded products", "MACs in floats", "functions in floats"
+ADDITIONS, COMPARISONS, UPDATES = "additions", "comparisons", "neuron updates"
+LOOK_UPS, STATE_READS, STATE_WRITES = "look-ups", "state reads", "state writes"
+WEIGHT_READS, FLOATS_READS = "weight reads", "weight reads in floats"
+ACTIVATIONS = "activations moved"
+SPIKES, PAYLOAD, ADDRESSES = "spikes", "payload bits", "address bits"
 
 OPERATIONS: Mapping[str, OperationKind] = MappingProxyType(
     {
-        # Additions of a weight, shifted by a spike's size.
-        "accumulations": OperationKind(AC_PJ, INT8_AC_PJ, True),
-        # Additions of one stream's value, shifted by a spike of another.
-        "products of spikes": OperationKind(AC_PJ, INT8_AC_PJ, True),
-        # Additions that join the sums of several levels per octave.
-        "joins": OperationKind(AC_PJ, INT8_AC_PJ, True),
-        # Multiplications by a spike of any size.
-        "graded products": OperationKind(MAC_PJ, INT8_MAC_PJ, False),
-        # Multiply-accumulates by changes of values that are not spikes.
-        "MACs in floats": OperationKind(MAC_PJ, INT8_MAC_PJ, False),
-        # Reads of a 1-D function's table, of 32 or 8 bits of an 8 KB SRAM: a neuron's first, and
-        # one where its drive changes.
-        "look-ups": OperationKind(READ_PJ, INT8_READ_PJ, False),
+        ACCUMULATIONS: OperationKind(
+            "addition of a weight, shifted by a spike's size", by_spikes=True, synaptic=True
+        ),
+        PRODUCTS: OperationKind(
+            "addition of one stream's value, shifted by a spike of another",
+            by_spikes=True,
+            synaptic=True,
+        ),
+        JOINS: OperationKind(
+            "addition that joins the sums of several levels per octave, for each output that "
+            "spikes reached in a step",
+            by_spikes=True,
+            synaptic=True,
+        ),
+        SHIFTS: OperationKind(
+            "shift of what an accumulation or a product of spikes adds, where a spike may be one "
+            "of several powers of two",
+            by_spikes=True,
+        ),
+        GRADED: OperationKind("multiplication by a spike of any size", by_spikes=True),
+        MACS: OperationKind("multiply-accumulate by a change of a value that is no spike"),
+        FUNCTIONS: OperationKind(
+            "value of a function, or of a product of streams that is no multiply-accumulate, in "
+            "floats, in each step that may change it"
+        ),
+        ADDITIONS: OperationKind(
+            "addition of a residual, a mean, a pooling by averages or an interpolation, in each "
+            "step that may change it; constant factors are taken up by thresholds and weights"
+        ),
+        COMPARISONS: OperationKind(
+            "comparison of a maximum, a pooling, an order or a mask, in each step that may change "
+            "it"
+        ),
+        UPDATES: OperationKind(
+            "answer of a neuron, with a spike or without: the first of each step, and the next "
+            "after each spike until there have been K"
+        ),
+        LOOK_UPS: OperationKind(
+            "read of a 1-D function's table: a neuron's first, and one where its drive changes"
+        ),
+        STATE_READS: OperationKind(
+            "read of a value that a neuron keeps, once a step: its membrane potential; where it "
+            "reads a table, drive and reconstruction"
+        ),
+        STATE_WRITES: OperationKind("write of such a value, once a step"),
+        WEIGHT_READS: OperationKind(
+            "read of a weight, or of the other stream's value, for each accumulation, product of "
+            "spikes or graded product, without reuse",
+            by_spikes=True,
+        ),
+        FLOATS_READS: OperationKind("the same for each multiply-accumulate in floats"),
+        ACTIVATIONS: OperationKind(
+            "value that a function, or a map or product with an operand in floats, leaves: written "
+            "once and read once"
+        ),
+        SPIKES: OperationKind("spike", by_spikes=True),
+        PAYLOAD: OperationKind(
+            "bit that says which of the neuron's levels a spike is", by_spikes=True
+        ),
+        ADDRESSES: OperationKind(
+            "bit that says which of the site's neurons, of one sample, a spike is of",
+            by_spikes=True,
+        ),
     }
 )
-"""Every kind that is counted, by name."""
+"""Every kind that is counted, by name; of each, per sample."""
 
-
-_FORMER = {
-    "synaptic_operations": "accumulations",
-    "graded_operations": "graded products",
-    "analog_macs": "MACs in floats",
-}
-
-
-@dataclass(frozen=True)
-class Work:
-    """Operations of linear maps and products, per sample.
-
-    Attributes:
-        source_macs: multiply-accumulates of the source.
-        spiking_macs: those of them whose operands are all spikes in the conversion.
-        operations: of the conversion over all steps, by a name of :data:`OPERATIONS`; counted from
-            the events.
-        still_macs: multiply-accumulates of the source on what is the same at every step (positions,
-            a recurrence's first state of zeros), which no spikes reach.
-    """
-
-    source_macs: float
-    spiking_macs: float
-    operations: Mapping[str, float] = field(hash=False)
-    still_macs: float = 0.0
-
-    @classmethod
-    def as_recorded(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Return the plain data of a file as this release has them.
-
-        The first release had a field for each of three kinds, with joins among the additions.
-
-        Raises:
-            ValueError: they name kinds of operations that there are not.
-        """
-        if _FORMER.keys() <= data.keys():
-            operations = {kind: data[name] for name, kind in _FORMER.items()}
-            data = {k: x for k, x in data.items() if k not in _FORMER} | {"operations": operations}
-        named = data.get("operations")
-        if unknown := sorted(set(named or ()) - OPERATIONS.keys()):
-            raise ValueError(f"unknown kinds of operations: {listed(unknown)}")
-        return data
-
-    @property
-    def spiking_share(self) -> float:
-        """Share of the source's work on what changes whose operands are all spikes."""
-        changing = self.source_macs - self.still_macs
-        return self.spiking_macs / changing if changing > 0 else 0.0
-
-    @property
-    def floats_macs(self) -> float:
-        """Multiply-accumulates of the source on what changes that have an operand in floats."""
-        return max(0.0, self.source_macs - self.still_macs - self.spiking_macs)
-
-    @property
-    def synaptic_operations(self) -> float:
-        """Additions that spikes caused."""
-        return sum(n for kind, n in self.operations.items() if OPERATIONS[kind].by_spikes)
-
-    @property
-    def graded_operations(self) -> float:
-        """Multiplications that graded spikes caused."""
-        return self.operations.get("graded products", 0.0)
-
-    def energy(self) -> Mapping[str, float]:
-        """Return energies per sample in microjoules, without memory traffic."""
-        fp32 = sum(n * OPERATIONS[kind].fp32_pj for kind, n in self.operations.items())
-        int8 = sum(n * OPERATIONS[kind].int8_pj for kind, n in self.operations.items())
-        return {
-            "source fp32": self.source_macs * MAC_PJ * 1e-6,
-            "spiking fp32": fp32 * 1e-6,
-            "source int8": self.source_macs * INT8_MAC_PJ * 1e-6,
-            "spiking int8": int8 * 1e-6,
-        }
+BY_SYNAPSES = (ACCUMULATIONS, PRODUCTS, GRADED)
+"""What stands on spikes in the place of multiply-accumulates."""

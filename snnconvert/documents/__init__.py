@@ -7,7 +7,7 @@ error types that are its own; see :class:`FileKind`. Every kind has a ``version`
 from snnconvert.documents.document import Document, DocumentDumper, Location, Problem, plain_scalar
 from snnconvert.documents.faults import Fault, Words
 from snnconvert.documents.fields import Described, Version
-from snnconvert.documents.files import Text, read_text
+from snnconvert.documents.files import Text, is_path, read_text
 from snnconvert.documents.kind import FileKind, Reading
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Text",
     "Version",
     "Words",
+    "is_path",
     "plain_scalar",
     "read_text",
 ]

@@ -38,6 +38,11 @@ class Text:
         return os.path.realpath(self.path) if self.path else self.origin
 
 
+def is_path(name: str) -> bool:
+    """Tell whether a name is the path of a YAML file, not that of a bundled one."""
+    return name.endswith((".yaml", ".yml")) or os.path.basename(name) != name or "/" in name
+
+
 def read_text(path: Path) -> Text:
     """The text of a file.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,7 +20,13 @@ from snnconvert.ops.sequence import increments_of
 
 
 class Encoding(ABC):
-    """``X_t = encoding(x, t)`` with ``X_{T-1} = x``: one value spread over ``T`` time steps."""
+    """``X_t = encoding(x, t)`` with ``X_{T-1} = x``: one value spread over ``T`` time steps.
+
+    Attributes:
+        at_first: whether nothing arrives after the first step.
+    """
+
+    at_first: ClassVar[bool] = False
 
     @abstractmethod
     def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
@@ -44,6 +51,8 @@ class Encoding(ABC):
 
 class AtOnce(Encoding):
     """All of the value at the first step: ``X_t = x``."""
+
+    at_first = True
 
     def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
         return x.unsqueeze(0).expand(steps, *x.shape)

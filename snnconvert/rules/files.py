@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from snnconvert.documents import Text, read_text
+from snnconvert.documents import Text, is_path, read_text
 from snnconvert.documents.document import read_document
 from snnconvert.errors import RuleError
 from snnconvert.wording import PATH_LENGTH, listed, received, shown, suggestion
 
 _SUFFIX = ".yaml"
-_SUFFIXES = (_SUFFIX, ".yml")
 _ALL = 100  # more than there are
 
 
@@ -49,14 +48,14 @@ def named(source: str | os.PathLike[str]) -> Text:
             [f"rules are a bundled name, a path or a RuleSet; received {received(source)}{hint}"]
         )
     name = os.fsdecode(source)
-    if isinstance(source, str) and not _is_path(source):
+    if isinstance(source, str) and not is_path(source):
         return Text(name + _SUFFIX, read_bundled(name), bundled=True)
     return read_text(Path(name))
 
 
 def extended(name: str, by: Text, fence: Path | None) -> Text:
     """The text that the file ``by`` extends, which may not lead out of the folder ``fence``."""
-    if not _is_path(name):
+    if not is_path(name):
         return Text(name + _SUFFIX, read_bundled(name), bundled=True)
     if by.path is None:
         raise RuleError(["only a file can extend a path; use the name of a bundled rule file"])
@@ -73,7 +72,3 @@ def extended(name: str, by: Text, fence: Path | None) -> Text:
             ]
         )
     return read_text(path)
-
-
-def _is_path(name: str) -> bool:
-    return name.endswith(_SUFFIXES) or os.path.basename(name) != name or "/" in name

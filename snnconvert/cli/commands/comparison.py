@@ -6,7 +6,16 @@ from typing import Any
 
 import click
 
-from snnconvert.cli.commands.options import FILE, FORCE, Positive, Value, WholeNumber, every
+from snnconvert.cli.commands.options import (
+    FILE,
+    FORCE,
+    Named,
+    Positive,
+    Value,
+    WholeNumber,
+    bundled_costs,
+    every,
+)
 
 DTYPES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}
 """What can be verified in, and the largest relative error that passes there."""
@@ -76,6 +85,14 @@ DATA = every(
         help="the dimension of that output that holds the classes, -1 being the last; default: "
         "the last of [B, C] and [B, L, C], 1 of [B, C, H, W]",
     ),
+)
+COSTS = click.option(
+    "--costs",
+    metavar="F",
+    multiple=True,
+    type=Named(bundled_costs),
+    help="price the operations of a network on spikes by this cost model too, beside the bundled "
+    "ones (snnconvert costs; may be given several times)",
 )
 REPORT = click.option("--report", metavar="F", type=FILE, help="write the report to F.json or F.md")
 TOLD = every(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from snnconvert.cli.commands.comparison import DATA, HOW, REPORT, TOLD
+from snnconvert.cli.commands.comparison import COSTS, DATA, HOW, REPORT, TOLD
 from snnconvert.cli.commands.options import (
     FILE,
     INCREMENTS,
@@ -35,6 +35,7 @@ Other commands (each has its own --help):
   snnconvert verify FILE       a saved conversion (what --out wrote), verified again
   snnconvert explain MODEL     which rule takes which node, and why
   snnconvert rules ...         list, show and validate rule files
+  snnconvert costs ...         list and show what operations cost
   snnconvert check FILE.yaml   many models, as a gate for CI
   (a model file with such a name is reached as ./check)
 
@@ -77,6 +78,7 @@ Exit code:
 )
 @click.option("--calibration-out", metavar="F", type=FILE, help="write thresholds to F.safetensors")
 @DATA
+@COSTS
 @click.option(
     "--strict",
     is_flag=True,

@@ -102,6 +102,12 @@ def bundled() -> tuple[str, ...]:
     return bundled_rules()
 
 
+def bundled_costs() -> tuple[str, ...]:
+    from snnconvert.costs.models import bundled_costs
+
+    return bundled_costs()
+
+
 def every(*decorators: Callable[[Any], Any]) -> Decorator[Any]:
     """Apply decorators so that help shows their options in this order."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from snnconvert.cli.commands.check import check
 from snnconvert.cli.commands.convert import convert
+from snnconvert.cli.commands.costs import costs
 from snnconvert.cli.commands.explain import explain
 from snnconvert.cli.commands.parsing import Group
 from snnconvert.cli.commands.rules import rules
@@ -12,6 +13,6 @@ from snnconvert.cli.commands.verify import verify
 root = Group(
     "snnconvert",
     "snnconvert MODEL [options]",
-    {"verify": verify, "explain": explain, "rules": rules, "check": check},
+    {"verify": verify, "explain": explain, "rules": rules, "costs": costs, "check": check},
     default=convert,
 )

@@ -22,7 +22,7 @@ def simulate(neuron: Neuron, rows: Tensor, time_steps: int) -> tuple[Tensor, flo
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn((time_steps, *rows.shape), generator=generator).to(rows)
     steps = torch.arange(time_steps, dtype=rows.dtype)
-    left = (_SETTLING / neuron.per_octave) ** neuron.bursts
+    left = (_SETTLING / neuron.alphabet.per_octave) ** neuron.bursts
     fading = _UNSETTLED / _SETTLING * left ** (steps + 1)
     scale = rows.std(0) if len(rows) > 1 else rows.abs()[0]
     drive = rows + noise * scale * fading.reshape(-1, 1, 1)

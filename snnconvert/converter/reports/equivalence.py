@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.reports.cost_tables import costs_of
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.paragraphs import Paragraph, as_text
 from snnconvert.converter.reports.recorded import rebuilt
@@ -218,7 +219,8 @@ class EquivalenceReport:
         if self.spiking is not None:
             # Every step, and what the sites and layers come to.
             steps, sentences = steps_of(self.spiking), self.spiking.sentences()
-            spiking = (Paragraph(steps), Paragraph(sentences=(*sentences, _MORE)))
+            costs = (Paragraph(costs_of(self.spiking).table),) if self.spiking.ledger else ()
+            spiking = (Paragraph(steps), *costs, Paragraph(sentences=(*sentences, _MORE)))
         return (_kinds(self.kinds), *spiking, _concluded(self.verdict(), self.notes))
 
     def __str__(self) -> str:
@@ -226,7 +228,8 @@ class EquivalenceReport:
 
 
 _MORE = (
-    "each layer's error and each neuron's rate: snn.report.spiking.layers and .sites in Python, "
+    "each layer's error and cost and each neuron's rate: snn.report.spiking.layers, .ledger and "
+    ".sites in Python, "
     "--report F.md from the command line"
 )
 
@@ -320,5 +323,5 @@ def _spiking_markdown(spiking: SpikingReport) -> list[str]:
         header, rows = explained.table
         lines += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
         lines += ["| " + " | ".join(map(escape, row)) + " |" for row in rows]
-        lines += ["", escape(explained.columns)]
+        lines += ["", escape(explained.columns)] if explained.columns else []
     return lines

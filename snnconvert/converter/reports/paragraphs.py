@@ -18,6 +18,14 @@ class Paragraph:
     sentences: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Explained:
+    """A table of text, and what a reader should know of its columns; empty: nothing."""
+
+    table: TextTable
+    columns: str = ""
+
+
 def as_text(paragraphs: Iterable[Paragraph]) -> str:
     """Return paragraphs as text, an empty line between them."""
     return "\n\n".join(

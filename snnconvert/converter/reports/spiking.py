@@ -9,15 +9,10 @@ from typing import Any
 
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.spikes.degree import SOME_MAPS
-from snnconvert.costs.operations import (
-    AC_PJ,
-    INT8_AC_PJ,
-    INT8_MAC_PJ,
-    INT8_READ_PJ,
-    MAC_PJ,
-    READ_PJ,
-    Work,
-)
+from snnconvert.costs.ledger import LedgerRow
+from snnconvert.costs.models import CostModel
+from snnconvert.costs.operations import ADDRESSES, PAYLOAD, SPIKES
+from snnconvert.costs.work import Work
 from snnconvert.wording import listed
 
 DIVERGED = 0.1
@@ -42,8 +37,8 @@ class StepCloseness:
             None where outputs have no classes.
         accuracy: share of labels that are predicted; None without labels.
         rate: spikes per neuron and step, up to this step.
-        energy: of a sample in float32, in microjoules, up to this step; memory traffic is not
-            counted.
+        energy: of a sample in float32, in microjoules, up to this step, by the cost model
+            ``arithmetic``.
         equal: share of truth values and integers that are the source's; None where outputs have
             none.
     """
@@ -99,6 +94,9 @@ class SiteActivity:
         saturated: share of features that are more than half a threshold away in the end.
         distinct: number of distinct spike sizes.
         residual: relative error of the reconstruction in the end.
+        payload: bits that tell the neuron's spikes apart; where their number has no bound, those
+            that were seen.
+        entropy: bits per spike of a code by how often each size was seen.
         table: of the function that they follow; None where they have none.
     """
 
@@ -112,6 +110,8 @@ class SiteActivity:
     saturated: float
     distinct: int
     residual: float
+    payload: float = 0.0
+    entropy: float = 0.0
     table: TableUse | None = None
 
 
@@ -148,6 +148,9 @@ class SpikingReport:
         on_example: whether the samples are the example inputs that the source was traced with.
         dtype: of the conversion, in which it ran; empty: not recorded.
         outputs: names of the output tensors, which the relative error is of, all together.
+        ledger: operations of each layer and site.
+        source_ledger: those of the source, by its nodes.
+        cost_models: what operations cost, by each.
         predictions_of: that of them whose predictions are compared; None: none has classes.
     """
 
@@ -166,6 +169,9 @@ class SpikingReport:
     on_example: bool = False
     dtype: str = ""
     outputs: tuple[str, ...] = ()
+    ledger: tuple[LedgerRow, ...] = ()
+    source_ledger: tuple[LedgerRow, ...] = ()
+    cost_models: tuple[CostModel, ...] = ()
     predictions_of: str | None = None
 
     @property
@@ -191,8 +197,18 @@ class SpikingReport:
 
     @property
     def bits_per_spike(self) -> float:
-        """Return the bits that tell one spike from another where there are most distinct ones."""
+        """Return the bits that tell one spike from another: the mean over all spikes; where no
+        ledger says it, of those that were seen, where there were most."""
+        operations = self.work.operations
+        if self.ledger and operations.get(SPIKES):
+            return operations.get(PAYLOAD, 0.0) / operations[SPIKES]
         return math.log2(max((site.distinct for site in self.sites), default=1) or 1)
+
+    @property
+    def bits_per_value(self) -> float | None:
+        """Return the bits of payload of all spikes, per neuron; None where no ledger says it."""
+        values = sum(site.values for site in self.sites)
+        return self.work.operations.get(PAYLOAD, 0.0) / values if self.ledger and values else None
 
     @property
     def steps_to_agree(self) -> int | None:
@@ -227,6 +243,20 @@ class SpikingReport:
             for why, places in self.analog_between.items()
         ]
 
+    def _said_of_events(self) -> list[str]:
+        """Say how many spikes there were, and how many bits they carried."""
+        operations, bits = self.work.operations, self.bits_per_value
+        if bits is None or not (spikes := operations.get(SPIKES, 0.0)):
+            return []
+        entropy = sum(s.entropy * s.rate * s.values for s in self.sites)
+        entropy /= sum(s.rate * s.values for s in self.sites)
+        addresses = operations.get(ADDRESSES, 0.0) / spikes
+        return [
+            f"{self.spikes_per_value:.3g} spikes per value of {self.bits_per_spike:.2f} bits "
+            f"({entropy:.2f} by how often each was seen), and of an address of {addresses:.1f}: "
+            f"{bits:.3g} bits of payload per value, where INT8 and FP8 have 8"
+        ]
+
     def _said_of_tables(self, error: float) -> str:
         tables = [site.table for site in self.sites if site.table is not None]
         sizes = [table.entries for table in tables]
@@ -246,7 +276,7 @@ class SpikingReport:
 
     def sentences(self) -> list[str]:
         """Return what the tables come to."""
-        energy, work = self.work.energy(), self.work
+        work = self.work
         graded = f"and {work.graded_operations:.3g} graded ones " if work.graded_operations else ""
         agree = self.steps_to_agree
         diverged = self.first_divergence
@@ -255,10 +285,7 @@ class SpikingReport:
             f"degree: {self.degree}; latency at {self.latency}",
             f"{_said_of_share(work)}; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
-            "energy per sample in uJ, memory traffic but reads of tables not counted: "
-            + ", ".join(f"{name} {value:.3g}" for name, value in energy.items())
-            + f" (45 nm: MAC {MAC_PJ} pJ, addition {AC_PJ} pJ, read of a table {READ_PJ:g} pJ; "
-            f"int8 {INT8_MAC_PJ}, {INT8_AC_PJ} and {INT8_READ_PJ:g} pJ)",
+            *self._said_of_events(),
         ]
         if self.tables_error is not None:
             said.append(self._said_of_tables(self.tables_error))

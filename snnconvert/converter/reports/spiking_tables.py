@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from snnconvert.converter.reports.paragraphs import TextTable
+from snnconvert.converter.reports.cost_tables import cost_tables
+from snnconvert.converter.reports.paragraphs import Explained, TextTable
 from snnconvert.converter.reports.spiking import SpikingReport
 
 
-@dataclass(frozen=True)
-class Explained:
-    """A table of text, and what a reader should know of its columns; empty: nothing."""
-
-    table: TextTable
-    columns: str = ""
-
-
 def tables_of(spiking: SpikingReport) -> list[Explained]:
-    """Return a report as tables: steps, neurons, layers, and look-up tables where there are any."""
+    """Return a report as tables: steps, costs, neurons, layers, and look-up tables where there are
+    any."""
     found = [
         Explained(steps_of(spiking), _STEPS),
+        *cost_tables(spiking),
         Explained(_sites(spiking), _SITES),
         Explained(_layers(spiking), _LAYERS),
     ]
@@ -52,13 +45,24 @@ _STEPS = (
     " between the outputs of a sample so far, joined, and the source's; the mean over samples. "
     "top-1, top-5: share of predictions, which are those of one output, that are the source's (are "
     "among its five likeliest). accuracy: share of labels that are predicted. rate: spikes per "
-    "neuron and step so far. energy: of a sample, so far, of maps, products and reads of tables in "
-    "float32; local analog operators and other memory traffic have none."
+    "neuron and step so far. energy: of a sample, so far, in float32, by the cost "
+    "model 'arithmetic'."
 )
 
 
 def _sites(spiking: SpikingReport) -> TextTable:
-    header = ("neurons", "type", "rate", "most", "silent", "saturated", "sizes", "residual")
+    header = (
+        "neurons",
+        "type",
+        "rate",
+        "most",
+        "silent",
+        "saturated",
+        "sizes",
+        "bits",
+        "entropy",
+        "residual",
+    )
     return header, [
         (
             s.name,
@@ -68,6 +72,8 @@ def _sites(spiking: SpikingReport) -> TextTable:
             _percent(s.silent),
             _percent(s.saturated),
             str(s.distinct),
+            f"{s.payload:.3g}",
+            f"{s.entropy:.3g}",
             f"{s.residual:.2g}",
         )
         for s in spiking.sites
@@ -77,8 +83,10 @@ def _sites(spiking: SpikingReport) -> TextTable:
 _SITES = (
     "rate: spikes per neuron and step. most: spikes per neuron in the step that had most. silent: "
     "share of features without any spike. saturated: share of features that are more than half a "
-    "threshold from what they follow in the end. sizes: number of distinct spike sizes. residual: "
-    "relative error, in the end, of what the spikes add up to against what is followed."
+    "threshold from what they follow in the end. sizes: number of distinct spike sizes "
+    "that were seen. bits: that tell the neuron's spikes apart. entropy: bits per spike of a code "
+    "by how often each size was seen. residual: relative error, in the end, of what the spikes "
+    "add up to against what is followed."
 )
 
 

@@ -60,6 +60,7 @@ from snnconvert.converter.verification.runs import (
     input_leaves,
     source_alone,
 )
+from snnconvert.costs.models import CostModel, CostSource, load_costs
 from snnconvert.errors import InputError, SourceFailsError, VerificationError, first_line
 from snnconvert.sources.exits import never_exits
 
@@ -91,6 +92,7 @@ def verify(
     output: str | int | None = None,
     classes: int | None = None,
     spiking_tolerance: float = SPIKING_TOLERANCE,
+    costs: Iterable[CostSource] = (),
 ) -> EquivalenceReport:
     """Compare a converted module with its source.
 
@@ -116,6 +118,8 @@ def verify(
         output, classes: the output whose classes are compared, and its dimension that holds them,
             as of `measure_spiking`; refused where no data is run.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
+        costs: cost models that its operations are priced by, beside the bundled ones: files
+            (docs/costs.md), or what `load_costs` returns; refused where there are no neurons.
 
     An error is relative to the value or, if larger, the largest so far that is no mask's -1e9.
 
@@ -128,6 +132,7 @@ def verify(
     _check_arguments(snn, wanted, time_steps)
     chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
     on_data = _runs_on_data(snn, data, **chosen)
+    models = _cost_models(snn, costs)
     report = _compare(model, snn, inputs, _How(wanted, tolerance, time_steps, seed), dtype is None)
     if not on_data:
         return report
@@ -135,8 +140,19 @@ def verify(
     runs, on_example = ([own], inputs is None) if data is None else (data, False)
     if not snn.conversion.neurons:
         return _with_data(report, measure_exact(snn, runs, **chosen, tolerance=_rounding(snn)))
-    spiking = replace(measure_spiking(snn, runs, **chosen), on_example=on_example)
+    spiking = replace(measure_spiking(snn, runs, **chosen, costs=models), on_example=on_example)
     return _with_spikes(report, spiking, spiking_tolerance, snn.conversion)
+
+
+def _cost_models(snn: ConvertedModule, costs: Iterable[CostSource]) -> tuple[CostModel, ...]:
+    """Read cost models; refuse them where nothing is counted."""
+    models = tuple(map(load_costs, costs))
+    if models and not snn.conversion.neurons:
+        raise InputError(
+            "costs= (--costs) say what operations on spikes cost, and this conversion has no "
+            "neurons; use rules that ask for spikes (--rules spiking), or leave them out"
+        )
+    return models
 
 
 def _runs_on_data(

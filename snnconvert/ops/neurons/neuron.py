@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snnconvert.ops.clock import Clock
+from snnconvert.ops.neurons.alphabet import Alphabet
 from snnconvert.ops.neurons.checks import (
     check_state,
     checked_bursts,
@@ -133,14 +134,9 @@ class Neuron(nn.Module):
         return dict(options)
 
     @property
-    def per_octave(self) -> int:
-        """Number of levels from one power of two to the next."""
-        return 1
-
-    @property
-    def joins(self) -> int:
-        """Additions for each output and step by which an operator behind it joins its sums."""
-        return 2 * (self.per_octave - 1)
+    def alphabet(self) -> Alphabet:
+        """Which spikes it has."""
+        return Alphabet()
 
     def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
         """Return ``R`` of steps ``start, start + 1, ...``, ``[T, B, ...]``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from snnconvert.ops.neurons.alphabet import Alphabet
 from snnconvert.ops.neurons.checks import checked_ladder
 from snnconvert.ops.neurons.gains import check_gain, gain_at
 from snnconvert.ops.neurons.neuron import Neuron, State
@@ -76,8 +77,10 @@ class Tracker(Neuron):
         self.gain = check_gain(where, gain)
 
     @property
-    def per_octave(self) -> int:
-        return self.ladder.per_octave
+    def alphabet(self) -> Alphabet:
+        levels, per_octave, _, signed = self.ladder
+        spikes = (1 + (levels - 1) * per_octave) * (2 if signed else 1)
+        return Alphabet(None if self.graded else spikes, per_octave, levels > 1)
 
     def _scan(
         self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
@@ -152,7 +155,7 @@ class Tracker(Neuron):
 
     def _nearest(self, change: Tensor, threshold: Tensor, t: int) -> Tensor:
         if self.bursts > 1:  # all levels are multiples of the finest difference of two
-            finest = 2.0 ** (1 - self.ladder.levels) / self.per_octave
+            finest = 2.0 ** (1 - self.ladder.levels) / self.ladder.per_octave
             quantum = threshold * gain_at(self.gain, t) * finest
             return torch.round(change / quantum) * quantum
         fire_at = 1 - 0.25 / self.ladder.per_octave if self.ladder.levels > 1 else 0.5

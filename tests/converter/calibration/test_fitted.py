@@ -28,7 +28,7 @@ def test_the_neuron_is_what_was_found():
     assert type(neuron) is MultiThreshold
     assert neuron.v_threshold.tolist() == [1.0, 2.0, 3.0] and torch.equal(neuron.rest, rest)
     assert (neuron.axis, neuron.target) == (2, clip(-1.0, 2.0))
-    assert (neuron.ladder.levels, neuron.per_octave, neuron.gain) == (5, 2, "inverse_time")
+    assert (neuron.ladder.levels, neuron.alphabet.per_octave, neuron.gain) == (5, 2, "inverse_time")
     assert neuron(torch.randn(3, 2, 4, 3)).shape == (3, 2, 4, 3)
 
 

@@ -13,9 +13,9 @@ from snnconvert.converter.reports.spiking import (
     SiteActivity,
     SpikingReport,
     StepCloseness,
-    Work,
 )
 from snnconvert.converter.reports.spiking_tables import steps_of, tables_of
+from snnconvert.costs.work import Work
 
 WORK = Work(
     source_macs=2e6,
@@ -47,14 +47,6 @@ def test_latency_counts_answers_one_after_another() -> None:
     assert (found.waiting, found.pipelined) == (18, 10)
     assert str(found).startswith("T=3, K=2: 18 layer-steps")
     assert Latency(1, 0, 4).pipelined == 0
-
-
-def test_energies_are_additions_and_products() -> None:
-    energy = WORK.energy()
-    assert energy["source fp32"] == pytest.approx(9.2)
-    assert energy["spiking fp32"] == pytest.approx(4 * 0.9 + 2 * 4.6)
-    assert energy["source int8"] == pytest.approx(0.46)
-    assert energy["spiking int8"] == pytest.approx(4 * 0.03 + 2 * 0.23)
 
 
 def test_a_share_of_no_work_is_zero() -> None:

@@ -12,6 +12,7 @@ import snnconvert
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.neuronless import without_neurons
+from snnconvert.costs.models import load_costs
 from snnconvert.demos.digits_vit import load_digits, load_model
 from snnconvert.errors import CalibrationError, ConversionError, InputError
 from snnconvert.ops.clock import Clock
@@ -185,7 +186,7 @@ def test_energy_grows_with_every_step_and_ends_at_the_totals(digits):
     report = measure_spiking(converted(digits), [digits.images[:32]])
     energies = [at.energy for at in report.steps]
     assert 0 < energies[0] < energies[-1] and energies == sorted(energies)
-    assert energies[-1] == pytest.approx(report.work.energy()["spiking fp32"])
+    assert energies[-1] == pytest.approx(report.work.energy(load_costs("arithmetic")))
 
 
 def test_calibration_is_deterministic(digits):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import snnconvert
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.reports.spiking_tables import tables_of
 from snnconvert.converter.verification.measure.tables import TablesAlone
+from snnconvert.costs.models import load_costs
 from snnconvert.rules import parse_rules
 
 RULES = """\
@@ -156,10 +158,10 @@ def test_a_read_is_counted_where_a_drive_changes():
         work = snn.report.spiking.work
         assert work.operations["look-ups"] == reads
         others = {k: n for k, n in work.operations.items() if k != "look-ups"}
-        energy = work.energy()
-        less = type(work)(work.source_macs, work.spiking_macs, others).energy()
-        assert energy["spiking fp32"] - less["spiking fp32"] == pytest.approx(5e-6 * reads)
-        assert energy["spiking int8"] - less["spiking int8"] == pytest.approx(1.25e-6 * reads)
+        less, arithmetic = replace(work, operations=others), load_costs("arithmetic")
+        for precision, price in (("fp32", 5e-6), ("int8", 1.25e-6)):
+            of_reads = work.energy(arithmetic, precision) - less.energy(arithmetic, precision)
+            assert of_reads == pytest.approx(price * reads)
 
 
 def test_mutation_a_wrong_entry_is_an_error_of_the_tables(monkeypatch):

@@ -50,7 +50,7 @@ def test_rows_that_change_their_group_emit_all_their_spikes_again(changing):
     work = snn.report.spiking.work
     assert snn.report.passed
     spikes = 6 * 2 + changing * 1  # those of the first step are emitted again
-    assert work.operations["accumulations"] * len(x) == spikes * 4 * 4
+    assert work.operations["accumulations"] * len(x) == pytest.approx(spikes * 4 * 4)
 
 
 ROUTED = """

@@ -29,6 +29,7 @@ class Activity:
         spoken: which features ever had a spike.
         saturated: which features ended away from what they follow.
         sizes: distinct spikes.
+        times: how often each of them was seen.
         residual, followed: squares of the error in the end, and of what was followed.
         outside: number of drives, over all steps, that a table of the function does not reach.
         astray: squares of what it says of those of the last step, against the function.
@@ -41,6 +42,7 @@ class Activity:
     spoken: Tensor | None = None
     saturated: Tensor | None = None
     sizes: Tensor | None = None
+    times: Tensor | None = None
     residual: float = 0.0
     followed: float = 0.0
     outside: int = 0
@@ -63,11 +65,29 @@ class Activity:
         fired = change != 0
         self.spikes[step] += float(fired.sum(dtype=torch.float64))
         self.spoken = _either(self.spoken, self._features(change)(fired))
-        if self.sizes is None or len(self.sizes) < _MOST_SIZES:
-            # Differences of sums of spikes are rounded; spikes are not.
-            found = _rounded(change[fired]).unique()
-            known = found if self.sizes is None else torch.cat([self.sizes, found]).unique()
-            self.sizes = known[:_MOST_SIZES]
+        # Differences of sums of spikes are rounded; spikes are not.
+        found, times = _rounded(change[fired]).unique(return_counts=True)
+        if self.sizes is None or self.times is None:
+            self.sizes, self.times = found[:_MOST_SIZES], times[:_MOST_SIZES]
+            return
+        sizes, places = torch.cat([self.sizes, found]).unique(return_inverse=True)
+        counts = torch.zeros(len(sizes), dtype=times.dtype, device=times.device)
+        counts.index_add_(0, places, torch.cat([self.times, times]))
+        self.sizes, self.times = sizes[:_MOST_SIZES], counts[:_MOST_SIZES]
+
+    @property
+    def payload(self) -> float:
+        """Bits that tell the neuron's spikes apart; where it has any number of them, those seen."""
+        seen = 0 if self.sizes is None else len(self.sizes)
+        return math.log2(max(self.neuron.alphabet.spikes or seen, 1))
+
+    @property
+    def entropy(self) -> float:
+        """Bits per spike that a code by how often each size was seen would take."""
+        if self.times is None or not len(self.times):
+            return 0.0
+        shares = self.times.double() / self.times.sum()
+        return float(-(shares * shares.log2()).sum()) + 0.0
 
     def end(self, drive: Tensor, reached: Tensor) -> None:
         """Add the end of a batch: what drove the neuron, and what it came to."""
@@ -109,6 +129,8 @@ class Activity:
             silent=1 - _share(self.spoken),
             saturated=_share(self.saturated),
             distinct=0 if self.sizes is None else len(self.sizes),
+            payload=self.payload,
+            entropy=self.entropy,
             residual=math.sqrt(self.residual / self.followed) if self.followed else 0.0,
             table=self._table(),
         )

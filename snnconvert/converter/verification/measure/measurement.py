@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from snnconvert.converter.deciding.contractions import contractions
-from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS
+from snnconvert.converter.graph.meta import MADE_FOR, SITED, SOURCE, TIME_DIMS, source_name
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
@@ -33,23 +32,20 @@ from snnconvert.converter.verification.measure.predictions import (
     refuse_too_many,
 )
 from snnconvert.converter.verification.measure.routing import Routing
-from snnconvert.converter.verification.measure.source_work import source_macs
+from snnconvert.converter.verification.measure.source_ledger import SourceLedger
 from snnconvert.converter.verification.measure.squares import Squares
-from snnconvert.converter.verification.measure.step import (
-    SPIKING,
-    STILL,
-    Batch,
-    Step,
-    Watched,
-    path_of,
-)
+from snnconvert.converter.verification.measure.step import Step
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.measure.tables import TablesAlone
+from snnconvert.converter.verification.measure.watched import Batch, Watched, path_of
 from snnconvert.converter.verification.reference import Reference
-from snnconvert.costs.operations import OPERATIONS, Work
+from snnconvert.costs.ledger import Ledger, LedgerRow, summed
+from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
+from snnconvert.costs.operations import MACS, OPERATIONS, PAYLOAD, SPIKES
+from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
-from snnconvert.ops.encoding import AtOnce, encoding_named
+from snnconvert.ops.encoding import encoding_named
 from snnconvert.ops.kinds import kind_of
 from snnconvert.rules import SPIKING_ACTIONS
 from snnconvert.torch_private import pytree
@@ -63,6 +59,7 @@ def measure_spiking(
     time_steps: int | None = None,
     output: str | int | None = None,
     classes: int | None = None,
+    costs: Iterable[CostSource] = (),
 ) -> SpikingReport:
     """Run a spiking network on data and compare it with its source at every step.
 
@@ -78,13 +75,16 @@ def measure_spiking(
             floating point named ``logits``, else the first that has classes (and fits the labels).
         classes: its dimension that holds them; None: the last of ``[B, C]`` and ``[B, L, C]``, 1
             of ``[B, C, H, W]``.
+        costs: cost models beside the bundled ones.
 
     Raises:
+        CostModelError: a cost model cannot be read.
         InputError: there are no batches, or labels do not fit the outputs or the samples.
         VerificationError: the source answers zero alone.
     """
     labels, output = labels_of(labels, output)
     run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
+    run.models = (*map(load_costs, bundled_costs()), *map(load_costs, costs))
     run.output, run.classes = output, classes
     done = 0
     with torch.no_grad():
@@ -107,7 +107,6 @@ class _Measurement:
         self.reference = Reference(conversion, own_tensors(snn))
         self.calls = calls_of(snn.graph, conversion)
         self.routing = Routing(snn.graph, self.calls)
-        self.written_out = contractions(conversion.decided)
         self.sites: dict[str, Activity] = {}
         for node, path in conversion.neurons.items():
             neuron: Any = snn.tree.get_submodule(path)
@@ -121,20 +120,22 @@ class _Measurement:
         there = (node.meta.get(SOURCE) for node in snn.graph.nodes)
         self.layers = {name: Layer() for name in there if name in self.places}
         self.closeness: Closeness | None = None
+        self.models: tuple[CostModel, ...] = ()
         self.output: str | int | None = None
         self.classes: int | None = None
         self.inputs = Squares()
-        self.counts: dict[str, list[float]] = defaultdict(lambda: [0.0] * steps)
-        self.source_macs = 0.0
+        self.names = names_of_layers(snn)
+        self.functions = frozenset(self._functions())
+        self.ledger = Ledger(steps)
+        self.source = SourceLedger(conversion, self.reference)
+        self.spiking_macs = self.still_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
         has_tables = any(f.target.table for f in conversion.calibration.fitted.values())
         self.tables = TablesAlone(snn) if has_tables else None
 
     def add(self, leaves: list[Any], labels: Tensor | None) -> None:
         """Run one batch."""
-        self.source_macs += source_macs(self.reference, leaves, self.written_out)
-        wanted = frozenset(self.layers)
-        expected = self.reference.run(leaves, AtOnce(), 0, 1, wanted)
+        expected = self.source.run(leaves, frozenset(self.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
         watched = Watched(
             self.snn.tree,
@@ -143,7 +144,9 @@ class _Measurement:
             self.routing,
             self.sites,
             self.layers,
-            self._count,
+            self.names,
+            self.functions,
+            self.ledger,
         )
         batch, answers, given = Batch(), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
@@ -161,9 +164,8 @@ class _Measurement:
         if self.tables is not None:
             self.tables.add(leaves, outputs)
         self.inputs.add(leaves)
-
-    def _count(self, step: int, kind: str, number: float) -> None:
-        self.counts[kind][step] += number
+        self.spiking_macs += batch.spiking_macs
+        self.still_macs += batch.still_macs
 
     def report(self, samples: int) -> SpikingReport:
         """Return what was gathered."""
@@ -173,8 +175,8 @@ class _Measurement:
         if seen:
             steps = torch.arange(1, self.steps + 1)
             rates = (spikes.sum(0).cumsum(0) / steps / seen).tolist()
-        work = [self._work(t + 1, samples) for t in range(self.steps)]
-        energies, closeness = [w.energy()["spiking fp32"] for w in work], self.closeness
+        rows, closeness = self._rows(samples), self.closeness
+        energies = [self.models[0].energy(summed(rows, t + 1)) for t in range(self.steps)]
         assert closeness is not None
         degree, analog_between = proven_degree(self.snn, self.steps)
         return SpikingReport(
@@ -187,7 +189,10 @@ class _Measurement:
                 for name, layer in self.layers.items()
             ),
             analog=dict(sorted(self._analog().items())),
-            work=work[-1],
+            work=self._work(rows, samples),
+            ledger=rows,
+            source_ledger=self.source.ledger.rows(samples),
+            cost_models=self.models,
             latency=self._latency(),
             degree=degree,
             analog_between=analog_between,
@@ -213,22 +218,39 @@ class _Measurement:
         followed = statistics.median_low(sites) if sites else 0.0
         return math.sqrt(max(followed, self.inputs.mean))
 
-    def _work(self, steps: int, samples: int) -> Work:
-        """Return what a sample has cost by the end of some steps."""
-        done = {kind: sum(counts[:steps]) / samples for kind, counts in self.counts.items()}
+    def _rows(self, samples: int) -> tuple[LedgerRow, ...]:
+        """Return the ledger, with the bits that all spikes carried."""
+        for row in self.ledger.rows(1):
+            if row.site:
+                for t, spikes in enumerate(row.counts.get(SPIKES, ())):
+                    bits = spikes * self.sites[row.site].payload
+                    self.ledger.add(t, row.layer, row.site, PAYLOAD, bits)
+        return self.ledger.rows(samples)
+
+    def _work(self, rows: tuple[LedgerRow, ...], samples: int) -> Work:
+        source, own = summed(self.source.ledger.rows(samples)), summed(rows)
         return Work(
-            source_macs=self.source_macs / samples,
-            spiking_macs=done.get(SPIKING, 0.0),
-            still_macs=done.get(STILL, 0.0),
-            operations={kind: done.get(kind, 0.0) for kind in OPERATIONS},
+            source_macs=source.get(MACS, 0.0),
+            spiking_macs=self.spiking_macs / samples,
+            still_macs=self.still_macs / samples,
+            operations={kind: own.get(kind, 0.0) for kind in OPERATIONS},
+            source=source,
         )
+
+    def _functions(self) -> Iterator[fx.Node]:
+        """Yield the nodes that compute more than sums and comparisons, and are no maps."""
+        sited = {node.name: node for node in self.snn.conversion.sited.traced.graph.nodes}
+        for node, call in self.calls.items():
+            if is_neuron(node) or is_map(call):
+                continue
+            if is_function(sited[node.meta[SITED]], call.arguments, _is_stream):
+                yield node
 
     def _analog(self) -> Counter[str]:
         """Count the operators that compute in floats: those that do more than add up, also where a
         neuron follows them without a table, and maps that have an operand without spikes. A rule's
         own class is not looked into."""
         kinds = Counter[str]()
-        sited = {node.name: node for node in self.snn.conversion.sited.traced.graph.nodes}
         for node in self.snn.graph.nodes:
             call = self.calls.get(node)
             if is_neuron(node):
@@ -241,10 +263,27 @@ class _Measurement:
             elif is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif is_function(sited[node.meta[SITED]], call.arguments, _is_stream):
+            elif node in self.functions:
                 kinds[kind_of(call.operator).name] += 1
         return kinds
 
 
 def _is_stream(x: Any) -> bool:
     return isinstance(x, fx.Node) and TIME_DIMS in x.meta
+
+
+def names_of_layers(snn: ConvertedModule) -> dict[fx.Node, str]:
+    """Return for each node that stands for a part of the source the source's node: of a neuron,
+    that which asked for it."""
+    sites = snn.conversion.sited.sites
+    sited = {node.name: node for node in snn.conversion.sited.traced.graph.nodes}
+    found = {}
+    for node in snn.graph.nodes:
+        of = sited.get(node.meta.get(SITED, ""))
+        if of is not None:
+            found[node] = sites[of].consumer if of in sites else _layer_of(of)
+    return found
+
+
+def _layer_of(node: fx.Node) -> str:
+    return source_name(node) or str(node.meta.get(MADE_FOR, node.name))

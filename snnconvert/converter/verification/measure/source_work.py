@@ -19,8 +19,6 @@ from snnconvert.converter.verification.measure.synapses import (
     resolved,
     shape_alone,
 )
-from snnconvert.converter.verification.reference import Reference
-from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import operator_name
 from snnconvert.torch_private import (
     CPU_ATTENTION,
@@ -33,45 +31,23 @@ from snnconvert.torch_private import (
 )
 
 
-def source_macs(reference: Reference, leaves: list[Any], written_out: frozenset[str]) -> float:
-    """Return the multiply-accumulates of a run of the source on some inputs: half of the
-    operations that ``torch.utils.flop_counter`` counts (it counts no elementwise ones), of a
-    branch those of the one that is taken.
-
-    Args:
-        reference: the source.
-        leaves: its inputs.
-        written_out: names of the elementwise products that are counted as the linear maps and
-            products of matrices that they stand for.
-    """
-    products = [node for node in reference.graph.nodes if node.name in written_out]
-    wanted = {x.name for node in products for x in (node, *node.all_input_nodes)}
-    counter = _counter(node.target for node in reference.graph.nodes)
-    with torch.no_grad(), counter:
-        run = reference.run(leaves, AtOnce(), 0, 1, frozenset(wanted))
-        names = [node.name for node in reference.graph.nodes if node.name in wanted]
-        shapes = {name: shape_alone(run.value_of(name)) for name in names}
-        run.finish()
-    return counter.total / 2 + sum(_written_out(node, shapes) for node in products)
-
-
 def call_macs(call: Call, value_of: Values) -> float:
     """Return the multiply-accumulates of one map or product, counted as those of the source."""
     values = [value_of(x) for x in factors(call) if isinstance(x, fx.Node | Stored)]
-    if call.written_out and operator_name(call.operator) == "linalg_vecdot":
-        return _elements(values)
-    given, counter = resolved(call, value_of), _counter([call.operator])
+    given, counter = resolved(call, value_of), counter_of([call.operator])
     # Shapes say all; an operator of another library may have no answer to them.
     if getattr(call.operator, "namespace", "") == "aten":
         given = pytree.tree_map_only(Tensor, shape_alone, given)
     if call.written_out:
-        return float(called(call.operator, given).numel() * real_products(values))
+        return written_out_macs(call.operator, values, called(call.operator, given))
     with counter:
         called(call.operator, given)
     return counter.total / 2
 
 
-def _counter(operators: Iterable[Any]) -> CountFlops:
+def counter_of(operators: Iterable[Any]) -> CountFlops:
+    """Return a counter of operations (two for each multiply-accumulate) that knows what
+    ``torch.utils.flop_counter`` knows, and the products that some operators are beside."""
     known_by_name = {
         operator.overloadpacket: _BY_NAME[operator_name(operator)]
         for operator in operators
@@ -81,12 +57,18 @@ def _counter(operators: Iterable[Any]) -> CountFlops:
     return CountFlops({**_UNKNOWN, **known_by_name}, of_graphs, _FOURIER)
 
 
-def _written_out(product: fx.Node, shapes: Mapping[str, Tensor]) -> float:
-    """Return the multiply-accumulates of a product before it is summed."""
-    values = [shapes[x.name] for x in product.all_input_nodes]
-    if operator_name(product.target) == "linalg_vecdot":
-        return _elements(values)
-    return float(shapes[product.name].numel() * real_products(values))
+def written_out_macs(operator: Any, factors: Sequence[Tensor], product: Tensor) -> float:
+    """Return the multiply-accumulates of an elementwise product that stands for a linear map or a
+    product of matrices, before it is summed.
+
+    Args:
+        operator: the ATen operator.
+        factors: its operands.
+        product: its result.
+    """
+    if operator_name(operator) == "linalg_vecdot":
+        return _elements(factors)
+    return float(product.numel() * real_products(factors))
 
 
 def _elements(factors: Sequence[Tensor]) -> float:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from snnconvert.converter.building.tree import Container, resolve
+from snnconvert.converter.building.tree import resolve
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.comparison import real
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, dtype_of
-from snnconvert.converter.graph.spike_coded import PAD, PAIR, is_neuron, is_spike_coded, moved_from
+from snnconvert.converter.graph.spike_coded import PAD, PAIR, is_neuron, is_spike_coded
 from snnconvert.converter.verification.calls import Call, Stored
-from snnconvert.converter.verification.measure.activity import Activity, Layer
+from snnconvert.converter.verification.measure.activity import Activity
 from snnconvert.converter.verification.measure.fourier import is_fourier
+from snnconvert.converter.verification.measure.neuron_operations import of_answers
+from snnconvert.converter.verification.measure.others import in_floats, operations_of
 from snnconvert.converter.verification.measure.routing import (
     Heard,
-    Routing,
     ends_of,
     groups_of,
     is_order,
@@ -32,80 +33,28 @@ from snnconvert.converter.verification.measure.synapses import (
     is_whole,
     operands,
     reached,
+    resolved,
     terms,
     whole_work,
 )
+from snnconvert.converter.verification.measure.watched import Batch, Watched, drive_of, path_of
 from snnconvert.converter.verification.reference import ReferenceRun
-from snnconvert.ops.clock import Clock
+from snnconvert.costs.operations import (
+    ACCUMULATIONS,
+    ACTIVATIONS,
+    FLOATS_READS,
+    GRADED,
+    JOINS,
+    LOOK_UPS,
+    MACS,
+    PRODUCTS,
+    SHIFTS,
+    WEIGHT_READS,
+)
+from snnconvert.ops.clock import Clock, encode
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.neurons import Neuron
-from snnconvert.ops.neurons.neuron import State
 from snnconvert.torch_private import OpOverload, pytree
-
-SPIKING, STILL = "spiking", "still"
-"""What is counted beside kinds of operations: the multiply-accumulates of the source whose operands
-are all spikes, and those on what is the same at every step."""
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What is looked at, and where its sums go.
-
-    Attributes:
-        tree, graph: the conversion that runs.
-        calls: what its nodes call.
-        routing: which rows its values are of.
-        sites: by path of the neuron.
-        layers: by name of the source's node.
-        count: called with the step, the kind of operation, and how many there were.
-    """
-
-    tree: Container
-    graph: fx.Graph
-    calls: Mapping[fx.Node, Call]
-    routing: Routing
-    sites: Mapping[str, Activity]
-    layers: Mapping[str, Layer]
-    count: Callable[[int, str, float], None]
-
-    def neuron_of(self, node: fx.Node) -> Neuron:
-        """Return the neuron of a neuron node."""
-        neuron: Any = self.tree.get_submodule(path_of(node))
-        return neuron
-
-    def spike_sources(self, node: fx.Node) -> list[Neuron]:
-        """Return the neurons whose spikes a value is made of."""
-        sources = moved_from(node)
-        return [self.neuron_of(x) for x in sources] if all(map(is_neuron, sources)) else []
-
-
-def path_of(node: fx.Node) -> str:
-    """Return the path of the neuron of a neuron node."""
-    neuron: Any = node.args[0]
-    return str(neuron.target)
-
-
-def _drive_of(node: fx.Node) -> fx.Node:
-    drive: Any = node.args[1]
-    return drive
-
-
-@dataclass
-class Batch:
-    """What the next step of a batch is told of those before.
-
-    Attributes:
-        before: values.
-        said: number of all spikes so far of neurons whose spikes are routed; by rows, wherever
-            they stand, as in what follows.
-        states: of neurons that go with the rows of a routing.
-        heard: of each map of rows that are routed, by its groups.
-    """
-
-    before: dict[fx.Node, Tensor] = field(default_factory=dict)
-    said: dict[fx.Node, Tensor] = field(default_factory=dict)
-    states: dict[fx.Node, State] = field(default_factory=dict)
-    heard: dict[fx.Node, Heard] = field(default_factory=dict)
 
 
 class Step(fx.Interpreter):
@@ -128,6 +77,7 @@ class Step(fx.Interpreter):
         self.bursts = any(site.neuron.bursts > 1 for site in watched.sites.values())
         self.resting: dict[fx.Node, Tensor] = {}  # of spikes, where it is not zero
         self.fired: dict[fx.Node, Tensor] = {}  # spikes of each value, where there may be several
+        self.changed: set[fx.Node] = set()  # what may be another value than in the step before
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
@@ -140,22 +90,35 @@ class Step(fx.Interpreter):
         call = self.watched.calls.get(n)
         if self.clock.start == 0 and is_spike_coded(n):
             self._rest(n, value)
+        if self._may_change(n):
+            self.changed.add(n)
         if is_neuron(n):
             self._neuron(n, value, states)
         elif any(x in self.fired for x in n.all_input_nodes) and is_spike_coded(n):
             self.fired[n] = self._moved(n, self._spikes)
         elif call is not None and is_map(call):
-            self._map(n, call)
+            self._map(n, call, value)
         elif call is not None and is_whole(call):
-            self._whole(call)
-        elif call is None and self.clock.start == 0 and (still := self._still(n)) is not None:
-            self._count(STILL, still)
+            self._whole(n, call, value)
+        elif call is not None:
+            self._other(n, call, value)
+        elif self.clock.start == 0 and (still := self._still(n)) is not None:
+            self.batch.still_macs += still
         layer = self.watched.layers.get(n.meta.get(SOURCE, ""))
         if layer is not None and self.expected is not None:
             expected = pytree.tree_leaves(self.expected.value_of(n.meta[SOURCE]))
             for own, wanted in zip(pytree.tree_leaves(value), expected, strict=True):
                 layer.add(own, wanted)
         return value
+
+    def _may_change(self, node: fx.Node) -> bool:
+        """Tell whether a value may be another than in the step before, of any sample: one of
+        spikes, and what is made of them; of inputs where their encoding goes on."""
+        if self.clock.start == 0 or is_neuron(node):
+            return True
+        if node.target is encode or (node.op == "placeholder" and TIME_DIMS in node.meta):
+            return not self.clock.encoding.at_first
+        return any(x in self.changed for x in node.all_input_nodes)
 
     def _value_of(self, argument: Any) -> Any:
         if isinstance(argument, Stored):
@@ -216,33 +179,39 @@ class Step(fx.Interpreter):
         )
         return spikes
 
-    def _map(self, node: fx.Node, call: Call) -> None:
+    def _map(self, node: fx.Node, call: Call, value: Any) -> None:
         own = operands(call)
-        first = self.clock.start == 0
+        first, count = self.clock.start == 0, partial(self._count, node)
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
-            self._count(SPIKING, call_macs(call, self._value_of))
+            self.batch.spiking_macs += call_macs(call, self._value_of)
+        if node in self.changed and not all(map(is_spike_coded, own)):
+            count(ACTIVATIONS, float(value.numel()))
         routed = self.watched.routing.is_routed(call)
         for position in terms(call):
             operand = factors(call)[position]
             neurons = self.watched.spike_sources(operand)
-            kind = "products of spikes" if len(own) > 1 else "accumulations"
+            kind = PRODUCTS if len(own) > 1 else ACCUMULATIONS
             if not neurons:
-                kind = "MACs in floats"
+                kind = MACS
             elif any(neuron.graded for neuron in neurons):
-                kind = "graded products"
+                kind = GRADED
             events = self._spikes(operand)
             if routed and neurons:
                 events = self._unseen(node, call, operand, events)
             if first and position != terms(call)[-1]:
                 continue  # what is new in an operand meets nothing yet of those behind it
             if is_fourier(call) and not neurons:  # by the fast algorithm, as the source does
-                self._count(kind, call_macs(call, self._value_of) * bool(events.any()))
+                macs = call_macs(call, self._value_of) * bool(events.any())
+                count(MACS, macs)
+                count(FLOATS_READS, macs)
                 continue
             found = reached(call, self._value_of, position, events)
-            self._count(kind, found.operations)
+            count(kind, found.operations)
+            count(WEIGHT_READS if neurons else FLOATS_READS, found.operations)
             if neurons:
-                joins = max(neuron.joins for neuron in neurons)
-                self._count("joins", joins * found.outputs)
+                count(JOINS, max(neuron.alphabet.joins for neuron in neurons) * found.outputs)
+            if kind in (ACCUMULATIONS, PRODUCTS) and any(n.alphabet.octaves for n in neurons):
+                count(SHIFTS, found.operations)
         self.now.update({operand: self.env[operand] for operand in own})
 
     def _unseen(self, node: fx.Node, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
@@ -288,17 +257,26 @@ class Step(fx.Interpreter):
         is_map = bool(factors(call)) and is_in_source_work(call)
         return call_macs(call, self._value_of) if is_map else None
 
-    def _whole(self, call: Call) -> None:
+    def _other(self, node: fx.Node, call: Call, value: Any) -> None:
+        """Count sums, comparisons, and functions in floats: all of it in each step that changes
+        it; a move of values is none."""
+        if node in self.changed and not is_spike_coded(node):
+            given = resolved(call, self._value_of)
+            computes = node in self.watched.functions
+            self._add(node, operations_of(call.operator, given, value, is_function=computes))
+
+    def _whole(self, node: fx.Node, call: Call, value: Any) -> None:
         """Count attention or a recurrence in floats: all of it in each step that changes it."""
         arguments = pytree.tree_leaves(list(call.arguments.values()))
         own = [x for x in arguments if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
         if any(bool(self._events(x).any()) for x in own):
-            self._count("MACs in floats", whole_work(call, self._value_of))
+            macs, given = whole_work(call, self._value_of), resolved(call, self._value_of)
+            self._add(node, in_floats(call.operator, given, value, macs))
         self.now.update({x: self.env[x] for x in own})
 
     def _neuron(self, node: fx.Node, reached_now: Tensor, states: Mapping[str, Tensor]) -> None:
         activity = self.watched.sites[path_of(node)]
-        neuron, before, drive = activity.neuron, self._before(node), self.env[_drive_of(node)]
+        neuron, before, drive = activity.neuron, self._before(node), self.env[drive_of(node)]
         last = torch.zeros_like(reached_now) if before is None else before.expand_as(reached_now)
         answers = reached_now[None]
         if neuron.bursts > 1:
@@ -308,6 +286,7 @@ class Step(fx.Interpreter):
         changes = torch.diff(answers, dim=0, prepend=last[None])
         self._fire(node, neuron, drive, changes)
         self.now[node] = reached_now
+        self._add(node, of_answers(neuron, changes))
         if neuron.target.table is not None:
             self._look_ups(node, activity)
         activity.see(self.clock.start, changes)
@@ -336,12 +315,18 @@ class Step(fx.Interpreter):
 
     def _look_ups(self, node: fx.Node, activity: Activity) -> None:
         """Count reads of a table: each neuron's first, and one where its drive changes."""
-        source = _drive_of(node)
+        source = drive_of(node)
         drive, before = self.env[source], self.batch.before.get(source)
         changed = drive.numel() if before is None else int((drive != before).sum())
-        self._count("look-ups", float(changed))
+        self._count(node, LOOK_UPS, float(changed))
         self.now[source] = drive
         activity.look(drive)
 
-    def _count(self, kind: str, number: float) -> None:
-        self.watched.count(self.clock.start, kind, number)
+    def _add(self, node: fx.Node, numbers: Mapping[str, float]) -> None:
+        for kind, number in numbers.items():
+            self._count(node, kind, number)
+
+    def _count(self, node: fx.Node, kind: str, number: float) -> None:
+        """Add to the ledger: to the row of the site of a neuron, or to that of the layer."""
+        layer, site = self.watched.names[node], path_of(node) if is_neuron(node) else ""
+        self.watched.ledger.add(self.clock.start, layer, site, kind, number)

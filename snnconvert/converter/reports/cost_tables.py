@@ -1,0 +1,101 @@
+"""The tables of what spikes cost: by cost model, by layer, and the ledger's kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snnconvert.converter.reports.paragraphs import Explained
+from snnconvert.converter.reports.spiking import SpikingReport
+from snnconvert.costs.ledger import LedgerRow, summed
+from snnconvert.costs.models import PRECISIONS, CostModel
+from snnconvert.costs.operations import BY_SYNAPSES, MACS, OPERATIONS
+from snnconvert.costs.work import break_even
+
+
+def cost_tables(spiking: SpikingReport) -> list[Explained]:
+    """Return a report's costs as tables; none where it has no ledger."""
+    if not spiking.ledger:
+        return []
+    return [costs_of(spiking), _operations(spiking), _by_layer(spiking)]
+
+
+def costs_of(spiking: SpikingReport) -> Explained:
+    """Return what the source and the conversion cost, by each cost model."""
+    header: tuple[str, ...] = (
+        "cost model",
+        "numbers",
+        "source uJ",
+        "spiking uJ",
+        "ratio",
+        "break-even",
+    )
+    rows: list[tuple[str, ...]] = []
+    for model in spiking.cost_models:
+        for precision in PRECISIONS:
+            source = spiking.work.source_energy(model, precision)
+            own = spiking.work.energy(model, precision)
+            ratio = f"{own / source:.3g}" if source else "-"
+            even = spiking.work.break_even(model, precision, spiking.spikes_per_value)
+            numbers = (f"{source:.3g}", f"{own:.3g}", ratio, _of(even))
+            rows.append((model.name, precision, *numbers))
+    return Explained((header, rows), _COSTS)
+
+
+_COSTS = (
+    "Energy of a sample, over all steps. cost model: what is counted: arithmetic alone; memory: "
+    "weights and state too; events: addresses and payloads of spikes too "
+    "(snnconvert/configs/costs has each price and its source). numbers: of both sides, the source "
+    "in int8 being its quantised twin. break-even: spikes per value at which the conversion would "
+    "cost what the source costs; -: it would not with none."
+)
+
+
+def _operations(spiking: SpikingReport) -> Explained:
+    own, source = spiking.work.operations, spiking.work.source
+    rows: list[tuple[str, ...]] = [
+        (kind, _count(source.get(kind, 0.0)), _count(own.get(kind, 0.0)), of.what)
+        for kind, of in OPERATIONS.items()
+        if source.get(kind) or own.get(kind)
+    ]
+    return Explained((("per sample", "source", "spiking", "one is a"), rows))
+
+
+def _by_layer(spiking: SpikingReport) -> Explained:
+    models = [(m, p) for m in spiking.cost_models for p in PRECISIONS]
+    header = ("layer", "MACs", "per MAC", *(f"{m.name} {p}" for m, p in models))
+    return Explained((header, list(_layer_rows(spiking, models))), _LAYERS)
+
+
+def _layer_rows(
+    spiking: SpikingReport, models: list[tuple[CostModel, str]]
+) -> Iterator[tuple[str, ...]]:
+    own: dict[str, list[LedgerRow]] = {}
+    for row in spiking.ledger:
+        own.setdefault(row.layer, []).append(row)
+    for row in spiking.source_ledger:
+        source, counts = row.totals(), summed(own.get(row.layer, ()))
+        macs = source.get(MACS, 0.0)
+        operations = sum(counts.get(kind, 0.0) for kind in BY_SYNAPSES)
+        if not macs or not operations:
+            continue
+        each = operations / macs
+        evens = (
+            break_even(counts, model.energy(source, precision), model, precision, each)
+            for model, precision in models
+        )
+        yield row.layer, _count(macs), f"{each:.3g}", *map(_of, evens)
+
+
+_LAYERS = (
+    "Each layer with multiply-accumulates (MACs), together with the neurons that serve it. per "
+    "MAC: accumulations and products by spikes for each of them. The other columns: at how many "
+    "the layer would cost what the source's costs; -: it would not with none."
+)
+
+
+def _of(even: float | None) -> str:
+    return "-" if even is None else f"{even:.3g}"
+
+
+def _count(number: float) -> str:
+    return f"{number:.4g}" if number else "-"

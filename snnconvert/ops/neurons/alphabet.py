@@ -1,0 +1,25 @@
+"""The alphabet of a neuron: which spikes it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """Which spikes a neuron has.
+
+    Attributes:
+        spikes: number of spikes that differ, by size or sign; None: there is no bound on it.
+        per_octave: number of levels from one power of two to the next.
+        octaves: whether spikes are of several powers of two, so that what they add is shifted.
+    """
+
+    spikes: int | None = None
+    per_octave: int = 1
+    octaves: bool = False
+
+    @property
+    def joins(self) -> int:
+        """Additions for each output and step by which an operator behind it joins its sums."""
+        return 2 * (self.per_octave - 1)

@@ -1,0 +1,244 @@
+"""A network on spikes, simulated event by event: every neuron, spike and addition for itself.
+
+What a ledger counts in whole tensors is counted here in loops, by the definitions of
+`snnconvert.costs.operations` alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+
+import torch
+from torch import Tensor, fx
+
+from snnconvert.converter.graph.meta import SITED
+from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
+from snnconvert.converter.verification.calls import Stored, calls_of
+from snnconvert.converter.verification.measure.synapses import factors, is_map, operands
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import encoding_named
+from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.ops.neurons.scan import DUST
+from snnconvert.torch_private import pytree, schema_of
+
+ALL_VALUES = {"sum", "mean", "cumsum"}
+ALL_RESULTS = {"add", "sub", "rsub"}
+COMPARED_VALUES = {"amax", "amin", "max", "argmax", "topk"}
+COMPARED_RESULTS = {"eq", "lt", "gt", "ge", "le", "ne", "maximum", "minimum", "clamp_min"}
+COMPARED_RESULTS |= {"clamp_max", "clamp"}
+
+
+def levels_of(neuron):
+    """Return the sizes of a neuron's spikes, from the largest on."""
+    ladder, top = neuron.ladder, float(neuron.v_threshold)
+    sizes = {
+        top * 2.0**-k * (1 + j / ladder.per_octave)
+        for k in range(ladder.levels)
+        for j in range(ladder.per_octave)
+    }
+    return sorted((size for size in sizes if size <= top), reverse=True)
+
+
+class Simulated:
+    """Neurons of one node, one by one."""
+
+    def __init__(self, neuron, drive: Tensor):
+        self.neuron, self.levels = neuron, levels_of(neuron)
+        self.reached = [float(neuron.rest)] * drive.numel()
+        self.drive: list[float] | None = None
+        self.low, self.high = (
+            float("-inf") if x is None and i == 0 else float("inf") if x is None else x
+            for i, x in enumerate(neuron.target.limits)
+        )
+
+    def step(self, drive: Tensor, counts: Counter) -> list[int]:
+        """Answer up to K times; return how many spikes each neuron had."""
+        wanted = self.neuron.target(drive).flatten().tolist()
+        given = drive.flatten().tolist()
+        has_table = self.neuron.target.table is not None
+        spikes = []
+        for i, value in enumerate(wanted):
+            counts["state reads"] += 2 if has_table else 1
+            counts["state writes"] += 2 if has_table else 1
+            if has_table and (self.drive is None or self.drive[i] != given[i]):
+                counts["look-ups"] += 1
+            spikes.append(0)
+            for _ in range(self.neuron.bursts):
+                counts["neuron updates"] += 1
+                spike = self._spike(value - self.reached[i], self.reached[i])
+                if not spike:
+                    break
+                self.reached[i] = min(max(self.reached[i] + spike, self.low), self.high)
+                spikes[-1] += 1
+        self.drive = given
+        per_sample = max(drive.numel() // (drive.shape[0] if drive.dim() else 1), 1)
+        counts["spikes"] += sum(spikes)
+        counts["address bits"] += sum(spikes) * math.ceil(math.log2(per_sample))
+        counts["payload bits"] += sum(spikes) * math.log2(len(self.levels) * 2)
+        return spikes
+
+    def _spike(self, residual: float, reached: float) -> float:
+        fire_at = self.neuron.ladder.fire_at
+        for size in self.levels:
+            spike = math.copysign(size, residual)
+            room = (self.high if spike > 0 else self.low) - reached
+            fits = size <= abs(room) * (1 + DUST)
+            if abs(residual) >= fire_at * size * (1 - 1e-12) and fits:
+                return spike
+        return 0.0
+
+
+def simulated(snn, leaves: list, steps: int) -> Counter:
+    """Return how many operations of each kind a run on one batch has, of all its samples."""
+    counts: Counter = Counter()
+    calls = calls_of(snn.graph, snn.conversion)
+    encoding = encoding_named(snn.conversion.rules.encoding)
+    clock = Clock(1, total=steps, encoding=encoding)
+    neurons: dict[fx.Node, Simulated] = {}
+    for t in range(steps):
+        clock.start = t
+        run = _Run(snn.tree, snn.graph)
+        run.run(clock, *_coded(encoding, leaves, t, steps))
+        fired: dict[fx.Node, Tensor] = {}
+        changed = set()
+        for node in snn.graph.nodes:
+            value = run.seen.get(node)
+            if not t or is_neuron(node) or any(x in changed for x in node.all_input_nodes):
+                changed.add(node)
+            if is_neuron(node):
+                neuron, drive = snn.tree.get_submodule(node.args[0].target), run.seen[node.args[1]]
+                own = neurons.setdefault(node, Simulated(neuron, drive))
+                spikes = own.step(drive, counts)
+                torch.testing.assert_close(value.flatten().tolist(), own.reached)
+                fired[node] = torch.tensor(spikes, dtype=torch.float64).reshape(drive.shape)
+            elif is_spike_coded(node) and any(x in fired for x in node.all_input_nodes):
+                fired[node] = _moved(node, fired, run.seen)
+            elif (call := calls.get(node)) is None:
+                continue
+            elif is_map(call):
+                _count_map(snn, call, fired, run.seen, t, counts)
+            elif node in changed and SITED in node.meta:
+                _count_other(call, value, run.seen, counts)
+    return counts
+
+
+class _Run(fx.Interpreter):
+    def __init__(self, tree, graph):
+        super().__init__(tree, graph=graph)
+        self.seen: dict = {}
+
+    def run_node(self, n):
+        self.seen[n] = value = super().run_node(n)
+        return value
+
+
+def _coded(encoding, leaves, t, steps):
+    return [
+        encoding.cumulative(x, t, 1, steps, str(i))[0] if x.is_floating_point() else x
+        for i, x in enumerate(leaves)
+    ]
+
+
+def _moved(node, fired, seen):
+    def spikes(x):
+        return fired[x] if x in fired else seen[x]
+
+    args, kwargs = fx.map_arg((node.args, node.kwargs), spikes)
+    return node.target(*args, **kwargs)
+
+
+def _count_map(snn, call, fired, seen, t, counts):
+    """Take every spike of each operand to what it meets."""
+    found, streams = factors(call), operands(call)
+    places = [i for i, x in enumerate(found) if x in streams]
+    if kind_of(call.operator).elementwise and len({found[i] for i in places}) == 1:
+        places = places[-1:]  # (a_t - a_{t-1}) (a_{t-1} + a_t)
+    for place in places if t else places[-1:]:  # at first, what is behind has no value yet
+        outputs: set = set()
+        spikes = fired[found[place]]
+        kind = "accumulations" if len(streams) == 1 else "products of spikes"
+        for index in itertools.product(*map(range, spikes.shape)):
+            if not (n := int(spikes[index])):
+                continue
+            reached = _reached(snn, call, place, index, seen)
+            outputs |= reached.keys()
+            for counted in (kind, "shifts", "weight reads"):
+                counts[counted] += n * sum(reached.values())
+        counts["joins"] += 6 * len(outputs)  # of four levels per octave
+
+
+def _reached(snn, call, place, index, seen) -> dict:
+    """Return the outputs that one value of an operand adds to, each with how often."""
+
+    def value_of(x):
+        if isinstance(x, fx.Node):
+            return seen[x]
+        return dict(_named(snn.tree))[x.path] if isinstance(x, Stored) else x
+
+    position = itertools.count()
+    names = [
+        a.name
+        for a in schema_of(call.operator).arguments
+        if any(x in factors(call) for x in pytree.tree_leaves([call.arguments[a.name]]))
+        and a.name not in ("bias",)
+    ]
+
+    def one_hot(x):
+        value = value_of(x)
+        if not isinstance(value, Tensor):
+            return value
+        ones = torch.ones_like(value, dtype=torch.float64)
+        if next(position) == place:
+            ones.zero_()
+            ones[index] = 1.0
+        return ones
+
+    given = {}
+    for argument in schema_of(call.operator).arguments:
+        value = call.arguments[argument.name]
+        if argument.name in names:
+            given[argument.name] = pytree.tree_map(one_hot, value)
+        elif argument.name in ("bias",):
+            given[argument.name] = None
+        elif argument.name in ("alpha", "beta", "value"):
+            given[argument.name] = 1
+        else:
+            value = pytree.tree_map(value_of, value)
+            if isinstance(value, Tensor) and value.is_floating_point():
+                # A weight; what is added is nothing that is reached.
+                value = torch.full_like(value, float(argument.name != "self"), dtype=torch.float64)
+            given[argument.name] = value
+    schema = schema_of(call.operator).arguments
+    positional = [given[a.name] for a in schema if not a.kwarg_only]
+    keywords = {a.name: given[a.name] for a in schema if a.kwarg_only}
+    result = call.operator(*positional, **keywords).detach()
+    return {tuple(at): float(result[tuple(at)]) for at in result.nonzero().tolist()}
+
+
+def _named(tree):
+    yield from tree.named_parameters()
+    yield from tree.named_buffers()
+
+
+def _count_other(call, value, seen, counts):
+    name = operator_name(call.operator)
+    given = [
+        seen[x] for x in pytree.tree_leaves(list(call.arguments.values())) if isinstance(x, fx.Node)
+    ]
+    tensors = [x.numel() for x in given if isinstance(x, Tensor)]
+    first = pytree.tree_leaves(value)[0]
+    if name in ALL_VALUES:
+        counts["additions"] += max(tensors)
+    elif name in ALL_RESULTS:
+        counts["additions"] += first.numel()
+    elif name in COMPARED_VALUES:
+        counts["comparisons"] += max(tensors)
+    elif name == "bucketize":  # by halves, of the places between, below and above
+        edges = given[1].shape[-1]
+        counts["comparisons"] += first.numel() * math.ceil(math.log2(edges + 1))
+    elif name.startswith("max_pool"):
+        counts["comparisons"] += first.numel() * math.prod(call.arguments["kernel_size"])
+    elif name in COMPARED_RESULTS:
+        counts["comparisons"] += first.numel()

@@ -1,0 +1,35 @@
+"""The ledger: what it counts is what an event-by-event simulation counts, to the last operation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import snnconvert
+from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.rules import parse_rules
+from tests.converter.spikes.apart.test_wholly import OPERATORS
+from tests.converter.verification.event_by_event import simulated
+
+RULES = parse_rules("version: 1\nextends: fully_spiking\ntime_steps: 2\nrules: []\n")
+
+
+# Complex numbers are pairs of spikes: tests/converter/verification/test_measure_fourier.py.
+OF_PAIRS = {
+    "lengths of complex numbers",
+    "fft2 of tokens and features",
+    "a filter of frequencies",
+    "transforms there and back",
+    "a filter that changes",
+}
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - OF_PAIRS))
+def test_every_operator_is_counted_as_event_by_event(name):
+    torch.manual_seed(0)
+    x = torch.randn(2, 5, 6, dtype=torch.float64)
+    model = OPERATORS[name]().double().eval()
+    snn = snnconvert.convert(model, (x,), RULES, calibration=[x], verify=False)
+    report = measure_spiking(snn, [x])
+    found = {k: n * len(x) for k, n in report.work.operations.items() if n}
+    assert found == pytest.approx(dict(simulated(snn, [x], 2)))

@@ -1,0 +1,84 @@
+"""The source's ledger: multiply-accumulates are torch's, and the rest is counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+import snnconvert
+from snnconvert.converter.checks.check_list import read_check_list
+from snnconvert.converter.convert import convert_source
+from snnconvert.converter.tracing.batches import example_batch, leaves_of_batches
+from snnconvert.converter.tracing.source_runs import WithoutFastPaths
+from snnconvert.converter.verification.check_tensors import own_tensors
+from snnconvert.converter.verification.measure.source_ledger import SourceLedger
+from snnconvert.converter.verification.reference import Reference
+from snnconvert.costs.ledger import summed
+from snnconvert.rules import load_rules
+from snnconvert.sources.request import ModelRequest
+
+LISTS = Path(__file__).parents[3] / "benchmarks/check"
+FAST = [e for name in ("hf-fast", "timm-fast") for e in read_check_list(LISTS / f"{name}.yaml")]
+
+
+def counted(snn, leaves):
+    source = SourceLedger(snn.conversion, Reference(snn.conversion, own_tensors(snn)))
+    with torch.no_grad():
+        source.run(leaves, frozenset()).finish()
+    return summed(source.ledger.rows(1))
+
+
+MORE = {
+    "hf-tiny:qwen3_moe",  # rows of experts, an operator of transformers' own
+    "hf-tiny:mamba",  # products with a state that are written out element by element
+}
+"""Models with maps of which torch has no formula."""
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        h = F.gelu(self.conv(x))
+        h = F.max_pool2d(h + h * h.sigmoid(), 2)
+        return self.fc(h.mean((2, 3)))
+
+
+def test_a_source_is_counted_by_hand():
+    x = torch.randn(2, 3, 8, 8)
+    snn = snnconvert.convert(Block().eval(), (x,), verify=False)
+    values, pooled = 2 * 4 * 8 * 8, 2 * 4 * 4 * 4
+    macs = values * 27 + 2 * 4 * 5
+    assert counted(snn, [x]) == {
+        "MACs in floats": macs,
+        "weight reads in floats": macs,
+        "functions in floats": 3 * values,  # gelu, sigmoid and their product
+        "additions": values + pooled,  # the residual, the mean
+        "comparisons": pooled * 4,
+        "activations moved": values + 10 + 3 * values,
+    }
+
+
+@pytest.mark.sweep
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # of a setting that it only reads
+@pytest.mark.parametrize("entry", FAST, ids=lambda e: e.name)
+def test_multiply_accumulates_of_models_are_torchs(entry):
+    source = ModelRequest(entry.model, entry.arch, entry.input, (), seed=0).load()
+    snn = convert_source(source, load_rules("default"), verification=None)
+    counter = FlopCounterMode(display=False)
+    # Of kernels that are one operator on the CPU, attention and LSTM, torch has no formula.
+    plain = (sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False))
+    with torch.no_grad(), WithoutFastPaths(), plain[0], plain[1], counter:
+        source.model.eval().requires_grad_(False)(*source.args, **source.kwargs)
+    traced = snn.conversion.source
+    (leaves,) = leaves_of_batches(traced, [example_batch(traced)], "data", snn.placed)
+    found, theirs = 2 * counted(snn, leaves)["MACs in floats"], counter.get_total_flops()
+    assert found > theirs > 0 if entry.name in MORE else found == theirs > 0
