@@ -10,13 +10,53 @@ from snnconvert.costs.ledger import LedgerRow, summed
 from snnconvert.costs.models import PRECISIONS, CostModel
 from snnconvert.costs.operations import BY_SYNAPSES, MACS, OPERATIONS
 from snnconvert.costs.work import break_even
+from snnconvert.ops.formats import INT8
 
 
 def cost_tables(spiking: SpikingReport) -> list[Explained]:
     """Return a report's costs as tables; none where it has no ledger."""
     if not spiking.ledger:
         return []
-    return [costs_of(spiking), _operations(spiking), _by_layer(spiking)]
+    return [twins_of(spiking), costs_of(spiking), _operations(spiking), _by_layer(spiking)]
+
+
+def twins_of(spiking: SpikingReport) -> Explained:
+    """Return the network on spikes beside the source and its quantised twins, on the same data."""
+    models, last = spiking.cost_models, spiking.steps[-1]
+    priced = [f"{model.name} uJ" for model in models]
+    header = ("network", "bits per value", "rel. error", "top-1", "accuracy", *priced)
+    own = f"spikes, T={last.step}, K={spiking.latency.bursts}"
+    closeness = (f"{last.rel_error:.3g}", percent(last.top1), percent(last.accuracy))
+    energies = (f"{spiking.work.energy(model):.3g}" for model in models)
+    rows: list[tuple[str, ...]] = [
+        (own, _count(spiking.bits_per_value or 0.0), *closeness, *energies),
+        (
+            "source",
+            spiking.dtype.removeprefix("float") or "-",
+            "0",
+            "-",
+            percent(spiking.source_accuracy),
+            *(f"{spiking.work.source_energy(model):.3g}" for model in models),
+        ),
+    ]
+    for twin in spiking.twins:
+        closeness = (f"{twin.rel_error:.3g}", percent(twin.top1), percent(twin.accuracy))
+        is_priced = twin.name == INT8
+        energies = (
+            f"{spiking.work.source_energy(model, 'int8'):.3g}" if is_priced else "-"
+            for model in models
+        )
+        rows.append((twin.name, str(twin.bits), *closeness, *energies))
+    return Explained((header, rows), _TWINS)
+
+
+_TWINS = (
+    "The network on spikes, its source, and the source with the operands of its maps and products "
+    "rounded once: INT8 and FP8 with their weights, streams by a scale of each sample; last, "
+    "streams alone to as many bits as the spikes of the first batch carried. top-1: share of "
+    "predictions that are the source's. Energies are those of float32, of INT8 those of 8 bits; of "
+    "the other formats none is published. Operations are counted as the table below says."
+)
 
 
 def costs_of(spiking: SpikingReport) -> Explained:
@@ -91,6 +131,11 @@ _LAYERS = (
     "MAC: accumulations and products by spikes for each of them. The other columns: at how many "
     "the layer would cost what the source's costs; -: it would not with none."
 )
+
+
+def percent(value: float | None) -> str:
+    """Return a share in percent; ``-`` where there is none."""
+    return "-" if value is None else f"{value:.2%}"
 
 
 def _of(even: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.reports.cost_tables import costs_of
+from snnconvert.converter.reports.cost_tables import costs_of, twins_of
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.paragraphs import Paragraph, as_text
 from snnconvert.converter.reports.recorded import rebuilt
@@ -206,11 +206,12 @@ class EquivalenceReport:
         alone = "" if tables is None else f"with tables alone, relative error {tables:.2g}; "
         dtype = f" in {spiking.dtype}" if spiking.dtype else ""
         agreement = "" if last.top1 is None else f", {last.top1:.2%} of predictions the source's"
+        bits = f" of {spiking.bits_per_spike:.1f} bits" if spiking.bits_per_spike else ""
         return (
             f"{alone}with spikes (degree {spiking.degree}){dtype}, at T={last.step}, "
             f"K={spiking.latency.bursts} on {spiking.said_of_samples()}: relative error "
             f"{last.rel_error:.2g} (tolerance {self.spiking_tolerance:g}){agreement}, "
-            f"{last.rate:.3f} spikes per neuron and step"
+            f"{spiking.spikes_per_value:.3g} spikes per value{bits}"
         )
 
     def paragraphs(self) -> tuple[Paragraph, ...]:
@@ -219,7 +220,8 @@ class EquivalenceReport:
         if self.spiking is not None:
             # Every step, and what the sites and layers come to.
             steps, sentences = steps_of(self.spiking), self.spiking.sentences()
-            costs = (Paragraph(costs_of(self.spiking).table),) if self.spiking.ledger else ()
+            tables = [twins_of, costs_of] if self.spiking.ledger else []
+            costs = [Paragraph(table(self.spiking).table) for table in tables]
             spiking = (Paragraph(steps), *costs, Paragraph(sentences=(*sentences, _MORE)))
         return (_kinds(self.kinds), *spiking, _concluded(self.verdict(), self.notes))
 

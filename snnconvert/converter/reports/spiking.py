@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from snnconvert.converter.reports.latency import Latency
+from snnconvert.converter.reports.twins import TwinCloseness
 from snnconvert.converter.spikes.degree import SOME_MAPS
-from snnconvert.costs.ledger import LedgerRow
+from snnconvert.costs.ledger import LedgerRow, summed
 from snnconvert.costs.models import CostModel
 from snnconvert.costs.operations import ADDRESSES, PAYLOAD, SPIKES
 from snnconvert.costs.work import Work
@@ -151,6 +152,7 @@ class SpikingReport:
         ledger: operations of each layer and site.
         source_ledger: those of the source, by its nodes.
         cost_models: what operations cost, by each.
+        twins: the same network in the number formats of quantised ones, on the same data.
         predictions_of: that of them whose predictions are compared; None: none has classes.
     """
 
@@ -172,6 +174,7 @@ class SpikingReport:
     ledger: tuple[LedgerRow, ...] = ()
     source_ledger: tuple[LedgerRow, ...] = ()
     cost_models: tuple[CostModel, ...] = ()
+    twins: tuple[TwinCloseness, ...] = ()
     predictions_of: str | None = None
 
     @property
@@ -207,8 +210,14 @@ class SpikingReport:
     @property
     def bits_per_value(self) -> float | None:
         """Return the bits of payload of all spikes, per neuron; None where no ledger says it."""
+        return self.bits_by(self.steps[-1].step)
+
+    def bits_by(self, step: int) -> float | None:
+        """Return the bits of payload per neuron by the end of a step, as `bits_per_value`."""
         values = sum(site.values for site in self.sites)
-        return self.work.operations.get(PAYLOAD, 0.0) / values if self.ledger and values else None
+        if not self.ledger or not values:
+            return None
+        return summed(self.ledger, step).get(PAYLOAD, 0.0) / values
 
     @property
     def steps_to_agree(self) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snnconvert.converter.reports.cost_tables import cost_tables
+from snnconvert.converter.reports.cost_tables import cost_tables, percent
 from snnconvert.converter.reports.paragraphs import Explained, TextTable
 from snnconvert.converter.reports.spiking import SpikingReport
 
@@ -23,16 +23,18 @@ def tables_of(spiking: SpikingReport) -> list[Explained]:
 
 def steps_of(spiking: SpikingReport) -> TextTable:
     """Return the closeness by the end of each step."""
-    header = ("T", "rel. error", "cosine", "top-1", "top-5", "accuracy", "rate", "energy uJ")
+    closeness = ("T", "rel. error", "cosine", "top-1", "top-5", "accuracy")
+    header = (*closeness, "spikes/value", "bits/value", "energy uJ")
     return header, [
         (
             str(s.step),
             f"{s.rel_error:.3g}",
             _number(s.cosine),
-            _percent(s.top1),
-            _percent(s.top5),
-            _percent(s.accuracy),
-            f"{s.rate:.3f}",
+            percent(s.top1),
+            percent(s.top5),
+            percent(s.accuracy),
+            f"{s.rate * s.step:.3f}",
+            _number(spiking.bits_by(s.step), 2),
             f"{s.energy:.3g}",
         )
         for s in spiking.steps
@@ -44,9 +46,9 @@ _STEPS = (
     "the root of the sum of the squares of all values, of all samples and outputs together. cosine:"
     " between the outputs of a sample so far, joined, and the source's; the mean over samples. "
     "top-1, top-5: share of predictions, which are those of one output, that are the source's (are "
-    "among its five likeliest). accuracy: share of labels that are predicted. rate: spikes per "
-    "neuron and step so far. energy: of a sample, so far, in float32, by the cost "
-    "model 'arithmetic'."
+    "among its five likeliest). accuracy: share of labels that are predicted. spikes/value: spikes "
+    "of a neuron so far. bits/value: bits of payload that they carried. energy: of a sample, so "
+    "far, in float32, by the cost model 'arithmetic'."
 )
 
 
@@ -69,8 +71,8 @@ def _sites(spiking: SpikingReport) -> TextTable:
             s.neuron,
             f"{s.rate:.3f}",
             f"{s.most:.3f}",
-            _percent(s.silent),
-            _percent(s.saturated),
+            percent(s.silent),
+            percent(s.saturated),
             str(s.distinct),
             f"{s.payload:.3g}",
             f"{s.entropy:.3g}",
@@ -113,7 +115,7 @@ def _table_uses(spiking: SpikingReport) -> TextTable:
             f"{table.low:.4g}",
             f"{table.high:.4g}",
             f"{table.worst:.2g}",
-            _percent(table.outside),
+            percent(table.outside),
         )
         for site in spiking.sites
         if (table := site.table) is not None
@@ -126,9 +128,5 @@ _TABLES = (
 )
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -27,15 +27,26 @@ class _Followed(nn.Module):
         return self.target(x)
 
 
+def followed(target: Target) -> nn.Module:
+    """Return what stands for a neuron and gives what it follows."""
+    return _Followed(target)
+
+
+def with_stand_ins(snn: ConvertedModule, stand_in: Callable[[str], nn.Module]) -> ConvertedModule:
+    """Replace every neuron of a conversion, by its path; return the conversion."""
+    for path in dict.fromkeys(snn.conversion.neurons.values()):
+        parent, _, name = path.rpartition(".")
+        children_of(snn.tree.get_submodule(parent))[name] = stand_in(path)
+    return snn
+
+
 def without_neurons(
     snn: ConvertedModule, target_of: Callable[[Site], Target] = lambda site: site.target
 ) -> ConvertedModule:
     """Replace every neuron of a conversion by what it follows; return the conversion."""
-    for node, path in snn.conversion.neurons.items():
-        parent, _, name = path.rpartition(".")
-        target = target_of(snn.conversion.sited.sites[node])
-        children_of(snn.tree.get_submodule(parent))[name] = _Followed(target)
-    return snn
+    sites = snn.conversion.sited.sites
+    targets = {path: target_of(sites[node]) for node, path in snn.conversion.neurons.items()}
+    return with_stand_ins(snn, lambda path: _Followed(targets[path]))
 
 
 def tables_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:

@@ -136,9 +136,9 @@ def test_no_share_is_said_of_no_work(still: float, besides: str) -> None:
 
 def test_every_column_that_is_no_plain_word_is_explained() -> None:
     steps, sites, layers = tables_of(report(None, 1.0))
-    for word in ("rel. error", "cosine", "top-1", "top-5", "accuracy", "rate", "energy"):
+    for word in ("rel. error", "cosine", "top-1", "top-5", "accuracy", "spikes/value", "energy"):
         assert word in steps.columns
-    for word in ("rate", "most", "silent", "saturated", "sizes", "residual"):
+    for word in ("rate", "most", "silent", "saturated", "sizes", "bits", "entropy", "residual"):
         assert word in sites.table[0] and f"{word}: " in sites.columns
     assert "source's activation" in layers.columns
 

@@ -12,7 +12,9 @@ from torch import nn
 import snnconvert
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.reports.spiking_tables import tables_of
-from snnconvert.converter.verification.measure.tables import TablesAlone
+from snnconvert.converter.verification.check_tensors import own_tensors
+from snnconvert.converter.verification.measure.twins import Twin
+from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.costs.models import load_costs
 from snnconvert.rules import parse_rules
 
@@ -178,6 +180,6 @@ def test_the_twin_with_tables_leaves_the_conversion_as_it_is():
     x = torch.linspace(-1, 1, 21)[:, None]
     snn, _ = one_function(x, "error: 1.0e-3")
     before = str(snn)
-    alone = TablesAlone(snn)
+    alone = Twin(tables_twin(snn, own_tensors(snn)))
     assert str(snn) == before and "MultiThreshold" in before
     assert "MultiThreshold" not in str(alone.twin)

@@ -36,8 +36,9 @@ from snnconvert.converter.verification.measure.source_ledger import SourceLedger
 from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import Step
 from snnconvert.converter.verification.measure.synapses import is_map, operands
-from snnconvert.converter.verification.measure.tables import TablesAlone
+from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin
 from snnconvert.converter.verification.measure.watched import Batch, Watched, path_of
+from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import Ledger, LedgerRow, summed
 from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
@@ -46,6 +47,7 @@ from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import encoding_named
+from snnconvert.ops.formats import FORMATS, MOST_BITS, integer
 from snnconvert.ops.kinds import kind_of
 from snnconvert.rules import SPIKING_ACTIONS
 from snnconvert.torch_private import pytree
@@ -131,7 +133,8 @@ class _Measurement:
         self.spiking_macs = self.still_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
         has_tables = any(f.target.table for f in conversion.calibration.fitted.values())
-        self.tables = TablesAlone(snn) if has_tables else None
+        self.tables = Twin(tables_twin(snn, own_tensors(snn))) if has_tables else None
+        self.twins: list[QuantisedTwin] = []
 
     def add(self, leaves: list[Any], labels: Tensor | None) -> None:
         """Run one batch."""
@@ -162,10 +165,23 @@ class _Measurement:
             self.closeness = Closeness(self.steps, list(outputs), self.output, self.classes)
         self.closeness.add(answers, list(outputs.values()), labels)
         if self.tables is not None:
-            self.tables.add(leaves, outputs)
+            self.tables.add(leaves, outputs, None)
+        for twin in self._twins():
+            twin.add(leaves, outputs, labels)
         self.inputs.add(leaves)
         self.spiking_macs += batch.spiking_macs
         self.still_macs += batch.still_macs
+
+    def _twins(self) -> list[QuantisedTwin]:
+        """Return the twins; how many bits the spikes carry is known after the first batch."""
+        if not self.twins:
+            read = self.output, self.classes
+            self.twins = [QuantisedTwin(self.snn, number, number, *read) for number in FORMATS]
+            values = sum(a.seen for a in self.sites.values())
+            carried = sum(sum(a.spikes) * a.payload for a in self.sites.values()) / max(values, 1)
+            bits = min(max(round(carried), 2), MOST_BITS)
+            self.twins.append(QuantisedTwin(self.snn, integer(bits), None, *read))
+        return self.twins
 
     def report(self, samples: int) -> SpikingReport:
         """Return what was gathered."""
@@ -193,6 +209,7 @@ class _Measurement:
             ledger=rows,
             source_ledger=self.source.ledger.rows(samples),
             cost_models=self.models,
+            twins=tuple(twin.found(self._scale()) for twin in self.twins),
             latency=self._latency(),
             degree=degree,
             analog_between=analog_between,
