@@ -233,17 +233,26 @@ class Step(fx.Interpreter):
             events = self._spikes(operand)
             if routed and neurons:
                 events = self._unseen(node, call, operand, events)
-            if first and position != terms(call)[-1]:
-                continue  # what is new in an operand meets nothing yet of those behind it
+            met = self._at_rest_behind(call, position) if first else {}
+            if met is None:
+                continue
             if is_fourier(call) and not neurons:  # by the fast algorithm, as the source does
                 self._count(kind, call_macs(call, self._value_of) * bool(events.any()))
                 continue
-            found = reached(call, self._value_of, position, events)
+            found = reached(call, self._value_of, position, events, met)
             self._count(kind, found.operations)
             if neurons:
                 joins = max(neuron.joins for neuron in neurons)
                 self._count("joins", joins * found.outputs)
         self.now.update({operand: self.env[operand] for operand in own})
+
+    def _at_rest_behind(self, call: Call, position: int) -> dict[int, Tensor] | None:
+        """Return by position the operands behind one, as what is new in it meets them in the first
+        step: as constants, where they rest; None where any of them was zero."""
+        behind = {p: factors(call)[p] for p in terms(call) if p > position}
+        if any(operand not in self.resting for operand in behind.values()):
+            return None
+        return {p: self.resting[operand] for p, operand in behind.items()}
 
     def _unseen(self, node: fx.Node, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
         """Return the spikes of an operand that the weights it meets in this step have not had.
