@@ -36,7 +36,7 @@ def take_stft_apart(emit: Emitter, node: fx.Node) -> Apart | None:
         transform = _aten.fft_rfft.default if half else _aten.fft_fft.default
         spectrum = emit(transform, frames, None, -1, scaled)
         y = emit(_aten.transpose.int, spectrum, -1, -2)
-        if not given["return_complex"]:
+        if not node.meta["val"].is_complex():  # left to the operator, it follows the signal
             y = emit(_aten.view_as_real.default, y)
     emit.replace(node, y)
     return Apart(maps=(Part(spectrum, {"self": "frames"}),))
