@@ -205,6 +205,20 @@ rules: [{name: in floats, match: {op: linear}, action: td}]
     assert work.spiking_macs == 40 and work.floats_macs == 16
 
 
+def test_a_bilinear_map_of_spikes_whose_weights_are_computed_in_floats_is_in_floats():
+    rules = parse_rules("""version: 1
+extends: spiking
+rules:
+  - {name: in floats, match: {op: [linear, matmul, mul]}, action: td}
+  - {name: spikes, match: {op: relu}, action: spiking}
+""")
+    weights = torch.ones(2, 4, 4)
+    report, work = work_of(
+        lambda x, y: nn.functional.bilinear(x.relu(), y.relu(), y.mean() + weights), two(), rules
+    )
+    assert report.spiking.analog["matmul"] == 1 and work.spiking_macs == 0
+
+
 WEIGHT = torch.randn(5, 4)
 
 
