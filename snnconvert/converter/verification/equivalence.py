@@ -60,7 +60,13 @@ from snnconvert.converter.verification.runs import (
     input_leaves,
     source_alone,
 )
-from snnconvert.errors import InputError, SourceFailsError, VerificationError, first_line
+from snnconvert.errors import (
+    ArgumentError,
+    InputError,
+    SourceFailsError,
+    VerificationError,
+    first_line,
+)
 from snnconvert.sources.exits import never_exits
 
 TOLERANCES = {
@@ -126,6 +132,9 @@ def verify(
     """
     wanted = torch.float64 if dtype is None else dtype
     _check_arguments(snn, wanted, time_steps)
+    _check_tolerance("spiking_tolerance", spiking_tolerance)
+    if tolerance is not None:
+        _check_tolerance("tolerance", tolerance)
     chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
     on_data = _runs_on_data(snn, data, **chosen)
     report = _compare(model, snn, inputs, _How(wanted, tolerance, time_steps, seed), dtype is None)
@@ -228,13 +237,20 @@ def _check_arguments(snn: ConvertedModule, dtype: torch.dtype, time_steps: int) 
         raise InputError(
             f"dtype must be one of {', '.join(map(str, TOLERANCES))}, received {dtype}"
         )
-    if time_steps < 2:
-        raise InputError(f"time_steps must be at least 2 to see a change, received {time_steps}")
+    if not isinstance(time_steps, int) or time_steps < 2:
+        raise InputError(
+            f"time_steps must be a whole number, at least 2 to see a change, received {time_steps}"
+        )
     if drawn := random_nodes(snn.conversion.source.graph):
         raise VerificationError(
             f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "
             "runs can be compared; pass what it draws as an input, or set verify=False"
         )
+
+
+def _check_tolerance(name: str, value: Any) -> None:
+    if not (isinstance(value, int | float) and value >= 0):
+        raise ArgumentError(name, value, "a number is needed, 0 or more")
 
 
 def _compare_exactly(
