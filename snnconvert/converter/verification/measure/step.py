@@ -13,7 +13,7 @@ from snnconvert.converter.building.tree import Container, resolve
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.comparison import real
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, dtype_of
-from snnconvert.converter.graph.spike_coded import PAD, PAIR, is_neuron, is_spike_coded, moved_from
+from snnconvert.converter.graph.spike_coded import PADS, PAIR, is_neuron, is_spike_coded, moved_from
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.fourier import is_fourier
@@ -26,6 +26,7 @@ from snnconvert.converter.verification.measure.routing import (
 )
 from snnconvert.converter.verification.measure.source_work import call_macs
 from snnconvert.converter.verification.measure.synapses import (
+    called,
     factors,
     is_in_source_work,
     is_map,
@@ -173,7 +174,7 @@ class Step(fx.Interpreter):
             found = self.watched.neuron_of(node).resting(value)
             if bool(found.any()):
                 self.resting[node] = found.expand_as(value)
-        elif operator_name(node.target) == PAD or any(
+        elif operator_name(node.target) in PADS or any(
             x in self.resting for x in node.all_input_nodes
         ):
             operator: Any = node.target
@@ -208,12 +209,15 @@ class Step(fx.Interpreter):
         if operator_name(operator) == PAIR:
             parts: Any = node.args
             return torch.stack([of(part) for part in parts]).sum(0)
-        pads = operator_name(operator) == PAD  # what spikes are padded with is none
-        args, kwargs = (node.args[:2], {}) if pads else (node.args, node.kwargs)
-        spikes: Tensor = operator(
-            *fx.map_arg(args, lambda n: of(n) if is_spike_coded(n) else self.env[n]),
-            **fx.map_arg(kwargs, self.env.__getitem__),
-        )
+
+        def counts(n: fx.Node) -> Any:
+            return of(n) if is_spike_coded(n) else self.env[n]
+
+        spikes: Tensor
+        if operator_name(operator) in PADS:  # what spikes are padded with is none
+            spikes = called(operator, fx.map_arg({**arguments_of(node), "value": 0}, counts))
+        else:
+            spikes = operator(*fx.map_arg(node.args, counts), **fx.map_arg(node.kwargs, counts))
         return spikes
 
     def _map(self, node: fx.Node, call: Call) -> None:
