@@ -18,9 +18,15 @@ PAIR = "complex"
 PADS = frozenset({"constant_pad_nd", "pad"})
 """Operators that put a constant, or in other modes parts of it, beside a value."""
 
+_COPIES = frozenset(
+    "repeat_interleave reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
+    "replication_pad2d replication_pad3d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
+    "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d".split()
+)
+
 # Spikes that are moved, repeated or padded are still spikes: what they are padded with is there
 # before the first of them, and never changes.
-KEEP_SPIKES = MOVES | PADS | {"repeat_interleave"}
+KEEP_SPIKES = MOVES | PADS | _COPIES
 
 
 def padded_with(given: Mapping[str, Any]) -> Any:

@@ -320,6 +320,9 @@ def spikes_by_hand(neuron, drive):
         (F.pad, [2.0, 3.0, 2.0]),
         (partial(F.pad, value=3.0), [2.0, 3.0, 2.0]),
         (partial(F.pad, mode="reflect"), [2.0, 5.0, 2.0]),
+        (torch.ops.aten.reflection_pad1d.default, [2.0, 5.0, 2.0]),
+        (lambda h, _: F.interpolate(h, scale_factor=2), [3.0, 6.0, 3.0]),
+        (lambda h, _: F.interpolate(h, size=5, mode="nearest-exact"), [3.0, 3.0, 3.0]),
     ],
 )
 @pytest.mark.parametrize("bursts", [1, 3])
