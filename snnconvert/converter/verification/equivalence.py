@@ -33,6 +33,7 @@ from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import example_batch, refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
+from snnconvert.converter.verification.arguments import check_numbers
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
 from snnconvert.converter.verification.check_tensors import check_tensors
 from snnconvert.converter.verification.folded import said_of_mixed_steps
@@ -60,13 +61,7 @@ from snnconvert.converter.verification.runs import (
     input_leaves,
     source_alone,
 )
-from snnconvert.errors import (
-    ArgumentError,
-    InputError,
-    SourceFailsError,
-    VerificationError,
-    first_line,
-)
+from snnconvert.errors import InputError, SourceFailsError, VerificationError, first_line
 from snnconvert.sources.exits import never_exits
 
 TOLERANCES = {
@@ -131,10 +126,7 @@ def verify(
             outputs are degenerate or not finite; or the conversion raises where the source runs.
     """
     wanted = torch.float64 if dtype is None else dtype
-    _check_arguments(snn, wanted, time_steps)
-    _check_tolerance("spiking_tolerance", spiking_tolerance)
-    if tolerance is not None:
-        _check_tolerance("tolerance", tolerance)
+    check_numbers(time_steps, tolerance, spiking_tolerance)
     chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
     on_data = _runs_on_data(snn, data, **chosen)
     report = _compare(model, snn, inputs, _How(wanted, tolerance, time_steps, seed), dtype is None)
@@ -218,6 +210,7 @@ def _compare(
     or_in_own: bool,
 ) -> EquivalenceReport:
     """Compare exactly, in the source's own dtype where it runs in that alone and that may be."""
+    _check_source(snn, how.dtype)
     try:
         return _compare_exactly(model, snn, inputs, how)
     except SourceFailsError as error:
@@ -232,25 +225,16 @@ def _compare(
         raise
 
 
-def _check_arguments(snn: ConvertedModule, dtype: torch.dtype, time_steps: int) -> None:
+def _check_source(snn: ConvertedModule, dtype: torch.dtype) -> None:
     if dtype not in TOLERANCES:
         raise InputError(
             f"dtype must be one of {', '.join(map(str, TOLERANCES))}, received {dtype}"
-        )
-    if not isinstance(time_steps, int) or time_steps < 2:
-        raise InputError(
-            f"time_steps must be a whole number, at least 2 to see a change, received {time_steps}"
         )
     if drawn := random_nodes(snn.conversion.source.graph):
         raise VerificationError(
             f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "
             "runs can be compared; pass what it draws as an input, or set verify=False"
         )
-
-
-def _check_tolerance(name: str, value: Any) -> None:
-    if not (isinstance(value, int | float) and value >= 0):
-        raise ArgumentError(name, value, "a number is needed, 0 or more")
 
 
 def _compare_exactly(

@@ -35,16 +35,10 @@ from snnconvert.converter.verification.measure.predictions import (
 from snnconvert.converter.verification.measure.routing import Routing
 from snnconvert.converter.verification.measure.source_work import source_macs
 from snnconvert.converter.verification.measure.squares import Squares
-from snnconvert.converter.verification.measure.step import (
-    SPIKING,
-    STILL,
-    Batch,
-    Step,
-    Watched,
-    path_of,
-)
+from snnconvert.converter.verification.measure.step import SPIKING, STILL, Step
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.measure.tables import TablesAlone
+from snnconvert.converter.verification.measure.watched import Batch, Watched, path_of
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.operations import OPERATIONS, Work
 from snnconvert.errors import InputError
