@@ -119,8 +119,8 @@ _TABLE = (
         {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, **_OF_MATRICES},
         inputs=("self", "other", "mat2"),
         operands=tuple(
-            "self other mat2 batch1 batch2 tensors mat vec tensor input1 input2 x y i1 i2 "
-            "i3".split()
+            "self other mat2 batch1 batch2 tensors mat vec tensor input1 weight input2 x y i1 "
+            "i2 i3".split()
         ),
     ),
     Kind(

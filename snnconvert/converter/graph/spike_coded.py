@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import fx
@@ -14,12 +15,26 @@ from snnconvert.torch_private import pytree
 PAIR = "complex"
 """Operator that joins two values to a complex one."""
 
-PAD = "constant_pad_nd"
-"""Operator that puts a constant beside a value."""
+PADS = frozenset({"constant_pad_nd", "pad"})
+"""Operators that put a constant, or in other modes parts of it, beside a value."""
+
+_COPIES = frozenset(
+    "repeat_interleave reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d "
+    "replication_pad2d replication_pad3d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
+    "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d".split()
+)
 
 # Spikes that are moved, repeated or padded are still spikes: what they are padded with is there
 # before the first of them, and never changes.
-KEEP_SPIKES = MOVES | {"repeat_interleave", PAD}
+KEEP_SPIKES = MOVES | PADS | _COPIES
+
+
+def padded_with(given: Mapping[str, Any]) -> Any:
+    """Return the constant that a padding puts beside a value, by its arguments; None where it puts
+    parts of the value there."""
+    if given.get("mode", "constant") != "constant":
+        return None
+    return 0 if given.get("value") is None else given["value"]
 
 
 def is_neuron(node: Any) -> bool:

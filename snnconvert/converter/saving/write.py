@@ -192,13 +192,16 @@ def _refuse_outputs(program: ExportedProgram) -> None:
 
 
 def _calibration_now(conversion: Conversion, current: Mapping[str, Tensor]) -> Calibration:
-    """Return the calibration with the thresholds that the neurons have now."""
+    """Return the calibration with the thresholds and rests that the neurons have now."""
     fitted = dict(conversion.calibration.fitted)
     for node, path in conversion.neurons.items():
         name = conversion.sited.sites[node].name
-        threshold = current[f"{path}.v_threshold"].detach().cpu()
-        fitted[name] = replace(fitted[name], v_threshold=threshold)
+        threshold, rest = (current[f"{path}.{own}"].detach().cpu() for own in _OF_NEURONS)
+        fitted[name] = replace(fitted[name], v_threshold=threshold, rest=rest)
     return replace(conversion.calibration, fitted=fitted)
+
+
+_OF_NEURONS = ("v_threshold", "rest")
 
 
 def _as_text(data: bytes) -> str:

@@ -116,7 +116,8 @@ class _Becomes:
                 self.parts.setdefault(node.meta[MADE_FOR], []).append(operator_name(node.target))
         self.neurons: dict[str, list[str]] = {}
         for site in sited.sites.values():
-            follows = "operand" if site.target == DRIVE else site.target.name
+            name = site.target.name  # an operand may have limits of its own
+            follows = "operand" if name == DRIVE.name else name
             self.neurons.setdefault(site.consumer, []).append(follows)
         found = (*analog_maps(sited, decided), *functions_in_floats(sited))
         in_floats = found if sited.sites else ()

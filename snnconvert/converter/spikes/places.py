@@ -7,7 +7,7 @@ from typing import Any
 from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
-from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, PAD
+from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, PADS, padded_with
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.ops.kinds import kind_of, operator_name, values_of
 from snnconvert.ops.targets import CLIPS, DRIVE, FUNCTIONS, NO_LIMITS, Limits, Target, clip
@@ -46,7 +46,8 @@ def _limits_of(node: fx.Node) -> Limits:
     name, arguments = operator_name(node.target), arguments_of(node)
     if name in KEEP_SPIKES and isinstance(node.args[0], fx.Node):
         limits = _limits_of(node.args[0])
-        return _with(limits, arguments.get("value", 0)) if name == PAD else limits
+        value = padded_with(arguments) if name in PADS else None
+        return limits if value is None else _with(limits, value)
     return values_of(kind_of(node.target), arguments)
 
 

@@ -33,6 +33,7 @@ from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import example_batch, refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
+from snnconvert.converter.verification.arguments import check_numbers
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
 from snnconvert.converter.verification.check_tensors import check_tensors
 from snnconvert.converter.verification.folded import said_of_mixed_steps
@@ -129,7 +130,7 @@ def verify(
             outputs are degenerate or not finite; or the conversion raises where the source runs.
     """
     wanted = torch.float64 if dtype is None else dtype
-    _check_arguments(snn, wanted, time_steps)
+    check_numbers(time_steps, tolerance, spiking_tolerance)
     chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
     on_data = _runs_on_data(snn, data, **chosen)
     models = _cost_models(snn, costs)
@@ -225,6 +226,7 @@ def _compare(
     or_in_own: bool,
 ) -> EquivalenceReport:
     """Compare exactly, in the source's own dtype where it runs in that alone and that may be."""
+    _check_source(snn, how.dtype)
     try:
         return _compare_exactly(model, snn, inputs, how)
     except SourceFailsError as error:
@@ -239,13 +241,11 @@ def _compare(
         raise
 
 
-def _check_arguments(snn: ConvertedModule, dtype: torch.dtype, time_steps: int) -> None:
+def _check_source(snn: ConvertedModule, dtype: torch.dtype) -> None:
     if dtype not in TOLERANCES:
         raise InputError(
             f"dtype must be one of {', '.join(map(str, TOLERANCES))}, received {dtype}"
         )
-    if time_steps < 2:
-        raise InputError(f"time_steps must be at least 2 to see a change, received {time_steps}")
     if drawn := random_nodes(snn.conversion.source.graph):
         raise VerificationError(
             f"the source draws random numbers when it runs ({', '.join(drawn[:5])}), so no two "

@@ -7,6 +7,7 @@ from torch.nn.attention.flex_attention import flex_attention
 
 import snnconvert
 from snnconvert.errors import InputError, SavedFileError
+from snnconvert.rules import parse_rules
 
 
 class Tagged(nn.Module):
@@ -94,3 +95,22 @@ def test_a_held_input_of_numbers_stays_held(tmp_path, dtype):
     loaded = snnconvert.load(tmp_path / "a.snn")
     assert [given.role for given in loaded.conversion.source.inputs] == ["coded", "held"]
     assert torch.equal(loaded(torch.stack([x, x]), by), snn(torch.stack([x, x]), by))
+
+
+def test_thresholds_and_rests_are_saved_as_they_are_now(tmp_path):
+    torch.manual_seed(0)
+    x = torch.randn(4, 8) + 2
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    rules = parse_rules("""version: 1
+extends: spiking
+neuron: {threshold: {rest: mean}}
+rules: []
+""")
+    snn, other = (
+        snnconvert.convert(model, (x,), rules, calibration=[scale * x], verify=False)
+        for scale in (1, 3)
+    )
+    snn.load_state_dict(other.state_dict())
+    snn.save(tmp_path / "it.snn")
+    found = snnconvert.load(tmp_path / "it.snn")
+    assert all(torch.equal(found.state_dict()[name], x) for name, x in snn.state_dict().items())

@@ -188,6 +188,37 @@ def test_every_map_that_there_is_gets_neurons_and_is_counted(function, neurons, 
     assert work.spiking_macs == macs
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: nn.functional.bilinear(x, y, torch.ones(2, 4, 4)),
+        lambda x, y: nn.functional.bilinear(x, x, y.mean() + torch.ones(2, 4, 4)),
+    ],
+)
+def test_a_bilinear_map_that_is_taken_apart_hides_no_other_in_floats(function):
+    rules = parse_rules("""version: 1
+extends: spiking
+rules: [{name: in floats, match: {op: linear}, action: td}]
+""")
+    _, work = work_of(function, two(), rules)
+    assert work.source_macs == 16 + 2 * 16 + 2 * 4  # of the map before it, and of its products
+    assert work.spiking_macs == 40 and work.floats_macs == 16
+
+
+def test_a_bilinear_map_of_spikes_whose_weights_are_computed_in_floats_is_in_floats():
+    rules = parse_rules("""version: 1
+extends: spiking
+rules:
+  - {name: in floats, match: {op: [linear, matmul, mul]}, action: td}
+  - {name: spikes, match: {op: relu}, action: spiking}
+""")
+    weights = torch.ones(2, 4, 4)
+    report, work = work_of(
+        lambda x, y: nn.functional.bilinear(x.relu(), y.relu(), y.mean() + weights), two(), rules
+    )
+    assert report.spiking.analog["matmul"] == 1 and work.spiking_macs == 0
+
+
 WEIGHT = torch.randn(5, 4)
 
 

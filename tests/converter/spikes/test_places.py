@@ -36,6 +36,21 @@ def test_what_is_padded_has_the_constant_within_its_limits(operator, more, value
     assert target_of_value(moved).limits == limits
 
 
+@pytest.mark.parametrize(
+    ("more", "limits"),
+    [
+        ((), (0.0, 2.0)),
+        (("constant", 3.0), (1.0, 3.0)),
+        (("reflect",), (1.0, 2.0)),
+    ],
+)
+def test_what_is_padded_in_other_modes_has_its_own_limits(more, limits):
+    graph = fx.Graph()
+    bounded = graph.call_function(aten.clamp.default, (graph.placeholder("x"), 1.0, 2.0))
+    padded = graph.call_function(aten.pad.default, (bounded, [1, 1], *more))
+    assert target_of_value(padded).limits == limits
+
+
 RULES = """
 version: 1
 time_steps: 2
@@ -71,3 +86,20 @@ def test_spikes_beside_a_constant_are_on_spikes_alone():
     report = snnconvert.convert(Padded(nn.ReLU()).eval(), (x,), rules, calibration=[x]).report
     assert report.passed and report.spiking.degree == "all"
     assert not report.spiking.analog and report.spiking.work.floats_macs == 0
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_spikes_that_are_padded_need_no_neuron_of_their_own(mode):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map = nn.Linear(6, 6)
+
+        def forward(self, x):
+            return self.map(nn.functional.pad(self.map(x).relu(), (1, 1), mode=mode)[..., 1:-1])
+
+    x = torch.randn(8, 6)
+    rules = parse_rules(RULES % ("[linear, relu]", "spiking"))
+    snn = snnconvert.convert(Net().eval(), (x,), rules, calibration=[x])
+    assert snn.report.passed and snn.report.spiking.degree == "all"
+    assert len(snn.conversion.neurons) == 2  # of the input, and in the place of the ReLU

@@ -9,7 +9,7 @@ from torch import nn
 import snnconvert
 from snnconvert.converter.graph.comparison import has_spread, relative_error
 from snnconvert.converter.verification.increments import RandomIncrements
-from snnconvert.errors import InputError, VerificationError
+from snnconvert.errors import ArgumentError, InputError, VerificationError
 from tests.converter.conftest import TinyCNN, TinyLM
 
 
@@ -197,11 +197,21 @@ def test_other_dtypes(cnn, dtype):
     assert report.max_rel_error > 1e-12
 
 
+@pytest.mark.parametrize(
+    "argument", [{"tolerance": -1.0}, {"spiking_tolerance": "0.1"}, {"tolerance": float("nan")}]
+)
+def test_what_is_no_tolerance_is_refused_before_anything_runs(cnn, argument):
+    with pytest.raises(ArgumentError, match="0 or more"):
+        snnconvert.verify(*cnn, **argument)
+
+
 def test_bad_arguments(cnn):
     with pytest.raises(InputError, match=r"dtype must be one of torch\.float64"):
         snnconvert.verify(*cnn, dtype=torch.int32)
     with pytest.raises(InputError, match="at least 2"):
         snnconvert.verify(*cnn, time_steps=1)
+    with pytest.raises(InputError, match="whole number"):
+        snnconvert.verify(*cnn, time_steps=2.5)
 
 
 def test_neither_side_is_changed(cnn):

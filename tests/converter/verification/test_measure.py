@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 import torch
@@ -286,14 +287,14 @@ def test_samples_are_counted_along_the_batch(model, inputs, batch_dims, rules):
 class Padded(nn.Module):
     """Two layers whose spikes are moved and padded between neuron and map."""
 
-    def __init__(self, value):
+    def __init__(self, pad):
         super().__init__()
-        self.value = value
+        self.pad = pad
         self.one, self.two = nn.Linear(4, 6, bias=False), nn.Conv1d(2, 5, 3, bias=False)
 
     def forward(self, x):
         h = self.one(x).relu().reshape(-1, 2, 3)
-        return self.two(torch.constant_pad_nd(h, (1, 1), self.value))
+        return self.two(self.pad(h, (1, 1)))
 
 
 def spikes_by_hand(neuron, drive):
@@ -311,9 +312,21 @@ def spikes_by_hand(neuron, drive):
     return counts
 
 
-@pytest.mark.parametrize("value", [0.0, 3.0])
+@pytest.mark.parametrize(
+    ("pad", "windows"),  # of padded rows, that a value is in
+    [
+        (torch.constant_pad_nd, [2.0, 3.0, 2.0]),
+        (partial(torch.constant_pad_nd, value=3.0), [2.0, 3.0, 2.0]),
+        (F.pad, [2.0, 3.0, 2.0]),
+        (partial(F.pad, value=3.0), [2.0, 3.0, 2.0]),
+        (partial(F.pad, mode="reflect"), [2.0, 5.0, 2.0]),
+        (torch.ops.aten.reflection_pad1d.default, [2.0, 5.0, 2.0]),
+        (lambda h, _: F.interpolate(h, scale_factor=2), [3.0, 6.0, 3.0]),
+        (lambda h, _: F.interpolate(h, size=5, mode="nearest-exact"), [3.0, 3.0, 3.0]),
+    ],
+)
 @pytest.mark.parametrize("bursts", [1, 3])
-def test_operations_are_counted_spike_by_spike(bursts, value):
+def test_operations_are_counted_spike_by_spike(bursts, pad, windows):
     torch.manual_seed(0)
     rules = f"""version: 1
 extends: default
@@ -322,7 +335,7 @@ encoding: constant
 neuron: {{type: multi_threshold, bursts: {bursts}, levels: 6}}
 rules: [{{name: s, match: {{op: [linear, relu, conv]}}, action: spiking}}]
 """
-    model, x = Padded(value).double().eval(), torch.randn(3, 4, dtype=torch.float64)
+    model, x = Padded(pad).double().eval(), torch.randn(3, 4, dtype=torch.float64)
     snn = snnconvert.convert(
         model, (x,), snnconvert.rules.parse_rules(rules), calibration=[x], verify=False
     )
@@ -333,8 +346,8 @@ rules: [{{name: s, match: {{op: [linear, relu, conv]}}, action: spiking}}]
     spikes = spikes_by_hand(first, drive)
     inner = (first.cumulative(drive) @ model.one.weight.T).detach()
     hidden = spikes_by_hand(second, inner)
-    taps = torch.tensor([2.0, 3.0, 2.0])  # windows of padded rows that a value is in
-    additions = spikes.sum() * 6 + (hidden.reshape(3, 2, 3) * taps).sum() * 5
+    seen = hidden.reshape(3, 2, 3) * torch.tensor(windows)
+    additions = spikes.sum() * 6 + seen.sum() * 5
     assert report.work.operations["accumulations"] * 3 == pytest.approx(float(additions))
     total = float(spikes.sum() + hidden.sum())
     assert report.rate * 2 * (x.numel() + hidden.numel()) == pytest.approx(total)

@@ -243,6 +243,33 @@ def counted_of_matrices(x, y):
     return found
 
 
+RESTING = """
+version: 1
+time_steps: {steps}
+encoding: constant
+neuron: {{type: multi_threshold, levels: 8}}
+rules: [{{name: spikes, match: {{op: [relu, matmul]}}, action: spiking}}]
+"""
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_is_new_meets_the_constants_of_another_operand_in_the_first_step(behind, steps):
+    torch.manual_seed(0)
+    x, y = drawn(2, 3, 4), drawn(2, 4, 5)
+
+    def function(x, y):
+        y = torch.constant_pad_nd(y.relu(), (0, 2), 3.0)
+        return x @ y if behind else y.mT @ x.mT
+
+    rules = parse_rules(RESTING.format(steps=steps))
+    snn = snnconvert.convert(Model(function).eval(), (x, y), rules, calibration=[(x, y)])
+    found = snn.report.spiking.work.operations["products of spikes"] * 2
+    # Of a product in the first step, one operand is new beside what the other was before.
+    first = ones(x) * 2 + ones(y) * 3 if behind else ones(x) * 7
+    assert found == first + (steps - 1) * (ones(x) * 7 + ones(y) * 3)
+
+
 def counted_of_convolution(x, weight, stride, padding, groups):
     """Count the additions of a convolution in two steps."""
     outputs, _, height, width = weight.shape

@@ -17,7 +17,7 @@ def take_cross_apart(emit: Emitter, node: fx.Node) -> Apart:
     given = arguments_of(node)
     a, b, dim = given["self"], given["other"], given["dim"]
     if dim is None:
-        dim = list(node.meta["val"].shape).index(3)
+        dim = list(a.meta["val"].shape).index(3)  # not of the result: the other may be wider
     with emit.at(node):
         ahead = emit(_aten.mul.Tensor, a, emit(_aten.roll.default, b, [-1], [dim]))
         back = emit(_aten.mul.Tensor, emit(_aten.roll.default, a, [-1], [dim]), b)

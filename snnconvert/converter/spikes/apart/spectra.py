@@ -28,6 +28,8 @@ def take_stft_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     x, width = given["self"], given["n_fft"]
     scaled = "ortho" if given["normalized"] else None
     with emit.at(node):
+        if given.get("align_to_window"):  # frames reach beyond the signal where windows do not
+            x = emit(_aten.constant_pad_nd.default, x, _around(given))
         frames = emit(_aten.unfold.default, x, -1, width, given["hop_length"] or width // 4)
         if (window := _window(emit, given)) is not None:
             frames = emit(_aten.mul.Tensor, frames, window)
@@ -36,7 +38,7 @@ def take_stft_apart(emit: Emitter, node: fx.Node) -> Apart | None:
         transform = _aten.fft_rfft.default if half else _aten.fft_fft.default
         spectrum = emit(transform, frames, None, -1, scaled)
         y = emit(_aten.transpose.int, spectrum, -1, -2)
-        if not given["return_complex"]:
+        if not node.meta["val"].is_complex():  # left to the operator, it follows the signal
             y = emit(_aten.view_as_real.default, y)
     emit.replace(node, y)
     return Apart(maps=(Part(spectrum, {"self": "frames"}),))
@@ -104,7 +106,12 @@ def _window(emit: Emitter, given: Mapping[str, Any]) -> fx.Node | None:
         value = given["self"].meta["val"]
         dtype = value.dtype.to_real() if value.is_complex() else value.dtype
         window = emit(_aten.full.default, [size], 1, dtype=dtype, device=value.device)
-    before = (width - size) // 2
     if size == width:
         return window
-    return emit(_aten.constant_pad_nd.default, window, [before, width - size - before])
+    return emit(_aten.constant_pad_nd.default, window, _around(given))
+
+
+def _around(given: Mapping[str, Any]) -> list[int]:
+    """Return how many samples of a frame are before and behind its window."""
+    left = given["n_fft"] - (given["win_length"] or given["n_fft"])
+    return [left // 2, left - left // 2]

@@ -186,9 +186,7 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
             "alias as_strided detach lift_fresh to _to_copy _reshape_alias cat stack complex "
             "view_as_real view_as_complex unfold unfold_copy im2col copy index gather take "
             "diagonal diagonal_copy take_along_dim max_unpool2d max_unpool3d "
-            "upsample_nearest1d upsample_nearest2d upsample_nearest3d reflection_pad1d "
-            "reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
-            "replication_pad3d native_channel_shuffle",
+            "native_channel_shuffle",
             _moved,
         ),
         **_named(
@@ -201,9 +199,6 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
         **dict.fromkeys(AVERAGES, _averaged),
         **dict.fromkeys(INTERPOLATIONS, _interpolated),
         **_named("grid_sampler_2d grid_sampler_3d lerp", _interpolated),
-        **_named(
-            "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d", _moved
-        ),
         **_named("batch_norm native_batch_norm", normalized),
         **_named("_native_batch_norm_legit_no_training", normalized),
         # What has the sign of its imaginary part changed meets weights of another sign.

@@ -126,16 +126,21 @@ def _bilinear(
     expand1: Sequence[int],
     expand2: Sequence[int],
     expand3: Sequence[int],
+    sumdim: Sequence[int],
     *args: Any,
     out_shape: Any = None,
     **kwargs: Any,
 ) -> int:
-    """Return twice the multiply-accumulates of a bilinear map: every pair meets every weight."""
+    """Return twice the multiply-accumulates of a bilinear map: each of one operand meets every
+    weight, and what these products are summed to each of the other."""
     shapes = [list(i1), list(i2), list(i3)]
     for shape, places in zip(shapes, (expand1, expand2, expand3), strict=True):
         for d in sorted(places):
             shape.insert(d, 1)
-    return 2 * math.prod(torch.broadcast_shapes(*shapes))
+    pairs = torch.broadcast_shapes(*shapes[:2])
+    ended = {*sumdim} & {*expand3}
+    left = [1 if d in ended else n for d, n in enumerate(pairs)]
+    return 2 * (math.prod(pairs) + math.prod(torch.broadcast_shapes(left, shapes[2])))
 
 
 def _groups(

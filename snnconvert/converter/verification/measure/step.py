@@ -13,7 +13,7 @@ from snnconvert.converter.building.tree import resolve
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.comparison import real
 from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, dtype_of
-from snnconvert.converter.graph.spike_coded import PAD, PAIR, is_neuron, is_spike_coded
+from snnconvert.converter.graph.spike_coded import PADS, PAIR, is_neuron, is_spike_coded
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity
 from snnconvert.converter.verification.measure.fourier import is_fourier
@@ -27,6 +27,7 @@ from snnconvert.converter.verification.measure.routing import (
 )
 from snnconvert.converter.verification.measure.source_work import call_macs
 from snnconvert.converter.verification.measure.synapses import (
+    called,
     factors,
     is_in_source_work,
     is_map,
@@ -136,7 +137,7 @@ class Step(fx.Interpreter):
             found = self.watched.neuron_of(node).resting(value)
             if bool(found.any()):
                 self.resting[node] = found.expand_as(value)
-        elif operator_name(node.target) == PAD or any(
+        elif operator_name(node.target) in PADS or any(
             x in self.resting for x in node.all_input_nodes
         ):
             operator: Any = node.target
@@ -171,12 +172,15 @@ class Step(fx.Interpreter):
         if operator_name(operator) == PAIR:
             parts: Any = node.args
             return torch.stack([of(part) for part in parts]).sum(0)
-        pads = operator_name(operator) == PAD  # what spikes are padded with is none
-        args, kwargs = (node.args[:2], {}) if pads else (node.args, node.kwargs)
-        spikes: Tensor = operator(
-            *fx.map_arg(args, lambda n: of(n) if is_spike_coded(n) else self.env[n]),
-            **fx.map_arg(kwargs, self.env.__getitem__),
-        )
+
+        def counts(n: fx.Node) -> Any:
+            return of(n) if is_spike_coded(n) else self.env[n]
+
+        spikes: Tensor
+        if operator_name(operator) in PADS:  # what spikes are padded with is none
+            spikes = called(operator, fx.map_arg({**arguments_of(node), "value": 0}, counts))
+        else:
+            spikes = operator(*fx.map_arg(node.args, counts), **fx.map_arg(node.kwargs, counts))
         return spikes
 
     def _map(self, node: fx.Node, call: Call, value: Any) -> None:
@@ -198,14 +202,15 @@ class Step(fx.Interpreter):
             events = self._spikes(operand)
             if routed and neurons:
                 events = self._unseen(node, call, operand, events)
-            if first and position != terms(call)[-1]:
-                continue  # what is new in an operand meets nothing yet of those behind it
+            met = self._at_rest_behind(call, position) if first else {}
+            if met is None:
+                continue
             if is_fourier(call) and not neurons:  # by the fast algorithm, as the source does
                 macs = call_macs(call, self._value_of) * bool(events.any())
                 count(MACS, macs)
                 count(FLOATS_READS, macs)
                 continue
-            found = reached(call, self._value_of, position, events)
+            found = reached(call, self._value_of, position, events, met)
             count(kind, found.operations)
             count(WEIGHT_READS if neurons else FLOATS_READS, found.operations)
             if neurons:
@@ -213,6 +218,14 @@ class Step(fx.Interpreter):
             if kind in (ACCUMULATIONS, PRODUCTS) and any(n.alphabet.octaves for n in neurons):
                 count(SHIFTS, found.operations)
         self.now.update({operand: self.env[operand] for operand in own})
+
+    def _at_rest_behind(self, call: Call, position: int) -> dict[int, Tensor] | None:
+        """Return by position the operands behind one, as what is new in it meets them in the first
+        step: as constants, where they rest; None where any of them was zero."""
+        behind = {p: factors(call)[p] for p in terms(call) if p > position}
+        if any(operand not in self.resting for operand in behind.values()):
+            return None
+        return {p: self.resting[operand] for p, operand in behind.items()}
 
     def _unseen(self, node: fx.Node, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
         """Return the spikes of an operand that the weights it meets in this step have not had.

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
 
+from snnconvert.converter.graph.comparison import real
 from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
@@ -108,7 +110,13 @@ class Reached(NamedTuple):
     outputs: float
 
 
-def reached(call: Call, value_of: Values, position: int, events: Tensor) -> Reached:
+def reached(
+    call: Call,
+    value_of: Values,
+    position: int,
+    events: Tensor,
+    met: Mapping[int, Tensor] = MappingProxyType({}),
+) -> Reached:
     """Return what the events of one operand cause.
 
     Args:
@@ -116,6 +124,7 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> Reac
         value_of: of nodes and stored tensors.
         position: of the operand in `factors`; the others count as ones.
         events: how many events each of its values has.
+        met: by position, those of the others that count only where they are not zero.
     """
     if is_fourier(call):
         given = resolved(call, value_of)
@@ -129,8 +138,11 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> Reac
 
     def factor(argument: Any) -> Any:
         # A factor may be of integers or truth values; elsewhere these are indices, and are kept.
-        if next(ahead) == position:
+        own = next(ahead)
+        if own == position:
             return events.to(torch.float32)
+        if own in met:
+            return _share_of_parts(met[own])
         return _ones(value_of(argument) if isinstance(argument, fx.Node | Stored) else argument)
 
     names = _operand_names(call)
@@ -152,6 +164,12 @@ def reached(call: Call, value_of: Values, position: int, events: Tensor) -> Reac
 def _ones(value: Any) -> Any:
     """Return ones in the place of a tensor; counts are exact in float32, whatever its dtype."""
     return torch.ones_like(value, dtype=torch.float32) if isinstance(value, Tensor) else value
+
+
+def _share_of_parts(value: Tensor) -> Tensor:
+    """Return one where a number is not zero; of a complex one, the share of its parts."""
+    there = (real(value) != 0).to(torch.float32)
+    return there.mean(-1) if value.is_complex() else there
 
 
 def _meets_pairs(call: Call, value_of: Values, position: int) -> bool:

@@ -44,6 +44,15 @@ TRANSFORMS = {
         torch.stft(h, 16, win_length=8, return_complex=True).real
     ),
     "of complex numbers": lambda h: torch.view_as_real(stft(torch.complex(h, h.tanh()))),
+    "of complex numbers, which it is not asked for": lambda h: torch.view_as_real(
+        torch.stft(torch.complex(h, h.tanh()), 16, 4, 12, WINDOW.to(h.dtype))
+    ),
+    "from the first window on": lambda h: torch.stft(
+        *(h, 16, 4, 11, WINDOW.to(h.dtype)[1:]),
+        center=False,
+        align_to_window=True,
+        return_complex=True,
+    ).abs(),
     "in pairs": lambda h: torch.ops.aten.stft.default(h, 16, 4, return_complex=False),
     "there and back": lambda h: istft(stft(h)),
     "normalized, cut": lambda h: istft(stft(h, normalized=True), normalized=True, length=50),

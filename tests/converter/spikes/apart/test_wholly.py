@@ -145,6 +145,9 @@ OPERATORS = {
     "mse_loss": lambda: Between(lambda n, h: h - F.mse_loss(h, h.roll(1, 1), reduction="none")),
     "cross": lambda: Between(lambda n, h: torch.linalg.cross(h[:, :3], h[:, 1:4].tanh(), dim=1)),
     "cross along the first of 3": lambda: Between(lambda n, h: h[:, :3].cross(h[:, 2:].cos())),
+    "cross along the first of 3 of one that is spread": lambda: Between(
+        lambda n, h: h[:, :1, :3].cross(h[:, :3, 3:6].cos())
+    ),
     "l1_loss": lambda: Between(lambda n, h: h - F.l1_loss(h, h.roll(1, 1))),
     "smooth_l1_loss": lambda: Between(
         lambda n, h: h - F.smooth_l1_loss(h, h.roll(1, 1), reduction="none", beta=0.2)
