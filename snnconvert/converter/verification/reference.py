@@ -14,6 +14,7 @@ from snnconvert.converter.building.tree import build_tree
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.running.encoded import encoded_at
+from snnconvert.converter.tracing.kept_parameters import kept_parameters
 from snnconvert.converter.tracing.preparing import as_traced, unwrapped
 from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
 from snnconvert.converter.tracing.traced import TracedModel
@@ -115,7 +116,8 @@ def source_outputs(
     buffers = {name: tensors.of(x).clone() for name, x in model.named_buffers()}
     args, kwargs = pytree.tree_unflatten(copies(leaves), traced.in_spec)
     pinned = _Pinned(tensors.dtypes, _literals(traced))
-    with as_traced(model), WithoutFastPaths(), pinned:
+    kept = kept_parameters(model, *parameters.values())
+    with as_traced(model), WithoutFastPaths(), kept, pinned:
         answer = functional_call(model, parameters | buffers, args, kwargs)
     return list(pytree.tree_leaves(answer))
 
