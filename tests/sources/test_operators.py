@@ -92,6 +92,12 @@ def test_what_sounds_unsafe_on_the_list_checks_its_bounds() -> None:
         torch.ops.aten._unsafe_index.Tensor(x, [beyond])
     with pytest.raises(RuntimeError):
         torch.ops.aten._unsafe_view.default(x, [5])
+    with pytest.raises(RuntimeError):
+        torch.ops.aten.linalg_householder_product.default(x.view(2, 2), x)
+    with pytest.raises(RuntimeError, match="dimensions of scale and zero-point"):
+        torch.ops.aten.fake_quantize_per_channel_affine.default(x, x[:1], x[:1].int(), 0, 0, 7)
+    with pytest.raises(RuntimeError, match="non-negative"):
+        torch.ops.aten.bincount.default(-beyond)
     with pytest.raises(RuntimeError, match="out of bounds"):
         torch.ops.aten.as_strided.default(x, [8], [1])
     with pytest.raises(RuntimeError, match="out of bounds"):
