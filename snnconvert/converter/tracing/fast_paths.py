@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from snnconvert.converter.tracing.kept_parameters import kept_parameters
 from snnconvert.converter.tracing.outputs_differ import outputs_differ
 from snnconvert.converter.tracing.source_runs import copies, run_source
 from snnconvert.torch_private import pytree
@@ -37,7 +36,7 @@ def said_of_fast_path(model: nn.Module, leaves: Sequence[Any], spec: pytree.Tree
         return ""
     try:
         args, kwargs = pytree.tree_unflatten(copies(leaves), spec)
-        with torch.no_grad(), kept_parameters(model):
+        with torch.no_grad():
             fast = model(*args, **kwargs)
     except Exception as error:  # there may be no kernel for these inputs
         return _SAID.format(found[0], f"fails there ({type(error).__name__})")

@@ -1,8 +1,7 @@
 """Parameters that a model writes to while it runs are put back.
 
 Layers that bound the norm of their weights do so in ``forward`` (EEGNet's convolutions, say), in
-eval mode too. Only what is written to is copied, and just before: a copy of all weights would take
-as much memory again.
+eval mode too.
 """
 
 from __future__ import annotations
@@ -19,23 +18,38 @@ from snnconvert.torch_private import FakeTensor, OpOverload, TorchDispatchMode, 
 
 
 @contextlib.contextmanager
-def kept_parameters(model: nn.Module, *others: Tensor) -> Iterator[None]:
-    """Put back the numbers of a model's parameters, and of other tensors, that are written to
-    inside, and the memory of those that are given other (``weight.data = ...``)."""
-    known = [x for x in (*model.parameters(), *others) if _is_kept(x)]
-    # What shares the memory of now also has the numbers of now, unless these are written to.
-    before = [(x, x.detach()) for x in known]
-    writes = _Writes(alias for _, alias in before)
+def kept_parameters(model: nn.Module) -> Iterator[None]:
+    """Put back the numbers of a model's parameters that are written to inside, and the memory of
+    those that are given other (``weight.data = ...``).
+
+    All are copied: modes that see writes would keep compiled parts of the model from running.
+    """
+    before = [(x, x.detach(), x.detach().clone()) for x in model.parameters() if _is_kept(x)]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for x, memory, numbers in before:
+                if x.data_ptr() != memory.data_ptr() or x.shape != memory.shape:
+                    x.data = memory
+                if not torch.equal(x, numbers):
+                    x.copy_(numbers)
+
+
+@contextlib.contextmanager
+def unwritten(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Put back the numbers of tensors that operators write to inside, where a mode may be on.
+
+    What is written to alone is copied, just before.
+    """
+    writes = _Writes(x.detach() for x in tensors if _is_kept(x))
     try:
         with writes:
             yield
     finally:
         with torch.no_grad():
-            for x, alias in before:
-                if x.data_ptr() != alias.data_ptr() or x.shape != alias.shape:
-                    x.data = alias
-            for alias, numbers in writes.copied:
-                alias.copy_(numbers)
+            for x, numbers in writes.copied:
+                x.copy_(numbers)
 
 
 def _is_kept(x: Tensor) -> bool:

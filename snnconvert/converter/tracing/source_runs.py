@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from snnconvert.converter.tracing.kept_parameters import kept_parameters
 from snnconvert.torch_private import pytree
 
 
@@ -43,5 +42,5 @@ def run_source(model: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec) -
         Exception: the model does not run on them.
     """
     args, kwargs = pytree.tree_unflatten(copies(leaves), spec)
-    with torch.no_grad(), WithoutFastPaths(), kept_parameters(model):
+    with torch.no_grad(), WithoutFastPaths():
         return model(*args, **kwargs)

@@ -33,6 +33,7 @@ from snnconvert.converter.tracing.exporting import (
 from snnconvert.converter.tracing.failures import explain_failure, explain_own_failure
 from snnconvert.converter.tracing.fast_paths import said_of_fast_path
 from snnconvert.converter.tracing.from_program import traced_from
+from snnconvert.converter.tracing.kept_parameters import kept_parameters
 from snnconvert.converter.tracing.names import forward_names, leaf_names
 from snnconvert.converter.tracing.outputs import registered_output_classes
 from snnconvert.converter.tracing.preparing import (
@@ -88,7 +89,7 @@ def trace(
     refuse_train_mode(model)
     call = _call(model, tuple(args), dict(kwargs or {}), held, batch_dims)
     notes = [note] if note else []
-    with as_traced(model) as without_cache:
+    with as_traced(model) as without_cache, kept_parameters(model):
         if without_cache:
             notes.append(_NO_CACHE)
         exported = _exported(model, call)
