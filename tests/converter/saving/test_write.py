@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -94,3 +96,14 @@ def test_a_held_input_of_numbers_stays_held(tmp_path, dtype):
     loaded = snnconvert.load(tmp_path / "a.snn")
     assert [given.role for given in loaded.conversion.source.inputs] == ["coded", "held"]
     assert torch.equal(loaded(torch.stack([x, x]), by), snn(torch.stack([x, x]), by))
+
+
+def test_what_is_no_path_to_a_file_is_told(tmp_path):
+    snn = snnconvert.convert(nn.Tanh().eval(), (torch.randn(2, 4),))
+    with pytest.raises(InputError, match="is a folder; name a file in it"):
+        snn.save(tmp_path)
+    with pytest.raises(InputError, match=r"saved to a path; received BytesIO. dumps\(\) returns"):
+        snn.save(io.BytesIO())
+    for data in (snn.dumps(), io.BytesIO(snn.dumps())):
+        with pytest.raises(InputError, match=r"loaded from a path; received .{5,8}; write"):
+            snnconvert.load(data)
