@@ -211,7 +211,7 @@ def convert_traced(
     if strict and in_vain:
         raise RuleError(in_vain)
     tree = build_tree(sited.traced)
-    calibrated = calibrate(sited, tree, calibration, time_steps=rules.time_steps, progress=progress)
+    calibrated = calibrate(sited, tree, calibration, rules=rules, progress=progress)
     replacements = install(tree, sited.decisions, sited.encoded)
     neurons = install_neurons(tree, sited.sites, calibrated.fitted)
     graph = telescope(rewrite(sited, replacements, neurons))
