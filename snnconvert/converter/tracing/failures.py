@@ -44,6 +44,12 @@ def explain_failure(model: nn.Module, call: ExampleCall, error: BaseException) -
             "network in floats that it was made of; where its numbers are to be those of the "
             "quantised one, with weights that were quantised and brought back to floats"
         )
+    if "inference tensor" in first_line(error):
+        return (
+            "torch.export cannot trace the model: its weights were made under "
+            "torch.inference_mode(), and no gradient may be asked of them outside. Make or load "
+            "the model outside of it (torch.no_grad() will do), or convert it inside"
+        )
     if "fake tensor in the exported program" in first_line(error):
         return (
             "torch.export cannot trace the model: forward changes or makes tensors behind its "

@@ -39,6 +39,7 @@ from snnconvert.converter.tracing.outputs import registered_output_classes
 from snnconvert.converter.tracing.preparing import (
     as_traced,
     refuse_train_mode,
+    refuse_uninitialized,
     unwrapped,
 )
 from snnconvert.converter.tracing.repeated_calls import said_of_repeated_calls
@@ -87,6 +88,7 @@ def trace(
     if problem := module_problem(model) or keyword_problem(kwargs or {}):
         raise TraceError(f"the model cannot be traced: {problem}")
     refuse_train_mode(model)
+    refuse_uninitialized(model)
     call = _call(model, tuple(args), dict(kwargs or {}), held, batch_dims)
     notes = [note] if note else []
     with as_traced(model) as without_cache, kept_parameters(model):
