@@ -32,7 +32,7 @@ from torch.export import ExportedProgram
 from torch.jit._trace import TracedModule
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as ConvNd
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 __all__ = [
     "BatchNorm",  # the base of all batch norms, for one TD operator of them
@@ -46,6 +46,7 @@ __all__ = [
     "PyTorchFileReader",  # torch.load's own reader of an archive, to check what it would read
     "TorchDispatchMode",  # sees every operator of the source's own run, for its reference values
     "TracedModule",  # a module that torch.jit.trace returned, which export takes inside of others
+    "_disable_current_modes",  # runs a source as it is used: modes stop its compiled parts
     "enable_python_dispatcher",  # keeps symbolic sizes where an operator's C++ fixes them
     "program_schema",  # the records that the JSON of a saved program is made of
     "pytree",  # inputs and outputs in nested containers: flatten, map, name a leaf, compare

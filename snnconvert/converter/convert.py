@@ -43,7 +43,7 @@ from snnconvert.converter.tracing.preparing import unwrapped
 from snnconvert.converter.tracing.trace import trace
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
-from snnconvert.errors import ConversionError, InputError, RuleError, warn_caller
+from snnconvert.errors import ArgumentError, ConversionError, InputError, RuleError, warn_caller
 from snnconvert.progress import counter
 from snnconvert.rules import RuleSet, load_rules
 from snnconvert.sources.exits import never_exits
@@ -102,7 +102,7 @@ def convert(
     Raises:
         SnnconvertError: its subclasses say what cannot be read, traced, matched or verified.
     """
-    _refuse_inputs(rules, calibration)
+    _refuse_inputs(rules, calibration, held)
     source = as_source(model, example_inputs, arch=arch, allow=allow)
     rule_set = load_rules(rules, allow=allow)
     if calibration is not None:
@@ -121,8 +121,10 @@ def convert(
     return snn
 
 
-def _refuse_inputs(rules: Any, calibration: Any) -> None:
+def _refuse_inputs(rules: Any, calibration: Any, held: Any) -> None:
     """Refuse what is inputs of one call in another place, before the model is loaded."""
+    if isinstance(held, str):
+        raise ArgumentError("held", held, f"names of inputs are needed, as in ({held!r},)")
     if calibration is not None and not isinstance(calibration, Calibration):
         refuse_one_batch(calibration, "calibration")
     if isinstance(rules, Mapping) and any(map(has_tensor, rules.values())):
@@ -209,7 +211,7 @@ def convert_traced(
     if strict and in_vain:
         raise RuleError(in_vain)
     tree = build_tree(sited.traced)
-    calibrated = calibrate(sited, tree, calibration, time_steps=rules.time_steps, progress=progress)
+    calibrated = calibrate(sited, tree, calibration, rules=rules, progress=progress)
     replacements = install(tree, sited.decisions, sited.encoded)
     neurons = install_neurons(tree, sited.sites, calibrated.fitted)
     graph = telescope(rewrite(sited, replacements, neurons))

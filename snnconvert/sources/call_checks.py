@@ -31,6 +31,7 @@ _REMEDY = (
     ": divide whole numbers with rounding_mode='floor', or by a number other than 0 and -1, or as "
     "floats"
 )
+_MOST_BINS = 1 << 24  # that a count has at least
 _LARGEST_ORDER = 256  # of a multivariate gamma function, which takes as many times its argument
 
 
@@ -211,6 +212,17 @@ def _few_at_once(given: Mapping[str, Any]) -> bool:
     return bool(given.get("r", 2) <= MOST_DIMENSIONS)
 
 
+def _few_bins(given: Mapping[str, Any]) -> bool:
+    """Of counts, which have as many bins as they are asked for, whatever there is to count."""
+    return bool(given.get("minlength", 0) <= _MOST_BINS)
+
+
+def _has_a_scale(given: Mapping[str, Any]) -> bool:
+    """Of a rounding to levels, whose scale is read whether there is one or not."""
+    each = [given["scale"], given["zero_point"], given.get("fake_quant_enabled")]
+    return all(x.numel() == 1 for x in each if isinstance(x, Tensor))
+
+
 def _can_be_negated(given: Mapping[str, Any]) -> bool:
     """Of a power of a matrix, which is never done with the least integer, as it has no opposite."""
     return bool(-_LARGEST_POWER <= given["n"] <= _LARGEST_POWER)
@@ -264,7 +276,15 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     **dict.fromkeys(("_fft_c2c", "_fft_c2r", "_fft_r2c"), _transform_fits),
     **dict.fromkeys(BAGS, _has_bags),
     "_pdist_forward": _has_pairs,
+    "bincount": _few_bins,
     "combinations": _few_at_once,
+    **dict.fromkeys(
+        (
+            "fake_quantize_per_tensor_affine",
+            "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams",
+        ),
+        _has_a_scale,
+    ),
     "lstm": _weights_fit,
     **dict.fromkeys(("matrix_power", "linalg_matrix_power"), _can_be_negated),
 }

@@ -32,45 +32,45 @@ ATEN = _named(
     aminmax angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin
     argsort argwhere as_strided as_strided_copy as_strided_scatter asin asinh atan atan2 atanh
     atleast_1d atleast_2d atleast_3d avg_pool1d avg_pool2d avg_pool3d baddbmm bartlett_window
-    batch_norm bernoulli bilinear binary_cross_entropy binary_cross_entropy_with_logits bitwise_and
-    bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor blackman_window
-    block_diag bmm broadcast_tensors broadcast_to bucketize cartesian_prod cat cauchy cdist ceil
-    celu chain_matmul chalf channel_shuffle cholesky_inverse cholesky_solve chunk clamp clamp_max
-    clamp_min clip clone col2im column_stack combinations complex concat concatenate conj
-    conj_physical constant_pad_nd contiguous conv1d conv2d conv3d conv_depthwise3d conv_tbc
+    batch_norm bernoulli bilinear binary_cross_entropy binary_cross_entropy_with_logits bincount
+    bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor
+    blackman_window block_diag bmm broadcast_tensors broadcast_to bucketize cartesian_prod cat
+    cauchy cdist ceil celu chain_matmul chalf channel_shuffle cholesky_inverse cholesky_solve chunk
+    clamp clamp_max clamp_min clip clone col2im column_stack combinations complex concat concatenate
+    conj conj_physical constant_pad_nd contiguous conv1d conv2d conv3d conv_depthwise3d conv_tbc
     conv_transpose1d conv_transpose2d conv_transpose3d convolution copy copysign corrcoef cos cosh
     cosine_embedding_loss cosine_similarity count_nonzero cov cross cross_entropy_loss cummax cummin
     cumprod cumsum cumulative_trapezoid deg2rad det detach detach_copy diag diag_embed diagflat
     diagonal diagonal_copy diagonal_scatter diff digamma dim dist div divide dot dropout dsplit
     dstack einsum elu embedding embedding_bag empty empty_like empty_permuted empty_strided eq equal
     erf erfc erfinv exp exp2 expand expand_as expand_copy expm1 exponential eye
-    feature_alpha_dropout feature_dropout fft_fft fft_fft2 fft_fftfreq fft_fftn fft_fftshift
-    fft_hfft fft_hfft2 fft_hfftn fft_ifft fft_ifft2 fft_ifftn fft_ifftshift fft_ihfft fft_ihfft2
-    fft_ihfftn fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftfreq fft_rfftn fill
-    fill_diagonal_ fix flatten flip fliplr flipud float_power floor floor_divide fmax fmin fmod frac
-    frexp frobenius_norm full full_like gather gcd ge gelu geometric ger glu gradient greater
-    greater_equal grid_sampler grid_sampler_2d grid_sampler_3d group_norm gru gru_cell gt
-    hamming_window hann_window hardshrink hardsigmoid hardswish hardtanh heaviside
-    hinge_embedding_loss histc histogram hsplit hstack huber_loss hypot i0 igamma igammac im2col
-    imag index index_add index_copy index_fill index_put index_reduce index_select inner
-    instance_norm inverse is_complex is_conj is_contiguous is_floating_point is_neg is_nonzero
-    is_signed isclose isfinite isin isinf isnan isneginf isposinf isreal istft item kaiser_window
-    kl_div kron kthvalue l1_loss layer_norm ldexp le leaky_relu lerp less less_equal lgamma lift
-    lift_fresh lift_fresh_copy linalg_cholesky linalg_cholesky_ex linalg_cond linalg_cross
-    linalg_det linalg_diagonal linalg_eig linalg_eigh linalg_eigvalsh linalg_inv linalg_inv_ex
-    linalg_lu linalg_lu_factor linalg_lu_factor_ex linalg_matmul linalg_matrix_exp
-    linalg_matrix_norm linalg_matrix_power linalg_matrix_rank linalg_multi_dot linalg_norm
-    linalg_pinv linalg_polar linalg_qr linalg_slogdet linalg_solve linalg_solve_ex
-    linalg_solve_triangular linalg_svd linalg_svdvals linalg_tensorinv linalg_tensorsolve
-    linalg_vander linalg_vecdot linalg_vector_norm linear linspace log log10 log1p log2 log_normal
-    log_sigmoid log_sigmoid_forward log_softmax logaddexp logaddexp2 logcumsumexp logdet logical_and
-    logical_not logical_or logical_xor logit logspace logsumexp lstm lstm_cell lt mH mT
-    margin_ranking_loss masked_fill masked_scatter masked_select matmul matrix_H matrix_exp
-    matrix_power max max_pool1d max_pool1d_with_indices max_pool2d max_pool2d_with_indices
-    max_pool3d max_pool3d_with_indices max_unpool2d max_unpool3d maximum mean median meshgrid min
-    minimum mish mm mode moveaxis movedim mse_loss msort mul multi_margin_loss
-    multilabel_margin_loss multilabel_margin_loss_forward multinomial multiply mv mvlgamma
-    nan_to_num nanmean nanmedian nanquantile nansum narrow narrow_copy native_batch_norm
+    fake_quantize_per_channel_affine fake_quantize_per_tensor_affine feature_alpha_dropout
+    feature_dropout fft_fft fft_fft2 fft_fftfreq fft_fftn fft_fftshift fft_hfft fft_hfft2 fft_hfftn
+    fft_ifft fft_ifft2 fft_ifftn fft_ifftshift fft_ihfft fft_ihfft2 fft_ihfftn fft_irfft fft_irfft2
+    fft_irfftn fft_rfft fft_rfft2 fft_rfftfreq fft_rfftn fill fill_diagonal_ fix flatten flip fliplr
+    flipud float_power floor floor_divide fmax fmin fmod frac frexp frobenius_norm full full_like
+    gather gcd ge gelu geometric ger glu gradient greater greater_equal grid_sampler grid_sampler_2d
+    grid_sampler_3d group_norm gru gru_cell gt hamming_window hann_window hardshrink hardsigmoid
+    hardswish hardtanh heaviside hinge_embedding_loss histc histogram hsplit hstack huber_loss hypot
+    i0 igamma igammac im2col imag index index_add index_copy index_fill index_put index_reduce
+    index_select inner instance_norm inverse is_complex is_conj is_contiguous is_floating_point
+    is_neg is_nonzero is_signed isclose isfinite isin isinf isnan isneginf isposinf isreal istft
+    item kaiser_window kl_div kron kthvalue l1_loss layer_norm ldexp le leaky_relu lerp less
+    less_equal lgamma lift lift_fresh lift_fresh_copy linalg_cholesky linalg_cholesky_ex linalg_cond
+    linalg_cross linalg_det linalg_diagonal linalg_eig linalg_eigh linalg_eigvalsh
+    linalg_householder_product linalg_inv linalg_inv_ex linalg_lu linalg_lu_factor
+    linalg_lu_factor_ex linalg_matmul linalg_matrix_exp linalg_matrix_norm linalg_matrix_power
+    linalg_matrix_rank linalg_multi_dot linalg_norm linalg_pinv linalg_polar linalg_qr
+    linalg_slogdet linalg_solve linalg_solve_ex linalg_solve_triangular linalg_svd linalg_svdvals
+    linalg_tensorinv linalg_tensorsolve linalg_vander linalg_vecdot linalg_vector_norm linear
+    linspace log log10 log1p log2 log_normal log_sigmoid log_sigmoid_forward log_softmax logaddexp
+    logaddexp2 logcumsumexp logdet logical_and logical_not logical_or logical_xor logit logspace
+    logsumexp lstm lstm_cell lt mH mT margin_ranking_loss masked_fill masked_scatter masked_select
+    matmul matrix_H matrix_exp matrix_power max max_pool1d max_pool1d_with_indices max_pool2d
+    max_pool2d_with_indices max_pool3d max_pool3d_with_indices max_unpool2d max_unpool3d maximum
+    mean median meshgrid min minimum mish mm mode moveaxis movedim mse_loss msort mul
+    multi_margin_loss multilabel_margin_loss multilabel_margin_loss_forward multinomial multiply mv
+    mvlgamma nan_to_num nanmean nanmedian nanquantile nansum narrow narrow_copy native_batch_norm
     native_channel_shuffle native_dropout native_group_norm native_layer_norm native_norm ne neg
     negative new_empty new_empty_strided new_full new_ones new_zeros nextafter nll_loss nll_loss2d
     nll_loss2d_forward nll_loss_forward nll_loss_nd nonzero nonzero_numpy nonzero_static norm

@@ -25,6 +25,7 @@ STATE = torch.zeros(2, 3, 4)
 LAYERS = nn.LSTM(4, 4, 2)
 PROJECTED = nn.LSTM(4, 4, 1, bidirectional=True, proj_size=3, bias=False, batch_first=True)
 IDS, NONE = torch.tensor([1, 2]), torch.tensor([], dtype=torch.int64)
+LEVELS = A.fake_quantize_per_tensor_affine
 BAG = A._embedding_bag_forward_only.default
 
 
@@ -82,6 +83,9 @@ FIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.lstm.input, lstm(LAYERS)),
     (A.lstm.input, lstm(PROJECTED)),
     (BAG, (X[0, 0], IDS, WHOLE)),
+    (A.bincount.default, (IDS, None, 1 << 16)),
+    (LEVELS.default, (X, 0.1, 0, -8, 7)),
+    (LEVELS.tensor_qparams, (X, ONE, WHOLE, -8, 7)),
 ]
 MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (EVAL, (X, FOUR, FOUR, ONE, FOUR, 0.1, 1e-5)),
@@ -116,6 +120,9 @@ MISFIT: list[tuple[Any, tuple[Any, ...]]] = [
     (A.lstm.input, lstm(LAYERS, params=[*weights_of(LAYERS)[:-1], FOUR])),
     (A.lstm.input, lstm(LAYERS, params=[w.double() for w in weights_of(LAYERS)])),
     (BAG, (X[0, 0], IDS, NONE)),
+    (A.bincount.default, (IDS, None, 1 << 40)),
+    (LEVELS.tensor_qparams, (X, ONE[:0], WHOLE, -8, 7)),
+    (LEVELS.tensor_qparams, (X, ONE, NONE, -8, 7)),
     (BAG, (X[0, 0], IDS, WHOLE, False, 0, False, None, True)),
     (AA, (X, [3, 3], False, 1e-8, 0.5)),
     (AA, (X, [3, 3], False, 0.5, float("nan"))),

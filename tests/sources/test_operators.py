@@ -72,6 +72,10 @@ def test_operators_that_are_not_on_the_list_are_refused(name: str) -> None:
         "aten.relu_.default",
         "aten.lstm.input",
         "aten.sym_size.default",
+        "aten.bincount.default",
+        "aten.fake_quantize_per_tensor_affine.tensor_qparams",
+        "aten.fake_quantize_per_channel_affine.default",
+        "aten.linalg_householder_product.default",
         "aten._assert_scalar.default",
         "prims.mul.default",
     ],
@@ -92,6 +96,12 @@ def test_what_sounds_unsafe_on_the_list_checks_its_bounds() -> None:
         torch.ops.aten._unsafe_index.Tensor(x, [beyond])
     with pytest.raises(RuntimeError):
         torch.ops.aten._unsafe_view.default(x, [5])
+    with pytest.raises(RuntimeError):
+        torch.ops.aten.linalg_householder_product.default(x.view(2, 2), x)
+    with pytest.raises(RuntimeError, match="dimensions of scale and zero-point"):
+        torch.ops.aten.fake_quantize_per_channel_affine.default(x, x[:1], x[:1].int(), 0, 0, 7)
+    with pytest.raises(RuntimeError, match="non-negative"):
+        torch.ops.aten.bincount.default(-beyond)
     with pytest.raises(RuntimeError, match="out of bounds"):
         torch.ops.aten.as_strided.default(x, [8], [1])
     with pytest.raises(RuntimeError, match="out of bounds"):

@@ -13,13 +13,18 @@ from torch import fx, nn
 from snnconvert.converter.calibration.fit import fit
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
-from snnconvert.converter.calibration.tables import table_misfit, with_tables
+from snnconvert.converter.calibration.tables import (
+    bounded_by_the_package,
+    table_misfit,
+    with_tables,
+)
 from snnconvert.converter.spikes.site import Site, Sited, one_node_each
 from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.neurons.options import AUTO
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
 from snnconvert.progress import bar
+from snnconvert.rules import RuleSet
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +50,7 @@ def calibrate(
     tree: nn.Module,
     batches: Iterable[Any] | Calibration | None,
     *,
-    time_steps: int,
+    rules: RuleSet,
     progress: bool = False,
 ) -> Calibration:
     """Choose the neuron of every site of a graph.
@@ -57,7 +62,7 @@ def calibrate(
             a tuple has beyond the source's inputs (labels) is left out. None: the inputs that
             the source was traced with.
             A `Calibration` is taken as it is, where it is of these neurons.
-        time_steps: ``T`` of the simulated neurons.
+        rules: what placed the neurons, and ``T`` of the simulated ones.
         progress: show a progress bar.
 
     Raises:
@@ -89,8 +94,9 @@ def calibrate(
     if batches is None:
         notes.append(_WITHOUT_DATA)
     _log.info("%d batches were observed at %d neurons", count, len(by_name))
-    fitted = with_tables(sited, observed, fit(sited, observed, time_steps, progress))
-    return Calibration(fitted, (*notes, *_remarks(fitted)))
+    chosen = fit(sited, observed, rules.time_steps, progress)
+    fitted, without = with_tables(sited, observed, chosen, bounded_by_the_package(rules))
+    return Calibration(fitted, (*notes, *_remarks(fitted), *without))
 
 
 def _matching(found: Calibration, sited: Sited) -> Calibration:

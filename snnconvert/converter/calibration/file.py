@@ -37,6 +37,7 @@ _DAMAGES = (
     *(ArithmeticError, RecursionError, RuntimeError),
 )
 _OF_A_TARGET = ("name", "low", "high", "function", "parameters")
+_WITHOUT = "without_table"  # which a file of before there was any has not
 _FACTS = ("type", "axis", "arguments", "statistic", *_NUMBERS)
 
 
@@ -68,7 +69,9 @@ def load_calibration(path: str | os.PathLike[str], rules: RuleSet | None = None)
 def dump_calibration(calibration: Calibration) -> bytes:
     """Return a calibration as the content of a file."""
     sites = {
-        name: {fact: getattr(fitted, fact) for fact in _FACTS} | _target_as_data(fitted.target)
+        name: {fact: getattr(fitted, fact) for fact in _FACTS}
+        | ({_WITHOUT: True} if fitted.without_table else {})
+        | _target_as_data(fitted.target)
         for name, fitted in calibration.fitted.items()
     }
     facts = {"format": FORMAT, "sites": sites, "notes": calibration.notes}
@@ -195,6 +198,7 @@ def _checked(
         and (site["axis"] is None or _is_axis(site["axis"]))
         and all(_is_number(site[fact], int, float) and float(site[fact]) >= 0 for fact in _NUMBERS)
         and (_is_number(site["dead"], int) and _is_word(site["statistic"]))
+        and site.get(_WITHOUT, False) in (True, False)
     )
     if not known:
         raise ValueError(f"{where} is no neuron")

@@ -28,6 +28,7 @@ class Fitted:
         saturated: share of values held back that are above all that was fitted to.
         rate: spikes per value and step of the simulated neuron.
         dead: number of features that were zero in all data.
+        without_table: whether it follows the function itself, as no table was within the bound.
     """
 
     type: str
@@ -41,6 +42,7 @@ class Fitted:
     saturated: float
     rate: float
     dead: int
+    without_table: bool = False
 
     def neuron(self) -> Neuron:
         """Return a new neuron, at rest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import torch
@@ -13,21 +13,32 @@ from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.spikes.site import Site, Sited, one_node_each
 from snnconvert.errors import CalibrationError, InputError
 from snnconvert.ops.layouts import Drives
-from snnconvert.rules.neuron import NONE
+from snnconvert.rules import RuleSet
+from snnconvert.rules.neuron import NONE, asks_for_tables
 
 _TRIED = 4097
 
 
 def with_tables(
-    sited: Sited, observed: Mapping[fx.Node, Observed], fitted: Mapping[str, Fitted]
-) -> dict[str, Fitted]:
+    sited: Sited,
+    observed: Mapping[fx.Node, Observed],
+    fitted: Mapping[str, Fitted],
+    lenient: Collection[str] = (),
+) -> tuple[dict[str, Fitted], tuple[str, ...]]:
     """Give each neuron whose rule asks for it a table for the drives that it was seen to have.
 
+    Args:
+        lenient: names of rules of which a neuron follows the function itself where no table is
+            within the bound.
+
+    Returns:
+        The neurons, and what is to be said of those without a table.
+
     Raises:
-        CalibrationError: no table is within the bound that a rule gives, or a function that a rule
+        CalibrationError: no table is within the bound that a user gives, or a function that a rule
             names is not a number for some of these drives.
     """
-    found = dict(fitted)
+    found, notes = dict(fitted), []
     for name, node in one_node_each(sited.sites).items():
         site = sited.sites[node]
         drives = observed[node].drives
@@ -40,11 +51,22 @@ def with_tables(
         try:
             target = target.tabulated(drives or Drives(0.0, 0.0), error, margin)
         except InputError as problem:
-            raise CalibrationError(
-                f"the neuron '{name}' (rule '{site.rule}') follows {target.name}: {problem}"
-            ) from problem
+            said = f"the neuron '{name}' (rule '{site.rule}') follows {target.name}"
+            if site.target.own is not None or site.rule not in lenient:
+                raise CalibrationError(f"{said}: {problem}") from problem
+            found[name] = replace(fitted[name], without_table=True)
+            notes.append(f"{said} itself, without a table: {problem}")
+            continue
         found[name] = replace(fitted[name], target=target)
-    return found
+    return found, tuple(notes)
+
+
+def bounded_by_the_package(rules: RuleSet) -> frozenset[str]:
+    """Return the names of the rules whose bound of tables comes with the package, for any network,
+    and is not a user's own."""
+    if rules.own_tables:
+        return frozenset()
+    return frozenset(rule.name for rule in rules.rules if not asks_for_tables(rule.neuron))
 
 
 def _refuse_undefined(site: Site, drives: Drives | None, error: float | None) -> None:
@@ -80,6 +102,8 @@ def wanted_error(site: Site) -> float | None:
 def table_misfit(fitted: Fitted, site: Site) -> str:
     """Say why a table is not the one that a site's rule asks for; empty: it is."""
     table, wanted = fitted.target.table, wanted_error(site)
+    if fitted.without_table and table is None and wanted is not None:
+        return ""
     has = _said(None, 0) if table is None else _said(table.error, table.margin)
     says = _said(wanted, site.settings.table_margin)
     return "" if has == says else f"it has a table with {has}, and the rule says {says}"

@@ -11,6 +11,7 @@ from snnconvert.converter.deciding.absorb import absorb_batch_norm
 from snnconvert.converter.deciding.operations import operations
 from snnconvert.converter.deciding.shapes import refuse_outputs_of_other_sizes
 from snnconvert.converter.deciding.streams import Domain, Streams, find_streams
+from snnconvert.converter.deciding.without_increments import refuse_without_increments
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.rules import Decision, Operation, Plan, RuleSet, match, plan_of
 
@@ -41,8 +42,9 @@ def decide(traced: TracedModel, rules: RuleSet) -> Decided:
     """Match a trace against rules; the trace is not changed.
 
     Raises:
-        TraceError: the shape of an output changes from step to step.
+        TraceError: the shape of an output changes from step to step, or it has no increments.
     """
+    refuse_without_increments(traced)
     if rules.absorb_batch_norm:
         traced = absorb_batch_norm(traced)
     seen = operations(traced)

@@ -64,9 +64,15 @@ def load(path: str | os.PathLike[str], *, allow: Sequence[str] = ()) -> Converte
         allow: packages whose operators or classes the conversion may use.
 
     Raises:
+        InputError: it is no path.
         SavedFileError: the file is missing, damaged, or of a newer format; or its rules name code
             that is not allowed, or not there.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"a conversion is loaded from a path; received {type(path).__name__}; "
+            "write its bytes to a file"
+        )
     where = os.fspath(path)
     try:
         data = read_whole(path)

@@ -48,7 +48,16 @@ from snnconvert.wording import PATH_LENGTH, listed, shown
 
 
 def refuse_without_folder(path: str | os.PathLike[str]) -> None:
-    """Raise InputError where a file has no folder to be written to."""
+    """Raise InputError where a file has no folder to be written to, or is none."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"a conversion is saved to a path; received {type(path).__name__}. dumps() returns "
+            "its bytes"
+        )
+    if os.path.isdir(path):
+        raise InputError(
+            f"{shown(os.fspath(path), PATH_LENGTH)}: is a folder; name a file in it to save to"
+        )
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise InputError(

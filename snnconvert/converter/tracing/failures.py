@@ -44,6 +44,20 @@ def explain_failure(model: nn.Module, call: ExampleCall, error: BaseException) -
             "network in floats that it was made of; where its numbers are to be those of the "
             "quantised one, with weights that were quantised and brought back to floats"
         )
+    if "inference tensor" in first_line(error):
+        return (
+            "torch.export cannot trace the model: its weights were made under "
+            "torch.inference_mode(), and no gradient may be asked of them outside. Make or load "
+            "the model outside of it (torch.no_grad() will do), or convert it inside"
+        )
+    if "fake tensor in the exported program" in first_line(error):
+        return (
+            "torch.export cannot trace the model: forward changes or makes tensors behind its "
+            "back, as assigning to .data (where it bounds the norm of weights), "
+            "torch.autograd.grad and Tensor.as_subclass do. Compute what takes their place and use "
+            "that: F.linear(x, torch.renorm(weight, 2, 0, 1.0)) for "
+            "weight.data = torch.renorm(weight.data, ...); or write weights once, before conversion"
+        )
     if "Cache" in first_line(error):
         return (
             f"torch.export cannot trace {_place(model, error)}: {first_line(error)}. Leave the "

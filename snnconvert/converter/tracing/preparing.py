@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import fx, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
 
 from snnconvert.converter.tracing.unchanged import unchanged
 from snnconvert.errors import TraceError
 from snnconvert.torch_private import TracedModule, compiled_by
-from snnconvert.wording import shown
+from snnconvert.wording import listed, shown
 
 _PARALLEL = (DataParallel, DistributedDataParallel)
 
@@ -109,6 +110,17 @@ def caching(model: nn.Module) -> list[Any]:
     found = [getattr(module, "config", None) for module in model.modules()]
     asking = [c for c in found if getattr(c, "use_cache", None) is True]
     return list({id(c): c for c in asking}.values())
+
+
+def refuse_uninitialized(model: nn.Module) -> None:
+    """Raise TraceError where parameters or buffers of lazy modules have no shape yet: the first run
+    would give them one, and make other modules of the source's."""
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    if lazy := [name for name, x in tensors if is_lazy(x)]:
+        raise TraceError(
+            f"{listed(lazy, 3)} of a lazy module (nn.LazyLinear and its like) have no shape before "
+            "the first run; run the model on an example once, and convert it then"
+        )
 
 
 def refuse_train_mode(model: nn.Module) -> None:

@@ -11,15 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from snnconvert.converter.graph.comparison import relative_error
-from snnconvert.converter.graph.dtypes import real_dtype
+from snnconvert.converter.tracing.outputs_differ import outputs_differ
 from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.converter.tracing.traced import TracedModel, sizes_of_batch
 from snnconvert.errors import first_line
-from snnconvert.ops.sequence import is_number
-from snnconvert.torch_private import pytree
-
-_CLOSE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.bfloat16: 0.2}
 
 
 def one_sample(traced: TracedModel) -> list[Any] | None:
@@ -42,7 +37,7 @@ def why_not_single(model: nn.Module, traced: TracedModel, leaves: list[Any]) -> 
     Raises:
         Exception: the model does not run on it.
     """
-    wanted = _outputs(model, traced, leaves)
+    wanted = run_source(model, leaves, traced.in_spec)
     try:
         with torch.no_grad():
             made = _Shaped(traced).run(*leaves)
@@ -50,14 +45,10 @@ def why_not_single(model: nn.Module, traced: TracedModel, leaves: list[Any]) -> 
         return str(other)
     except Exception as error:  # as a graph that was traced on several may
         return f"the graph does not run on it ({first_line(error)})"
-    difference = _difference(wanted, list(pytree.tree_leaves(made)))
-    if difference and _difference(wanted, _outputs(model, traced, leaves)):
+    difference = outputs_differ(made, wanted)
+    if difference and outputs_differ(run_source(model, leaves, traced.in_spec), wanted):
         return ""  # a model that draws random numbers differs from itself
     return difference
-
-
-def _outputs(model: nn.Module, traced: TracedModel, leaves: list[Any]) -> list[Any]:
-    return list(pytree.tree_leaves(run_source(model, leaves, traced.in_spec)))
 
 
 class _OtherShape(Exception):
@@ -100,15 +91,3 @@ class _Shaped(fx.Interpreter):
         if isinstance(size, int):
             return size
         return 1 if size.node.expr in self.batch else "?"
-
-
-def _difference(wanted: list[Any], made: list[Any]) -> str:
-    for y, z in zip(made, wanted, strict=True):
-        if not isinstance(z, Tensor) or not isinstance(y, Tensor):
-            continue
-        if y.shape != z.shape:
-            return f"an output is then of shape {list(z.shape)} and not {list(y.shape)}"
-        comparable = is_number(z) and not z.is_meta
-        if comparable and relative_error(y, z)[1] > _CLOSE.get(real_dtype(z.dtype), 5e-2):
-            return "an output then has other values"
-    return ""

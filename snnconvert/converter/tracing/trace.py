@@ -31,14 +31,18 @@ from snnconvert.converter.tracing.exporting import (
     refused,
 )
 from snnconvert.converter.tracing.failures import explain_failure, explain_own_failure
+from snnconvert.converter.tracing.fast_paths import said_of_fast_path
 from snnconvert.converter.tracing.from_program import traced_from
+from snnconvert.converter.tracing.kept_parameters import kept_parameters
 from snnconvert.converter.tracing.names import forward_names, leaf_names
 from snnconvert.converter.tracing.outputs import registered_output_classes
 from snnconvert.converter.tracing.preparing import (
     as_traced,
     refuse_train_mode,
+    refuse_uninitialized,
     unwrapped,
 )
+from snnconvert.converter.tracing.repeated_calls import said_of_repeated_calls
 from snnconvert.converter.tracing.single import one_sample, why_not_single
 from snnconvert.converter.tracing.source_runs import run_source
 from snnconvert.converter.tracing.traced import TracedModel
@@ -84,14 +88,25 @@ def trace(
     if problem := module_problem(model) or keyword_problem(kwargs or {}):
         raise TraceError(f"the model cannot be traced: {problem}")
     refuse_train_mode(model)
+    refuse_uninitialized(model)
     call = _call(model, tuple(args), dict(kwargs or {}), held, batch_dims)
     notes = [note] if note else []
-    with as_traced(model) as without_cache:
+    with as_traced(model) as without_cache, kept_parameters(model):
         if without_cache:
             notes.append(_NO_CACHE)
         exported = _exported(model, call)
         traced = _traced(exported, notes, held)
-        return _tried(model, traced, call, notes, held)
+        tried = _tried(model, traced, call, notes, held)
+        return replace(tried, notes=(*tried.notes, *_said_of_runs(model, call)))
+
+
+def _said_of_runs(model: nn.Module, call: ExampleCall) -> list[str]:
+    """Say what the answers of a model depend on beside its inputs."""
+    said = (said_of_repeated_calls, said_of_fast_path)
+    try:
+        return [note for say in said if (note := say(model, call.leaves, call.spec))]
+    except Exception:  # it may lack kernels for this device, and can still be traced
+        return []
 
 
 def _from_program(

@@ -1,9 +1,14 @@
-"""Numbers that say how a check is made, looked at before anything runs."""
+"""What says how a check is made, looked at before anything runs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.tracing.batches import refuse_one_batch
+from snnconvert.converter.verification.measure.predictions import Labels
+from snnconvert.costs.models import CostModel, CostSource, load_costs
 from snnconvert.errors import ArgumentError, InputError
 
 
@@ -25,3 +30,35 @@ def check_numbers(time_steps: Any, tolerance: Any, spiking_tolerance: Any) -> No
 def _check_tolerance(name: str, value: Any) -> None:
     if not (isinstance(value, int | float) and value >= 0):
         raise ArgumentError(name, value, "a number is needed, 0 or more")
+
+
+def runs_on_data(
+    conversion: Conversion, data: Iterable[Any] | None, labels: Labels | None, **read: Any
+) -> bool:
+    """Tell whether a conversion is run on data; refuse to be told how where it is not."""
+    if data is not None:
+        refuse_one_batch(data, "data")
+    if data is not None or labels is not None or conversion.neurons:
+        return True
+    if any(where is not None for where in read.values()):
+        raise InputError(
+            "output= and classes= (--output, --classes) say where predictions are read, and a "
+            "conversion without neurons makes none without data; pass data too, or leave them out"
+        )
+    return False
+
+
+def cost_models(has_neurons: bool, costs: Iterable[CostSource]) -> tuple[CostModel, ...]:
+    """Read cost models.
+
+    Raises:
+        CostModelError: a file is not right.
+        InputError: there are some, and no neurons whose operations they could price.
+    """
+    models = tuple(map(load_costs, costs))
+    if models and not has_neurons:
+        raise InputError(
+            "costs= (--costs) say what operations on spikes cost, and this conversion has no "
+            "neurons; use rules that ask for spikes (--rules spiking), or leave them out"
+        )
+    return models

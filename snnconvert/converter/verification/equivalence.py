@@ -31,9 +31,13 @@ from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.outside_tables import said_of_outside
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.tracing.batches import example_batch, refuse_one_batch
+from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
-from snnconvert.converter.verification.arguments import check_numbers
+from snnconvert.converter.verification.arguments import (
+    check_numbers,
+    cost_models,
+    runs_on_data,
+)
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
 from snnconvert.converter.verification.check_tensors import check_tensors
 from snnconvert.converter.verification.folded import said_of_mixed_steps
@@ -61,7 +65,7 @@ from snnconvert.converter.verification.runs import (
     input_leaves,
     source_alone,
 )
-from snnconvert.costs.models import CostModel, CostSource, load_costs
+from snnconvert.costs.models import CostSource
 from snnconvert.errors import InputError, SourceFailsError, VerificationError, first_line
 from snnconvert.sources.exits import never_exits
 
@@ -132,8 +136,8 @@ def verify(
     wanted = torch.float64 if dtype is None else dtype
     check_numbers(time_steps, tolerance, spiking_tolerance)
     chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
-    on_data = _runs_on_data(snn, data, **chosen)
-    models = _cost_models(snn, costs)
+    on_data = runs_on_data(snn.conversion, data, **chosen)
+    models = cost_models(bool(snn.conversion.neurons), costs)
     report = _compare(model, snn, inputs, _How(wanted, tolerance, time_steps, seed), dtype is None)
     if not on_data:
         return report
@@ -143,33 +147,6 @@ def verify(
         return _with_data(report, measure_exact(snn, runs, **chosen, tolerance=_rounding(snn)))
     spiking = replace(measure_spiking(snn, runs, **chosen, costs=models), on_example=on_example)
     return _with_spikes(report, spiking, spiking_tolerance, snn.conversion)
-
-
-def _cost_models(snn: ConvertedModule, costs: Iterable[CostSource]) -> tuple[CostModel, ...]:
-    """Read cost models; refuse them where nothing is counted."""
-    models = tuple(map(load_costs, costs))
-    if models and not snn.conversion.neurons:
-        raise InputError(
-            "costs= (--costs) say what operations on spikes cost, and this conversion has no "
-            "neurons; use rules that ask for spikes (--rules spiking), or leave them out"
-        )
-    return models
-
-
-def _runs_on_data(
-    snn: ConvertedModule, data: Iterable[Any] | None, labels: Labels | None, **read: Any
-) -> bool:
-    """Tell whether a conversion is run on data; refuse to be told how where it is not."""
-    if data is not None:
-        refuse_one_batch(data, "data")
-    if data is not None or labels is not None or snn.conversion.neurons:
-        return True
-    if any(where is not None for where in read.values()):
-        raise InputError(
-            "output= and classes= (--output, --classes) say where predictions are read, and a "
-            "conversion without neurons makes none without data; pass data too, or leave them out"
-        )
-    return False
 
 
 def _with_data(report: EquivalenceReport, found: DataCloseness) -> EquivalenceReport:

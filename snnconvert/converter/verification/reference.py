@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,13 +15,14 @@ from snnconvert.converter.building.tree import build_tree
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.graph.wide import WIDE
 from snnconvert.converter.running.encoded import encoded_at
+from snnconvert.converter.tracing.kept_parameters import unwritten
 from snnconvert.converter.tracing.preparing import as_traced, unwrapped
 from snnconvert.converter.tracing.source_runs import WithoutFastPaths, copies
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.check_tensors import CheckTensors
 from snnconvert.ops.encoding import Encoding
 from snnconvert.ops.sequence import is_number
-from snnconvert.torch_private import TorchDispatchMode, pytree
+from snnconvert.torch_private import TorchDispatchMode, _disable_current_modes, pytree
 
 
 class Reference:
@@ -111,11 +113,21 @@ def source_outputs(
     the same network. Of its buffers, which a model may write to, it has copies.
     """
     model, _ = unwrapped(model)
+    # Modes keep compiled parts of a model (flex attention) from running, and are for other dtypes.
+    same = all(before == after for before, after in tensors.dtypes.items())
     parameters = {name: tensors.of(x).detach() for name, x in model.named_parameters()}
+    if same:
+        parameters = {name: x.clone() for name, x in parameters.items()}
     buffers = {name: tensors.of(x).clone() for name, x in model.named_buffers()}
     args, kwargs = pytree.tree_unflatten(copies(leaves), traced.in_spec)
-    pinned = _Pinned(tensors.dtypes, _literals(traced))
-    with as_traced(model), WithoutFastPaths(), pinned:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(as_traced(model))
+        stack.enter_context(WithoutFastPaths())
+        if same:
+            stack.enter_context(_disable_current_modes())
+        else:
+            stack.enter_context(unwritten(parameters.values()))
+            stack.enter_context(_Pinned(tensors.dtypes, _literals(traced)))
         answer = functional_call(model, parameters | buffers, args, kwargs)
     return list(pytree.tree_leaves(answer))
 

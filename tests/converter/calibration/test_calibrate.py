@@ -12,9 +12,11 @@ import snnconvert
 from snnconvert.converter.calibration.calibrate import Calibration, calibrate
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.targets import clip
+from snnconvert.rules import RuleSet
 from tests.converter.calibration.conftest import sited_of
 
 X = torch.randn(16, 5, generator=torch.Generator().manual_seed(0))
+FOUR_STEPS = RuleSet((), time_steps=4)
 MAX = "levels: 6, threshold: {statistic: max}"
 
 
@@ -28,7 +30,7 @@ FIRST, SECOND, RELU, LAST = "0.input_neuron", "2.input_neuron", "3", "4.input_ne
 
 def calibrated(batches, neuron=MAX, x=X, network=model, **options):
     sited, tree = sited_of(network(), x, neuron)
-    return calibrate(sited, tree, batches, time_steps=4, **options)
+    return calibrate(sited, tree, batches, rules=FOUR_STEPS, **options)
 
 
 def test_thresholds_are_those_of_the_sources_values():
@@ -53,8 +55,8 @@ def test_nothing_runs_where_there_are_no_neurons():
 
     sited, tree = sited_of(nn.Sequential(nn.Tanh()), X)
     assert not sited.sites
-    assert calibrate(sited, tree, never(), time_steps=4) == Calibration({})
-    assert calibrate(sited, tree, None, time_steps=4).notes == ()
+    assert calibrate(sited, tree, never(), rules=FOUR_STEPS) == Calibration({})
+    assert calibrate(sited, tree, None, rules=FOUR_STEPS).notes == ()
 
 
 def test_batches_are_taken_once_and_in_order():
@@ -175,7 +177,7 @@ def test_the_source_is_left_as_it_is():
     net = model().eval()
     sited, tree = sited_of(net, X)
     before = {name: x.clone() for name, x in net.state_dict().items()}
-    calibrate(sited, tree, [X], time_steps=4)
+    calibrate(sited, tree, [X], rules=FOUR_STEPS)
     assert all(torch.equal(x, before[name]) for name, x in net.state_dict().items())
     assert all(p.grad is None for p in net.parameters())
 

@@ -144,20 +144,39 @@ def test_a_calibration_with_another_table_is_told(x, made, wanted, words):
         converted(x, wanted, calibration=found)
 
 
+class Tan(nn.Module):
+    """A function with poles among its drives."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.last(torch.tan(3 * self.first(x)))
+
+
 def test_a_function_with_a_pole_is_told_with_its_place(x):
-    class Tan(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 4)
-
-        def forward(self, x):
-            return self.last(torch.tan(3 * self.first(x)))
-
     words = (
         r"the neuron 'tan_neuron' \(rule 'functions and clips'\) follows tan: a table of at most"
     )
     with pytest.raises(CalibrationError, match=words):
         converted(x, "error: 1.0e-7", model=Tan())
+
+
+def test_a_bound_of_the_package_that_no_table_keeps_leaves_the_function(x, tmp_path):
+    torch.manual_seed(1)
+    model, data = Tan().eval(), [x[:20], x[20:]]
+    snn = snnconvert.convert(model, (x[:4],), rules="fully_spiking", calibration=data)
+    assert tables(snn) == {"tan": None}
+    assert snn.report.spiking.degree == "maps"
+    assert any("follows tan itself, without a table" in note for note in snn.report.notes)
+    snn.save(tmp_path / "tan.snn")
+    loaded = snnconvert.load(tmp_path / "tan.snn")
+    assert torch.equal(loaded.simulate(x), snn.simulate(x))
+    save_calibration(snn.conversion.calibration, tmp_path / "c.safetensors")
+    found = load_calibration(tmp_path / "c.safetensors")
+    again = snnconvert.convert(model, (x[:4],), rules="fully_spiking", calibration=found)
+    assert torch.equal(again.simulate(x), snn.simulate(x))
 
 
 def test_what_drives_a_function_is_seen_without_masks():

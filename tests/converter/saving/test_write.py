@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -114,3 +116,14 @@ rules: []
     snn.save(tmp_path / "it.snn")
     found = snnconvert.load(tmp_path / "it.snn")
     assert all(torch.equal(found.state_dict()[name], x) for name, x in snn.state_dict().items())
+
+
+def test_what_is_no_path_to_a_file_is_told(tmp_path):
+    snn = snnconvert.convert(nn.Tanh().eval(), (torch.randn(2, 4),))
+    with pytest.raises(InputError, match="is a folder; name a file in it"):
+        snn.save(tmp_path)
+    with pytest.raises(InputError, match=r"saved to a path; received BytesIO. dumps\(\) returns"):
+        snn.save(io.BytesIO())
+    for data in (snn.dumps(), io.BytesIO(snn.dumps())):
+        with pytest.raises(InputError, match=r"loaded from a path; received .{5,8}; write"):
+            snnconvert.load(data)

@@ -175,6 +175,8 @@ def test_what_is_wrongly_said_is_told(said, told):
 
 
 def test_a_held_name_that_is_not_there_is_told():
+    with pytest.raises(InputError, match=r"held='mask': names of inputs are needed"):
+        snnconvert.convert(nn.Tanh().eval(), (torch.randn(2, 4),), held="mask")
     with pytest.raises(InputError, match=r"held: there is no input 'mask'; the inputs are t, x"):
         snnconvert.convert(Ode().eval(), INPUTS[Ode](3), held=("mask",))
 

@@ -263,3 +263,21 @@ def test_a_module_that_is_quantised_to_integers_is_told():
 
     with pytest.raises(TraceError, match=r"'0' \(Packed\).* quantised to integers .* in floats"):
         snnconvert.convert(nn.Sequential(Packed()).eval(), (torch.randn(2, 4),))
+
+
+def test_lazy_modules_are_told_and_left_as_they_are():
+    model, x = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d()).eval(), torch.randn(2, 4)
+    with pytest.raises(TraceError, match=r"0\.weight, 0\.bias.*run the model on an example once"):
+        snnconvert.convert(model, (x,))
+    assert isinstance(model[0], nn.LazyLinear)
+    model(x)
+    assert snnconvert.convert(model, (x,)).report.passed
+
+
+def test_weights_of_inference_mode_are_told():
+    with torch.inference_mode():
+        model = nn.Linear(4, 3).eval()
+    with pytest.raises(TraceError, match=r"made under torch\.inference_mode\(\).* or convert it"):
+        snnconvert.convert(model, (torch.randn(2, 4),))
+    with torch.inference_mode():
+        assert snnconvert.convert(model, (torch.randn(2, 4),)).report.passed

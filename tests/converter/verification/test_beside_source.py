@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention.flex_attention import flex_attention
 
 import snnconvert
 from snnconvert.rules import parse_rules
@@ -58,3 +59,44 @@ def test_what_a_network_in_float64_pins_is_widened_on_both_sides():
     assert snn.report.passed and snn.report.max_rel_error < 1e-12
     rounded = snn.simulate(x, time_steps=1)[-1]
     assert torch.equal(rounded, model(x)), "the conversion itself rounds as its source does"
+
+
+class Flexible(nn.Module):
+    """Attention with a score of its own, which PyTorch compiles where no mode is on."""
+
+    def __init__(self):
+        super().__init__()
+        self.map = nn.Linear(16, 16)
+
+    def forward(self, q):
+        return flex_attention(q, q, self.map(q), score_mod=lambda s, b, h, i, j: s + (i - j) * 0.1)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_a_source_with_compiled_parts_is_compared_in_its_own_dtype():
+    snn = snnconvert.convert(Flexible().eval(), (torch.randn(2, 2, 8, 16),))
+    assert snn.report.passed
+    assert any("in its own, float32" in note for note in snn.report.notes)
+
+
+class Shrinks(nn.Module):
+    """Writes to its weights, and computes a constant from its dtype, so that it runs in two."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.linear.weight.mul_(0.5)
+        x = self.linear(x)
+        return x / (x.norm(dim=1, keepdim=True) + torch.finfo(x.dtype).eps)
+
+
+def test_weights_that_are_written_are_those_of_every_run():
+    model, x_seq = Shrinks().eval(), torch.rand(3, 2, 4)
+    before = model.linear.weight.detach().clone()
+    snn = snnconvert.convert(model, (x_seq[0],))
+    assert torch.equal(model.linear.weight, before)
+    assert snn.report.passed, str(snn.report)
+    torch.testing.assert_close(snn.cumulative(x_seq)[0], model(x_seq[0]))
