@@ -55,7 +55,8 @@ The file:
       data: test.safetensors      # held-out inputs and their labels,
       tolerance: 1.0e-8           # the largest relative error that passes without spikes,
       spiking_tolerance: 0.2      # the largest one that passes with spikes (else 0.1),
-      time_steps: 8               # and the steps of random increments
+      time_steps: 8               # the steps of random increments,
+      spiking_time_steps: 2       # and T of spikes, in the place of the rule file's
       output: logits              # optional: where predictions on data are read,
       classes: 1                  # and the dimension of the classes
     - python:mynets:build         # runs code: refused without --allow mynets

@@ -11,6 +11,7 @@ import logging
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -29,7 +30,7 @@ from snnconvert.converter.verification.randomize import (
     settle_batch_norms,
 )
 from snnconvert.errors import InputError, SnnconvertError
-from snnconvert.rules import load_rules
+from snnconvert.rules import RuleSet, load_rules
 from snnconvert.sources.exits import never_exits
 from snnconvert.sources.inputs import batches_of
 from snnconvert.sources.request import ModelRequest
@@ -77,7 +78,7 @@ def check_models(
     tasks = [
         CheckTask(
             entry,
-            rules[entry.rules],
+            _with_steps(rules[entry.rules], entry.spiking_time_steps),
             tuple(allow),
             entry.time_steps or time_steps,
             seed,
@@ -177,11 +178,16 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
     return report, notes
 
 
+def _with_steps(rules: RuleSet, time_steps: int | None) -> RuleSet:
+    """Return rules with another ``T``, where an entry has its own."""
+    return rules if time_steps is None else replace(rules, time_steps=time_steps)
+
+
 def _unused(task: CheckTask) -> Iterator[str]:
     """Say of what is given for spikes that nothing was done with it."""
     if asks_for_spikes(task.rules):
         return
-    for key in ("calibration", "spiking_tolerance"):
+    for key in ("calibration", "spiking_tolerance", "spiking_time_steps"):
         if getattr(task.entry, key) is not None:
             yield not_used(key)
 

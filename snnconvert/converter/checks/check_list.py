@@ -37,6 +37,7 @@ class CheckEntry:
             the check.
         spiking_tolerance: largest one of a network on spikes that passes; None: that of the check.
         time_steps: number of steps of random increments; None: that of the check.
+        spiking_time_steps: ``T`` of a network on spikes; None: that of the rule file.
         output, classes: where predictions on data are read, as in
             :func:`~snnconvert.converter.verification.equivalence.verify`.
     """
@@ -52,6 +53,7 @@ class CheckEntry:
     tolerance: float | None = None
     spiking_tolerance: float | None = None
     time_steps: int | None = None
+    spiking_time_steps: int | None = None
     output: str | int | None = None
     classes: int | None = None
 
@@ -121,6 +123,11 @@ class _Settings(Described):
     )
     time_steps: Annotated[int, Field(ge=2, le=MAX_TIME_STEPS)] | None = Field(
         None, description="Time steps of random increments.", examples=[4]
+    )
+    spiking_time_steps: Annotated[int, Field(ge=1, le=MAX_TIME_STEPS)] | None = Field(
+        None,
+        description="Time steps of a network on spikes, in the place of the rule file's.",
+        examples=[2],
     )
 
 
@@ -242,6 +249,7 @@ def _entry(entry: _Entry, file: _CheckFile, directory: Path) -> CheckEntry:
         tolerance=settings["tolerance"],
         spiking_tolerance=settings["spiking_tolerance"],
         time_steps=settings["time_steps"],
+        spiking_time_steps=settings["spiking_time_steps"],
         output=entry.output,
         classes=entry.classes,
     )

@@ -195,6 +195,13 @@ def test_the_steps_are_the_entrys_before_those_of_the_check(monkeypatch):
     assert steps == [7, 5]
 
 
+def test_the_steps_of_spikes_are_the_entrys_before_those_of_the_rules():
+    both = [entry("shifted", rules="spiking", spiking_time_steps=t) for t in (None, 2)]
+    assert [result.spiking.time_steps for result in check_models(both)] == [1, 2]
+    (unused,) = check_models([entry("shifted", spiking_time_steps=2)])
+    assert any(note.startswith("spiking_time_steps not used") for note in unused.notes)
+
+
 def test_a_defect_is_a_result_that_says_where(monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("one\ntwo")

@@ -64,7 +64,8 @@ def test_paths_are_relative_to_the_list_and_names_are_no_paths(read, tmp_path):
             "- a",
             [
                 "1: the file must be a mapping of rules, calibration, data, tolerance, "
-                "spiking_tolerance, time_steps, version, models; received a list"
+                "spiking_tolerance, time_steps, spiking_time_steps, version, models; received "
+                "a list"
             ],
         ),
         (
@@ -131,7 +132,7 @@ time_steps: 3
 models:
   - timm:a
   - {model: timm:a, calibration: sub/own.pt, data: held.npy, tolerance: 1, spiking_tolerance: 0.3,
-     time_steps: 2}
+     time_steps: 2, spiking_time_steps: 5}
 """
 
 
@@ -154,13 +155,14 @@ def test_settings_are_the_lists_unless_an_entry_has_its_own(read, tmp_path, file
     )
     assert own == CheckEntry(
         "timm:a (calibration sub/own.pt, data held.npy, tolerance 1.0, spiking_tolerance 0.3, "
-        "time_steps 2)",
+        "time_steps 2, spiking_time_steps 5)",
         "timm:a",
         calibration=f"{tmp_path}/sub/own.pt",
         data=f"{tmp_path}/held.npy",
         tolerance=1.0,
         spiking_tolerance=0.3,
         time_steps=2,
+        spiking_time_steps=5,
     )
 
 

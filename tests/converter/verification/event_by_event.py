@@ -177,20 +177,23 @@ def _reached(snn, call, place, index, seen) -> dict:
             return seen[x]
         return dict(_named(snn.tree))[x.path] if isinstance(x, Stored) else x
 
-    position = itertools.count()
     names = [
         a.name
         for a in schema_of(call.operator).arguments
         if any(x in factors(call) for x in pytree.tree_leaves([call.arguments[a.name]]))
         and a.name not in ("bias",)
     ]
+    # A value may be an operand twice; which time it is the one that fires says its number.
+    wanted = factors(call)[place]
+    ahead = itertools.count()
+    number = factors(call)[:place].count(wanted)
 
     def one_hot(x):
         value = value_of(x)
         if not isinstance(value, Tensor):
             return value
         ones = torch.ones_like(value, dtype=torch.float64)
-        if next(position) == place:
+        if x == wanted and next(ahead) == number:
             ones.zero_()
             ones[index] = 1.0
         return ones
