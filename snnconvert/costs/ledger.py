@@ -12,11 +12,12 @@ from snnconvert.wording import listed
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What one layer, or one site that serves it, did.
+    """What one layer did, or one neuron that serves it, and what its spikes caused there.
 
     Attributes:
         layer: name of the source's node.
-        site: path of the neuron; empty: the layer's own operations.
+        site: path of the neuron; empty: operations of the layer that no neuron's spikes cause, or
+            those of several.
         counts: per sample at each step, by a name of :data:`OPERATIONS`.
     """
 

@@ -185,15 +185,16 @@ class Step(fx.Interpreter):
 
     def _map(self, node: fx.Node, call: Call, value: Any) -> None:
         own = operands(call)
-        first, count = self.clock.start == 0, partial(self._count, node)
+        first = self.clock.start == 0
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
             self.batch.spiking_macs += call_macs(call, self._value_of)
         if node in self.changed and not all(map(is_spike_coded, own)):
-            count(ACTIVATIONS, float(value.numel()))
+            self._count(node, ACTIVATIONS, float(value.numel()))
         routed = self.watched.routing.is_routed(call)
         for position in terms(call):
             operand = factors(call)[position]
             neurons = self.watched.spike_sources(operand)
+            count = partial(self._count, node, site=self.watched.site_of(operand))
             kind = PRODUCTS if len(own) > 1 else ACCUMULATIONS
             if not neurons:
                 kind = MACS
@@ -339,7 +340,8 @@ class Step(fx.Interpreter):
         for kind, number in numbers.items():
             self._count(node, kind, number)
 
-    def _count(self, node: fx.Node, kind: str, number: float) -> None:
-        """Add to the ledger: to the row of the site of a neuron, or to that of the layer."""
-        layer, site = self.watched.names[node], path_of(node) if is_neuron(node) else ""
-        self.watched.ledger.add(self.clock.start, layer, site, kind, number)
+    def _count(self, node: fx.Node, kind: str, number: float, site: str = "") -> None:
+        """Add to the ledger: to the row of a neuron and of what its spikes cause in a layer, or to
+        that of the layer."""
+        site = path_of(node) if is_neuron(node) else site
+        self.watched.ledger.add(self.clock.start, self.watched.names[node], site, kind, number)

@@ -53,6 +53,12 @@ class Watched:
         sources = moved_from(node)
         return [self.neuron_of(x) for x in sources] if all(map(is_neuron, sources)) else []
 
+    def site_of(self, node: fx.Node) -> str:
+        """Return the path of the neurons whose spikes a value is made of; empty where there are
+        those of several, or none."""
+        paths = {path_of(x) if is_neuron(x) else "" for x in moved_from(node)}
+        return paths.pop() if len(paths) == 1 else ""
+
 
 def path_of(node: fx.Node) -> str:
     """Return the path of the neuron of a neuron node."""
