@@ -8,10 +8,12 @@ from .converter.verification.randomize import randomize_constant_weights
 from .costs.models import CostModel, load_costs
 from .errors import SnnconvertError
 from .rules import RuleSet, load_rules
+from .tuning.analyze import Analysis, analyze
 
 __version__: str
 
 __all__ = [
+    "Analysis",
     "ConvertedModule",
     "CostModel",
     "EquivalenceReport",
@@ -19,6 +21,7 @@ __all__ = [
     "RuleSet",
     "SnnconvertError",
     "__version__",
+    "analyze",
     "convert",
     "converter",
     "errors",

@@ -84,5 +84,16 @@ class VerifyOptions(ComparisonOptions):
 
 
 @dataclass(frozen=True)
+class AnalyzeOptions(ModelOptions):
+    """What ``snnconvert analyze`` was asked for."""
+
+    time_steps: int | None
+    calibration: str | None
+    data: str | None
+    output: str | int | None
+    classes: int | None
+
+
+@dataclass(frozen=True)
 class ExplainOptions(ModelOptions):
     """What ``snnconvert explain`` was asked for."""

@@ -34,6 +34,7 @@ _EPILOG = f"""\
 Other commands (each has its own --help):
   snnconvert verify FILE       a saved conversion (what --out wrote), verified again
   snnconvert explain MODEL     which rule takes which node, and why
+  snnconvert analyze MODEL     what each neuron adds to the error, and costs
   snnconvert rules ...         list, show and validate rule files
   snnconvert costs ...         list and show what operations cost
   snnconvert check FILE.yaml   many models, as a gate for CI

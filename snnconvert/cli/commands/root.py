@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snnconvert.cli.commands.analyze import analyze
 from snnconvert.cli.commands.check import check
 from snnconvert.cli.commands.convert import convert
 from snnconvert.cli.commands.costs import costs
@@ -13,6 +14,13 @@ from snnconvert.cli.commands.verify import verify
 root = Group(
     "snnconvert",
     "snnconvert MODEL [options]",
-    {"verify": verify, "explain": explain, "rules": rules, "costs": costs, "check": check},
+    {
+        "verify": verify,
+        "explain": explain,
+        "analyze": analyze,
+        "rules": rules,
+        "costs": costs,
+        "check": check,
+    },
     default=convert,
 )

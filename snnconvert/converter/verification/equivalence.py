@@ -118,13 +118,10 @@ def verify(
         seed: of the random increments.
         data: batches of held-out inputs to run the conversion on, as `calibration` of `convert`;
             None: a spiking network is run on the inputs.
-        labels: right answers of all samples of the data, in order; -1 where none is known; or a
-            dict of those of an output.
-        output, classes: the output whose classes are compared, and its dimension that holds them,
-            as of `measure_spiking`; refused where no data is run.
+        labels, output, classes: right answers, and where predictions are read, as of
+            `measure_spiking`; refused where no data is run.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
-        costs: cost models that its operations are priced by, beside the bundled ones: files
-            (docs/costs.md), or what `load_costs` returns; refused where there are no neurons.
+        costs: cost models beside the bundled ones, as of `load_costs`, of a network on spikes.
 
     An error is relative to the value or, if larger, the largest so far that is no mask's -1e9.
 

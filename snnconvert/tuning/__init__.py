@@ -1,0 +1,1 @@
+"""What converts or runs a network many times: what each site adds."""

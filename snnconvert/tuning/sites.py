@@ -1,0 +1,100 @@
+"""A spiking network with some of its neurons on spikes, the others replaced by what they follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from snnconvert.converter.reports.spiking import StepCloseness
+from snnconvert.converter.running.converted import ConvertedModule
+from snnconvert.converter.running.encoded import encoded_at
+from snnconvert.converter.tracing.batches import leaves_of_batches
+from snnconvert.converter.verification.check_tensors import own_tensors
+from snnconvert.converter.verification.leaves import leaf_names
+from snnconvert.converter.verification.measure.closeness import Closeness
+from snnconvert.converter.verification.measure.predictions import Labels, labels_of, labels_of_batch
+from snnconvert.converter.verification.measure.squares import Squares
+from snnconvert.converter.verification.neuronless import followed, with_stand_ins
+from snnconvert.converter.verification.reference import Reference
+from snnconvert.errors import InputError
+from snnconvert.ops.clock import Clock
+from snnconvert.ops.encoding import AtOnce, encoding_named
+from snnconvert.torch_private import pytree
+
+
+class PartlySpiking:
+    """A copy of a spiking network whose neurons can be put on spikes site by site, beside the
+    source on the same data.
+
+    Args:
+        snn: a conversion with neurons; it is not changed.
+        data: batches of inputs; what the source answers to them is kept.
+        labels, output, classes: as of `measure_spiking`.
+
+    Raises:
+        InputError: there are no batches, or the labels do not fit.
+    """
+
+    def __init__(
+        self,
+        snn: ConvertedModule,
+        data: Iterable[Any],
+        labels: Labels | None = None,
+        output: str | int | None = None,
+        classes: int | None = None,
+    ) -> None:
+        self.labels, output = labels_of(labels, output)
+        self.read = output, classes
+        tensors = own_tensors(snn)
+        self.twin = tensors.twin(snn)
+        self.steps, source = snn.time_steps, snn.conversion.source
+        self.encoding = encoding_named(snn.conversion.rules.encoding)
+        self.given = source.inputs
+        sites = snn.conversion.sited.sites
+        targets = {path: sites[node].target for node, path in snn.conversion.neurons.items()}
+        self.neurons: dict[str, nn.Module] = {p: self.twin.tree.get_submodule(p) for p in targets}
+        self.exact = {path: followed(target) for path, target in targets.items()}
+        self.batches: list[tuple[list[Any], dict[str, Tensor], Tensor | None]] = []
+        squares, reference, done = Squares(), Reference(snn.conversion, tensors), 0
+        with torch.no_grad():
+            for leaves in leaves_of_batches(source, data, "data", snn.placed):
+                found = reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
+                names = zip(leaf_names(snn, len(found)), found, strict=True)
+                outputs = {name: y for name, y in names if isinstance(y, Tensor)}
+                count, own = labels_of_batch(source, leaves, self.labels, done)
+                self.batches.append((leaves, outputs, own))
+                squares.add(leaves)
+                done += count
+        if not done:
+            raise InputError("the data to analyze on holds no batches")
+        self.samples, self.scale = done, squares.mean**0.5
+
+    def closeness(self, spiking: Iterable[str]) -> StepCloseness:
+        """Return how close the outputs are to the source's at the last step.
+
+        Args:
+            spiking: paths of the neurons that are on spikes.
+        """
+        chosen = frozenset(spiking)
+        with_stand_ins(self.twin, lambda p: self.neurons[p] if p in chosen else self.exact[p])
+        found: Closeness | None = None
+        with torch.no_grad():
+            for leaves, outputs, labels in self.batches:
+                found = found or Closeness(1, list(outputs), *self.read)
+                found.add([self._answers(leaves)], list(outputs.values()), labels)
+        assert found is not None
+        (step,) = found.steps([0.0], [0.0], self.scale)
+        return step
+
+    def _answers(self, leaves: list[Any]) -> list[Tensor]:
+        """Return the output tensors of the last step."""
+        clock = Clock(1, total=self.steps, encoding=self.encoding)
+        outputs: Any = None
+        for t in range(self.steps):
+            clock.start = t
+            now = encoded_at(t, self.encoding, leaves, self.given, self.steps)
+            outputs = fx.Interpreter(self.twin.tree, graph=self.twin.graph).run(clock, *now)
+        return [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]

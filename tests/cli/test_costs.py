@@ -1,0 +1,65 @@
+"""``snnconvert costs``, ``--costs`` and ``snnconvert analyze``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from snnconvert.cli.main import main
+
+CHIP = """\
+version: 1
+extends: events
+prices:
+  - {of: weight reads, fp32: 1.0, int8: 0.25, source: near memory}
+"""
+
+
+@pytest.fixture(name="chip")
+def _chip(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chip.yaml").write_text(CHIP)
+    return "chip.yaml"
+
+
+def test_bundled_models_are_listed_and_shown(capsys):
+    assert main(["costs", "list", "--json"]) == 0
+    named = [x["name"] for x in json.loads(capsys.readouterr().out)]
+    assert named == ["arithmetic", "memory", "events"]
+    assert main(["costs", "show", "memory"]) == 0
+    assert "extends: arithmetic" in capsys.readouterr().out
+    assert main(["costs", "schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "snnconvert cost model"
+    assert main(["costs", "show", "memroy"]) == 2
+    assert "did you mean 'memory'" in capsys.readouterr().err
+
+
+def test_a_model_of_ones_own_stands_beside_the_bundled_ones(chip, capsys):
+    argv = ["demo:digits-vit", "--rules", "spiking", "--costs", chip, "--report", "r.json"]
+    assert main([*argv, "--out", "it.snn"]) == 0
+    assert "chip.yaml   fp32" in capsys.readouterr().out
+    with open("r.json") as file:
+        spiking = json.load(file)["spiking"]
+    assert [model["name"] for model in spiking["cost_models"]][-1] == chip
+    assert main(["verify", "it.snn", "--costs", chip]) == 0
+    assert "chip.yaml   int8" in capsys.readouterr().out
+
+
+def test_costs_without_neurons_and_wrong_files_are_told(chip, capsys):
+    assert main(["demo:digits-vit", "--costs", chip]) == 2
+    assert "this conversion has no neurons" in capsys.readouterr().err
+    assert main(["demo:digits-vit", "--rules", "spiking", "--costs", "none.yaml"]) == 2
+    assert "none.yaml" in capsys.readouterr().err
+    assert main(["demo:digits-vit", "--costs", chip, "--no-verify"]) == 2
+    assert "--costs needs the verification" in capsys.readouterr().err
+
+
+def test_every_neuron_is_analyzed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["analyze", "demo:digits-vit", "--time-steps", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["time_steps"] == 2 and len(found["sites"]) == 34
+    assert all(0 <= site["alone"] < 0.01 for site in found["sites"])
+    assert main(["analyze", "demo:digits-vit", "--rules", "default"]) == 2
+    assert "has no neurons" in capsys.readouterr().err
