@@ -9,6 +9,8 @@ from .costs.models import CostModel, load_costs
 from .errors import SnnconvertError
 from .rules import RuleSet, load_rules
 from .tuning.analyze import Analysis, analyze
+from .tuning.tune import tune
+from .tuning.tuned import Tuned
 
 __version__: str
 
@@ -20,6 +22,7 @@ __all__ = [
     "NotEquivalentWarning",
     "RuleSet",
     "SnnconvertError",
+    "Tuned",
     "__version__",
     "analyze",
     "convert",
@@ -32,5 +35,6 @@ __all__ = [
     "randomize_constant_weights",
     "rules",
     "sources",
+    "tune",
     "verify",
 ]

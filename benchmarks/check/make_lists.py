@@ -22,7 +22,9 @@ SMALLER_INPUTS = {
 }
 """For models that take any size and whose own takes longer than ten minutes on one core."""
 
-MORE_STEPS = {"timm:convmixer_768_32": 2, "timm:inception_v4": 2}
+MORE_STEPS = dict.fromkeys(
+    ("timm:convmixer_768_32", "timm:inception_v4", "timm:rexnet_100", "timm:skresnet18"), 2
+)
 """``T`` of networks that, with random weights, make more than a tenth of what one step leaves."""
 
 

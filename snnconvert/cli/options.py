@@ -95,5 +95,20 @@ class AnalyzeOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
+class TuneOptions(ModelOptions):
+    """What ``snnconvert tune`` was asked for."""
+
+    out: str | None
+    calibration: str
+    data: str | None
+    output: str | int | None
+    classes: int | None
+    keep: float
+    cost: str
+    budget: int | None
+    force: bool
+
+
+@dataclass(frozen=True)
 class ExplainOptions(ModelOptions):
     """What ``snnconvert explain`` was asked for."""

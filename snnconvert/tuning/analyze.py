@@ -132,11 +132,12 @@ def analyze(
     batches = list(data)
     run = PartlySpiking(snn, batches, labels, output, classes)
     report = measure_spiking(snn, batches, labels=labels, output=output, classes=classes)
-    every, model = frozenset(run.neurons), load_costs(_COST)
+    model = load_costs(_COST)
     activity = {site.name: site for site in report.sites}
     sites = []
     for path in bar(run.neurons, "sites", show=progress):
-        alone, without = run.closeness([path]), run.closeness(every - {path})
+        others = {other: neuron for other, neuron in run.neurons.items() if other != path}
+        alone, without = run.closeness({path: run.neurons[path]}), run.closeness(others)
         rows = [row for row in report.ledger if row.site == path]
         sites.append(
             SiteEffect(

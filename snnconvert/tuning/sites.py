@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -22,7 +22,38 @@ from snnconvert.converter.verification.reference import Reference
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import AtOnce, encoding_named
+from snnconvert.ops.neurons import Neuron
+from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
+
+
+class Counted(nn.Module):
+    """A neuron that counts its spikes.
+
+    Args:
+        neuron: it.
+
+    Attributes:
+        spikes: so far, of all samples.
+        values: number of neurons that drives were seen of, of all samples.
+    """
+
+    def __init__(self, neuron: Neuron) -> None:
+        super().__init__()
+        self.neuron, self.spikes, self.values = neuron, 0.0, 0
+
+    def track(self, x: Tensor, clock: Clock, key: str, dim: int, outer: int = 1) -> Tensor:
+        """Take one step (arguments as of `Neuron.track`)."""
+        state = self.neuron.state_of(clock.state, key)
+        before = state["R"] if "R" in state else self.neuron.resting(x)
+        drive = x.reshape(1, *(x.shape or (1,)))
+        answers = self.neuron.answers(drive, state, clock.start)
+        answers = answers.reshape(self.neuron.bursts, *x.shape)
+        changes = torch.diff(answers, dim=0, prepend=before.to(x.dtype).expand_as(x)[None])
+        self.spikes += float((changes != 0).sum())
+        self.values += x.numel() if clock.start == 0 else 0
+        clock.state.update({f"{key}.{name}": value for name, value in state.items()})
+        return answers[-1]
 
 
 class PartlySpiking:
@@ -72,19 +103,24 @@ class PartlySpiking:
             raise InputError("the data to analyze on holds no batches")
         self.samples, self.scale = done, squares.mean**0.5
 
-    def closeness(self, spiking: Iterable[str]) -> StepCloseness:
+    def closeness(self, spiking: Mapping[str, nn.Module], amplified: float = 1.0) -> StepCloseness:
         """Return how close the outputs are to the source's at the last step.
 
         Args:
-            spiking: paths of the neurons that are on spikes.
+            spiking: neurons, by the paths of those in whose place they are; all others are exact.
+            amplified: factor on the errors of the outputs before they are looked at.
         """
-        chosen = frozenset(spiking)
-        with_stand_ins(self.twin, lambda p: self.neurons[p] if p in chosen else self.exact[p])
+        with_stand_ins(self.twin, lambda path: spiking.get(path, self.exact[path]))
         found: Closeness | None = None
         with torch.no_grad():
             for leaves, outputs, labels in self.batches:
                 found = found or Closeness(1, list(outputs), *self.read)
-                found.add([self._answers(leaves)], list(outputs.values()), labels)
+                expected = list(outputs.values())
+                answers = [
+                    y + amplified * (a - y) if is_number(y) and amplified != 1.0 else a
+                    for a, y in zip(self._answers(leaves), expected, strict=True)
+                ]
+                found.add([answers], expected, labels)
         assert found is not None
         (step,) = found.steps([0.0], [0.0], self.scale)
         return step

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from snnconvert.cli.main import main
+from snnconvert.demos.digits_vit import load_digits
 
 CHIP = """\
 version: 1
@@ -63,3 +66,18 @@ def test_every_neuron_is_analyzed(tmp_path, monkeypatch, capsys):
     assert all(0 <= site["alone"] < 0.01 for site in found["sites"])
     assert main(["analyze", "demo:digits-vit", "--rules", "default"]) == 2
     assert "has no neurons" in capsys.readouterr().err
+
+
+def test_rules_are_tuned_and_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    digits = load_digits()
+    save_file({"image": torch.cat([digits.images, digits.calibration])}, "x.safetensors")
+    argv = ["tune", "demo:digits-vit", "--calibration", "x.safetensors", "--budget", "70"]
+    code = main([*argv, "--keep", "0.9", "--out", "tuned.yaml"])
+    out = capsys.readouterr().out
+    assert code == 0 and "chosen: " in out and "held back: " in out
+    assert main(["rules", "validate", "tuned.yaml"]) == 0
+    assert main([*argv, "--out", "tuned.txt"]) == 2
+    assert "rules are written as .yaml" in capsys.readouterr().err
+    assert main([*argv, "--keep", "1.1"]) == 2
+    assert "a share above 0 and up to 1" in capsys.readouterr().err

@@ -63,14 +63,7 @@ HOW = every(
         "the model",
     ),
 )
-DATA = every(
-    click.option(
-        "--data",
-        metavar="FILE",
-        type=FILE,
-        help="held-out inputs to run the converted network on: a .pt, .npy or .safetensors file "
-        "of tensors, samples first; a tensor named 'labels' holds the right answers",
-    ),
+READ = every(
     click.option(
         "--output",
         metavar="NAME",
@@ -85,6 +78,16 @@ DATA = every(
         help="the dimension of that output that holds the classes, -1 being the last; default: "
         "the last of [B, C] and [B, L, C], 1 of [B, C, H, W]",
     ),
+)
+DATA = every(
+    click.option(
+        "--data",
+        metavar="FILE",
+        type=FILE,
+        help="held-out inputs to run the converted network on: a .pt, .npy or .safetensors file "
+        "of tensors, samples first; a tensor named 'labels' holds the right answers",
+    ),
+    READ,
 )
 COSTS = click.option(
     "--costs",

@@ -35,6 +35,7 @@ Other commands (each has its own --help):
   snnconvert verify FILE       a saved conversion (what --out wrote), verified again
   snnconvert explain MODEL     which rule takes which node, and why
   snnconvert analyze MODEL     what each neuron adds to the error, and costs
+  snnconvert tune MODEL        the cheapest rules that keep the predictions
   snnconvert rules ...         list, show and validate rule files
   snnconvert costs ...         list and show what operations cost
   snnconvert check FILE.yaml   many models, as a gate for CI

@@ -63,6 +63,7 @@ class Positive(Value):
     """A finite number above zero."""
 
     name = "number"
+    largest, said = math.inf, "a number above 0"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -72,9 +73,15 @@ class Positive(Value):
             number = float(value)
         except ValueError:
             number = math.nan
-        if not 0 < number < math.inf:
-            self.fail(f"a number above 0 is needed, received {shown(value, 50)!r}", param, ctx)
+        if not (0 < number <= self.largest and number < math.inf):
+            self.fail(f"{self.said} is needed, received {shown(value, 50)!r}", param, ctx)
         return number
+
+
+class Share(Positive):
+    """A share of a whole, above zero."""
+
+    largest, said = 1.0, "a share above 0 and up to 1"
 
 
 class Named(Value):

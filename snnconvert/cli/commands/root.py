@@ -9,6 +9,7 @@ from snnconvert.cli.commands.costs import costs
 from snnconvert.cli.commands.explain import explain
 from snnconvert.cli.commands.parsing import Group
 from snnconvert.cli.commands.rules import rules
+from snnconvert.cli.commands.tune import tune
 from snnconvert.cli.commands.verify import verify
 
 root = Group(
@@ -18,6 +19,7 @@ root = Group(
         "verify": verify,
         "explain": explain,
         "analyze": analyze,
+        "tune": tune,
         "rules": rules,
         "costs": costs,
         "check": check,

@@ -116,7 +116,7 @@ def verify(
             map absorbed. Spikes and data run in the conversion's own.
         tolerance: largest relative error without spikes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
-        data: batches of held-out inputs, as of `convert`; None: a spiking network runs on the inputs.
+        data: batches of held-out inputs; None: a spiking network is run on the inputs.
         labels, output, classes: right answers, and where predictions are read, as of
             `measure_spiking`; refused where no data is run.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.

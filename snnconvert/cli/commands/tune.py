@@ -1,0 +1,98 @@
+"""The options of ``snnconvert tune``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from snnconvert.cli.commands.comparison import READ
+from snnconvert.cli.commands.options import (
+    FILE,
+    FORCE,
+    JSON,
+    MODEL,
+    MODEL_HELP,
+    TALK,
+    Share,
+    WholeNumber,
+)
+from snnconvert.cli.commands.parsing import Command, Session
+from snnconvert.cli.exits import FAULTS
+from snnconvert.cli.options import TuneOptions
+
+COSTS = ("energy", "bits", "spikes")
+_HELP = """\
+Search for the cheapest rules that keep a network's predictions.
+
+For each layer, numbers of answers, levels and levels per octave of its neurons are tried by
+themselves on one half of the data; the cheapest mixture that keeps the predictions there becomes a
+rule file with comments that say why. How it does on the other half, on which nothing was chosen, is
+said too. Nothing is trained, and nothing is random."""
+_EPILOG = f"""\
+{MODEL_HELP}
+
+Examples:
+  snnconvert tune net.pt --input 2,1,28,28 --calibration train.npy --out tuned.yaml
+  snnconvert net.pt --input 2,1,28,28 --calibration train.npy --rules tuned.yaml --data test.npy
+
+Exit code:
+  0  found
+  1  fewer predictions are kept than asked for, whatever was tried
+{FAULTS}
+"""
+
+
+@click.command(
+    cls=Command,
+    usage="snnconvert tune MODEL --calibration FILE [options]",
+    help=_HELP,
+    epilog=_EPILOG,
+    short_help="the cheapest rules that keep the predictions",
+)
+@MODEL
+@click.option("-o", "--out", metavar="F", type=FILE, help="write the rules to F.yaml")
+@click.option(
+    "--calibration",
+    metavar="FILE",
+    type=FILE,
+    required=True,
+    help="inputs that thresholds of neurons are found from: a .pt, .npy or .safetensors file of "
+    "tensors, samples first",
+)
+@click.option(
+    "--data",
+    metavar="FILE",
+    type=FILE,
+    help="inputs to tune on, half of which are held back (default: half of --calibration)",
+)
+@READ
+@click.option(
+    "--keep",
+    metavar="X",
+    type=Share(),
+    default=0.99,
+    help="share of the source's predictions to keep (default: 0.99)",
+)
+@click.option(
+    "--cost",
+    type=click.Choice(COSTS),
+    default="energy",
+    help="what is made small: energy by the cost model 'arithmetic', bits of spikes, or spikes "
+    "(default: energy)",
+)
+@click.option(
+    "--budget",
+    metavar="N",
+    type=WholeNumber(1, 10**9),
+    help="most runs of half of the data (default: neurons times choices)",
+)
+@FORCE
+@JSON
+@TALK
+@click.pass_obj
+def tune(session: Session, /, **given: Any) -> int:
+    """Tune the rules of one model."""
+    from snnconvert.cli.tune import run
+
+    return run(TuneOptions(**given, debug=session.debug))

@@ -1,0 +1,53 @@
+"""What a neuron may be instead: answers, levels and levels per octave that tuning chooses from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from snnconvert.converter.calibration.fitted import Fitted
+from snnconvert.ops.neurons import NEURONS, MultiThreshold
+
+_ORDINARY = 20
+"""Levels of neurons that are not made for many orders of magnitude; others keep theirs."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A neuron's alphabet and its answers.
+
+    Attributes:
+        bursts: answers within a step, ``K``.
+        per_octave: levels from one power of two to the next.
+        levels: powers of two; fewer leave small values unsaid.
+    """
+
+    bursts: int
+    per_octave: int
+    levels: int
+
+    def options(self, levels: int) -> dict[str, int]:
+        """Return the options of a neuron that has so many levels by its rule."""
+        kept = self.levels if levels <= _ORDINARY else levels
+        return {"bursts": self.bursts, "per_octave": self.per_octave, "levels": kept}
+
+    def of(self, fitted: Fitted) -> Fitted:
+        """Return what calibration found with this choice in its place."""
+        own: dict[str, Any] = dict(fitted.arguments)
+        return replace(fitted, arguments={**own, **self.options(own["levels"])})
+
+    def __str__(self) -> str:
+        return f"K={self.bursts}, {self.per_octave} per octave, {self.levels} levels"
+
+
+CHOICES = (
+    *(Choice(1, per_octave, levels) for per_octave in (8, 4, 2) for levels in (4, 6, 8, 20)),
+    *(Choice(2, per_octave, levels) for per_octave in (8, 4) for levels in (6, 8, 20)),
+    *(Choice(3, 4, levels) for levels in (8, 20)),
+)
+"""From few spikes to many."""
+
+
+def has_choices(fitted: Fitted) -> bool:
+    """Tell whether a neuron is of a type whose alphabet can be chosen."""
+    return issubclass(NEURONS[fitted.type], MultiThreshold)

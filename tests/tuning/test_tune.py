@@ -1,0 +1,148 @@
+"""Tune: rules that keep the predictions for less."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import snnconvert
+from snnconvert.errors import InputError
+from snnconvert.rules import load_rules, parse_rules
+from snnconvert.tuning.choices import CHOICES
+from snnconvert.tuning.tune import COSTS
+
+
+class Net(nn.Module):
+    """A layer that all depends on, another that hardly counts, and a product at the root."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.side, self.last = nn.Linear(6, 32), nn.Linear(6, 32), nn.Linear(32, 4)
+        self.beside = nn.Linear(6, 32)
+
+    def forward(self, x):
+        c = x.cos()
+        h = self.first(x).tanh() + 1e-3 * (self.side(c) + self.beside(c))
+        return self.last(h * h.sigmoid())
+
+
+@pytest.fixture(name="given", scope="module")
+def _given():
+    torch.manual_seed(0)
+    model = Net().eval().requires_grad_(False)
+    return model, list(torch.randn(512, 6).split(64))
+
+
+@pytest.fixture(name="tuned", scope="module")
+def _tuned(given):
+    model, batches = given
+    return snnconvert.tune(model, (batches[0],), calibration=batches, keep=0.99)
+
+
+def test_less_is_spent_and_predictions_are_kept(tuned):
+    assert tuned.kept and tuned.chosen.agreement >= 0.99 and tuned.held.agreement >= 0.95
+    assert tuned.chosen.energy < 0.7 * tuned.before.energy
+    assert tuned.chosen.bits_per_value < tuned.before.bits_per_value
+    assert tuned.chosen.source_energy == pytest.approx(tuned.before.source_energy)
+
+
+def test_what_hardly_counts_gets_the_fewest_spikes(tuned):
+    rules = {rule.name: rule.neuron for rule in tuned.rules.rules}
+    side, first = rules["tuned: linear at side"], rules["tuned: linear at first"]
+    assert (side.bursts, side.levels) < (first.bursts, first.levels) and side.bursts == 1
+    assert rules["tuned: linear at beside"] == side  # they share their neurons
+    assert len(tuned.snn.conversion.neurons) == 5
+
+
+def test_its_rules_are_a_file_that_says_why(tuned, given, tmp_path):
+    model, batches = given
+    path = tmp_path / "tuned.yaml"
+    path.write_text(tuned.to_yaml())
+    assert load_rules(path) == tuned.rules
+    assert "# K=1, " in path.read_text() and "of predictions kept" in path.read_text()
+    snn = snnconvert.convert(model, (batches[0],), path, calibration=batches[0::2], verify=False)
+    x = batches[1]
+    assert torch.equal(snn.simulate(x), tuned.snn.simulate(x))
+
+
+def test_nothing_is_random(tuned, given):
+    model, batches = given
+    again = snnconvert.tune(model, (batches[0],), calibration=batches, keep=0.99)
+    assert again == tuned and again.to_yaml() == tuned.to_yaml()
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_what_is_asked_for_is_made_small(given, cost):
+    model, batches = given
+    found = snnconvert.tune(
+        model, (batches[0],), calibration=batches, keep=0.9, cost=cost, budget=30
+    )
+    of = {"energy": "energy", "bits": "bits_per_value", "spikes": "spikes_per_value"}[cost]
+    assert getattr(found.chosen, of) < getattr(found.before, of)
+    assert found.runs < 30 + 20
+
+
+def test_more_is_kept_for_more(given):
+    model, batches = given
+    energies = [
+        snnconvert.tune(
+            model, (batches[0],), calibration=batches, keep=keep, caution=1.0
+        ).chosen.energy
+        for keep in (0.6, 1.0)
+    ]
+    assert energies[0] < energies[1]
+
+
+def test_data_of_its_own(given):
+    model, batches = given
+    found = snnconvert.tune(
+        model, (batches[0],), calibration=batches[:1], data=batches[1:3], budget=20
+    )
+    assert found.chosen.samples == found.held.samples == 64
+
+
+def test_fully_spiking_stays_so(given):
+    model, batches = given
+    found = snnconvert.tune(
+        model, (batches[0],), "fully_spiking", calibration=batches, keep=0.95, budget=60
+    )
+    assert found.chosen.energy < found.before.energy
+    report = snnconvert.verify(model, found.snn, data=batches[:1]).spiking
+    assert report.degree == "all"
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ({"keep": 0.0}, "keep must be a share"),
+        ({"keep": 1.5}, "keep must be a share"),
+        ({"cost": "money"}, "cost must be one of energy, bits, spikes"),
+        ({"budget": 0}, "budget must be at least 1"),
+        ({"caution": 0.5}, "caution must be at least 1"),
+        ({"data": []}, "at least 2 batches of data"),
+        ({"rules": "default"}, "place no neuron whose levels"),
+        ({"rules": "st_bif"}, "place no neuron whose levels"),
+    ],
+)
+def test_what_cannot_be_tuned_is_told(given, arguments, said):
+    model, batches = given
+    with pytest.raises(InputError, match=said):
+        snnconvert.tune(model, (batches[0],), calibration=batches, **arguments)
+
+
+def test_without_classes_there_is_nothing_to_keep(given):
+    _, batches = given
+    with pytest.raises(InputError, match="no output has classes"):
+        snnconvert.tune(nn.Linear(6, 1), (batches[0],), calibration=batches)
+
+
+def test_choices_are_from_few_spikes_to_many():
+    assert [c.bursts for c in CHOICES] == sorted(c.bursts for c in CHOICES)
+    assert len(set(CHOICES)) == len(CHOICES)
+
+
+def test_comments_do_not_change_what_is_read(tuned):
+    assert yaml.safe_load(tuned.to_yaml()) == yaml.safe_load(tuned.rules.to_yaml())
+    assert parse_rules(tuned.to_yaml()) == tuned.rules
