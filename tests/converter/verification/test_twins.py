@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.verification.measure.twins import QuantisedTwin
+from snnconvert.converter.verification.measure.twins import QuantisedTwins
 from snnconvert.ops.formats import FORMATS, integer
 
 
@@ -36,8 +36,8 @@ def converted(model, x, rules="spiking"):
 def test_a_twin_is_the_network_with_operands_of_its_maps_rounded(given, rules, weights):
     model, x = given
     snn = converted(model, x, rules)
-    twin = QuantisedTwin(snn, integer(5), weights)
-    twin.add([x], {"output": model(x)}, None)
+    twins = QuantisedTwins(snn)
+    twins.add(integer(5), [x], {"output": model(x)}, None, with_weights=weights is not None)
 
     def rounded(weight):
         return weight if weights is None else weights.rounded(weight, [1])
@@ -50,17 +50,16 @@ def test_a_twin_is_the_network_with_operands_of_its_maps_rounded(given, rules, w
         h = number.rounded(h * h.sigmoid(), [1])
         wanted = nn.functional.linear(h, rounded(model.last.weight))
         error = float((wanted - model(x)).norm() / model(x).norm())
-    assert 0 < error == pytest.approx(twin.rel_error(1.0), rel=1e-4)
+    assert 0 < error == pytest.approx(twins.closeness(1.0)[0].rel_error, rel=1e-4)
 
 
 def test_fewer_bits_are_further_from_the_source(given):
     model, x = given
     snn = converted(model, x)
-    errors = []
+    twins = QuantisedTwins(snn)
     for bits in (3, 5, 8, 12, 24):
-        twin = QuantisedTwin(snn, integer(bits), integer(bits))
-        twin.add([x], {"output": model(x)}, None)
-        errors.append(twin.rel_error(1.0))
+        twins.add(integer(bits), [x], {"output": model(x)}, None)
+    errors = [twin.rel_error for twin in twins.closeness(1.0)]
     assert errors == sorted(errors, reverse=True) and errors[-1] < 1e-6
 
 
@@ -68,7 +67,7 @@ def test_nothing_is_changed_by_a_twin(given):
     model, x = given
     snn = converted(model, x)
     weights, before = model.first.weight.clone(), snn.simulate(x)
-    QuantisedTwin(snn, integer(4), integer(4)).add([x], {"output": model(x)}, None)
+    QuantisedTwins(snn).add(integer(4), [x], {"output": model(x)}, None)
     assert torch.equal(model.first.weight, weights)
     assert torch.equal(snn.simulate(x), before)
 

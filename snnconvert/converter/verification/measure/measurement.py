@@ -36,7 +36,7 @@ from snnconvert.converter.verification.measure.source_ledger import SourceLedger
 from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import Step
 from snnconvert.converter.verification.measure.synapses import is_map, operands
-from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin
+from snnconvert.converter.verification.measure.twins import QuantisedTwins, Twin
 from snnconvert.converter.verification.measure.watched import Batch, Watched, path_of
 from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
@@ -134,7 +134,8 @@ class _Measurement:
         self.encoding = encoding_named(conversion.rules.encoding)
         has_tables = any(f.target.table for f in conversion.calibration.fitted.values())
         self.tables = Twin(tables_twin(snn, own_tensors(snn))) if has_tables else None
-        self.twins: list[QuantisedTwin] = []
+        self.twins: QuantisedTwins | None = None
+        self.as_spikes = FORMATS[0]
 
     def add(self, leaves: list[Any], labels: Tensor | None) -> None:
         """Run one batch."""
@@ -166,22 +167,25 @@ class _Measurement:
         self.closeness.add(answers, list(outputs.values()), labels)
         if self.tables is not None:
             self.tables.add(leaves, outputs, None)
-        for twin in self._twins():
-            twin.add(leaves, outputs, labels)
+        self._quantised(leaves, outputs, labels)
         self.inputs.add(leaves)
         self.spiking_macs += batch.spiking_macs
         self.still_macs += batch.still_macs
 
-    def _twins(self) -> list[QuantisedTwin]:
-        """Return the twins; how many bits the spikes carry is known after the first batch."""
-        if not self.twins:
-            read = self.output, self.classes
-            self.twins = [QuantisedTwin(self.snn, number, number, *read) for number in FORMATS]
+    def _quantised(
+        self, leaves: list[Any], expected: dict[str, Tensor], labels: Tensor | None
+    ) -> None:
+        """Run one batch in each number format; how many bits the spikes carry is known after the
+        first batch."""
+        if self.twins is None:
+            self.twins = QuantisedTwins(self.snn, self.output, self.classes)
             values = sum(a.seen for a in self.sites.values())
             carried = sum(sum(a.spikes) * a.payload for a in self.sites.values()) / max(values, 1)
-            bits = min(max(round(carried), 2), MOST_BITS)
-            self.twins.append(QuantisedTwin(self.snn, integer(bits), None, *read))
-        return self.twins
+            self.as_spikes = integer(min(max(round(carried), 2), MOST_BITS))
+        for number in FORMATS:
+            self.twins.add(number, leaves, expected, labels)
+        if self.as_spikes not in FORMATS:
+            self.twins.add(self.as_spikes, leaves, expected, labels, with_weights=False)
 
     def report(self, samples: int) -> SpikingReport:
         """Return what was gathered."""
@@ -209,7 +213,7 @@ class _Measurement:
             ledger=rows,
             source_ledger=self.source.ledger.rows(samples),
             cost_models=self.models,
-            twins=tuple(twin.found(self._scale()) for twin in self.twins),
+            twins=() if self.twins is None else self.twins.closeness(self._scale()),
             latency=self._latency(),
             degree=degree,
             analog_between=analog_between,

@@ -55,55 +55,74 @@ class Twin:
         return self.closeness.relative_errors(scale)[0]
 
 
-class QuantisedTwin(Twin):
-    """The network with the operands of its maps and products rounded once to a number format.
+class QuantisedTwins:
+    """The network with the operands of its maps and products rounded once, to one number format
+    after the other.
 
     Streams have a scale for each sample (dynamic quantisation), weights one for each output, and
     sums are in the dtype of the network. Where neurons stand before elementwise products and
-    functions, the twin computes in floats.
+    functions, the twins compute in floats. All share one copy of the weights, which is rounded
+    anew for each batch.
 
     Args:
         snn: a spiking network; it is not changed.
-        number: the format of streams.
-        weights: that of weights; None: they are not rounded.
         output, classes: as of `Twin`.
     """
 
     def __init__(
-        self,
-        snn: ConvertedModule,
-        number: NumberFormat,
-        weights: NumberFormat | None,
-        output: str | int | None = None,
-        classes: int | None = None,
+        self, snn: ConvertedModule, output: str | int | None = None, classes: int | None = None
     ) -> None:
-        self.number = number
         maps = list(_maps(snn))
-        operands = {path for call in maps for path in _neurons(call)}
+        self.operands = {path for call in maps for path in _neurons(call)}
         tensors = own_tensors(snn)
-        if weights is not None:
-            for call in maps:
-                for path in _weights(call):
-                    weight = resolve(snn.tree, path)
-                    tensors.put(weight, weights.rounded(weight, _within_an_output(call, weight)))
-        targets = {
-            path: snn.conversion.sited.sites[node].target
-            for node, path in snn.conversion.neurons.items()
-        }
+        self.weights: list[tuple[str, Tensor, list[int]]] = []
+        weights = {path: call for call in maps for path in _weights(call)}
+        for path, call in weights.items():
+            weight = resolve(snn.tree, path)
+            tensors.put(weight, weight.detach().clone())
+            self.weights.append((path, weight.detach(), _within_an_output(call, weight)))
+        sites = snn.conversion.sited.sites
+        self.targets = {path: sites[node].target for node, path in snn.conversion.neurons.items()}
+        self.twin = tensors.twin(snn)
+        self.output, self.classes = output, classes
+        self.found: dict[NumberFormat, Twin] = {}
 
-        def stand_in(path: str) -> nn.Module:
-            target = targets[path]
-            return _Rounded(target, number) if path in operands else followed(target)
+    def add(
+        self,
+        number: NumberFormat,
+        leaves: list[Any],
+        expected: dict[str, Tensor],
+        labels: Tensor | None,
+        *,
+        with_weights: bool = True,
+    ) -> None:
+        """Run one batch in a number format, and compare it with the source's outputs, by name.
 
-        super().__init__(with_stand_ins(tensors.twin(snn), stand_in), output, classes)
+        Args:
+            number: the format.
+            leaves, expected, labels: as of `Twin.add`.
+            with_weights: whether weights are rounded too.
+        """
+        for path, weight, dims in self.weights:
+            rounded = number.rounded(weight, dims) if with_weights else weight
+            resolve(self.twin.tree, path).data.copy_(rounded)
+        with_stand_ins(self.twin, lambda path: self._stand_in(path, number))
+        twin = self.found.setdefault(number, Twin(self.twin, self.output, self.classes))
+        twin.add(leaves, expected, labels)
 
-    def found(self, scale: float) -> TwinCloseness:
-        """Return what a report says of it (scale as of `Closeness.relative_errors`)."""
-        assert self.closeness is not None
-        (step,) = self.closeness.steps([0.0], [0.0], scale)
-        return TwinCloseness(
-            self.number.name, self.number.bits, step.rel_error, step.top1, step.accuracy
-        )
+    def _stand_in(self, path: str, number: NumberFormat) -> nn.Module:
+        target = self.targets[path]
+        return _Rounded(target, number) if path in self.operands else followed(target)
+
+    def closeness(self, scale: float) -> tuple[TwinCloseness, ...]:
+        """Return what a report says of them (scale as of `Closeness.relative_errors`)."""
+        found = []
+        for number, twin in self.found.items():
+            assert twin.closeness is not None
+            (step,) = twin.closeness.steps([0.0], [0.0], scale)
+            said = number.name, number.bits, step.rel_error, step.top1, step.accuracy
+            found.append(TwinCloseness(*said))
+        return tuple(found)
 
 
 class _Rounded(nn.Module):
