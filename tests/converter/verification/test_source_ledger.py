@@ -17,6 +17,7 @@ from snnconvert.converter.convert import convert_source
 from snnconvert.converter.tracing.batches import example_batch, leaves_of_batches
 from snnconvert.converter.tracing.source_runs import WithoutFastPaths
 from snnconvert.converter.verification.check_tensors import own_tensors
+from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.measure.source_ledger import SourceLedger
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import summed
@@ -27,11 +28,15 @@ LISTS = Path(__file__).parents[3] / "benchmarks/check"
 FAST = [e for name in ("hf-fast", "timm-fast") for e in read_check_list(LISTS / f"{name}.yaml")]
 
 
-def counted(snn, leaves):
+def ran(snn, leaves):
     source = SourceLedger(snn.conversion, Reference(snn.conversion, own_tensors(snn)))
     with torch.no_grad():
         source.run(leaves, frozenset()).finish()
-    return summed(source.ledger.rows(1))
+    return source
+
+
+def counted(snn, leaves):
+    return summed(ran(snn, leaves).ledger.rows(1))
 
 
 MORE = {
@@ -67,6 +72,28 @@ def test_a_source_is_counted_by_hand():
     }
 
 
+class Adapted(nn.Module):
+    """A weight that is made of weights, as adapters of low rank are."""
+
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Parameter(torch.randn(5, 2)), nn.Parameter(torch.randn(2, 6))
+
+    def forward(self, x):
+        return F.linear(x, self.up @ self.down)
+
+
+def test_what_does_not_depend_on_inputs_is_in_neither_ledger():
+    x = torch.randn(3, 6)
+    snn = snnconvert.convert(Adapted().eval(), (x,), rules="spiking", calibration=[x], verify=False)
+    assert counted(snn, [x])["MACs in floats"] == 3 * 5 * 6
+    report = measure_spiking(snn, [x])
+    assert report.work.source_macs == 5 * 6 + report.work.still_macs
+    assert report.work.still_macs == 5 * 2 * 6 / 3 and report.work.spiking_share == 1.0
+    layers = {row.layer for row in (*report.ledger, *report.source_ledger)}
+    assert layers == {"linear"}
+
+
 @pytest.mark.sweep
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")  # of a setting that it only reads
 @pytest.mark.parametrize("entry", FAST, ids=lambda e: e.name)
@@ -80,5 +107,5 @@ def test_multiply_accumulates_of_models_are_torchs(entry):
         source.model.eval().requires_grad_(False)(*source.args, **source.kwargs)
     traced = snn.conversion.source
     (leaves,) = leaves_of_batches(traced, [example_batch(traced)], "data", snn.placed)
-    found, theirs = 2 * counted(snn, leaves)["MACs in floats"], counter.get_total_flops()
+    found, theirs = 2 * ran(snn, leaves).macs, counter.get_total_flops()
     assert found > theirs > 0 if entry.name in MORE else found == theirs > 0

@@ -42,7 +42,7 @@ from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import Ledger, LedgerRow, summed
 from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
-from snnconvert.costs.operations import MACS, OPERATIONS, PAYLOAD, SPIKES
+from snnconvert.costs.operations import OPERATIONS, PAYLOAD, SPIKES
 from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
@@ -92,7 +92,7 @@ def measure_spiking(
     with torch.no_grad():
         for leaves in leaves_of_batches(snn.conversion.source, data, "data", snn.placed):
             count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
-            run.add(leaves, own)
+            run.add(leaves, own, count)
             done += count
     if not done:
         raise InputError("the data to measure on holds no batches")
@@ -136,7 +136,7 @@ class _Measurement:
         self.tables = Twin(tables_twin(snn, own_tensors(snn))) if has_tables else None
         self.twins: list[QuantisedTwin] = []
 
-    def add(self, leaves: list[Any], labels: Tensor | None) -> None:
+    def add(self, leaves: list[Any], labels: Tensor | None, samples: int) -> None:
         """Run one batch."""
         expected = self.source.run(leaves, frozenset(self.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
@@ -151,7 +151,7 @@ class _Measurement:
             self.functions,
             self.ledger,
         )
-        batch, answers, given = Batch(), [], self.snn.conversion.source.inputs
+        batch, answers, given = Batch(samples), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
             clock.start = t
             now = encoded_at(t, self.encoding, leaves, given, self.steps)
@@ -247,7 +247,7 @@ class _Measurement:
     def _work(self, rows: tuple[LedgerRow, ...], samples: int) -> Work:
         source, own = summed(self.source.ledger.rows(samples)), summed(rows)
         return Work(
-            source_macs=source.get(MACS, 0.0),
+            source_macs=self.source.macs / samples,
             spiking_macs=self.spiking_macs / samples,
             still_macs=self.still_macs / samples,
             operations={kind: own.get(kind, 0.0) for kind in OPERATIONS},
