@@ -15,15 +15,29 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.calls import Call, Stored, calls_of
 from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.measure.closeness import Closeness
-from snnconvert.converter.verification.measure.synapses import factors, is_in_source_work, is_map
+from snnconvert.converter.verification.measure.synapses import (
+    called,
+    factors,
+    is_in_source_work,
+    is_map,
+    operands,
+    resolved,
+)
 from snnconvert.converter.verification.measure.watched import path_of
 from snnconvert.converter.verification.neuronless import followed, with_stand_ins
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.formats import NumberFormat
-from snnconvert.ops.kinds import kind_of
+from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.ops.sequence import is_number
 from snnconvert.ops.targets import Target
 from snnconvert.torch_private import pytree
+
+_OF_TWO_MATRICES = frozenset(
+    "matmul bmm mm addmm baddbmm _grouped_mm grouped_mm_fallback "
+    "transformers::grouped_mm_fallback".split()
+)
+"""Of whose second operand the last dimension is the outputs', of the first all but the last."""
 
 
 class Twin:
@@ -43,11 +57,15 @@ class Twin:
     def add(self, leaves: list[Any], expected: dict[str, Tensor], labels: Tensor | None) -> None:
         """Run one batch, and compare it with the source's outputs, by name."""
         clock = Clock(1, total=1, encoding=AtOnce())
-        outputs = fx.Interpreter(self.twin.tree, graph=self.twin.graph).run(clock, *leaves)
+        outputs = self._interpreter().run(clock, *leaves)
         if self.closeness is None:
             self.closeness = Closeness(1, list(expected), self.output, self.classes)
         answer = [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]
         self.closeness.add([answer], list(expected.values()), labels)
+
+    def _interpreter(self) -> fx.Interpreter:
+        """Return what runs one batch."""
+        return fx.Interpreter(self.twin.tree, graph=self.twin.graph)
 
     def rel_error(self, scale: float) -> float:
         """Return the relative error (scale as of `Closeness.relative_errors`)."""
@@ -58,9 +76,11 @@ class Twin:
 class QuantisedTwin(Twin):
     """The network with the operands of its maps and products rounded once to a number format.
 
-    Streams have a scale for each sample (dynamic quantisation), weights one for each output, and
-    sums are in the dtype of the network. Where neurons stand before elementwise products and
-    functions, the twin computes in floats.
+    Streams have a scale for each sample (dynamic quantisation), weights one for each output of a
+    linear map, a convolution or a product of matrices, or else one, and sums are in the dtype of
+    the network. Weights are rounded where maps meet them, so that what shares them is left, and
+    those that are computed are rounded too. Where neurons stand before elementwise products and
+    functions, and where a map has an operand without neurons, the twin computes in floats.
 
     Args:
         snn: a spiking network; it is not changed.
@@ -77,15 +97,9 @@ class QuantisedTwin(Twin):
         output: str | int | None = None,
         classes: int | None = None,
     ) -> None:
-        self.number = number
-        maps = list(_maps(snn))
-        operands = {path for call in maps for path in _neurons(call)}
-        tensors = own_tensors(snn)
-        if weights is not None:
-            for call in maps:
-                for path in _weights(call):
-                    weight = resolve(snn.tree, path)
-                    tensors.put(weight, weights.rounded(weight, _within_an_output(call, weight)))
+        self.number, self.weights = number, weights
+        self.operands: dict[tuple[str, int], Tensor] = {}
+        spoken = {path for call in _maps(snn.graph, snn).values() for path in _neurons(call)}
         targets = {
             path: snn.conversion.sited.sites[node].target
             for node, path in snn.conversion.neurons.items()
@@ -93,9 +107,30 @@ class QuantisedTwin(Twin):
 
         def stand_in(path: str) -> nn.Module:
             target = targets[path]
-            return _Rounded(target, number) if path in operands else followed(target)
+            return _Rounded(target, number) if path in spoken else followed(target)
 
-        super().__init__(with_stand_ins(tensors.twin(snn), stand_in), output, classes)
+        super().__init__(with_stand_ins(own_tensors(snn).twin(snn), stand_in), output, classes)
+        self.maps = {} if weights is None else _maps(self.twin.graph, snn)
+
+    def _interpreter(self) -> fx.Interpreter:
+        return _RoundedRun(self)
+
+    def weight(self, node: fx.Node, call: Call, position: int, value: Tensor) -> Tensor:
+        """Return an operand of a map that is no stream, rounded.
+
+        Args:
+            node, call: the map.
+            position: of the operand in `factors`.
+            value: of the operand.
+        """
+        assert self.weights is not None
+        operand = factors(call)[position]
+        if isinstance(operand, fx.Node) and operand.op != "get_attr":
+            return rounded_weight(self.weights, call, position, value)
+        key = node.name, position
+        if key not in self.operands:
+            self.operands[key] = rounded_weight(self.weights, call, position, value)
+        return self.operands[key]
 
     def found(self, scale: float) -> TwinCloseness:
         """Return what a report says of it (scale as of `Closeness.relative_errors`)."""
@@ -119,11 +154,56 @@ class _Rounded(nn.Module):
         return self.number.rounded(value, shared, signed=self.target.limits[0] != 0.0)
 
 
-def _maps(snn: ConvertedModule) -> Iterator[Call]:
-    """Yield the maps and products that the source's multiply-accumulates are of."""
-    for call in calls_of(snn.graph, snn.conversion).values():
-        if is_map(call) and is_in_source_work(call):
-            yield call
+class _RoundedRun(fx.Interpreter):
+    """Runs a twin, with weights rounded where maps meet them."""
+
+    def __init__(self, of: QuantisedTwin) -> None:
+        super().__init__(of.twin.tree, graph=of.twin.graph)
+        self.of = of
+
+    def run_node(self, n: fx.Node) -> Any:
+        call = self.of.maps.get(n)
+        if call is None:
+            return super().run_node(n)
+        streams = operands(call)
+        still = {x: i for i, x in enumerate(factors(call)) if x not in streams}
+
+        def value_of(x: fx.Node | Stored) -> Any:
+            value = resolve(self.of.twin.tree, x.path) if isinstance(x, Stored) else self.env[x]
+            if x in still and isinstance(value, Tensor) and is_number(value):
+                return self.of.weight(n, call, still[x], value)
+            return value
+
+        return called(call.operator, resolved(call, value_of))
+
+
+def rounded_weight(number: NumberFormat, call: Call, position: int, weight: Tensor) -> Tensor:
+    """Return an operand of a map, rounded with a scale for each output.
+
+    Args:
+        number: the format.
+        call: the map.
+        position: of the operand in `factors`.
+        weight: its value.
+    """
+    kind = kind_of(call.operator).name
+    if kind == "conv_transpose" or call.arguments.get("transposed"):
+        groups = weight.unflatten(0, (call.arguments.get("groups", 1), -1))  # [G, in, out, ...]
+        return number.rounded(groups, [1, *range(3, groups.dim())]).flatten(0, 1)
+    if kind == "conv":
+        return number.rounded(weight, range(1, weight.dim()))
+    name = operator_name(call.operator)
+    if weight.dim() > 1 and name == "linear":
+        return number.rounded(weight, [weight.dim() - 1])
+    if weight.dim() > 1 and name in _OF_TWO_MATRICES:
+        return number.rounded(weight, [weight.dim() - 1 - position])
+    return number.rounded(weight, range(weight.dim()))
+
+
+def _maps(graph: fx.Graph, snn: ConvertedModule) -> dict[fx.Node, Call]:
+    """Return the maps and products that the source's multiply-accumulates are of."""
+    calls = calls_of(graph, snn.conversion)
+    return {n: call for n, call in calls.items() if is_map(call) and is_in_source_work(call)}
 
 
 def _neurons(call: Call) -> Iterator[str]:
@@ -132,20 +212,3 @@ def _neurons(call: Call) -> Iterator[str]:
         for source in moved_from(operand) if isinstance(operand, fx.Node) else ():
             if is_neuron(source):
                 yield path_of(source)
-
-
-def _weights(call: Call) -> Iterator[str]:
-    """Yield the paths of the parameters that are operands of a call."""
-    for operand in factors(call):
-        if isinstance(operand, Stored):
-            yield operand.path
-        elif isinstance(operand, fx.Node) and operand.op == "get_attr":
-            yield str(operand.target)
-
-
-def _within_an_output(call: Call, weight: Tensor) -> list[int]:
-    """Return the dimensions of a weight but that of the outputs; where it has none, all."""
-    by_output = kind_of(call.operator).name in ("linear", "conv") and not call.arguments.get(
-        "transposed"
-    )
-    return list(range(1 if by_output and weight.dim() > 1 else 0, weight.dim()))
