@@ -170,9 +170,13 @@ class Search:
         self.runs += 1
         return self.run.closeness(neurons, caution).top1 or 0.0
 
-    def rules(self, chosen: Chosen) -> tuple[Rule, ...]:
-        """Return rules that place the neurons that were chosen, those of modules before those of
-        the root, which a rule matches by their op kind alone."""
+    def rules(self, chosen: Chosen) -> list[tuple[Rule, Rule]]:
+        """Return rules that place the neurons that were chosen, each after the rule that placed
+        them: what it takes is some of what that takes.
+
+        Those of modules are before those of the root, which a rule matches by what it matched by
+        alone.
+        """
         found = []
         groups = {place: group for group in self.groups for place in group}
         for place in sorted(groups, key=lambda place: (not place[0], place)):
@@ -181,18 +185,12 @@ class Search:
             levels = max(int(self.fitted[p].arguments["levels"]) for p in neurons)
             spec = {} if choice is None else choice.options(levels)
             own = NeuronSpec.model_validate({"type": "multi_threshold", **spec} if spec else {})
-            match = {"op": (kind,), **({"path": (path,)} if path else {})}
-            found.append(
-                replace(
-                    rule,
-                    name=name_of(place),
-                    match=Match.model_validate(match),
-                    neuron=own.over(rule.neuron),
-                    origin="",
-                    bundled=False,
-                )
-            )
-        return tuple(found)
+            where = {"op": (kind,), **({"path": (path,)} if path else {})}
+            match = Match.model_validate({**rule.match.model_dump(exclude_defaults=True), **where})
+            neuron, name = own.over(rule.neuron), name_of(place)
+            made = replace(rule, name=name, match=match, neuron=neuron, origin="", bundled=False)
+            found.append((rule, made))
+        return found
 
     def reasons(self, chosen: Chosen) -> dict[str, str]:
         """Return by the name of each rule that `rules` gives what its neurons add and cost."""

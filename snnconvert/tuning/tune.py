@@ -160,7 +160,11 @@ def _check(keep: float, cost: str, budget: int | None, caution: float) -> None:
         raise InputError(f"caution must be at least 1, received {caution}")
 
 
-def _with_rules(rules: RuleSet, found: tuple[Rule, ...]) -> RuleSet:
-    names = {rule.name for rule in found}
-    others = tuple(rule for rule in rules.rules if rule.name not in names)
-    return replace(rules, rules=(*found, *others))
+def _with_rules(rules: RuleSet, found: list[tuple[Rule, Rule]]) -> RuleSet:
+    """Put each rule that was found before the one in whose place it is, so that it takes nothing
+    that rules before that do."""
+    names, made = {own.name for _, own in found}, []
+    for rule in rules.rules:
+        made += [own for former, own in found if former.name == rule.name]
+        made += [rule] if rule.name not in names else []
+    return replace(rules, rules=tuple(made))

@@ -132,6 +132,39 @@ def test_what_cannot_be_tuned_is_told(given, arguments, said):
         snnconvert.tune(model, (batches[0],), calibration=batches, **arguments)
 
 
+class AtTheRoot(nn.Module):
+    """A map of the model itself, and two of its modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.mid, self.head = (
+            nn.Parameter(torch.randn(8, 6)),
+            nn.Linear(8, 8),
+            nn.Linear(8, 4),
+        )
+
+    def forward(self, x):
+        h = nn.functional.linear(x, self.weight).relu()
+        return self.head(self.mid(h).relu())
+
+
+def test_what_another_rule_takes_stays_its_own(given):
+    _, batches = given
+    rules = parse_rules(
+        "version: 1\nextends: spiking\nrules:\n"
+        "- {name: exact head, match: {op: linear, path: head}, action: td}\n"
+    )
+    model = AtTheRoot().eval().requires_grad_(False)
+    found = snnconvert.tune(model, (batches[0],), rules, calibration=batches, budget=12)
+    plan = found.snn.conversion.decided.plan
+    decisions = {d.operation.path: d for d in plan.decisions if d.operation.kind == "linear"}
+    assert decisions["head"].rule.name == "exact head" and decisions["head"].action == "td"
+    assert decisions[""].rule.name == "tuned: linear at the root"
+    again = snnconvert.tune(model, (batches[0],), found.rules, calibration=batches, budget=12)
+    names = [rule.name for rule in found.rules.rules]
+    assert [rule.name for rule in again.rules.rules] == names
+
+
 def test_without_classes_there_is_nothing_to_keep(given):
     _, batches = given
     with pytest.raises(InputError, match="no output has classes"):
