@@ -27,7 +27,7 @@ ALL_VALUES = {"sum", "mean", "cumsum"}
 ALL_RESULTS = {"add", "sub", "rsub"}
 COMPARED_VALUES = {"amax", "amin", "max", "argmax", "topk"}
 COMPARED_RESULTS = {"eq", "lt", "gt", "ge", "le", "ne", "maximum", "minimum", "clamp_min"}
-COMPARED_RESULTS |= {"clamp_max", "clamp"}
+COMPARED_RESULTS |= {"clamp_max", "clamp", "relu"}
 
 
 def levels_of(neuron):

@@ -72,6 +72,65 @@ def test_a_source_is_counted_by_hand():
     }
 
 
+class Normed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.fc = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 5)
+
+    def forward(self, x):
+        h = self.norm(self.conv(x)).relu()
+        return self.fc((h + h.sigmoid()).mean((2, 3)))
+
+
+def test_what_a_map_absorbs_is_free_and_a_rectifier_compares():
+    x = torch.randn(2, 3, 8, 8)
+    values, macs = 2 * 4 * 6 * 6, 2 * 4 * 6 * 6 * 27 + 2 * 4 * 5
+    rest = {
+        "MACs in floats": macs,
+        "weight reads in floats": macs,
+        "functions in floats": values,  # the sigmoid
+        "comparisons": values,
+        "activations moved": values + 10 + values,
+    }
+    for rules, norms in (("default", values), ("spiking", 0)):
+        kept = {"rules": rules, "calibration": [x]} if rules == "spiking" else {"rules": rules}
+        snn = snnconvert.convert(Normed().eval(), (x,), verify=False, **kept)
+        assert counted(snn, [x]) == {**rest, "additions": 2 * values + norms}
+
+
+class Projected(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cells = nn.LSTM(6, 8, 2, batch_first=True, proj_size=3, bidirectional=True)
+
+    def forward(self, x):
+        return self.cells(x)[0]
+
+
+def test_functions_of_a_recurrence_are_of_its_cells():
+    x = torch.randn(2, 5, 6)
+    snn = snnconvert.convert(Projected().eval(), (x,), verify=False)
+    assert counted(snn, [x])["functions in floats"] == 2 * 5 * 8 * 2 * 2 * 8
+
+
+class Bags(nn.Module):
+    """Sums of embeddings, which a stream starts from."""
+
+    def __init__(self):
+        super().__init__()
+        self.bags, self.fc = nn.EmbeddingBag(10, 6, mode="sum"), nn.Linear(6, 3)
+
+    def forward(self, ids):
+        return self.fc(self.bags(ids))
+
+
+def test_what_a_stream_starts_from_is_in_neither_ledger():
+    ids = torch.randint(0, 10, (4, 5))
+    snn = snnconvert.convert(Bags().eval(), (ids,), "spiking", calibration=[ids], verify=False)
+    report = measure_spiking(snn, [ids])
+    assert {row.layer for row in (*report.ledger, *report.source_ledger)} == {"linear"}
+
+
 class Adapted(nn.Module):
     """A weight that is made of weights, as adapters of low rank are."""
 
