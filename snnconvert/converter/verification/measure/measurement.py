@@ -86,7 +86,7 @@ def measure_spiking(
     """
     labels, output = labels_of(labels, output)
     run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
-    run.models = (*map(load_costs, bundled_costs()), *map(load_costs, costs))
+    run.models = tuple({m.name: m for m in map(load_costs, (*bundled_costs(), *costs))}.values())
     run.output, run.classes = output, classes
     done = 0
     with torch.no_grad():
