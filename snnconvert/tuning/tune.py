@@ -103,8 +103,8 @@ def tune_source(
             those that thresholds would come from.
         keep: share of the source's predictions to be kept on the half that is chosen on.
         cost: one of :data:`COSTS`.
-        budget: most runs of that half, besides a few; None: any. With fewer than neurons times
-            choices, fewer choices are tried.
+        budget: most runs of that half, besides a few and at least two for each neuron; None: any.
+            With fewer than neurons times choices, fewer choices are tried.
         caution: factor on the outputs' errors with which predictions are still to be kept where it
             chooses, as few samples say little of others.
         output, classes: where predictions are read, as of `measure_spiking`.
