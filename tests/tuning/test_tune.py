@@ -103,6 +103,14 @@ def test_data_of_its_own(given):
     assert found.chosen.samples == found.held.samples == 64
 
 
+def test_powers_of_two_stay_so(given):
+    model, batches = given
+    found = snnconvert.tune(model, (batches[0],), "pow2", calibration=batches, budget=30)
+    assert found.chosen.energy < found.before.energy
+    fitted = found.snn.conversion.calibration.fitted.values()
+    assert {f.arguments["per_octave"] for f in fitted} == {1}
+
+
 def test_fully_spiking_stays_so(given):
     model, batches = given
     found = snnconvert.tune(
