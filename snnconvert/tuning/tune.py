@@ -115,16 +115,7 @@ def tune_source(
             be chosen, there are too few batches, or outputs have no classes.
     """
     _check(keep, cost, budget, caution)
-    calibration = None if source.calibration is None else list(source.calibration)
-    if data is None:
-        whole = calibration or []
-        calibration, data = whole[0::2], whole[1::2]
-    batches = list(data)
-    if len(batches) < _LEAST:
-        raise InputError(
-            f"tuning needs at least {_LEAST} batches of data, one to choose on and one to see "
-            f"whether it holds, or {2 * _LEAST} of calibration alone; received {len(batches)}"
-        )
+    calibration, batches = _batches(source, data)
     traced = trace(
         source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
     )
@@ -136,17 +127,25 @@ def tune_source(
     tuned = _with_rules(rules, search.rules(found))
     result = convert_traced(traced, tuned, calibration=calibration)
     chosen, held = (measured_of(measure_spiking(result, half, **read)) for half in halves)
-    return Tuned(
-        rules=tuned,
-        snn=result,
-        before=measured_of(search.report),
-        chosen=chosen,
-        held=held,
-        kept=chosen.agreement >= keep,
-        runs=search.runs,
-        asked=f"{keep:.2%} of predictions kept, with errors times {caution:g}; least {cost}",
-        reasons=search.reasons(found),
-    )
+    asked = f"{keep:.2%} of predictions kept, with errors times {caution:g}; least {cost}"
+    before, kept = measured_of(search.report), chosen.agreement >= keep
+    reasons = search.reasons(found)
+    return Tuned(tuned, result, before, chosen, held, kept, search.runs, asked, reasons)
+
+
+def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | None, list[Any]]:
+    """Return the batches that thresholds come from, and those to tune on."""
+    calibration = None if source.calibration is None else list(source.calibration)
+    if data is None:
+        whole = calibration or []
+        calibration, data = whole[0::2], whole[1::2]
+    batches = list(data)
+    if len(batches) < _LEAST:
+        raise InputError(
+            f"tuning needs at least {_LEAST} batches of data, one to choose on and one to see "
+            f"whether it holds, or {2 * _LEAST} of calibration alone; received {len(batches)}"
+        )
+    return calibration, batches
 
 
 def _check(keep: float, cost: str, budget: int | None, caution: float) -> None:
