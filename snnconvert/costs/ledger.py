@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class LedgerRow:
     def __post_init__(self) -> None:
         if unknown := sorted(self.counts.keys() - OPERATIONS.keys()):
             raise ValueError(f"unknown kinds of operations: {listed(unknown)}")
+        check_numbers(n for by_step in self.counts.values() for n in by_step)
 
     def totals(self) -> dict[str, float]:
         """Return the operations over all steps."""
@@ -64,6 +66,13 @@ class Ledger:
             )
             for where, row in self._counts.items()
         )
+
+
+def check_numbers(numbers: Iterable[float]) -> None:
+    """Raise :class:`ValueError` where what should be numbers of operations are none."""
+    for number in numbers:
+        if not 0 <= number < math.inf:
+            raise ValueError(f"there are no {number} operations")
 
 
 def summed(rows: Iterable[LedgerRow], steps: int | None = None) -> dict[str, float]:

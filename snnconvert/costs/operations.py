@@ -62,8 +62,8 @@ OPERATIONS: Mapping[str, OperationKind] = MappingProxyType(
             "step that may change it; constant factors are taken up by thresholds and weights"
         ),
         COMPARISONS: OperationKind(
-            "comparison of a maximum, a pooling, an order or a mask, in each step that may change "
-            "it"
+            "comparison of a maximum, a pooling, a rectifier, an order or a mask, in each step "
+            "that may change it"
         ),
         UPDATES: OperationKind(
             "answer of a neuron, with a spike or without: the first of each step, and the next "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from snnconvert.costs.ledger import check_numbers
 from snnconvert.costs.models import CostModel
 from snnconvert.costs.operations import ACCUMULATIONS, GRADED, MACS, OPERATIONS
 from snnconvert.wording import listed
@@ -36,6 +38,10 @@ class Work:
     operations: Mapping[str, float] = field(hash=False)
     still_macs: float = 0.0
     source: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        numbers = (self.source_macs, self.spiking_macs, self.still_macs)
+        check_numbers((*numbers, *self.operations.values(), *self.source.values()))
 
     @classmethod
     def as_recorded(cls, data: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +101,8 @@ class Work:
             spikes_per_value: ``s``, of the run.
 
         Returns:
-            The number; None where what spikes do not cause costs as much alone, or there are none.
+            The number; infinity where spikes cost nothing; None where what they do not cause costs
+            as much alone, or there are none.
         """
         return break_even(
             self.operations,
@@ -118,4 +125,6 @@ def break_even(
     by_spikes = {kind: n for kind, n in operations.items() if OPERATIONS[kind].by_spikes}
     varying = model.energy(by_spikes, precision)
     left = source_energy - (model.energy(operations, precision) - varying)
-    return spikes_per_value * left / varying if left > 0 and varying > 0 else None
+    if left <= 0 or not any(by_spikes.values()):
+        return None
+    return spikes_per_value * left / varying if varying > 0 else math.inf

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from snnconvert.torch_private import pytree
 
+CLIPS = frozenset("relu relu6 hardtanh clamp clip clamp_min clamp_max".split())
+"""Functions that only compare with constants."""
+
 Count = Callable[[Mapping[str, Any], Tensor], float]
 """Of the arguments by schema name, with their values, and the first result."""
 
@@ -101,7 +104,8 @@ _ADDITIONS: Mapping[str, Count] = {
 }
 
 _COMPARISONS: Mapping[str, Count] = {
-    **_named("maximum minimum fmax fmin clamp clip clamp_min clamp_max", _of_results),
+    **dict.fromkeys(CLIPS, _of_results),
+    **_named("maximum minimum fmax fmin", _of_results),
     **_named(
         "eq ne lt le gt ge isclose not_equal less less_equal greater greater_equal heaviside",
         _of_results,

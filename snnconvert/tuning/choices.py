@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from snnconvert.converter.calibration.fitted import Fitted
@@ -26,15 +26,17 @@ class Choice:
     per_octave: int
     levels: int
 
-    def options(self, levels: int) -> dict[str, int]:
-        """Return the options of a neuron that has so many levels by its rule."""
+    def beside(self, levels: int, per_octave: int) -> Choice:
+        """Return what is chosen of a neuron that has so many levels and levels per octave by its
+        rule; one of powers of two alone, which need no joins, stays so."""
         kept = self.levels if levels <= _ORDINARY else levels
-        return {"bursts": self.bursts, "per_octave": self.per_octave, "levels": kept}
+        return Choice(self.bursts, 1 if per_octave == 1 else self.per_octave, kept)
 
     def of(self, fitted: Fitted) -> Fitted:
         """Return what calibration found with this choice in its place."""
         own: dict[str, Any] = dict(fitted.arguments)
-        return replace(fitted, arguments={**own, **self.options(own["levels"])})
+        made = self.beside(own["levels"], own["per_octave"])
+        return replace(fitted, arguments={**own, **asdict(made)})
 
     def __str__(self) -> str:
         return f"K={self.bursts}, {self.per_octave} per octave, {self.levels} levels"

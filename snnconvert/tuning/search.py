@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -170,29 +170,31 @@ class Search:
         self.runs += 1
         return self.run.closeness(neurons, caution).top1 or 0.0
 
-    def rules(self, chosen: Chosen) -> tuple[Rule, ...]:
-        """Return rules that place the neurons that were chosen, those of modules before those of
-        the root, which a rule matches by their op kind alone."""
+    def rules(self, chosen: Chosen) -> list[tuple[Rule, Rule]]:
+        """Return rules that place the neurons that were chosen, each after the rule that placed
+        them: what it takes is some of what that takes.
+
+        Those of modules are before those of the root, which a rule matches by what it matched by
+        alone.
+        """
         found = []
         groups = {place: group for group in self.groups for place in group}
         for place in sorted(groups, key=lambda place: (not place[0], place)):
             (path, kind), rule, neurons = place, self.rules_at[place], self.groups[groups[place]]
             choice = chosen.get(groups[place])
-            levels = max(int(self.fitted[p].arguments["levels"]) for p in neurons)
-            spec = {} if choice is None else choice.options(levels)
+            spec = {} if choice is None else asdict(self._beside(choice, neurons))
             own = NeuronSpec.model_validate({"type": "multi_threshold", **spec} if spec else {})
-            match = {"op": (kind,), **({"path": (path,)} if path else {})}
-            found.append(
-                replace(
-                    rule,
-                    name=name_of(place),
-                    match=Match.model_validate(match),
-                    neuron=own.over(rule.neuron),
-                    origin="",
-                    bundled=False,
-                )
-            )
-        return tuple(found)
+            where = {"op": (kind,), **({"path": (path,)} if path else {})}
+            match = Match.model_validate({**rule.match.model_dump(exclude_defaults=True), **where})
+            neuron, name = own.over(rule.neuron), name_of(place)
+            made = replace(rule, name=name, match=match, neuron=neuron, origin="", bundled=False)
+            found.append((rule, made))
+        return found
+
+    def _beside(self, choice: Choice, neurons: list[str]) -> Choice:
+        given: Any = [self.fitted[path].arguments for path in neurons]
+        levels, each = (max(int(x[name]) for x in given) for name in ("levels", "per_octave"))
+        return choice.beside(levels, each)
 
     def reasons(self, chosen: Chosen) -> dict[str, str]:
         """Return by the name of each rule that `rules` gives what its neurons add and cost."""
@@ -201,7 +203,8 @@ class Search:
             choice = chosen.get(group)
             own = next(o for o in options if o.choice == choice)
             before, error = options[0], math.sqrt(own.error)
-            what = "as before" if choice is None else str(choice)
+            neurons = self.groups[group]
+            what = "as before" if choice is None else str(self._beside(choice, neurons))
             said = (
                 f"{what}: adds {error:.2g} to the outputs by itself (before: "
                 f"{math.sqrt(before.error):.2g}); costs {own.cost:.1%} of what all did before "

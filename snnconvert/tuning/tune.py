@@ -103,8 +103,8 @@ def tune_source(
             those that thresholds would come from.
         keep: share of the source's predictions to be kept on the half that is chosen on.
         cost: one of :data:`COSTS`.
-        budget: most runs of that half, besides a few; None: any. With fewer than neurons times
-            choices, fewer choices are tried.
+        budget: most runs of that half, besides a few and at least two for each neuron; None: any.
+            With fewer than neurons times choices, fewer choices are tried.
         caution: factor on the outputs' errors with which predictions are still to be kept where it
             chooses, as few samples say little of others.
         output, classes: where predictions are read, as of `measure_spiking`.
@@ -115,16 +115,7 @@ def tune_source(
             be chosen, there are too few batches, or outputs have no classes.
     """
     _check(keep, cost, budget, caution)
-    calibration = None if source.calibration is None else list(source.calibration)
-    if data is None:
-        whole = calibration or []
-        calibration, data = whole[0::2], whole[1::2]
-    batches = list(data)
-    if len(batches) < _LEAST:
-        raise InputError(
-            f"tuning needs at least {_LEAST} batches of data, one to choose on and one to see "
-            f"whether it holds, or {2 * _LEAST} of calibration alone; received {len(batches)}"
-        )
+    calibration, batches = _batches(source, data)
     traced = trace(
         source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
     )
@@ -136,17 +127,25 @@ def tune_source(
     tuned = _with_rules(rules, search.rules(found))
     result = convert_traced(traced, tuned, calibration=calibration)
     chosen, held = (measured_of(measure_spiking(result, half, **read)) for half in halves)
-    return Tuned(
-        rules=tuned,
-        snn=result,
-        before=measured_of(search.report),
-        chosen=chosen,
-        held=held,
-        kept=chosen.agreement >= keep,
-        runs=search.runs,
-        asked=f"{keep:.2%} of predictions kept, with errors times {caution:g}; least {cost}",
-        reasons=search.reasons(found),
-    )
+    asked = f"{keep:.2%} of predictions kept, with errors times {caution:g}; least {cost}"
+    before, kept = measured_of(search.report), chosen.agreement >= keep
+    reasons = search.reasons(found)
+    return Tuned(tuned, result, before, chosen, held, kept, search.runs, asked, reasons)
+
+
+def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | None, list[Any]]:
+    """Return the batches that thresholds come from, and those to tune on."""
+    calibration = None if source.calibration is None else list(source.calibration)
+    if data is None:
+        whole = calibration or []
+        calibration, data = whole[0::2], whole[1::2]
+    batches = list(data)
+    if len(batches) < _LEAST:
+        raise InputError(
+            f"tuning needs at least {_LEAST} batches of data, one to choose on and one to see "
+            f"whether it holds, or {2 * _LEAST} of calibration alone; received {len(batches)}"
+        )
+    return calibration, batches
 
 
 def _check(keep: float, cost: str, budget: int | None, caution: float) -> None:
@@ -160,7 +159,11 @@ def _check(keep: float, cost: str, budget: int | None, caution: float) -> None:
         raise InputError(f"caution must be at least 1, received {caution}")
 
 
-def _with_rules(rules: RuleSet, found: tuple[Rule, ...]) -> RuleSet:
-    names = {rule.name for rule in found}
-    others = tuple(rule for rule in rules.rules if rule.name not in names)
-    return replace(rules, rules=(*found, *others))
+def _with_rules(rules: RuleSet, found: list[tuple[Rule, Rule]]) -> RuleSet:
+    """Put each rule that was found before the one in whose place it is, so that it takes nothing
+    that rules before that do."""
+    names, made = {own.name for _, own in found}, []
+    for rule in rules.rules:
+        made += [own for former, own in found if former.name == rule.name]
+        made += [rule] if rule.name not in names else []
+    return replace(rules, rules=tuple(made))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from snnconvert.costs.ledger import Ledger, LedgerRow, summed
-from snnconvert.costs.models import load_costs
+from snnconvert.costs.models import CostModel, Price, load_costs
 from snnconvert.costs.work import Work
 
 WORK = Work(
@@ -42,6 +44,24 @@ def test_at_the_break_even_both_cost_the_same():
 def test_where_no_spikes_are_few_enough_there_is_no_break_even(operations):
     work = Work(2e6, 0.0, operations)
     assert work.break_even(load_costs("arithmetic"), "fp32", 1.0) is None
+
+
+def test_where_spikes_cost_nothing_any_number_is_few_enough():
+    of_reads = CostModel("reads", "", {"weight reads in floats": Price(1.0, 1.0, "a test")})
+    source = {"weight reads in floats": 2.0}
+    work = Work(2.0, 2.0, {"accumulations": 4.0}, source=source)
+    assert work.break_even(of_reads, "fp32", 1.0) == math.inf
+
+
+@pytest.mark.parametrize("number", [-1.0, math.inf, math.nan])
+def test_what_is_no_number_of_operations_is_refused(number):
+    for made in (
+        lambda: Work(number, 0.0, {}),
+        lambda: Work(1.0, 0.0, {"accumulations": number}),
+        lambda: LedgerRow("fc", "", {"accumulations": (1.0, number)}),
+    ):
+        with pytest.raises(ValueError, match=r"there are no .* operations"):
+            made()
 
 
 def test_rows_are_per_sample_and_sum_up():

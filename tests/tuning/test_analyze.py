@@ -12,6 +12,7 @@ from snnconvert.costs.models import load_costs
 from snnconvert.errors import InputError
 from snnconvert.rules import parse_rules
 from snnconvert.tuning.analyze import analyze
+from snnconvert.tuning.sites import PartlySpiking
 
 COARSE = parse_rules(
     "version: 1\nextends: spiking\nrules:\n"
@@ -97,3 +98,24 @@ def test_what_cannot_be_analyzed_is_an_error(given):
         analyze(snnconvert.convert(model, (x,)), [x])
     with pytest.raises(InputError, match="holds no batches"):
         analyze(snn, [])
+
+
+class Barred(nn.Module):
+    """Classes of which one is never to be predicted."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, x):
+        return self.fc(x).masked_fill(torch.arange(4) == 1, -torch.inf)
+
+
+def test_infinities_that_are_the_sources_stay_so_where_errors_are_amplified():
+    torch.manual_seed(0)
+    x = torch.randn(16, 6)
+    snn = snnconvert.convert(Barred().eval(), (x,), "spiking", calibration=[x], verify=False)
+    run = PartlySpiking(snn, [x])
+    errors = [run.closeness(run.neurons, amplified).rel_error for amplified in (1.0, 1.5)]
+    assert errors[1] == pytest.approx(1.5 * errors[0], rel=1e-3)
+    assert run.closeness(run.neurons, 1.5).top1 == 1.0

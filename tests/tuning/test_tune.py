@@ -103,6 +103,14 @@ def test_data_of_its_own(given):
     assert found.chosen.samples == found.held.samples == 64
 
 
+def test_powers_of_two_stay_so(given):
+    model, batches = given
+    found = snnconvert.tune(model, (batches[0],), "pow2", calibration=batches, budget=30)
+    assert found.chosen.energy < found.before.energy
+    fitted = found.snn.conversion.calibration.fitted.values()
+    assert {f.arguments["per_octave"] for f in fitted} == {1}
+
+
 def test_fully_spiking_stays_so(given):
     model, batches = given
     found = snnconvert.tune(
@@ -130,6 +138,39 @@ def test_what_cannot_be_tuned_is_told(given, arguments, said):
     model, batches = given
     with pytest.raises(InputError, match=said):
         snnconvert.tune(model, (batches[0],), calibration=batches, **arguments)
+
+
+class AtTheRoot(nn.Module):
+    """A map of the model itself, and two of its modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.mid, self.head = (
+            nn.Parameter(torch.randn(8, 6)),
+            nn.Linear(8, 8),
+            nn.Linear(8, 4),
+        )
+
+    def forward(self, x):
+        h = nn.functional.linear(x, self.weight).relu()
+        return self.head(self.mid(h).relu())
+
+
+def test_what_another_rule_takes_stays_its_own(given):
+    _, batches = given
+    rules = parse_rules(
+        "version: 1\nextends: spiking\nrules:\n"
+        "- {name: exact head, match: {op: linear, path: head}, action: td}\n"
+    )
+    model = AtTheRoot().eval().requires_grad_(False)
+    found = snnconvert.tune(model, (batches[0],), rules, calibration=batches, budget=12)
+    plan = found.snn.conversion.decided.plan
+    decisions = {d.operation.path: d for d in plan.decisions if d.operation.kind == "linear"}
+    assert decisions["head"].rule.name == "exact head" and decisions["head"].action == "td"
+    assert decisions[""].rule.name == "tuned: linear at the root"
+    again = snnconvert.tune(model, (batches[0],), found.rules, calibration=batches, budget=12)
+    names = [rule.name for rule in found.rules.rules]
+    assert [rule.name for rule in again.rules.rules] == names
 
 
 def test_without_classes_there_is_nothing_to_keep(given):

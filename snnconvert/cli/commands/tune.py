@@ -85,7 +85,8 @@ Exit code:
     "--budget",
     metavar="N",
     type=WholeNumber(1, 10**9),
-    help="most runs of half of the data (default: neurons times choices)",
+    help="most runs of half of the data, besides a few and two for each neuron (default: neurons "
+    "times choices)",
 )
 @FORCE
 @JSON

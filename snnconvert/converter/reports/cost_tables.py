@@ -32,7 +32,7 @@ def twins_of(spiking: SpikingReport) -> Explained:
         (own, _count(spiking.bits_per_value or 0.0), *closeness, *energies),
         (
             "source",
-            spiking.dtype.removeprefix("float") or "-",
+            "".join(filter(str.isdigit, spiking.dtype)) or "-",
             "0",
             "-",
             percent(spiking.source_accuracy),
@@ -86,7 +86,7 @@ _COSTS = (
     "weights and state too; events: addresses and payloads of spikes too "
     "(snnconvert/configs/costs has each price and its source). numbers: of both sides, the source "
     "in int8 being its quantised twin. break-even: spikes per value at which the conversion would "
-    "cost what the source costs; -: it would not with none."
+    "cost what the source costs; -: it would not with none; inf: with any number."
 )
 
 
@@ -129,7 +129,7 @@ def _layer_rows(
 _LAYERS = (
     "Each layer with multiply-accumulates (MACs), together with the neurons that serve it. per "
     "MAC: accumulations and products by spikes for each of them. The other columns: at how many "
-    "the layer would cost what the source's costs; -: it would not with none."
+    "the layer would cost what the source's costs; -: it would not with none; inf: with any number."
 )
 
 

@@ -177,6 +177,10 @@ class SpikingReport:
     twins: tuple[TwinCloseness, ...] = ()
     predictions_of: str | None = None
 
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError("a spiking report has at least one step")
+
     @property
     def rel_error(self) -> float:
         """Return the relative error of the outputs at the last step."""
@@ -296,7 +300,7 @@ class SpikingReport:
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             *self._said_of_events(),
         ]
-        if self.tables_error is not None:
+        if self.tables_error is not None and any(site.table for site in self.sites):
             said.append(self._said_of_tables(self.tables_error))
         if len(self.outputs) > 1:
             said.append(self._said_of_outputs())

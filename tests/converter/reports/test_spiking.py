@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from snnconvert.converter.reports.cost_tables import twins_of
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import (
@@ -160,3 +161,20 @@ def test_samples_that_are_the_example_are_said_to_be() -> None:
     assert report(1.0).said_of_samples() == "8 samples"
     said = replace(report(1.0), samples=1, on_example=True).sentences()[0]
     assert said.startswith("1 sample (the example inputs that it was traced with);")
+
+
+def test_a_report_without_steps_is_none() -> None:
+    with pytest.raises(ValueError, match="at least one step"):
+        report()
+
+
+def test_an_error_of_tables_without_tables_is_not_said() -> None:
+    assert "tables" not in " ".join(replace(report(1.0), tables_error=0.1).sentences())
+
+
+@pytest.mark.parametrize(
+    "dtype, bits", [("float32", "32"), ("bfloat16", "16"), ("float16", "16"), ("", "-")]
+)
+def test_bits_of_the_source_are_a_number(dtype: str, bits: str) -> None:
+    header, rows = twins_of(replace(report(1.0), dtype=dtype)).table
+    assert rows[1][header.index("bits per value")] == bits

@@ -27,7 +27,7 @@ ALL_VALUES = {"sum", "mean", "cumsum"}
 ALL_RESULTS = {"add", "sub", "rsub"}
 COMPARED_VALUES = {"amax", "amin", "max", "argmax", "topk"}
 COMPARED_RESULTS = {"eq", "lt", "gt", "ge", "le", "ne", "maximum", "minimum", "clamp_min"}
-COMPARED_RESULTS |= {"clamp_max", "clamp"}
+COMPARED_RESULTS |= {"clamp_max", "clamp", "relu"}
 
 
 def levels_of(neuron):
@@ -44,8 +44,8 @@ def levels_of(neuron):
 class Simulated:
     """Neurons of one node, one by one."""
 
-    def __init__(self, neuron, drive: Tensor):
-        self.neuron, self.levels = neuron, levels_of(neuron)
+    def __init__(self, neuron, drive: Tensor, samples: int):
+        self.neuron, self.levels, self.samples = neuron, levels_of(neuron), samples
         self.reached = [float(neuron.rest)] * drive.numel()
         self.drive: list[float] | None = None
         self.low, self.high = (
@@ -73,7 +73,7 @@ class Simulated:
                 self.reached[i] = min(max(self.reached[i] + spike, self.low), self.high)
                 spikes[-1] += 1
         self.drive = given
-        per_sample = max(drive.numel() // (drive.shape[0] if drive.dim() else 1), 1)
+        per_sample = max(drive.numel() // self.samples, 1)
         counts["spikes"] += sum(spikes)
         counts["address bits"] += sum(spikes) * math.ceil(math.log2(per_sample))
         counts["payload bits"] += sum(spikes) * math.log2(len(self.levels) * 2)
@@ -109,7 +109,7 @@ def simulated(snn, leaves: list, steps: int) -> Counter:
                 changed.add(node)
             if is_neuron(node):
                 neuron, drive = snn.tree.get_submodule(node.args[0].target), run.seen[node.args[1]]
-                own = neurons.setdefault(node, Simulated(neuron, drive))
+                own = neurons.setdefault(node, Simulated(neuron, drive, len(leaves[0])))
                 spikes = own.step(drive, counts)
                 torch.testing.assert_close(value.flatten().tolist(), own.reached)
                 fired[node] = torch.tensor(spikes, dtype=torch.float64).reshape(drive.shape)

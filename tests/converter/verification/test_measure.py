@@ -512,3 +512,12 @@ def test_data_without_answers_are_refused(rules):
     x[4, 1] = float("nan")
     with pytest.raises(VerificationError, match=r"holds NaN on data behind the first 3 samples"):
         snnconvert.verify(None, snn, data=list(x.split(3)))
+
+
+def test_a_cost_model_that_is_given_twice_is_there_once():
+    x = torch.randn(4, 6)
+    snn = snnconvert.convert(
+        nn.Linear(6, 3).eval(), (x,), rules="spiking", calibration=[x], verify=False
+    )
+    names = [m.name for m in measure_spiking(snn, [x], costs=["memory", "memory"]).cost_models]
+    assert names == ["arithmetic", "memory", "events"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.verification.measure.twins import QuantisedTwins
+from snnconvert.converter.verification.measure.twins import QuantisedTwin
 from snnconvert.ops.formats import FORMATS, integer
 
 
@@ -36,8 +37,8 @@ def converted(model, x, rules="spiking"):
 def test_a_twin_is_the_network_with_operands_of_its_maps_rounded(given, rules, weights):
     model, x = given
     snn = converted(model, x, rules)
-    twins = QuantisedTwins(snn)
-    twins.add(integer(5), [x], {"output": model(x)}, None, with_weights=weights is not None)
+    twin = QuantisedTwin(snn, integer(5), weights)
+    twin.add([x], {"output": model(x)}, None)
 
     def rounded(weight):
         return weight if weights is None else weights.rounded(weight, [1])
@@ -50,16 +51,89 @@ def test_a_twin_is_the_network_with_operands_of_its_maps_rounded(given, rules, w
         h = number.rounded(h * h.sigmoid(), [1])
         wanted = nn.functional.linear(h, rounded(model.last.weight))
         error = float((wanted - model(x)).norm() / model(x).norm())
-    assert 0 < error == pytest.approx(twins.closeness(1.0)[0].rel_error, rel=1e-4)
+    assert 0 < error == pytest.approx(twin.rel_error(1.0), rel=1e-4)
+
+
+class Map(nn.Module):
+    """A map by a function of a weight, of a shape."""
+
+    def __init__(self, by, *shape):
+        super().__init__()
+        self.by, self.weight = by, nn.Parameter(torch.randn(shape) * torch.randn(shape).exp())
+
+    def forward(self, x):
+        return self.by(x, self.weight)
+
+
+def transposed(x, w):
+    return F.conv_transpose2d(x, w, groups=2)
+
+
+MAPS = {
+    "of rows before columns": (lambda x, w: torch.addmm(torch.ones(5), x, w), (6, 5), (6,), [0]),
+    "a product": (torch.matmul, (6, 5), (6,), [0]),
+    "a product from the left": (lambda x, w: w @ x.unsqueeze(-1), (5, 6), (6,), [1]),
+    "a computed weight": (lambda x, w: F.linear(x, w.t()), (6, 5), (6,), [0]),
+    "of inputs before outputs": (F.conv_transpose2d, (4, 3, 2, 2), (4, 5, 5), [0, 2, 3]),
+    "of no outputs that are told": (
+        lambda x, w: torch.einsum("bi,ij->bj", x, w),
+        (6, 5),
+        (6,),
+        [0, 1],
+    ),
+}
+
+
+@pytest.mark.parametrize("by, shape, values, dims", MAPS.values(), ids=MAPS)
+def test_weights_have_a_scale_of_each_output(by, shape, values, dims):
+    torch.manual_seed(0)
+    model, x, number = Map(by, *shape).eval().requires_grad_(False), torch.randn(3, *values), 4
+    twin = QuantisedTwin(converted(model, x), integer(24), integer(number))
+    twin.add([x], {"output": model(x)}, None)
+    wanted = by(x, integer(number).rounded(model.weight, dims))
+    error = float((wanted - model(x)).norm() / model(x).norm())
+    assert 0.01 < error == pytest.approx(twin.rel_error(1.0), rel=1e-4)
+
+
+def test_weights_of_groups_have_a_scale_of_each_output():
+    torch.manual_seed(0)
+    model, x = Map(transposed, 4, 3, 2, 2).eval().requires_grad_(False), torch.randn(2, 4, 5, 5)
+    twin = QuantisedTwin(converted(model, x), integer(24), integer(4))
+    twin.add([x], {"output": model(x)}, None)
+    halves = [integer(4).rounded(w, [0, 2, 3]) for w in model.weight.chunk(2)]
+    error = float((transposed(x, torch.cat(halves)) - model(x)).norm() / model(x).norm())
+    assert 0.01 < error == pytest.approx(twin.rel_error(1.0), rel=1e-4)
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.head = nn.Embedding(7, 6), nn.Linear(6, 7, bias=False)
+        self.head.weight = self.tokens.weight
+
+    def forward(self, ids):
+        return self.head(self.tokens(ids).relu())
+
+
+def test_what_shares_a_weight_with_a_map_is_left():
+    torch.manual_seed(0)
+    model, ids = Tied().eval().requires_grad_(False), torch.randint(0, 7, (4, 3))
+    twin = QuantisedTwin(converted(model, ids), integer(24), integer(3))
+    twin.add([ids], {"output": model(ids)}, None)
+    h = model.tokens(ids).relu()
+    wanted = F.linear(h, integer(3).rounded(model.head.weight, [1]))
+    error = float((wanted - model(ids)).norm() / model(ids).norm())
+    assert 0.01 < error == pytest.approx(twin.rel_error(1.0), rel=1e-3)
 
 
 def test_fewer_bits_are_further_from_the_source(given):
     model, x = given
     snn = converted(model, x)
-    twins = QuantisedTwins(snn)
+    errors = []
     for bits in (3, 5, 8, 12, 24):
-        twins.add(integer(bits), [x], {"output": model(x)}, None)
-    errors = [twin.rel_error for twin in twins.closeness(1.0)]
+        twin = QuantisedTwin(snn, integer(bits), integer(bits))
+        twin.add([x], {"output": model(x)}, None)
+        errors.append(twin.rel_error(1.0))
     assert errors == sorted(errors, reverse=True) and errors[-1] < 1e-6
 
 
@@ -67,7 +141,7 @@ def test_nothing_is_changed_by_a_twin(given):
     model, x = given
     snn = converted(model, x)
     weights, before = model.first.weight.clone(), snn.simulate(x)
-    QuantisedTwins(snn).add(integer(4), [x], {"output": model(x)}, None)
+    QuantisedTwin(snn, integer(4), integer(4)).add([x], {"output": model(x)}, None)
     assert torch.equal(model.first.weight, weights)
     assert torch.equal(snn.simulate(x), before)
 

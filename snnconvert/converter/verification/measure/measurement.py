@@ -36,13 +36,13 @@ from snnconvert.converter.verification.measure.source_ledger import SourceLedger
 from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import Step
 from snnconvert.converter.verification.measure.synapses import is_map, operands
-from snnconvert.converter.verification.measure.twins import QuantisedTwins, Twin
+from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin
 from snnconvert.converter.verification.measure.watched import Batch, Watched, path_of
 from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import Ledger, LedgerRow, summed
 from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
-from snnconvert.costs.operations import MACS, OPERATIONS, PAYLOAD, SPIKES
+from snnconvert.costs.operations import OPERATIONS, PAYLOAD, SPIKES
 from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
@@ -86,13 +86,13 @@ def measure_spiking(
     """
     labels, output = labels_of(labels, output)
     run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
-    run.models = (*map(load_costs, bundled_costs()), *map(load_costs, costs))
+    run.models = tuple({m.name: m for m in map(load_costs, (*bundled_costs(), *costs))}.values())
     run.output, run.classes = output, classes
     done = 0
     with torch.no_grad():
         for leaves in leaves_of_batches(snn.conversion.source, data, "data", snn.placed):
             count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
-            run.add(leaves, own)
+            run.add(leaves, own, count)
             done += count
     if not done:
         raise InputError("the data to measure on holds no batches")
@@ -134,10 +134,9 @@ class _Measurement:
         self.encoding = encoding_named(conversion.rules.encoding)
         has_tables = any(f.target.table for f in conversion.calibration.fitted.values())
         self.tables = Twin(tables_twin(snn, own_tensors(snn))) if has_tables else None
-        self.twins: QuantisedTwins | None = None
-        self.as_spikes = FORMATS[0]
+        self.twins: list[QuantisedTwin] = []
 
-    def add(self, leaves: list[Any], labels: Tensor | None) -> None:
+    def add(self, leaves: list[Any], labels: Tensor | None, samples: int) -> None:
         """Run one batch."""
         expected = self.source.run(leaves, frozenset(self.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
@@ -152,7 +151,7 @@ class _Measurement:
             self.functions,
             self.ledger,
         )
-        batch, answers, given = Batch(), [], self.snn.conversion.source.inputs
+        batch, answers, given = Batch(samples), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
             clock.start = t
             now = encoded_at(t, self.encoding, leaves, given, self.steps)
@@ -167,25 +166,22 @@ class _Measurement:
         self.closeness.add(answers, list(outputs.values()), labels)
         if self.tables is not None:
             self.tables.add(leaves, outputs, None)
-        self._quantised(leaves, outputs, labels)
+        for twin in self._twins():
+            twin.add(leaves, outputs, labels)
         self.inputs.add(leaves)
         self.spiking_macs += batch.spiking_macs
         self.still_macs += batch.still_macs
 
-    def _quantised(
-        self, leaves: list[Any], expected: dict[str, Tensor], labels: Tensor | None
-    ) -> None:
-        """Run one batch in each number format; how many bits the spikes carry is known after the
-        first batch."""
-        if self.twins is None:
-            self.twins = QuantisedTwins(self.snn, self.output, self.classes)
+    def _twins(self) -> list[QuantisedTwin]:
+        """Return the twins; how many bits the spikes carry is known after the first batch."""
+        if not self.twins:
+            read = self.output, self.classes
+            self.twins = [QuantisedTwin(self.snn, number, number, *read) for number in FORMATS]
             values = sum(a.seen for a in self.sites.values())
             carried = sum(sum(a.spikes) * a.payload for a in self.sites.values()) / max(values, 1)
-            self.as_spikes = integer(min(max(round(carried), 2), MOST_BITS))
-        for number in FORMATS:
-            self.twins.add(number, leaves, expected, labels)
-        if self.as_spikes not in FORMATS:
-            self.twins.add(self.as_spikes, leaves, expected, labels, with_weights=False)
+            bits = min(max(round(carried), 2), MOST_BITS)
+            self.twins.append(QuantisedTwin(self.snn, integer(bits), None, *read))
+        return self.twins
 
     def report(self, samples: int) -> SpikingReport:
         """Return what was gathered."""
@@ -213,7 +209,7 @@ class _Measurement:
             ledger=rows,
             source_ledger=self.source.ledger.rows(samples),
             cost_models=self.models,
-            twins=() if self.twins is None else self.twins.closeness(self._scale()),
+            twins=tuple(twin.found(self._scale()) for twin in self.twins),
             latency=self._latency(),
             degree=degree,
             analog_between=analog_between,
@@ -251,7 +247,7 @@ class _Measurement:
     def _work(self, rows: tuple[LedgerRow, ...], samples: int) -> Work:
         source, own = summed(self.source.ledger.rows(samples)), summed(rows)
         return Work(
-            source_macs=source.get(MACS, 0.0),
+            source_macs=self.source.macs / samples,
             spiking_macs=self.spiking_macs / samples,
             still_macs=self.still_macs / samples,
             operations={kind: own.get(kind, 0.0) for kind in OPERATIONS},

@@ -11,18 +11,18 @@ from snnconvert.costs.operations import ADDRESSES, SPIKES, STATE_READS, STATE_WR
 from snnconvert.ops.neurons import Neuron
 
 
-def of_answers(neuron: Neuron, changes: Tensor) -> dict[str, float]:
+def of_answers(neuron: Neuron, changes: Tensor, samples: int) -> dict[str, float]:
     """Return how many answers there were in a step, what they read and wrote, and their spikes
     with the bits of their addresses.
 
     Args:
         neuron: the neuron.
-        changes: by what each answer changed, ``[bursts, B, ...]``.
+        changes: by what each answer changed, ``[bursts, ...]``.
+        samples: of the batch, wherever it is in them.
     """
     fired, each = changes != 0, changes[0].numel()
     spikes = float(fired.sum(dtype=torch.float64))
     kept = float(each * (1 if neuron.target.table is None else 2))
-    samples = changes.shape[1] if changes.dim() > 1 else 1
     bits = math.ceil(math.log2(max(each // max(samples, 1), 1)))
     return {
         UPDATES: each + float(fired[:-1].sum(dtype=torch.float64)),

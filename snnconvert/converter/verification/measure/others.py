@@ -17,7 +17,7 @@ from snnconvert.costs.operations import (
     MACS,
 )
 from snnconvert.ops.kinds import operator_name
-from snnconvert.ops.sums import additions, comparisons
+from snnconvert.ops.sums import CLIPS, additions, comparisons
 from snnconvert.torch_private import pytree
 
 
@@ -35,10 +35,10 @@ def operations_of(
     results = [x for x in pytree.tree_leaves(value) if isinstance(x, Tensor)]
     if not results:
         return {}
-    if is_function:
+    name, first = operator_name(operator), results[0]
+    if is_function and name not in CLIPS:
         numbers = float(sum(x.numel() for x in results))
         return {FUNCTIONS: numbers, ACTIVATIONS: numbers}
-    name, first = operator_name(operator), results[0]
     return {
         ADDITIONS: additions(name, arguments, first),
         COMPARISONS: comparisons(name, arguments, first),
@@ -74,7 +74,9 @@ def _of_gates(each: int) -> Callable[[Mapping[str, Any], Any], float]:
     """Return what counts the functions and products of one hidden value at one position."""
 
     def count(arguments: Mapping[str, Any], value: Any) -> float:
-        hidden = pytree.tree_leaves(value)[0].numel()
+        told, states = pytree.tree_leaves(value)[0], pytree.tree_leaves(arguments["hx"])
+        # What an LSTM tells may be a projection of its cells, the last of its states.
+        hidden = told.numel() * states[-1].shape[-1] // states[0].shape[-1]
         return float(each * hidden * arguments.get("num_layers", 1))
 
     return count

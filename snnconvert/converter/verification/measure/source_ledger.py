@@ -26,19 +26,28 @@ from snnconvert.torch_private import OpOverload, pytree
 class SourceLedger:
     """Counts what the source computes on batches.
 
-    Multiply-accumulates are those of ``torch.utils.flop_counter``, halved, wherever they are; all
-    else is counted of what depends on coded inputs.
+    Multiply-accumulates are those of ``torch.utils.flop_counter``, halved. What does not depend on
+    coded inputs is not in the ledger, as it is not in that of the conversion, and neither is a
+    BatchNorm that a map absorbed.
 
     Args:
         conversion: whose source it is.
         reference: the source.
+
+    Attributes:
+        still_macs: multiply-accumulates on what does not depend on coded inputs, of all samples.
     """
 
     def __init__(self, conversion: Conversion, reference: Reference) -> None:
         self.reference, self.ledger = reference, Ledger(1)
+        self.still_macs = 0.0
         self.written_out = contractions(conversion.decided)
-        domains = conversion.decided.streams.domains
-        self.still = frozenset(n.name for n, d in domains.items() if d is not Domain.STREAM)
+        domains = {n.name: d for n, d in conversion.decided.streams.domains.items()}
+        streams = {name for name, domain in domains.items() if domain is Domain.STREAM}
+        nodes = (n for n in reference.graph.nodes if n.op == "call_function")
+        absorbed = {n.name for n in nodes if n.name not in domains}  # by the map before it
+        self.streams = frozenset(streams | absorbed)
+        self.counted = frozenset(streams - reference.encoded)
 
     def run(self, leaves: list[Any], wanted: frozenset[str]) -> _CountedRun:
         """Begin to run the source; it is counted as its values are asked for."""
@@ -46,8 +55,8 @@ class SourceLedger:
 
     @property
     def macs(self) -> float:
-        """Multiply-accumulates of all samples so far."""
-        return self.ledger.total(MACS)
+        """Multiply-accumulates of all samples so far, wherever they are."""
+        return self.ledger.total(MACS) + self.still_macs
 
 
 class _CountedRun(ReferenceRun):
@@ -72,8 +81,11 @@ class _CountedRun(ReferenceRun):
         if node.name in of.written_out:
             factors = [self.env[x] for x in node.all_input_nodes]
             macs += written_out_macs(node.target, factors, value)
+        if node.name not in of.counted:
+            of.still_macs += macs
+            return
         found: dict[str, float] = {MACS: macs, FLOATS_READS: macs}
-        if isinstance(node.target, OpOverload) and node.name not in of.still:
+        if isinstance(node.target, OpOverload):
             given = arguments_of(node)
             values = pytree.tree_map_only(fx.Node, self.env.__getitem__, given)
             if macs:
@@ -91,4 +103,4 @@ class _CountedRun(ReferenceRun):
         return multiplies(kind_of(node.target), dtype_of(node)) and products > 1
 
     def _is_stream(self, x: Any) -> bool:
-        return isinstance(x, fx.Node) and x.name not in self.of.still
+        return isinstance(x, fx.Node) and x.name in self.of.streams

@@ -300,7 +300,7 @@ class Step(fx.Interpreter):
         changes = torch.diff(answers, dim=0, prepend=last[None])
         self._fire(node, neuron, drive, changes)
         self.now[node] = reached_now
-        self._add(node, of_answers(neuron, changes))
+        self._add(node, of_answers(neuron, changes, self.batch.samples))
         if neuron.target.table is not None:
             self._look_ups(node, activity)
         activity.see(self.clock.start, changes)

@@ -15,15 +15,29 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.calls import Call, Stored, calls_of
 from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.measure.closeness import Closeness
-from snnconvert.converter.verification.measure.synapses import factors, is_in_source_work, is_map
+from snnconvert.converter.verification.measure.synapses import (
+    called,
+    factors,
+    is_in_source_work,
+    is_map,
+    operands,
+    resolved,
+)
 from snnconvert.converter.verification.measure.watched import path_of
 from snnconvert.converter.verification.neuronless import followed, with_stand_ins
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.formats import NumberFormat
-from snnconvert.ops.kinds import kind_of
+from snnconvert.ops.kinds import kind_of, operator_name
+from snnconvert.ops.sequence import is_number
 from snnconvert.ops.targets import Target
 from snnconvert.torch_private import pytree
+
+_OF_TWO_MATRICES = frozenset(
+    "matmul bmm mm addmm baddbmm _grouped_mm grouped_mm_fallback "
+    "transformers::grouped_mm_fallback".split()
+)
+"""Of whose second operand the last dimension is the outputs', of the first all but the last."""
 
 
 class Twin:
@@ -43,11 +57,15 @@ class Twin:
     def add(self, leaves: list[Any], expected: dict[str, Tensor], labels: Tensor | None) -> None:
         """Run one batch, and compare it with the source's outputs, by name."""
         clock = Clock(1, total=1, encoding=AtOnce())
-        outputs = fx.Interpreter(self.twin.tree, graph=self.twin.graph).run(clock, *leaves)
+        outputs = self._interpreter().run(clock, *leaves)
         if self.closeness is None:
             self.closeness = Closeness(1, list(expected), self.output, self.classes)
         answer = [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]
         self.closeness.add([answer], list(expected.values()), labels)
+
+    def _interpreter(self) -> fx.Interpreter:
+        """Return what runs one batch."""
+        return fx.Interpreter(self.twin.tree, graph=self.twin.graph)
 
     def rel_error(self, scale: float) -> float:
         """Return the relative error (scale as of `Closeness.relative_errors`)."""
@@ -55,74 +73,54 @@ class Twin:
         return self.closeness.relative_errors(scale)[0]
 
 
-class QuantisedTwins:
-    """The network with the operands of its maps and products rounded once, to one number format
-    after the other.
+class QuantisedTwin(Twin):
+    """The network with the operands of its maps and products rounded once to a number format.
 
-    Streams have a scale for each sample (dynamic quantisation), weights one for each output, and
-    sums are in the dtype of the network. Where neurons stand before elementwise products and
-    functions, the twins compute in floats. All share one copy of the weights, which is rounded
-    anew for each batch.
+    Streams have a scale for each sample (dynamic quantisation), weights one for each output of a
+    linear map, a convolution or a product of matrices, or else one, and sums are in the dtype of
+    the network. Weights are rounded where maps meet them, so that what shares them is left, and
+    those that are computed are rounded too. Where neurons stand before elementwise products and
+    functions, and where a map has an operand without neurons, the twin computes in floats.
 
     Args:
         snn: a spiking network; it is not changed.
+        number: the format of streams.
+        weights: that of weights; None: they are not rounded.
         output, classes: as of `Twin`.
     """
 
     def __init__(
-        self, snn: ConvertedModule, output: str | int | None = None, classes: int | None = None
-    ) -> None:
-        maps = list(_maps(snn))
-        self.operands = {path for call in maps for path in _neurons(call)}
-        tensors = own_tensors(snn)
-        self.weights: list[tuple[str, Tensor, list[int]]] = []
-        weights = {path: call for call in maps for path in _weights(call)}
-        for path, call in weights.items():
-            weight = resolve(snn.tree, path)
-            tensors.put(weight, weight.detach().clone())
-            self.weights.append((path, weight.detach(), _within_an_output(call, weight)))
-        sites = snn.conversion.sited.sites
-        self.targets = {path: sites[node].target for node, path in snn.conversion.neurons.items()}
-        self.twin = tensors.twin(snn)
-        self.output, self.classes = output, classes
-        self.found: dict[NumberFormat, Twin] = {}
-
-    def add(
         self,
+        snn: ConvertedModule,
         number: NumberFormat,
-        leaves: list[Any],
-        expected: dict[str, Tensor],
-        labels: Tensor | None,
-        *,
-        with_weights: bool = True,
+        weights: NumberFormat | None,
+        output: str | int | None = None,
+        classes: int | None = None,
     ) -> None:
-        """Run one batch in a number format, and compare it with the source's outputs, by name.
+        self.number, self.weights = number, weights
+        spoken = {path for call in _maps(snn.graph, snn).values() for path in _neurons(call)}
+        targets = {
+            path: snn.conversion.sited.sites[node].target
+            for node, path in snn.conversion.neurons.items()
+        }
 
-        Args:
-            number: the format.
-            leaves, expected, labels: as of `Twin.add`.
-            with_weights: whether weights are rounded too.
-        """
-        for path, weight, dims in self.weights:
-            rounded = number.rounded(weight, dims) if with_weights else weight
-            resolve(self.twin.tree, path).data.copy_(rounded)
-        with_stand_ins(self.twin, lambda path: self._stand_in(path, number))
-        twin = self.found.setdefault(number, Twin(self.twin, self.output, self.classes))
-        twin.add(leaves, expected, labels)
+        def stand_in(path: str) -> nn.Module:
+            target = targets[path]
+            return _Rounded(target, number) if path in spoken else followed(target)
 
-    def _stand_in(self, path: str, number: NumberFormat) -> nn.Module:
-        target = self.targets[path]
-        return _Rounded(target, number) if path in self.operands else followed(target)
+        super().__init__(with_stand_ins(own_tensors(snn).twin(snn), stand_in), output, classes)
+        self.maps = {} if weights is None else _maps(self.twin.graph, snn)
 
-    def closeness(self, scale: float) -> tuple[TwinCloseness, ...]:
-        """Return what a report says of them (scale as of `Closeness.relative_errors`)."""
-        found = []
-        for number, twin in self.found.items():
-            assert twin.closeness is not None
-            (step,) = twin.closeness.steps([0.0], [0.0], scale)
-            said = number.name, number.bits, step.rel_error, step.top1, step.accuracy
-            found.append(TwinCloseness(*said))
-        return tuple(found)
+    def _interpreter(self) -> fx.Interpreter:
+        return _RoundedRun(self)
+
+    def found(self, scale: float) -> TwinCloseness:
+        """Return what a report says of it (scale as of `Closeness.relative_errors`)."""
+        assert self.closeness is not None
+        (step,) = self.closeness.steps([0.0], [0.0], scale)
+        return TwinCloseness(
+            self.number.name, self.number.bits, step.rel_error, step.top1, step.accuracy
+        )
 
 
 class _Rounded(nn.Module):
@@ -138,11 +136,58 @@ class _Rounded(nn.Module):
         return self.number.rounded(value, shared, signed=self.target.limits[0] != 0.0)
 
 
-def _maps(snn: ConvertedModule) -> Iterator[Call]:
-    """Yield the maps and products that the source's multiply-accumulates are of."""
-    for call in calls_of(snn.graph, snn.conversion).values():
-        if is_map(call) and is_in_source_work(call):
-            yield call
+class _RoundedRun(fx.Interpreter):
+    """Runs a twin, with weights rounded where maps meet them."""
+
+    def __init__(self, of: QuantisedTwin) -> None:
+        super().__init__(of.twin.tree, graph=of.twin.graph)
+        self.of = of
+
+    def run_node(self, n: fx.Node) -> Any:
+        call = self.of.maps.get(n)
+        if call is None:
+            return super().run_node(n)
+        weights, streams = self.of.weights, operands(call)
+        assert weights is not None
+        still = {x: i for i, x in enumerate(factors(call)) if x not in streams}
+
+        def value_of(x: fx.Node | Stored) -> Any:
+            value = resolve(self.of.twin.tree, x.path) if isinstance(x, Stored) else self.env[x]
+            if x in still and isinstance(value, Tensor) and is_number(value):
+                # Anew for each batch: kept, the weights of every format would be in memory.
+                return rounded_weight(weights, call, still[x], value)
+            return value
+
+        return called(call.operator, resolved(call, value_of))
+
+
+def rounded_weight(number: NumberFormat, call: Call, position: int, weight: Tensor) -> Tensor:
+    """Return an operand of a map, rounded with a scale for each output.
+
+    Args:
+        number: the format.
+        call: the map.
+        position: of the operand in `factors`.
+        weight: its value.
+    """
+    kind = kind_of(call.operator).name
+    if kind == "conv_transpose" or call.arguments.get("transposed"):
+        groups = weight.unflatten(0, (call.arguments.get("groups", 1), -1))  # [G, in, out, ...]
+        return number.rounded(groups, [1, *range(3, groups.dim())]).flatten(0, 1)
+    if kind == "conv":
+        return number.rounded(weight, range(1, weight.dim()))
+    name = operator_name(call.operator)
+    if weight.dim() > 1 and name == "linear":
+        return number.rounded(weight, [weight.dim() - 1])
+    if weight.dim() > 1 and name in _OF_TWO_MATRICES:
+        return number.rounded(weight, [weight.dim() - 1 - position])
+    return number.rounded(weight, range(weight.dim()))
+
+
+def _maps(graph: fx.Graph, snn: ConvertedModule) -> dict[fx.Node, Call]:
+    """Return the maps and products that the source's multiply-accumulates are of."""
+    calls = calls_of(graph, snn.conversion)
+    return {n: call for n, call in calls.items() if is_map(call) and is_in_source_work(call)}
 
 
 def _neurons(call: Call) -> Iterator[str]:
@@ -151,20 +196,3 @@ def _neurons(call: Call) -> Iterator[str]:
         for source in moved_from(operand) if isinstance(operand, fx.Node) else ():
             if is_neuron(source):
                 yield path_of(source)
-
-
-def _weights(call: Call) -> Iterator[str]:
-    """Yield the paths of the parameters that are operands of a call."""
-    for operand in factors(call):
-        if isinstance(operand, Stored):
-            yield operand.path
-        elif isinstance(operand, fx.Node) and operand.op == "get_attr":
-            yield str(operand.target)
-
-
-def _within_an_output(call: Call, weight: Tensor) -> list[int]:
-    """Return the dimensions of a weight but that of the outputs; where it has none, all."""
-    by_output = kind_of(call.operator).name in ("linear", "conv") and not call.arguments.get(
-        "transposed"
-    )
-    return list(range(1 if by_output and weight.dim() > 1 else 0, weight.dim()))

@@ -77,6 +77,7 @@ class Batch:
     """What the next step of a batch is told of those before.
 
     Attributes:
+        samples: of the batch.
         before: values.
         said: number of all spikes so far of neurons whose spikes are routed; by rows, wherever
             they stand, as in what follows.
@@ -86,6 +87,7 @@ class Batch:
         still_macs: those on what is the same at every step.
     """
 
+    samples: int = 1
     before: dict[fx.Node, Tensor] = field(default_factory=dict)
     said: dict[fx.Node, Tensor] = field(default_factory=dict)
     states: dict[fx.Node, State] = field(default_factory=dict)
