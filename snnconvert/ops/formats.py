@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,19 +39,28 @@ class NumberFormat(ABC):
         if not x.numel():
             return x
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        finite = torch.where(wide.isfinite(), wide, 0.0)  # a mask's infinity is no size
-        sizes = finite.abs()
-        scale = (sizes.amax(tuple(dims), keepdim=True) if dims else sizes) / self._largest(signed)
+        scale = _largest_size(wide, dims) / self._largest(signed)
         scale = torch.where(scale > 0, scale, 1.0)
-        return (self._nearest(wide / scale, signed) * scale).to(x.dtype)
+        # One copy: weights are rounded layer by layer beside a network that fills the memory.
+        return self._round_(wide / scale).mul_(scale).to(x.dtype)
 
     @abstractmethod
     def _largest(self, signed: bool) -> float:
         """Return the largest number."""
 
     @abstractmethod
-    def _nearest(self, x: Tensor, signed: bool) -> Tensor:
-        """Return the nearest number to each value."""
+    def _round_(self, x: Tensor) -> Tensor:
+        """Replace each value by the nearest number; what is not finite stays."""
+
+
+def _largest_size(x: Tensor, dims: Sequence[int]) -> Tensor:
+    """Return the largest absolute value along some dimensions; a mask's infinity is no size."""
+    if not dims:
+        return torch.where(x.isfinite(), x.abs(), 0.0)
+    found = torch.linalg.vector_norm(x, math.inf, tuple(dims), keepdim=True)
+    if bool(found.isfinite().all()):
+        return found
+    return torch.where(x.isfinite(), x, 0.0).abs().amax(tuple(dims), keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -64,8 +74,8 @@ class Integer(NumberFormat):
     def _largest(self, signed: bool) -> float:
         return float(2 ** (self.bits - signed) - 1)
 
-    def _nearest(self, x: Tensor, signed: bool) -> Tensor:
-        return torch.round(x)
+    def _round_(self, x: Tensor) -> Tensor:
+        return x.round_()
 
 
 @dataclass(frozen=True)
@@ -83,10 +93,11 @@ class Float8(NumberFormat):
     def _largest(self, signed: bool) -> float:
         return float(torch.finfo(self.dtype).max)
 
-    def _nearest(self, x: Tensor, signed: bool) -> Tensor:
-        ends = torch.finfo(self.dtype)
-        inside = x.clamp(ends.min, ends.max).to(self.dtype).to(x.dtype)
-        return torch.where(x.isfinite(), inside, x)
+    def _round_(self, x: Tensor) -> Tensor:
+        largest = torch.finfo(self.dtype).max
+        if bool(torch.linalg.vector_norm(x, math.inf).isfinite()):
+            return x.copy_(x.clamp_(-largest, largest).to(self.dtype))
+        return torch.where(x.isfinite(), x.clamp(-largest, largest).to(self.dtype).to(x.dtype), x)
 
 
 def integer(bits: int) -> Integer:
