@@ -135,8 +135,8 @@ def page(tables: Mapping[tuple[str, str], Sequence[Row]]) -> str:
         f"{versions()}. Random weights, T=4, random signed increments, every output at every step, "
         "in float64 at a relative tolerance of 1e-9; with spikes, the same with every neuron "
         "replaced by what it follows, and a relative error of at most 0.1 on the example inputs, "
-        "from which the thresholds come, by the end of the rule file's T, or of that which a list gives "
-        "a model (`spiking_time_steps`).",
+        "from which the thresholds come, by the end of the rule file's T, or of that which a list "
+        "gives a model (`spiking_time_steps`).",
         "",
         table(
             (
