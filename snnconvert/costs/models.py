@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -164,8 +165,14 @@ def load_costs(source: CostSource) -> CostModel:
         return source
     name = os.fsdecode(source)
     if isinstance(source, str) and not is_path(name):
-        return _read(name, Text(name + _SUFFIX, read_bundled_costs(name), bundled=True))
+        return _bundled_model(name)
     return _read(name, read_text(Path(name)))
+
+
+@cache
+def _bundled_model(name: str) -> CostModel:
+    """Return a bundled model, read once: tuning prices each neuron by one again and again."""
+    return _read(name, Text(name + _SUFFIX, read_bundled_costs(name), bundled=True))
 
 
 def _read(name: str, text: Text) -> CostModel:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from snnconvert.converter.reports.paragraphs import Paragraph, as_text
+from snnconvert.converter.reports.paragraphs import Paragraph, as_text, percent
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.measure.predictions import Labels
@@ -79,9 +79,9 @@ class Analysis:
                 s.name,
                 s.layer,
                 f"{s.alone:.2g}",
-                _percent(s.top1_alone),
+                percent(s.top1_alone),
                 f"{s.without:.2g}",
-                _percent(s.top1_without),
+                percent(s.top1_without),
                 f"{s.spikes_per_value:.3g}",
                 f"{s.energy:.3g}",
             )
@@ -159,7 +159,3 @@ def analyze(
         top1=report.steps[-1].top1,
         sites=tuple(sites),
     )
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.2%}"

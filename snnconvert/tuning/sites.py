@@ -13,7 +13,7 @@ from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.check_tensors import own_tensors
-from snnconvert.converter.verification.leaves import leaf_names
+from snnconvert.converter.verification.leaves import named_tensors
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import Labels, labels_of, labels_of_batch
 from snnconvert.converter.verification.measure.squares import Squares
@@ -35,12 +35,11 @@ class Counted(nn.Module):
 
     Attributes:
         spikes: so far, of all samples.
-        values: number of neurons that drives were seen of, of all samples.
     """
 
     def __init__(self, neuron: Neuron) -> None:
         super().__init__()
-        self.neuron, self.spikes, self.values = neuron, 0.0, 0
+        self.neuron, self.spikes = neuron, 0.0
 
     def track(self, x: Tensor, clock: Clock, key: str, dim: int, outer: int = 1) -> Tensor:
         """Take one step (arguments as of `Neuron.track`)."""
@@ -51,7 +50,6 @@ class Counted(nn.Module):
         answers = answers.reshape(self.neuron.bursts, *x.shape)
         changes = torch.diff(answers, dim=0, prepend=before.to(x.dtype).expand_as(x)[None])
         self.spikes += float((changes != 0).sum())
-        self.values += x.numel() if clock.start == 0 else 0
         clock.state.update({f"{key}.{name}": value for name, value in state.items()})
         return answers[-1]
 
@@ -93,15 +91,14 @@ class PartlySpiking:
         with torch.no_grad():
             for leaves in leaves_of_batches(source, data, "data", snn.placed):
                 found = reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
-                names = zip(leaf_names(snn, len(found)), found, strict=True)
-                outputs = {name: y for name, y in names if isinstance(y, Tensor)}
+                outputs = named_tensors(snn, found)
                 count, own = labels_of_batch(source, leaves, self.labels, done)
                 self.batches.append((leaves, outputs, own))
                 squares.add(leaves)
                 done += count
         if not done:
             raise InputError("the data to analyze on holds no batches")
-        self.samples, self.scale = done, squares.mean**0.5
+        self.scale = squares.mean**0.5
 
     def closeness(self, spiking: Mapping[str, nn.Module], amplified: float = 1.0) -> StepCloseness:
         """Return how close the outputs are to the source's at the last step.

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from snnconvert.converter.checks.result import CheckedSpikes, CheckResult
 from snnconvert.converter.reports.equivalence import escape
+from snnconvert.converter.reports.paragraphs import percent
 from snnconvert.wording import as_json
 
 
@@ -57,12 +58,8 @@ def _samples(spiking: CheckedSpikes) -> str:
 
 
 def _accuracy(spiking: CheckedSpikes) -> str:
-    own, source = _percent(spiking.accuracy), _percent(spiking.source_accuracy)
+    own, source = percent(spiking.accuracy), percent(spiking.source_accuracy)
     return own if spiking.accuracy is None else f"{own} (source {source})"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.2%}"
 
 
 def _of_spikes(shown: Callable[[CheckedSpikes], str]) -> Callable[[CheckResult], str]:
@@ -73,7 +70,7 @@ _SPIKING: Mapping[str, Callable[[CheckResult], str]] = {
     "degree": lambda result: result.degree or "-",
     "T, K": _of_spikes(lambda s: f"{s.time_steps}, {s.bursts}"),
     "error with spikes": _of_spikes(lambda s: f"{s.rel_error:.2g}"),
-    "agreement": _of_spikes(lambda s: _percent(s.agreement)),
+    "agreement": _of_spikes(lambda s: percent(s.agreement)),
     "accuracy": _of_spikes(_accuracy),
     "spikes per value": _of_spikes(lambda s: f"{s.spikes_per_value:.3g}"),
     "bits per spike": _of_spikes(lambda s: f"{s.bits_per_spike:.1f}"),

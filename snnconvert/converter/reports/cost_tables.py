@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnconvert.converter.reports.paragraphs import Explained
+from snnconvert.converter.reports.paragraphs import Explained, percent
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.costs.ledger import LedgerRow, summed
 from snnconvert.costs.models import PRECISIONS, CostModel
@@ -131,11 +131,6 @@ _LAYERS = (
     "MAC: accumulations and products by spikes for each of them. The other columns: at how many "
     "the layer would cost what the source's costs; -: it would not with none; inf: with any number."
 )
-
-
-def percent(value: float | None) -> str:
-    """Return a share in percent; ``-`` where there is none."""
-    return "-" if value is None else f"{value:.2%}"
 
 
 def _of(even: float | None) -> str:

@@ -26,6 +26,11 @@ class Explained:
     columns: str = ""
 
 
+def percent(value: float | None) -> str:
+    """Return a share in percent; ``-`` where there is none."""
+    return "-" if value is None else f"{value:.2%}"
+
+
 def as_text(paragraphs: Iterable[Paragraph]) -> str:
     """Return paragraphs as text, an empty line between them."""
     return "\n\n".join(

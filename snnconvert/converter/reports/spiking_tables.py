@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from snnconvert.converter.reports.cost_tables import cost_tables, percent
-from snnconvert.converter.reports.paragraphs import Explained, TextTable
+from snnconvert.converter.reports.cost_tables import cost_tables
+from snnconvert.converter.reports.paragraphs import Explained, TextTable, percent
 from snnconvert.converter.reports.spiking import SpikingReport
 
 

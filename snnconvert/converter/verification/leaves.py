@@ -27,9 +27,14 @@ def leaf_names(snn: ConvertedModule, count: int) -> list[str]:
     return [path.strip("[]'.") or "output" for path, _ in named_leaves(outputs)]
 
 
+def named_tensors(snn: ConvertedModule, outputs: list[Any]) -> dict[str, Tensor]:
+    """Return the tensors among the output leaves of a conversion or its source, by name."""
+    named = zip(leaf_names(snn, len(outputs)), outputs, strict=True)
+    return {name: y for name, y in named if isinstance(y, Tensor)}
+
+
 def refuse_degenerate(snn: ConvertedModule, expected: list[Any]) -> None:
-    names = leaf_names(snn, len(expected))
-    compared = {n: y for n, y in zip(names, expected, strict=True) if isinstance(y, Tensor)}
+    compared = named_tensors(snn, expected)
     flat = [name for name, y in compared.items() if not has_spread(y)]
     if not compared or len(flat) == len(compared):
         raise VerificationError(

@@ -13,7 +13,7 @@ from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.check_tensors import own_tensors
-from snnconvert.converter.verification.leaves import leaf_names
+from snnconvert.converter.verification.leaves import named_tensors
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import (
     Labels,
@@ -57,8 +57,7 @@ def measure_exact(
         for leaves in leaves_of_batches(traced, data, "data", snn.placed):
             args, kwargs = pytree.tree_unflatten(leaves, traced.in_spec)
             found = reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
-            named = zip(leaf_names(snn, len(found)), found, strict=True)
-            outputs = {name: y for name, y in named if isinstance(y, Tensor)}
+            outputs = named_tensors(snn, found)
             answers = pytree.tree_leaves(snn.simulate(*args, **kwargs))
             last = [y[-1] for y in answers if isinstance(y, Tensor)]
             closeness = closeness or Closeness(1, list(outputs), output, classes)

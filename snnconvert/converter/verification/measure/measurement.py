@@ -22,7 +22,7 @@ from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.events import proven_degree
-from snnconvert.converter.verification.leaves import leaf_names
+from snnconvert.converter.verification.leaves import named_tensors
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import (
@@ -159,8 +159,7 @@ class _Measurement:
             outputs = Step(watched, batch, clock, last).run(clock, *now)
             answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
         found = expected.finish()
-        named = zip(leaf_names(self.snn, len(found)), found, strict=True)
-        outputs = {name: y for name, y in named if isinstance(y, Tensor)}
+        outputs = named_tensors(self.snn, found)
         if self.closeness is None:
             self.closeness = Closeness(self.steps, list(outputs), self.output, self.classes)
         self.closeness.add(answers, list(outputs.values()), labels)
