@@ -41,7 +41,7 @@ def page(curves: Mapping[tuple[str, str], Curve], only: Sequence[str], plotted: 
     lines += ["## All runs", ""]
     for task in dict.fromkeys(name for name, _ in curves):
         own = [c for (name, _), c in curves.items() if name == task]
-        lines += [f"### {task}", "", _table(own), ""]
+        lines += [f"### {task}", "", _table(own), "", _TWINS, "", _twins(own), ""]
     return "\n".join(lines)
 
 
@@ -49,7 +49,8 @@ def _table(curves: list[Curve]) -> str:
     score = "perplexity" if curves[0].language else "accuracy"
     header = (
         *("rules", "degree", "data", "T", "K", "agreement", "rel. error", f"{score} (source)"),
-        *("spikes per value", "bits per spike", "energy uJ (source)", "MACs on spikes"),
+        *("spikes per value", "bits per spike", "bits per value", "energy uJ (source)"),
+        *("of the source", "MACs on spikes"),
     )
     rows = []
     for c in curves:
@@ -67,10 +68,32 @@ def _table(curves: list[Curve]) -> str:
                 "{} ({})".format(*scores) if scores else "-",
                 f"{at.spikes_per_value:.3f}",
                 f"{c.bits:.1f}",
+                f"{at.bits_per_value:.1f}",
                 f"{at.energy:.4g} ({c.source_energy:.4g})",
+                f"{at.energy / c.source_energy:.3f}",
                 f"{c.spiking_share:.1%}",
             )
             rows.append(cells)
+    return table(header, rows)
+
+
+def _twins(curves: list[Curve]) -> str:
+    """Return each conversion at its last step beside its quantised twins, on the same samples."""
+    energies = [f"{name}: fp32, int8" for name in curves[0].energies]
+    header = (
+        *("rules", "samples", "T", "K", "spikes: agreement", "bits per value"),
+        *("twins: agreement (bits)", *energies),
+    )
+    rows = []
+    for c in curves:
+        last = c.points[-1]
+        twins = "; ".join(f"{t.name} {t.agreement:.2%} ({t.bits})" for t in c.twins)
+        costs = [
+            f"{e.spiking / e.source:.3f}, {e.spiking_int8 / e.source_int8:.3f}"
+            for e in c.energies.values()
+        ]
+        own = (f"{c.counted_agreement:.2%}", f"{last.bits_per_value:.1f}")
+        rows.append((c.rules, c.counted, last.step, c.bursts, *own, twins, *costs))
     return table(header, rows)
 
 
@@ -88,17 +111,27 @@ pip install scikit-learn && apt-get install dataset-fashion-mnist
 {versions}. Nothing is retrained; thresholds come from training data alone, and what is judged was
 not seen by them. *Agreement* is the share of predictions that are the source's, by the end of step
 T, of neurons that answer up to K times in a step; *spikes per value* are those of a neuron up to T,
-on average over all neurons; *bits per spike* is the logarithm of the number of distinct spikes that
-the neurons of a site had, of the site that had most; *energy* is that of one sample at 45 nm in
-float32 (MAC 4.6 pJ, addition 0.9 pJ), from the events of the neurons, beside the source's; memory
-traffic but that of tables is not counted. Spikes and energies were counted on the first batch of
-the data. *Degree* is `maps` where every linear map, convolution and product receives spikes, and
-`all` where nothing else lies between one spike and the next but comparisons and look-ups (`-`: some
-map receives none).
+on average over all neurons; *bits per spike* are those that tell a neuron's spikes apart (sign,
+level, power of two), the mean over all spikes, and *bits per value* those of all spikes of a
+neuron, where INT8 and FP8 have 8; *energy* is that of one sample by the cost model `arithmetic`
+(45 nm, float32), from the events of the neurons, beside the source's. What is counted, and what
+`memory` and `events` add, is in [docs/costs.md](../docs/costs.md). Spikes and energies were counted
+on the first samples of the data, as many as the second table says. *Degree* is `maps` where every
+linear map, convolution and product receives spikes, and `all` where nothing else lies between one
+spike and the next but comparisons and look-ups (`-`: some map receives none).
 
-![agreement against time steps and against spikes]({plot})
+![agreement against time steps, bits per value and energy]({plot})
+
+In the plot's lower rows the curves go over T, and the twins are crosses: at the bits of their
+numbers (a cross for each format), and at the energy of the source in 8 bits (INT8).
 """
 
+
+_TWINS = """\
+Beside its quantised twins, on the samples on which operations were counted: the source with the
+operands of its maps and products rounded once to INT8 or FP8 (weights too), or streams alone to as
+many bits as the spikes carried. Energies are those of spikes over those of the source, in float32
+and (over the INT8 twin) in 8 bits."""
 
 _ONLY = "tasks, rules, or TASK:NAME of a conversion, such as 'minilm:fully_spiking, K=1'"
 

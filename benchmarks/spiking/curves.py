@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor
 import snnconvert
 from benchmarks.spiking.tasks import SpikingTask
 from snnconvert import ConvertedModule
-from snnconvert.costs.models import load_costs
+from snnconvert.converter.reports.spiking import SpikingReport
+from snnconvert.costs.models import bundled_costs, load_costs
 from snnconvert.rules import RuleSet
 
 
@@ -30,7 +31,8 @@ class Point:
         rel_error: ``|Y_t - y| / |y|`` of the logits.
         score: accuracy, or perplexity.
         rate: spikes per neuron and step up to here.
-        energy: of a sample in float32, microjoules, memory traffic not counted.
+        energy: of a sample by the cost model ``arithmetic`` in float32, microjoules.
+        bits_per_value: bits of payload of all spikes per neuron, up to here.
     """
 
     step: int
@@ -39,11 +41,43 @@ class Point:
     score: float | None
     rate: float
     energy: float
+    bits_per_value: float
 
     @property
     def spikes_per_value(self) -> float:
         """Return spikes per neuron over all steps up to here."""
         return self.rate * self.step
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Of a sample by one cost model at the last step, microjoules.
+
+    Attributes:
+        spiking, source: both in float32.
+        spiking_int8, source_int8: both in 8 bits; the latter is the INT8 twin.
+    """
+
+    spiking: float
+    source: float
+    spiking_int8: float
+    source_int8: float
+
+
+@dataclass(frozen=True)
+class TwinPoint:
+    """A quantised twin on the samples on which spikes were counted.
+
+    Attributes:
+        name: of its number format.
+        bits: of an operand.
+        agreement, rel_error: as of a `Point`.
+    """
+
+    name: str
+    bits: int
+    agreement: float
+    rel_error: float
 
 
 @dataclass(frozen=True)
@@ -57,13 +91,15 @@ class Curve:
         predictions: number of predictions.
         language: whether the score is perplexity.
         source_score: accuracy or perplexity of the source.
-        source_energy: of a sample of the source in float32, microjoules.
+        energies: of a sample, by cost model.
         spiking_share: share of the multiply-accumulates whose operands are all spikes.
         degree: how much of the network is on spikes.
         bursts: ``K``, the most of any neuron.
-        bits: logarithm of the number of distinct spikes of the site that has most.
+        bits: of payload of a spike, the mean over all.
         seconds: of conversion and measurement.
         points: one for each step.
+        counted_agreement: at the last step, on the counted samples alone.
+        twins: quantised twins on these.
     """
 
     task: str
@@ -73,13 +109,30 @@ class Curve:
     predictions: int
     language: bool
     source_score: float | None
-    source_energy: float
+    energies: Mapping[str, Energy]
     spiking_share: float
     degree: str
     bursts: int
     bits: float
     seconds: float
     points: tuple[Point, ...]
+    counted_agreement: float
+    twins: tuple[TwinPoint, ...]
+
+    @property
+    def source_energy(self) -> float:
+        """Return that of a sample of the source by ``arithmetic`` in float32, microjoules."""
+        return self.energies["arithmetic"].source
+
+    @classmethod
+    def of_plain(cls, data: dict[str, Any]) -> Curve:
+        """Return the curve that `dataclasses.asdict` made plain data of."""
+        made = {
+            "points": tuple(Point(**x) for x in data["points"]),
+            "twins": tuple(TwinPoint(**x) for x in data["twins"]),
+            "energies": {name: Energy(**x) for name, x in data["energies"].items()},
+        }
+        return cls(**{**data, **made})
 
 
 @torch.no_grad()
@@ -112,7 +165,16 @@ def curve(
     batches = [inputs for inputs, _ in itertools.islice(task.batches, counted)]
     report = snnconvert.verify(task.model, snn, data=batches).spiking
     assert report is not None
-    points = tuple(Point(at.step, *sums.at(at.step - 1), at.rate, at.energy) for at in report.steps)
+    points = tuple(
+        Point(
+            at.step,
+            *sums.at(at.step - 1),
+            at.rate,
+            at.energy,
+            report.bits_by(at.step) or 0.0,
+        )
+        for at in report.steps
+    )
     return Curve(
         task=name,
         rules=rules,
@@ -121,14 +183,32 @@ def curve(
         predictions=sums.predictions,
         language=task.language,
         source_score=sums.source_score(),
-        source_energy=report.work.source_energy(load_costs("arithmetic")),
+        energies=_energies(report),
         spiking_share=report.work.spiking_share,
         degree=report.degree,
         bursts=report.latency.bursts,
         bits=report.bits_per_spike,
         seconds=time.perf_counter() - start,
         points=points,
+        counted_agreement=report.steps[-1].top1 or 0.0,
+        twins=tuple(
+            TwinPoint(twin.name, twin.bits, twin.top1 or 0.0, twin.rel_error)
+            for twin in report.twins
+        ),
     )
+
+
+def _energies(report: SpikingReport) -> dict[str, Energy]:
+    found = {}
+    for name in bundled_costs():
+        model, work = load_costs(name), report.work
+        found[name] = Energy(
+            work.energy(model),
+            work.source_energy(model),
+            work.energy(model, "int8"),
+            work.source_energy(model, "int8"),
+        )
+    return found
 
 
 def _both(

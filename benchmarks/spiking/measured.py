@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import MEASURED
-from benchmarks.spiking.curves import Curve, Point, curve
+from benchmarks.spiking.curves import Curve, curve
 from benchmarks.spiking.tasks import TASKS
 from snnconvert.files import write_atomically
 from snnconvert.rules import RuleSet, load_rules, parse_rules
@@ -49,34 +49,38 @@ class Run:
 
 
 RUNS = (
-    Run("mnist-cnn", "spiking", 2),
+    Run("mnist-cnn", "spiking", 2, counted=2),
     Run("mnist-cnn", "spiking", 4, bursts=1),
     Run("mnist-cnn", "sparse", 4),
     Run("mnist-cnn", "graded", 4),
+    Run("mnist-cnn", "pow2", 8, 1000, bursts=1),
     Run("mnist-cnn", "rate_if", 32),
     Run("mnist-cnn", "st_bif", 32, 1000),
-    Run("fashion-resnet", "spiking", 2),
+    Run("fashion-resnet", "spiking", 2, counted=4),
     Run("fashion-resnet", "spiking", 4, bursts=1),
     Run("fashion-resnet", "sparse", 4),
     Run("fashion-resnet", "graded", 4, 2000),
+    Run("fashion-resnet", "pow2", 8, 500, bursts=1),
     Run("fashion-resnet", "rate_if", 32, 1000),
     Run("fashion-resnet", "st_bif", 32, 1000),
-    Run("fashion-vit", "spiking", 2),
+    Run("fashion-vit", "spiking", 2, counted=2),
     Run("fashion-vit", "spiking", 4, bursts=1),
     Run("fashion-vit", "sparse", 4),
     Run("fashion-vit", "graded", 4, 2000),
+    Run("fashion-vit", "pow2", 8, 500, bursts=1),
     Run("fashion-vit", "st_bif", 32, 500),
-    Run("efficientnet-lite0", "spiking", 2),
+    Run("efficientnet-lite0", "spiking", 1, counted=6),
     Run("efficientnet-lite0", "spiking", 4, bursts=1),
     Run("efficientnet-lite0", "sparse", 8, 40),
     Run("efficientnet-lite0", "graded", 4, 40),
     Run("efficientnet-lite0", "st_bif", 32, 20),
-    Run("minilm", "spiking", 2),
+    Run("minilm", "spiking", 1, counted=8),
     Run("minilm", "spiking", 4, bursts=1),
     Run("minilm", "sparse", 4),
     Run("minilm", "graded", 4, 192),
+    Run("minilm", "pow2", 8, 64, bursts=1),
     Run("minilm", "st_bif", 32, 64),
-    Run("smollm2", "spiking", 1, 16),
+    Run("smollm2", "spiking", 1, 16, counted=2),
     Run("smollm2", "sparse", 8, 2),
     Run("smollm2", "graded", 4, 2),
     Run("smollm2", "st_bif", 32, 2),
@@ -110,8 +114,7 @@ def kept(run: Run) -> Curve | None:
     facts = json.loads(_file(run).read_text())
     if facts["of"] != _identity(run):
         return None
-    points = tuple(Point(**point) for point in facts["curve"].pop("points"))
-    return Curve(**facts["curve"], points=points)
+    return Curve.of_plain(facts["curve"])
 
 
 def _file(run: Run) -> Path:
