@@ -43,11 +43,13 @@ class Choice:
 
 
 CHOICES = (
-    *(Choice(1, per_octave, levels) for per_octave in (8, 4, 2) for levels in (4, 6, 8, 20)),
-    *(Choice(2, per_octave, levels) for per_octave in (8, 4) for levels in (6, 8, 20)),
-    *(Choice(3, 4, levels) for levels in (8, 20)),
+    *(Choice(1, each, levels) for each in (8, 4, 2) for levels in (3, 4, 5, 6, 7, 8, 10, 12, 20)),
+    *(Choice(2, each, levels) for each in (8, 4) for levels in (5, 6, 8, 10, 12, 20)),
+    *(Choice(3, 4, levels) for levels in (8, 12, 20)),
 )
 """From few spikes to many."""
+PROBE = Choice(1, 4, 8)
+"""By whose error a neuron's weight in the outputs is first measured."""
 
 
 def has_choices(fitted: Fitted) -> bool:

@@ -20,10 +20,12 @@ from snnconvert.progress import bar
 from snnconvert.rules import SPIKING_ACTIONS, Rule
 from snnconvert.rules.neuron import NeuronSpec
 from snnconvert.rules.schema import Match
-from snnconvert.tuning.choices import CHOICES, Choice, has_choices
-from snnconvert.tuning.sites import Counted, PartlySpiking
+from snnconvert.tuning.choices import CHOICES, PROBE, Choice, has_choices
+from snnconvert.tuning.sites import PartlySpiking, Survey
 
 _TRIALS = 12  # of mixtures, each twice as near to the bound as the one before
+_TRIED: tuple[Choice | None, ...] = (None, *CHOICES)
+"""What is seen of each neuron: as it is, and by each choice."""
 
 Place: TypeAlias = tuple[str, str]
 """What one rule can name: operations of one kind at one module path."""
@@ -77,7 +79,51 @@ class Search:
     def found(self, keep: float, caution: float, budget: int | None, progress: bool) -> Chosen:
         """Return the cheapest mixture that keeps so many predictions; without a choice for a group,
         its neurons stay as they are."""
-        self.options = options = self._options(budget, progress)
+        self._survey()
+        for path in bar(self.seen, "neurons", show=progress):
+            self._weigh(path, PROBE)
+        found = self._cheapest(keep, caution, progress)
+        # What a neuron adds is not quite as its error: those that add most are looked at again.
+        own = {path: choice for group, choice in found.items() for path in self.groups[group]}
+        most = sorted(own, key=lambda path: -self._added(path, own[path]))
+        left = None if budget is None else max(0, budget - len(self.seen))
+        for path in bar(most[:left], "neurons as chosen", show=progress):
+            self._weigh(path, own[path])
+        return self._cheapest(keep, caution, progress)
+
+    def _survey(self) -> None:
+        """See how near each choice comes for each neuron, all others exact, in one run."""
+        paths = [path for group in self.groups.values() for path in group]
+        self.seen = {
+            path: Survey(
+                self.run.exact[path],
+                [self._neuron(path, choice) for choice in _TRIED],
+                self.run.steps,
+            )
+            for path in paths
+        }
+        self.weights = dict.fromkeys(paths, 0.0)
+        self.runs += 1
+        self.run.closeness(self.seen)
+
+    def _weigh(self, path: str, choice: Choice) -> None:
+        """Measure how much of the outputs' squared error a neuron's own becomes, by one choice."""
+        seen = self.seen[path]
+        at = _TRIED.index(choice)
+        if not seen.errors[at]:
+            at = max(range(len(_TRIED)), key=lambda i: seen.errors[i])
+        if seen.errors[at]:
+            self.runs += 1
+            error = self.run.closeness({path: self._neuron(path, _TRIED[at])}).rel_error
+            self.weights[path] = error**2 / seen.errors[at]
+
+    def _added(self, path: str, choice: Choice | None) -> float:
+        """Return what a neuron adds to the squared error of the outputs by itself."""
+        error = self.seen[path].errors[_TRIED.index(choice)]
+        return error * self.weights[path] if error else 0.0
+
+    def _cheapest(self, keep: float, caution: float, progress: bool) -> Chosen:
+        self.options = options = self._options()
 
         def mixture(price: float) -> Chosen:
             best = {
@@ -98,40 +144,26 @@ class Search:
                 high = price
         return best
 
-    def _options(self, budget: int | None, progress: bool) -> dict[Group, list[Option]]:
-        choices = CHOICES
-        paths = [path for group in self.groups.values() for path in group]
-        if budget is not None:
-            number = max(1, budget // max(len(paths), 1) - 1)
-            every = max(1, math.ceil(len(choices) / number))
-            choices = choices[::every]
-        alone: dict[str, list[tuple[float, float]]] = {}
-        for path in bar(paths, "neurons", show=progress):
-            own = [self._alone(path, None), *(self._alone(path, choice) for choice in choices)]
-            scale = max(own[0][1], 1e-30)
-            costs = [
+    def _options(self) -> dict[Group, list[Option]]:
+        costs: dict[str, list[float]] = {}
+        for path, seen in self.seen.items():
+            scale = max(seen.spikes[0], 1e-30)
+            costs[path] = [
                 self._cost(path, choice, spikes / scale)
-                for choice, (_, spikes) in zip((None, *choices), own, strict=True)
+                for choice, spikes in zip(_TRIED, seen.spikes, strict=True)
             ]
-            alone[path] = [(e, c) for (e, _), c in zip(own, costs, strict=True)]
-        total = sum(found[0][1] for found in alone.values()) or 1.0
+        total = sum(found[0] for found in costs.values()) or 1.0
         return {
             group: [
                 Option(
                     choice,
-                    sum(alone[path][i][0] ** 2 for path in paths),
-                    sum(alone[path][i][1] for path in paths) / total,
+                    sum(self._added(path, choice) for path in paths),
+                    sum(costs[path][i] for path in paths) / total,
                 )
-                for i, choice in enumerate((None, *choices))
+                for i, choice in enumerate(_TRIED)
             ]
             for group, paths in self.groups.items()
         }
-
-    def _alone(self, path: str, choice: Choice | None) -> tuple[float, float]:
-        """Return the error that a neuron adds by itself, and its spikes."""
-        neuron = Counted(self._neuron(path, choice))
-        self.runs += 1
-        return self.run.closeness({path: neuron}).rel_error, neuron.spikes
 
     def _neuron(self, path: str, choice: Choice | None) -> Neuron:
         fitted = self.fitted[path]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,31 +27,52 @@ from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree
 
 
-class Counted(nn.Module):
-    """A neuron that counts its spikes.
+class Survey(nn.Module):
+    """Gives what a neuron follows, and sees what others in its place would answer to the drive.
 
     Args:
-        neuron: it.
+        exact: gives what the neuron follows.
+        neurons: those that might be in its place.
+        steps: ``T``.
 
     Attributes:
-        spikes: so far, of all samples.
+        errors: for each of them ``|R - A|^2`` at the last step, over all values and samples.
+        spikes: for each of them over all steps, values and samples.
     """
 
-    def __init__(self, neuron: Neuron) -> None:
+    def __init__(self, exact: nn.Module, neurons: Sequence[Neuron], steps: int) -> None:
         super().__init__()
-        self.neuron, self.spikes = neuron, 0.0
+        self.exact, self.steps = exact, steps
+        self.neurons: Any = nn.ModuleList(neurons)
+        self.errors, self.spikes = ([0.0] * len(neurons) for _ in range(2))
 
     def track(self, x: Tensor, clock: Clock, key: str, dim: int, outer: int = 1) -> Tensor:
         """Take one step (arguments as of `Neuron.track`)."""
-        state = self.neuron.state_of(clock.state, key)
-        before = state["R"] if "R" in state else self.neuron.resting(x)
-        drive = x.reshape(1, *(x.shape or (1,)))
-        answers = self.neuron.answers(drive, state, clock.start)
-        answers = answers.reshape(self.neuron.bursts, *x.shape)
-        changes = torch.diff(answers, dim=0, prepend=before.to(x.dtype).expand_as(x)[None])
-        self.spikes += float((changes != 0).sum())
+        exact: Any = self.exact
+        value: Tensor = exact.track(x, clock, key, dim, outer)
+        is_last = clock.start == self.steps - 1
+        for i, neuron in enumerate(self.neurons):
+            answer, spikes = _counted(neuron, x, clock, f"{key}.{i}", keep=not is_last)
+            self.spikes[i] += spikes
+            if is_last:
+                off = torch.where(answer == value, 0.0, answer - value)
+                self.errors[i] += float(off.double().square().sum())
+        return value
+
+
+def _counted(
+    neuron: Neuron, x: Tensor, clock: Clock, key: str, *, keep: bool
+) -> tuple[Tensor, float]:
+    """Return a neuron's reconstruction after one step, and its spikes; its state is kept if asked
+    for."""
+    state = neuron.state_of(clock.state, key)
+    before = state["R"] if "R" in state else neuron.resting(x)
+    answers = neuron.answers(x.reshape(1, *(x.shape or (1,))), state, clock.start)
+    answers = answers.reshape(neuron.bursts, *x.shape)
+    changes = torch.diff(answers, dim=0, prepend=before.to(x.dtype).expand_as(x)[None])
+    if keep:
         clock.state.update({f"{key}.{name}": value for name, value in state.items()})
-        return answers[-1]
+    return answers[-1], float((changes != 0).sum())
 
 
 class PartlySpiking:
