@@ -106,6 +106,9 @@ class TuneOptions(ModelOptions):
     keep: float
     cost: str
     budget: int | None
+    exact: bool
+    time_steps: tuple[int, ...]
+    journal: str | None
     force: bool
 
 

@@ -19,6 +19,7 @@ from snnconvert.sources.devices import batches_on, device_named
 from snnconvert.sources.importing import check_packages
 from snnconvert.sources.inputs import batches_of
 from snnconvert.tuning.tune import tune_source
+from snnconvert.tuning.wanted import Wanted
 from snnconvert.wording import shown
 
 
@@ -30,6 +31,14 @@ def run(options: TuneOptions) -> int:
         raise InputError(f"--out {shown(options.out)}: rules are written as .yaml; name it so")
     named = (options.model, options.arch, options.example, options.calibration, options.data)
     read = [*files_read(*named), *rules.files]
+    wanted = Wanted(
+        options.keep,
+        options.cost,
+        options.budget,
+        exact=options.exact,
+        output=options.output,
+        classes=options.classes,
+    )
     out = check_outputs({"--out": options.out}, options.force, read)["--out"]
     progress, device = sys.stderr.isatty(), device_named(options.device)
     with silence(options.debug):
@@ -39,12 +48,10 @@ def run(options: TuneOptions) -> int:
         found = tune_source(
             source,
             rules,
+            wanted,
             data=None if data is None else batches_on(data, device),
-            keep=options.keep,
-            cost=options.cost,
-            budget=options.budget,
-            output=options.output,
-            classes=options.classes,
+            time_steps=options.time_steps or None,
+            journal=options.journal,
             progress=progress,
         )
     if out is not None:

@@ -42,6 +42,15 @@ class Choice:
         return f"K={self.bursts}, {self.per_octave} per octave, {self.levels} levels"
 
 
+@dataclass(frozen=True)
+class Exact:
+    """No neurons: the layer computes in floats, by the rule action ``td``."""
+
+    def __str__(self) -> str:
+        return "exact, in floats"
+
+
+EXACT = Exact()
 CHOICES = (
     *(Choice(1, each, levels) for each in (8, 4, 2) for levels in (3, 4, 5, 6, 7, 8, 10, 12, 20)),
     *(Choice(2, each, levels) for each in (8, 4) for levels in (5, 6, 8, 10, 12, 20)),

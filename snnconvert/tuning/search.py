@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,12 +20,16 @@ from snnconvert.errors import InputError
 from snnconvert.ops.neurons import Neuron
 from snnconvert.progress import bar
 from snnconvert.rules import SPIKING_ACTIONS, Rule
-from snnconvert.rules.neuron import NeuronSpec
+from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec
 from snnconvert.rules.schema import Match
-from snnconvert.tuning.choices import CHOICES, PROBE, Choice, has_choices
+from snnconvert.tuning.choices import CHOICES, EXACT, PROBE, Choice, Exact, has_choices
+from snnconvert.tuning.journal import TuningJournal
 from snnconvert.tuning.sites import PartlySpiking, Survey
+from snnconvert.tuning.wanted import Wanted
 
 _TRIALS = 12  # of mixtures, each twice as near to the bound as the one before
+_ENOUGH = 64  # samples on which neurons are seen by themselves; predictions are of all
+_FLOAT = 32  # bits
 _TRIED: tuple[Choice | None, ...] = (None, *CHOICES)
 """What is seen of each neuron: as it is, and by each choice."""
 
@@ -31,38 +37,55 @@ Place: TypeAlias = tuple[str, str]
 """What one rule can name: operations of one kind at one module path."""
 Group: TypeAlias = tuple[Place, ...]
 """Places that share neurons, which so are chosen together."""
-Chosen: TypeAlias = Mapping[Group, Choice]
+Chosen: TypeAlias = Mapping[Group, Choice | Exact]
 
 
 @dataclass(frozen=True)
 class Option:
     """A choice for a group of neurons: what it adds to the squared error, and costs."""
 
-    choice: Choice | None
+    choice: Choice | Exact | None
     error: float
     cost: float
 
 
 class Search:
-    """What each neuron adds and costs by each choice, and mixtures of them."""
+    """What each neuron adds and costs by each choice, and mixtures of them.
+
+    Args:
+        snn: the conversion by the rules to begin with.
+        data: batches to choose on.
+        wanted: what is asked for.
+        journal: of runs; they are told apart by what begins with ``T``.
+    """
 
     def __init__(
-        self, snn: ConvertedModule, data: list[Any], cost: str, read: Mapping[str, Any]
+        self, snn: ConvertedModule, data: list[Any], wanted: Wanted, journal: TuningJournal
     ) -> None:
-        self.snn, self.cost = snn, cost
+        self.snn, self.wanted, self.journal = snn, wanted, journal
         sites = snn.conversion.sited.sites
         fitted = snn.conversion.calibration.fitted
         self.fitted = {path: fitted[sites[n].name] for n, path in snn.conversion.neurons.items()}
-        operations = {d.operation.name: d for d in snn.conversion.decided.plan.decisions}
         if not any(map(has_choices, self.fitted.values())):
             raise InputError(
                 "the rules place no neuron whose levels and answers can be chosen; begin with "
                 "rules that do (rules='spiking')"
             )
-        self.run = PartlySpiking(snn, data, None, read["output"], read["classes"])
-        self.report = measure_spiking(snn, data, **read)
+        self.run = PartlySpiking(snn, data, None, wanted.output, wanted.classes)
+        self.report = measure_spiking(snn, data, output=wanted.output, classes=wanted.classes)
+        if self.report.steps[-1].top1 is None:
+            raise InputError("no output has classes, so there are no predictions to keep")
         self.rules_at: dict[Place, Rule] = {}
-        served: dict[Place, dict[str, None]] = {}  # neurons, in order
+        self.layers: dict[Place, dict[str, None]] = {}
+        self.groups = _together(self._served())
+        seen = itertools.accumulate(self.run.samples)
+        self.few = 1 + sum(samples < _ENOUGH for samples in seen)
+        self.runs = 1
+
+    def _served(self) -> dict[Place, dict[str, None]]:
+        """Return the neurons of each place, in order."""
+        served: dict[Place, dict[str, None]] = {}
+        operations = {d.operation.name: d for d in self.snn.conversion.decided.plan.decisions}
         for row in self.report.ledger:
             decision = operations.get(row.layer)
             if decision is None or decision.rule is None or row.site not in self.fitted:
@@ -70,59 +93,77 @@ class Search:
             if decision.action in SPIKING_ACTIONS and has_choices(self.fitted[row.site]):
                 place = decision.operation.path, decision.operation.kind
                 served.setdefault(place, {})[row.site] = None
+                self.layers.setdefault(place, {})[row.layer] = None
                 self.rules_at[place] = decision.rule
-        self.groups = _together(served)
-        if self.report.steps[-1].top1 is None:
-            raise InputError("no output has classes, so there are no predictions to keep")
-        self.runs = 1
+        return served
 
-    def found(self, keep: float, caution: float, budget: int | None, progress: bool) -> Chosen:
-        """Return the cheapest mixture that keeps so many predictions; without a choice for a group,
+    def found(self, progress: bool) -> Chosen:
+        """Return the cheapest mixture that keeps the predictions; without a choice for a group,
         its neurons stay as they are."""
         self._survey()
-        for path in bar(self.seen, "neurons", show=progress):
+        for path in bar(self.errors, "neurons", show=progress):
             self._weigh(path, PROBE)
-        found = self._cheapest(keep, caution, progress)
+        found = self._cheapest(progress)
         # What a neuron adds is not quite as its error: those that add most are looked at again.
-        own = {path: choice for group, choice in found.items() for path in self.groups[group]}
+        own = {
+            path: choice
+            for group, choice in found.items()
+            if isinstance(choice, Choice)
+            for path in self.groups[group]
+        }
         most = sorted(own, key=lambda path: -self._added(path, own[path]))
-        left = None if budget is None else max(0, budget - len(self.seen))
+        budget = self.wanted.budget
+        left = None if budget is None else max(0, budget - len(self.errors))
         for path in bar(most[:left], "neurons as chosen", show=progress):
             self._weigh(path, own[path])
-        return self._cheapest(keep, caution, progress)
+        return self._cheapest(progress)
 
     def _survey(self) -> None:
         """See how near each choice comes for each neuron, all others exact, in one run."""
         paths = [path for group in self.groups.values() for path in group]
-        self.seen = {
-            path: Survey(
-                self.run.exact[path],
-                [self._neuron(path, choice) for choice in _TRIED],
-                self.run.steps,
-            )
-            for path in paths
-        }
-        self.weights = dict.fromkeys(paths, 0.0)
+
+        def run() -> list[list[float]]:
+            seen = {
+                path: Survey(
+                    self.run.exact[path],
+                    [self._neuron(path, choice) for choice in _TRIED],
+                    self.run.steps,
+                )
+                for path in paths
+            }
+            self.run.closeness(seen, batches=self.few)
+            return [x for path in paths for x in (seen[path].errors, seen[path].spikes)]
+
         self.runs += 1
-        self.run.closeness(self.seen)
+        shape = 2 * len(paths), len(_TRIED)
+        found = self.journal.recalled(f"T={self.run.steps} survey", run, *shape)
+        self.errors = dict(zip(paths, found[0::2], strict=True))
+        self.spikes = dict(zip(paths, found[1::2], strict=True))
+        self.weights = dict.fromkeys(paths, 0.0)
 
     def _weigh(self, path: str, choice: Choice) -> None:
         """Measure how much of the outputs' squared error a neuron's own becomes, by one choice."""
-        seen = self.seen[path]
+        errors = self.errors[path]
         at = _TRIED.index(choice)
-        if not seen.errors[at]:
-            at = max(range(len(_TRIED)), key=lambda i: seen.errors[i])
-        if seen.errors[at]:
-            self.runs += 1
-            error = self.run.closeness({path: self._neuron(path, _TRIED[at])}).rel_error
-            self.weights[path] = error**2 / seen.errors[at]
+        if not errors[at]:
+            at = max(range(len(_TRIED)), key=lambda i: errors[i])
+        if not errors[at]:
+            return
+
+        def run() -> float:
+            alone = {path: self._neuron(path, _TRIED[at])}
+            return self.run.closeness(alone, batches=self.few).rel_error
+
+        self.runs += 1
+        error = self.journal.recalled(f"T={self.run.steps} {path}: {_TRIED[at]}", run)
+        self.weights[path] = error**2 / errors[at]
 
     def _added(self, path: str, choice: Choice | None) -> float:
         """Return what a neuron adds to the squared error of the outputs by itself."""
-        error = self.seen[path].errors[_TRIED.index(choice)]
+        error = self.errors[path][_TRIED.index(choice)]
         return error * self.weights[path] if error else 0.0
 
-    def _cheapest(self, keep: float, caution: float, progress: bool) -> Chosen:
+    def _cheapest(self, progress: bool) -> Chosen:
         self.options = options = self._options()
 
         def mixture(price: float) -> Chosen:
@@ -138,7 +179,7 @@ class Search:
         for _ in bar(range(_TRIALS), "mixtures", show=progress):
             price = math.sqrt(low * high)
             tried = mixture(price)
-            if self._agreement(tried, caution) >= keep:
+            if self._agreement(tried) >= self.wanted.keep:
                 low, best = price, tried
             else:
                 high = price
@@ -146,15 +187,16 @@ class Search:
 
     def _options(self) -> dict[Group, list[Option]]:
         costs: dict[str, list[float]] = {}
-        for path, seen in self.seen.items():
-            scale = max(seen.spikes[0], 1e-30)
+        for path, spikes in self.spikes.items():
+            scale = max(spikes[0], 1e-30)
             costs[path] = [
-                self._cost(path, choice, spikes / scale)
-                for choice, spikes in zip(_TRIED, seen.spikes, strict=True)
+                self._cost(path, choice, own / scale)
+                for choice, own in zip(_TRIED, spikes, strict=True)
             ]
         total = sum(found[0] for found in costs.values()) or 1.0
-        return {
-            group: [
+        found: dict[Group, list[Option]] = {}
+        for group, paths in self.groups.items():
+            found[group] = [
                 Option(
                     choice,
                     sum(self._added(path, choice) for path in paths),
@@ -162,8 +204,19 @@ class Search:
                 )
                 for i, choice in enumerate(_TRIED)
             ]
-            for group, paths in self.groups.items()
-        }
+            if self.wanted.exact:
+                found[group].append(Option(EXACT, 0.0, self._cost_in_floats(group) / total))
+        return found
+
+    def _cost_in_floats(self, group: Group) -> float:
+        """Return what the layers of a group cost without neurons; bits are those of floats that
+        stand for what neurons would say."""
+        if self.wanted.cost == "bits":
+            values = {site.name: site.values for site in self.report.sites}
+            return float(_FLOAT * sum(values[path] for path in self.groups[group]))
+        layers = {name for place in group for name in self.layers[place]}
+        rows = (row for row in self.report.source_ledger if row.layer in layers)
+        return load_costs("arithmetic").energy(summed(rows))
 
     def _neuron(self, path: str, choice: Choice | None) -> Neuron:
         fitted = self.fitted[path]
@@ -188,19 +241,29 @@ class Search:
             * (joins if kind == JOINS else share if OPERATIONS[kind].by_spikes else 1.0)
             for kind, number in operations.items()
         }
-        if self.cost == "energy":
+        if self.wanted.cost == "energy":
             return load_costs("arithmetic").energy(scaled)
-        if self.cost == "spikes":
+        if self.wanted.cost == "spikes":
             return scaled.get(SPIKES, 0.0)
         bits = math.log2(after.spikes or 1) / max(math.log2(before.spikes or 2), 1e-9)
         return scaled.get(PAYLOAD, 0.0) * bits
 
-    def _agreement(self, chosen: Chosen, caution: float) -> float:
-        neurons: dict[str, nn.Module] = dict(self.run.neurons)
-        for group, choice in chosen.items():
-            neurons |= {path: self._neuron(path, choice) for path in self.groups[group]}
+    def _agreement(self, chosen: Chosen) -> float:
+        def run() -> float:
+            neurons: dict[str, nn.Module] = dict(self.run.neurons)
+            for group, choice in chosen.items():
+                for path in self.groups[group]:
+                    if isinstance(choice, Exact):
+                        del neurons[path]
+                    else:
+                        neurons[path] = self._neuron(path, choice)
+            return self.run.closeness(neurons, self.wanted.caution).top1 or 0.0
+
         self.runs += 1
-        return self.run.closeness(neurons, caution).top1 or 0.0
+        told = {name_of(group[0]): str(choice) for group, choice in chosen.items()}
+        return self.journal.recalled(
+            f"T={self.run.steps} errors times {self.wanted.caution:g}: {json.dumps(told)}", run
+        )
 
     def rules(self, chosen: Chosen) -> list[tuple[Rule, Rule]]:
         """Return rules that place the neurons that were chosen, each after the rule that placed
@@ -214,12 +277,15 @@ class Search:
         for place in sorted(groups, key=lambda place: (not place[0], place)):
             (path, kind), rule, neurons = place, self.rules_at[place], self.groups[groups[place]]
             choice = chosen.get(groups[place])
-            spec = {} if choice is None else asdict(self._beside(choice, neurons))
-            own = NeuronSpec.model_validate({"type": "multi_threshold", **spec} if spec else {})
             where = {"op": (kind,), **({"path": (path,)} if path else {})}
             match = Match.model_validate({**rule.match.model_dump(exclude_defaults=True), **where})
-            neuron, name = own.over(rule.neuron), name_of(place)
-            made = replace(rule, name=name, match=match, neuron=neuron, origin="", bundled=False)
+            made = replace(rule, name=name_of(place), match=match, origin="", bundled=False)
+            if isinstance(choice, Exact):
+                made = replace(made, action="td", neuron=LEFT_OPEN, target=None)
+            elif choice is not None:
+                spec = asdict(self._beside(choice, neurons))
+                own = NeuronSpec.model_validate({"type": "multi_threshold", **spec})
+                made = replace(made, neuron=own.over(rule.neuron))
             found.append((rule, made))
         return found
 
@@ -236,7 +302,9 @@ class Search:
             own = next(o for o in options if o.choice == choice)
             before, error = options[0], math.sqrt(own.error)
             neurons = self.groups[group]
-            what = "as before" if choice is None else str(self._beside(choice, neurons))
+            what = "as before" if choice is None else str(choice)
+            if isinstance(choice, Choice):
+                what = str(self._beside(choice, neurons))
             said = (
                 f"{what}: adds {error:.2g} to the outputs by itself (before: "
                 f"{math.sqrt(before.error):.2g}); costs {own.cost:.1%} of what all did before "

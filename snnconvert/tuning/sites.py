@@ -84,6 +84,9 @@ class PartlySpiking:
         data: batches of inputs; what the source answers to them is kept.
         labels, output, classes: as of `measure_spiking`.
 
+    Attributes:
+        samples: of each batch.
+
     Raises:
         InputError: there are no batches, or the labels do not fit.
     """
@@ -108,30 +111,37 @@ class PartlySpiking:
         self.neurons: dict[str, nn.Module] = {p: self.twin.tree.get_submodule(p) for p in targets}
         self.exact = {path: followed(target) for path, target in targets.items()}
         self.batches: list[tuple[list[Any], dict[str, Tensor], Tensor | None]] = []
-        squares, reference, done = Squares(), Reference(snn.conversion, tensors), 0
+        self.samples: list[int] = []
+        squares, reference = Squares(), Reference(snn.conversion, tensors)
         with torch.no_grad():
             for leaves in leaves_of_batches(source, data, "data", snn.placed):
                 found = reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
                 outputs = named_tensors(snn, found)
-                count, own = labels_of_batch(source, leaves, self.labels, done)
+                count, own = labels_of_batch(source, leaves, self.labels, sum(self.samples))
                 self.batches.append((leaves, outputs, own))
                 squares.add(leaves)
-                done += count
-        if not done:
+                self.samples.append(count)
+        if not self.samples:
             raise InputError("the data to analyze on holds no batches")
         self.scale = squares.mean**0.5
 
-    def closeness(self, spiking: Mapping[str, nn.Module], amplified: float = 1.0) -> StepCloseness:
+    def closeness(
+        self,
+        spiking: Mapping[str, nn.Module],
+        amplified: float = 1.0,
+        batches: int | None = None,
+    ) -> StepCloseness:
         """Return how close the outputs are to the source's at the last step.
 
         Args:
             spiking: neurons, by the paths of those in whose place they are; all others are exact.
             amplified: factor on the errors of the outputs before they are looked at.
+            batches: how many of the batches are run, from the first; None: all.
         """
         with_stand_ins(self.twin, lambda path: spiking.get(path, self.exact[path]))
         found: Closeness | None = None
         with torch.no_grad():
-            for leaves, outputs, labels in self.batches:
+            for leaves, outputs, labels in self.batches[:batches]:
                 found = found or Closeness(1, list(outputs), *self.read)
                 expected = list(outputs.values())
                 answers = [

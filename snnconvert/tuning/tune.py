@@ -13,19 +13,21 @@ from torch.export import ExportedProgram
 from snnconvert.converter.convert import as_source, convert_traced
 from snnconvert.converter.tracing.batch import BatchDims
 from snnconvert.converter.tracing.exclusive import exclusive
+from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.trace import trace
+from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.errors import InputError
 from snnconvert.rules import Rule, RuleSet, load_rules
 from snnconvert.sources.source import Source
+from snnconvert.tuning.choices import CHOICES
+from snnconvert.tuning.journal import TuningJournal, digest_of
 from snnconvert.tuning.search import Search
 from snnconvert.tuning.tuned import Tuned, measured_of
+from snnconvert.tuning.wanted import CAUTION, Wanted
 
-CAUTION = 1.5
 _LEAST = 2
-COSTS = ("energy", "bits", "spikes")
-"""What can be made small: energy by the cost model ``arithmetic`` in float32, bits of payload,
-spikes."""
+_MADE_SMALL = {"energy": "energy", "bits": "bits_per_value", "spikes": "spikes_per_value"}
 
 
 @exclusive
@@ -40,6 +42,9 @@ def tune(
     cost: str = "energy",
     budget: int | None = None,
     caution: float = CAUTION,
+    exact: bool = False,
+    time_steps: Sequence[int] | None = None,
+    journal: str | os.PathLike[str] | None = None,
     held: Sequence[str | int] = (),
     batch_dims: BatchDims | None = None,
     output: str | int | None = None,
@@ -54,23 +59,22 @@ def tune(
         model, example_inputs, rules, held, batch_dims, arch, allow: as of `convert`.
         calibration: batches that thresholds come from.
         data: batches to tune on; None: every other one of `calibration`.
-        keep, cost, budget, caution, output, classes, progress: as of `tune_source`.
+        keep, cost, budget, caution, exact, output, classes: as of `Wanted`.
+        time_steps, journal, progress: as of `tune_source`.
 
     Raises:
         SnnconvertError: as of `convert` and `tune_source`.
     """
     source = as_source(model, example_inputs, arch=arch, allow=allow)
     source = replace(source, held=tuple(held), batch_dims=batch_dims, calibration=list(calibration))
+    wanted = Wanted(keep, cost, budget, caution, exact, output, classes)
     return tune_source(
         source,
         load_rules(rules, allow=allow),
+        wanted,
         data=data,
-        keep=keep,
-        cost=cost,
-        budget=budget,
-        caution=caution,
-        output=output,
-        classes=classes,
+        time_steps=time_steps,
+        journal=journal,
         progress=progress,
     )
 
@@ -78,59 +82,95 @@ def tune(
 def tune_source(
     source: Source,
     rules: RuleSet,
+    wanted: Wanted,
     *,
     data: Iterable[Any] | None = None,
-    keep: float = 0.99,
-    cost: str = "energy",
-    budget: int | None = None,
-    caution: float = CAUTION,
-    output: str | int | None = None,
-    classes: int | None = None,
+    time_steps: Sequence[int] | None = None,
+    journal: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Tuned:
     """Search for each layer's neurons the alphabet and answers that cost least.
 
-    Each choice of `choices.CHOICES` is tried for each neuron by itself, all others exact, on one
-    half of the data; with ``e`` the error of the outputs that it adds and ``c`` what its spikes
-    cost, the mixture that makes ``sum e^2 + price sum c`` least is found for ever higher prices
-    (Everett, Operations Research 1963), as long as the network by it keeps the predictions. What
-    was found is measured on the other half. Nothing is random.
+    In one run, all of whose neurons are exact, it is seen how near each choice of
+    `choices.CHOICES` comes to what a neuron follows, ``d``, and how many spikes it needs. One
+    neuron on spikes by itself says how much of that becomes an error ``e`` of the outputs:
+    ``w = e^2 / d^2``. With ``c`` what its spikes cost, the mixture that makes ``sum w d^2 + price
+    sum c`` least is found for ever higher prices (Everett, Operations Research 1963), as long as
+    the network by it keeps the predictions on one half of the data. Then ``w`` is measured again
+    by what was chosen, and the cheapest mixture found anew. It is measured on the other half.
+    Nothing is random.
 
     Args:
         source: the model, with the batches that thresholds come from.
         rules: rules to begin with, which put neurons.
+        wanted: what is asked for.
         data: at least two batches, every other one of which is held back; None: every other one of
             those that thresholds would come from.
-        keep: share of the source's predictions to be kept on the half that is chosen on.
-        cost: one of :data:`COSTS`.
-        budget: most runs of that half, besides a few and at least two for each neuron; None: any.
-            With fewer than neurons times choices, fewer choices are tried.
-        caution: factor on the outputs' errors with which predictions are still to be kept where it
-            chooses, as few samples say little of others.
-        output, classes: where predictions are read, as of `measure_spiking`.
+        time_steps: ``T`` to choose from; None: that of the rules.
+        journal: a file in which runs are kept as they are done, and looked for: a search that was
+            stopped goes on from it. It is removed at the end.
         progress: whether to draw a bar.
 
     Raises:
         InputError: an argument is out of its range, the rules place no neuron whose alphabet can
-            be chosen, there are too few batches, or outputs have no classes.
+            be chosen, there are too few batches, or outputs have no classes; the journal holds
+            something else.
     """
-    _check(keep, cost, budget, caution)
     calibration, batches = _batches(source, data)
     traced = trace(
         source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
     )
-    read: dict[str, Any] = {"output": output, "classes": classes}
-    halves = batches[0::2], batches[1::2]
-    snn = convert_traced(traced, rules, calibration=calibration)
-    search = Search(snn, halves[0], cost, read)
-    found = search.found(keep, caution, budget, progress)
-    tuned = _with_rules(rules, search.rules(found))
-    result = convert_traced(traced, tuned, calibration=calibration)
-    chosen, held = (measured_of(measure_spiking(result, half, **read)) for half in halves)
-    asked = f"{keep:.2%} of predictions kept, with errors times {caution:g}; least {cost}"
-    before, kept = measured_of(search.report), chosen.agreement >= keep
-    reasons = search.reasons(found)
-    return Tuned(tuned, result, before, chosen, held, kept, search.runs, asked, reasons)
+    steps = [checked_time_steps(t) for t in time_steps or (rules.time_steps,)]
+    found: list[tuple[Search, Tuned]] = []
+    for t in dict.fromkeys(steps):
+        own = replace(rules, time_steps=t)
+        snn = convert_traced(traced, own, calibration=calibration)
+        if not found:
+            facts = (rules.to_yaml(), repr(steps), repr(CHOICES))
+            kept = TuningJournal(journal, digest_of(snn, batches, facts))
+        search = Search(snn, batches[0::2], wanted, kept)
+        found.append((search, _tuned(search, traced, own, calibration, batches, progress)))
+    best = min((tuned for _, tuned in found), key=lambda tuned: _preferred(tuned, wanted))
+    kept.remove()
+    runs = sum(search.runs for search, _ in found)
+    return replace(best, before=found[0][1].before, runs=runs)
+
+
+def _tuned(
+    search: Search,
+    traced: TracedModel,
+    rules: RuleSet,
+    calibration: list[Any] | None,
+    batches: list[Any],
+    progress: bool,
+) -> Tuned:
+    """Return what a search finds, measured on both halves of the data."""
+    wanted, chosen = search.wanted, search.found(progress)
+    own = _with_rules(rules, search.rules(chosen))
+    snn = convert_traced(traced, own, calibration=calibration)
+    halves = [
+        measured_of(measure_spiking(snn, half, output=wanted.output, classes=wanted.classes))
+        for half in (batches[0::2], batches[1::2])
+    ]
+    return Tuned(
+        own,
+        snn,
+        before=measured_of(search.report),
+        chosen=halves[0],
+        held=halves[1],
+        kept=halves[0].agreement >= wanted.keep,
+        runs=search.runs,
+        asked=str(wanted),
+        reasons=search.reasons(chosen),
+    )
+
+
+def _preferred(tuned: Tuned, wanted: Wanted) -> tuple[bool, float]:
+    """Return a key by which the best comes first: the cheapest that keeps the predictions, or what
+    keeps most."""
+    if tuned.kept:
+        return False, float(getattr(tuned.chosen, _MADE_SMALL[wanted.cost]))
+    return True, -tuned.chosen.agreement
 
 
 def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | None, list[Any]]:
@@ -146,17 +186,6 @@ def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | No
             f"whether it holds, or {2 * _LEAST} of calibration alone; received {len(batches)}"
         )
     return calibration, batches
-
-
-def _check(keep: float, cost: str, budget: int | None, caution: float) -> None:
-    if not 0 < keep <= 1:
-        raise InputError(f"keep must be a share above 0 and up to 1, received {keep}")
-    if cost not in COSTS:
-        raise InputError(f"cost must be one of {', '.join(COSTS)}, received {cost!r}")
-    if budget is not None and budget < 1:
-        raise InputError(f"budget must be at least 1, received {budget}")
-    if not caution >= 1:
-        raise InputError(f"caution must be at least 1, received {caution}")
 
 
 def _with_rules(rules: RuleSet, found: list[tuple[Rule, Rule]]) -> RuleSet:

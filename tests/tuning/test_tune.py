@@ -11,7 +11,7 @@ import snnconvert
 from snnconvert.errors import InputError
 from snnconvert.rules import load_rules, parse_rules
 from snnconvert.tuning.choices import CHOICES
-from snnconvert.tuning.tune import COSTS
+from snnconvert.tuning.wanted import COSTS
 
 
 class Net(nn.Module):

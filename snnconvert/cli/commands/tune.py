@@ -25,10 +25,11 @@ COSTS = ("energy", "bits", "spikes")
 _HELP = """\
 Search for the cheapest rules that keep a network's predictions.
 
-For each layer, numbers of answers, levels and levels per octave of its neurons are tried by
-themselves on one half of the data; the cheapest mixture that keeps the predictions there becomes a
-rule file with comments that say why. How it does on the other half, on which nothing was chosen, is
-said too. Nothing is trained, and nothing is random."""
+For each layer, numbers of answers, levels and levels per octave of its neurons are tried on one
+half of the data, and what each neuron adds to the outputs by itself is measured; the cheapest
+mixture that keeps the predictions there becomes a rule file with comments that say why. How it does
+on the other half, on which nothing was chosen, is said too. Nothing is trained, and nothing is
+random."""
 _EPILOG = f"""\
 {MODEL_HELP}
 
@@ -85,8 +86,28 @@ Exit code:
     "--budget",
     metavar="N",
     type=WholeNumber(1, 10**9),
-    help="most runs of half of the data, besides a few and two for each neuron (default: neurons "
-    "times choices)",
+    help="most runs with one neuron alone on spikes, but at least one for each (default: two for "
+    "each, the second by what was chosen for it)",
+)
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="layers may also do without neurons, where floats cost less",
+)
+@click.option(
+    "--time-steps",
+    metavar="N",
+    multiple=True,
+    type=WholeNumber(1, 10**6),
+    help="number of time steps; given several times, the cheapest is taken (default: as the rules "
+    "say)",
+)
+@click.option(
+    "--journal",
+    metavar="F",
+    type=FILE,
+    help="keep runs in F as they are done, and go on from those that it holds; F is removed at the "
+    "end",
 )
 @FORCE
 @JSON

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,9 +21,9 @@ from snnconvert.converter.checks.identity import identity, stamp
 from snnconvert.converter.checks.result import TOLERANCE, CheckedSpikes, CheckResult, CheckTask
 from snnconvert.converter.spikes.degree import DEGREES
 from snnconvert.errors import InputError
+from snnconvert.lines import append_line, content_of_lines
 from snnconvert.wording import finite, shown
 
-MAX_BYTES = 64 * 2**20
 MAX_LINE = 2**20
 MAX_LINES = 100_000
 MAX_DEPTH = 4
@@ -60,7 +59,7 @@ class Journal:
         self.left_out = 0
         self._found: dict[str, tuple[str, CheckResult]] = {}
         self._stamps: dict[CheckEntry, object] = {}
-        data = _content(self.path)
+        data = content_of_lines(self.path)
         if data is None:
             return
         if not _is_journal(data):
@@ -122,19 +121,7 @@ class Journal:
         fields = {key: x for key, x in asdict(result).items() if key in _Result.model_fields}
         line = json.dumps(finite({"task": name, "result": fields}), allow_nan=False) + "\n"
         if len(line) <= MAX_LINE:
-            self._append(line.encode())
-
-    def _append(self, line: bytes) -> None:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _NOT_FOLLOWED
-        with open(_opened(self.path, flags), "r+b") as file:
-            # A run that was killed may have left the beginning of a line, which this must not join.
-            size = file.seek(0, os.SEEK_END)
-            if size:
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else b"\n" + line
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            append_line(self.path, line.encode())
 
     def remove(self) -> None:
         """Remove the file, once its results are in a report."""
@@ -235,40 +222,3 @@ def _depths(text: str) -> Iterator[int]:
     for character in _TEXT.sub("", text):
         depth += (character in "[{") - (character in "]}")
         yield depth
-
-
-_NOT_FOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        descriptor = _opened(path, os.O_RDONLY | _NOT_FOLLOWED)
-    except FileNotFoundError:
-        return None
-    with open(descriptor, "rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise InputError(f"{shown(path)}: has more than {MAX_BYTES} bytes; remove the file")
-    return data
-
-
-def _opened(path: Path, flags: int) -> int:
-    """Open a regular file, and nothing that it might be a link to."""
-    wrong = InputError(
-        f"{shown(path)}: results are kept there, but it is a link, or no regular file; remove it, "
-        "or give the report another name"
-    )
-    if path.is_symlink():
-        raise wrong
-    try:
-        descriptor = os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if os.path.lexists(path) and not path.is_file():
-            raise wrong from None
-        raise InputError(f"{shown(path)}: cannot be opened: {error.strerror}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise wrong
-    return descriptor

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from snnconvert import lines as lines_module
 from snnconvert.converter.checks import check
 from snnconvert.converter.checks import journal as journal_module
 from snnconvert.converter.checks.check import check_models
@@ -255,7 +256,7 @@ def test_a_link_that_comes_later_is_not_followed(path, tmp_path):
 
 
 def test_a_file_beyond_all_measure_is_refused(path, monkeypatch):
-    monkeypatch.setattr(journal_module, "MAX_BYTES", 10)
+    monkeypatch.setattr(lines_module, "MAX_BYTES", 10)
     path.write_bytes(b"x" * 11)
     with pytest.raises(InputError, match="more than 10 bytes"):
         again(path)
