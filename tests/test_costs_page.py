@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import pytest
+
+import snnconvert
 from snnconvert.costs.models import bundled_costs, load_costs
 from snnconvert.costs.operations import OPERATIONS
+from snnconvert.demos.digits_vit import load_digits, load_model
 
 PAGE = (Path(__file__).parents[1] / "docs/costs.md").read_text(encoding="utf-8")
 
@@ -19,3 +24,29 @@ def test_the_page_has_every_model_and_its_example_is_one(tmp_path):
     assert all(f"| `{name}` |" in PAGE for name in bundled_costs())
     (tmp_path / "chip.yaml").write_text(PAGE.split("```yaml\n")[1].split("```")[0])
     assert load_costs(tmp_path / "chip.yaml").prices["weight reads"].fp32 == 20.0
+
+
+def test_the_counts_by_others_rules_are_those_of_the_page(capsys):
+    model, digits = load_model(), load_digits()
+    snn = snnconvert.convert(
+        model,
+        (digits.images[:8],),
+        rules="spiking",
+        calibration=[digits.calibration],
+        verify=False,
+    )
+    report = snnconvert.verify(model, snn, data=[digits.images])
+    (code,) = re.findall(r"^```python\n(.*?conventions.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    exec(compile(code, "costs.md", "exec"), {"report": report})
+    numbers, said = capsys.readouterr().out.splitlines()
+    dense, effective, planes, rates = re.findall(
+        r"^(?:NeuroBench,|the same,|firing rates).*", PAGE, re.MULTILINE
+    )
+    assert f"{report.spiking.conventions.dense:.3e}" == dense.split()[-2]
+    # Which spike is nearest may hang on the last bit of a machine's sums.
+    shown = [effective.split()[-2], planes.split()[-3], *rates.split()[-3::2]]
+    assert [float(x) for x in numbers.split()] == pytest.approx(list(map(float, shown)), rel=1e-2)
+    found = report.spiking.conventions
+    assert f"{found.parameter_bytes} of parameters and buffers" in said
+    assert f"{found.footprint:,.0f} bytes" in PAGE
+    assert f"{found.activation_sparsity:.2%}".replace("%", " %") in PAGE

@@ -1,4 +1,4 @@
-"""The tables of what spikes cost: by cost model, by layer, and the ledger's kinds."""
+"""The tables of what spikes cost: by cost model, by others' rules, by layer, by kind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from snnconvert.converter.reports.paragraphs import Explained, percent
 from snnconvert.converter.reports.spiking import SpikingReport
+from snnconvert.costs.conventions import Synaptic
 from snnconvert.costs.ledger import LedgerRow, summed
 from snnconvert.costs.models import PRECISIONS, CostModel
 from snnconvert.costs.operations import BY_SYNAPSES, MACS, OPERATIONS
@@ -15,9 +16,15 @@ from snnconvert.ops.formats import INT8
 
 def cost_tables(spiking: SpikingReport) -> list[Explained]:
     """Return a report's costs as tables; none where it has no ledger."""
+    short = short_cost_tables(spiking)
+    return [*short, _operations(spiking), _by_layer(spiking)] if short else []
+
+
+def short_cost_tables(spiking: SpikingReport) -> list[Explained]:
+    """Return the tables of the whole network's costs; none where there is no ledger."""
     if not spiking.ledger:
         return []
-    return [twins_of(spiking), costs_of(spiking), _operations(spiking), _by_layer(spiking)]
+    return [twins_of(spiking), costs_of(spiking), *conventions_of(spiking)]
 
 
 def twins_of(spiking: SpikingReport) -> Explained:
@@ -87,6 +94,34 @@ _COSTS = (
     "(snnconvert/configs/costs has each price and its source). numbers: of both sides, the source "
     "in int8 being its quantised twin. break-even: spikes per value at which the conversion would "
     "cost what the source costs; -: it would not with none; inf: with any number."
+)
+
+
+def conventions_of(spiking: SpikingReport) -> list[Explained]:
+    """Return a run's operations as others would count them; nothing where that was not recorded."""
+    found = spiking.conventions
+    if found is None:
+        return []
+    header = ("by others' rules", "ACs", "MACs", "energy uJ")
+    rows: list[tuple[str, ...]] = [
+        (name, _count(of.acs), _count(of.macs), energy)
+        for name, of, energy in (
+            ("NeuroBench, dense", Synaptic(0.0, found.dense), "-"),
+            ("NeuroBench, effective", found.effective, "-"),
+            ("the same, spikes as binary planes", found.planes, "-"),
+            ("firing rates", found.by_rates, f"{found.by_rates.energy:.3g}"),
+        )
+    ]
+    return [Explained((header, rows), _CONVENTIONS)]
+
+
+_CONVENTIONS = (
+    "Of a sample, over all steps, as others count; an answer of a burst is a step of its own. "
+    "NeuroBench: maps by weights, without products of streams. dense: all of them, in each step. "
+    "effective: those of which neither value nor weight is zero; MACs where a spike may be of "
+    "several sizes, or a value is no spike. binary planes: an AC for each binary digit that is one "
+    "of a spike's size. firing rates: spikes per value times the multiply-accumulates of a map or "
+    "product, at 0.9 pJ; MACs are those in floats, at 4.6 pJ."
 )
 
 

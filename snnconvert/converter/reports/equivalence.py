@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.reports.cost_tables import costs_of, twins_of
+from snnconvert.converter.reports.cost_tables import short_cost_tables
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.paragraphs import Paragraph, as_text
 from snnconvert.converter.reports.recorded import rebuilt
@@ -220,8 +220,7 @@ class EquivalenceReport:
         if self.spiking is not None:
             # Every step, and what the sites and layers come to.
             steps, sentences = steps_of(self.spiking), self.spiking.sentences()
-            tables = [twins_of, costs_of] if self.spiking.ledger else []
-            costs = [Paragraph(table(self.spiking).table) for table in tables]
+            costs = [Paragraph(x.table) for x in short_cost_tables(self.spiking)]
             spiking = (Paragraph(steps), *costs, Paragraph(sentences=(*sentences, _MORE)))
         return (_kinds(self.kinds), *spiking, _concluded(self.verdict(), self.notes))
 

@@ -10,6 +10,7 @@ from typing import Any
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.twins import TwinCloseness
 from snnconvert.converter.spikes.degree import SOME_MAPS
+from snnconvert.costs.conventions import Conventions
 from snnconvert.costs.ledger import LedgerRow, summed
 from snnconvert.costs.models import CostModel
 from snnconvert.costs.operations import ADDRESSES, PAYLOAD, SPIKES
@@ -154,6 +155,7 @@ class SpikingReport:
         cost_models: what operations cost, by each.
         twins: the same network in the number formats of quantised ones, on the same data.
         predictions_of: that of them whose predictions are compared; None: none has classes.
+        conventions: counts by others' rules; None: not recorded.
     """
 
     samples: int
@@ -176,6 +178,7 @@ class SpikingReport:
     cost_models: tuple[CostModel, ...] = ()
     twins: tuple[TwinCloseness, ...] = ()
     predictions_of: str | None = None
+    conventions: Conventions | None = None
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -300,6 +303,8 @@ class SpikingReport:
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             *self._said_of_events(),
         ]
+        if self.conventions is not None:
+            said.append(f"by NeuroBench's rules: {self.conventions}")
         if self.tables_error is not None and any(site.table for site in self.sites):
             said.append(self._said_of_tables(self.tables_error))
         if len(self.outputs) > 1:

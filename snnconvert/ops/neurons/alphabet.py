@@ -20,6 +20,16 @@ class Alphabet:
     octaves: bool = False
 
     @property
+    def is_one_size(self) -> bool:
+        """Tell whether spikes differ by their sign alone."""
+        return self.spikes is not None and not self.octaves
+
+    @property
+    def has_digits(self) -> bool:
+        """Tell whether a spike's size may have several binary digits that are one."""
+        return self.spikes is None or self.per_octave > 1
+
+    @property
     def joins(self) -> int:
         """Additions for each output and step by which an operator behind it joins its sums."""
         return 2 * (self.per_octave - 1)

@@ -18,6 +18,7 @@ from snnconvert.ops.neurons.checks import (
     shown,
     sizes_around,
 )
+from snnconvert.ops.neurons.digits import digits_of
 from snnconvert.ops.neurons.options import NeuronOptions
 from snnconvert.ops.neurons.spike import Straight
 from snnconvert.ops.sequence import (
@@ -241,6 +242,12 @@ class Neuron(nn.Module):
             return values
         axis = self.axis % drive.dim()
         return values.reshape([-1 if d == axis else 1 for d in range(drive.dim())])
+
+    def binary_digits(self, changes: Tensor, t: int) -> Tensor:
+        """Return how many binary digits of the size of each spike of step ``t``, by what answers
+        changed ``R``, ``[n, B, ...]``, are one, in float32; of no spike none. A size is a whole
+        number of the finest that the neuron has, here of ``v_threshold``."""
+        return digits_of((changes.abs() / self._along(self.v_threshold, changes[0])).round())
 
     def forward(self, x_seq: Tensor) -> Tensor:
         """Return the spikes of a sequence of increments, ``[T, B, ...]``, from rest."""

@@ -44,6 +44,7 @@ class SigmaDelta(Tracker):
     graded = True
     can_rest = True
     _scan = Neuron._scan
+    binary_digits = Neuron.binary_digits
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from snnconvert.ops.neurons.alphabet import Alphabet
 from snnconvert.ops.neurons.checks import checked_ladder
+from snnconvert.ops.neurons.digits import digits_of_levels
 from snnconvert.ops.neurons.gains import check_gain, gain_at
 from snnconvert.ops.neurons.neuron import Neuron, State
 from snnconvert.ops.neurons.scan import DUST, ladder_scan_
@@ -162,6 +163,10 @@ class Tracker(Neuron):
         return ladder_spike(
             change, threshold * gain_at(self.gain, t), self.ladder._replace(fire_at=fire_at)
         )
+
+    def binary_digits(self, changes: Tensor, t: int) -> Tensor:
+        top = self._along(self.v_threshold, changes[0]) * gain_at(self.gain, t)
+        return digits_of_levels(changes.abs() / top, self.ladder.per_octave)
 
     def _shown_options(self) -> list[str]:
         options = [f"levels={self.ladder.levels}"]

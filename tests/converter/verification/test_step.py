@@ -51,6 +51,10 @@ def test_rows_that_change_their_group_emit_all_their_spikes_again(changing):
     assert snn.report.passed
     spikes = 6 * 2 + changing * 1  # those of the first step are emitted again
     assert work.operations["accumulations"] * len(x) == pytest.approx(spikes * 4 * 4)
+    # Others do not know of spikes that are emitted again.
+    found = snn.report.spiking.conventions
+    assert found.effective.macs * len(x) == pytest.approx(6 * 2 * 4 * 4)
+    assert found.planes.acs == found.effective.macs
 
 
 ROUTED = """

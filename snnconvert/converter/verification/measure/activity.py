@@ -14,7 +14,8 @@ from snnconvert.converter.reports.spiking import SiteActivity, TableUse
 from snnconvert.converter.spikes.site import Site
 from snnconvert.ops.neurons import Neuron
 
-_MOST_SIZES = 4096  # of distinct spikes, per site
+_KEPT = 14  # leading bits of a float32: sign, exponent, 5 of the mantissa
+_LEFT = 32 - _KEPT
 
 
 @dataclass
@@ -28,8 +29,7 @@ class Activity:
         seen: number of neurons, of all samples.
         spoken: which features ever had a spike.
         saturated: which features ended away from what they follow.
-        sizes: distinct spikes.
-        times: how often each of them was seen.
+        times: how often spikes of each size were seen, by the leading bits of their size.
         residual, followed: squares of the error in the end, and of what was followed.
         outside: number of drives, over all steps, that a table of the function does not reach.
         astray: squares of what it says of those of the last step, against the function.
@@ -41,7 +41,6 @@ class Activity:
     seen: int = 0
     spoken: Tensor | None = None
     saturated: Tensor | None = None
-    sizes: Tensor | None = None
     times: Tensor | None = None
     residual: float = 0.0
     followed: float = 0.0
@@ -65,28 +64,26 @@ class Activity:
         fired = change != 0
         self.spikes[step] += float(fired.sum(dtype=torch.float64))
         self.spoken = _either(self.spoken, self._features(change)(fired))
-        # Differences of sums of spikes are rounded; spikes are not.
-        found, times = _rounded(change[fired]).unique(return_counts=True)
-        if self.sizes is None or self.times is None:
-            self.sizes, self.times = found[:_MOST_SIZES], times[:_MOST_SIZES]
-            return
-        sizes, places = torch.cat([self.sizes, found]).unique(return_inverse=True)
-        counts = torch.zeros(len(sizes), dtype=times.dtype, device=times.device)
-        counts.index_add_(0, places, torch.cat([self.times, times]))
-        self.sizes, self.times = sizes[:_MOST_SIZES], counts[:_MOST_SIZES]
+        times = _by_size(change)
+        self.times = times if self.times is None else self.times + times
+
+    @property
+    def distinct(self) -> int:
+        """Number of distinct spikes."""
+        return 0 if self.times is None else int(self.times.count_nonzero())
 
     @property
     def payload(self) -> float:
         """Bits that tell the neuron's spikes apart; where it has any number of them, those seen."""
-        seen = 0 if self.sizes is None else len(self.sizes)
-        return math.log2(max(self.neuron.alphabet.spikes or seen, 1))
+        return math.log2(max(self.neuron.alphabet.spikes or self.distinct, 1))
 
     @property
     def entropy(self) -> float:
         """Bits per spike that a code by how often each size was seen would take."""
-        if self.times is None or not len(self.times):
+        if self.times is None or not self.distinct:
             return 0.0
-        shares = self.times.double() / self.times.sum()
+        times = self.times[self.times > 0].double()
+        shares = times / times.sum()
         return float(-(shares * shares.log2()).sum()) + 0.0
 
     def end(self, drive: Tensor, reached: Tensor) -> None:
@@ -128,7 +125,7 @@ class Activity:
             most=max(self.spikes) / seen,
             silent=1 - _share(self.spoken),
             saturated=_share(self.saturated),
-            distinct=0 if self.sizes is None else len(self.sizes),
+            distinct=self.distinct,
             payload=self.payload,
             entropy=self.entropy,
             residual=math.sqrt(self.residual / self.followed) if self.followed else 0.0,
@@ -183,6 +180,13 @@ def _share(features: Tensor | None) -> float:
     return 0.0 if features is None or not features.numel() else float(features.float().mean())
 
 
-def _rounded(x: Tensor) -> Tensor:
-    mantissa, exponent = torch.frexp(x.float())
-    return torch.ldexp((mantissa * 64).round() / 64, exponent)
+def _by_size(change: Tensor) -> Tensor:
+    """Return how many spikes there are of each size; those that are not zero.
+
+    Differences of sums of spikes are rounded, spikes are not: they have few bits.
+    """
+    bits = change.float().contiguous().view(torch.int32)
+    places = ((bits + (1 << (_LEFT - 1))) >> _LEFT) + (1 << (_KEPT - 1))
+    times = torch.bincount(places.flatten(), minlength=1 << _KEPT)
+    times[0] = times[1 << (_KEPT - 1)] = 0  # -0 and 0
+    return times

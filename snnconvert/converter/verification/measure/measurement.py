@@ -25,6 +25,7 @@ from snnconvert.converter.verification.events import proven_degree
 from snnconvert.converter.verification.leaves import named_tensors
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.closeness import Closeness
+from snnconvert.converter.verification.measure.conventions import Connections
 from snnconvert.converter.verification.measure.predictions import (
     Labels,
     labels_of,
@@ -42,7 +43,7 @@ from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import Ledger, LedgerRow, summed
 from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
-from snnconvert.costs.operations import OPERATIONS, PAYLOAD, SPIKES
+from snnconvert.costs.operations import OPERATIONS, PAYLOAD, SPIKES, STATE_READS
 from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
@@ -129,6 +130,7 @@ class _Measurement:
         self.names = names_of_layers(snn)
         self.functions = frozenset(self._functions())
         self.ledger = Ledger(steps)
+        self.connections = Connections(steps)
         self.source = SourceLedger(conversion, self.reference)
         self.spiking_macs = self.still_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
@@ -150,6 +152,7 @@ class _Measurement:
             self.names,
             self.functions,
             self.ledger,
+            self.connections,
         )
         batch, answers, given = Batch(samples), [], self.snn.conversion.source.inputs
         for t in range(self.steps):
@@ -194,6 +197,7 @@ class _Measurement:
         energies = [self.models[0].energy(summed(rows, t + 1)) for t in range(self.steps)]
         assert closeness is not None
         degree, analog_between = proven_degree(self.snn, self.steps)
+        work = self._work(rows, samples)
         return SpikingReport(
             samples=samples,
             steps=closeness.steps(rates, energies, self._scale()),
@@ -204,7 +208,10 @@ class _Measurement:
                 for name, layer in self.layers.items()
             ),
             analog=dict(sorted(self._analog().items())),
-            work=self._work(rows, samples),
+            work=work,
+            conventions=self.connections.found(
+                self.snn, self.sites.values(), samples, work.operations[STATE_READS]
+            ),
             ledger=rows,
             source_ledger=self.source.ledger.rows(samples),
             cost_models=self.models,

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.meta import SITED, TIME_DIMS, dtype_of
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.flops import CountFlops, real_products
 from snnconvert.converter.verification.measure.fourier import of_complex, of_real, to_real
@@ -16,8 +18,11 @@ from snnconvert.converter.verification.measure.synapses import (
     Values,
     called,
     factors,
+    is_in_source_work,
+    is_whole,
     resolved,
     shape_alone,
+    whole_work,
 )
 from snnconvert.ops.kinds import operator_name
 from snnconvert.torch_private import (
@@ -43,6 +48,19 @@ def call_macs(call: Call, value_of: Values) -> float:
     with counter:
         called(call.operator, given)
     return counter.total / 2
+
+
+def still_macs(node: fx.Node, value_of: Values) -> float | None:
+    """Return the multiply-accumulates of what is the same at every step; None: it has none."""
+    if node.op != "call_function" or TIME_DIMS in node.meta or SITED in node.meta:
+        return None
+    if not isinstance(node.target, OpOverload):
+        return None
+    call = Call(node.target, dtype_of(node), arguments_of(node))
+    if is_whole(call):
+        return whole_work(call, value_of)
+    is_map = bool(factors(call)) and is_in_source_work(call)
+    return call_macs(call, value_of) if is_map else None
 
 
 def counter_of(operators: Iterable[Any]) -> CountFlops:

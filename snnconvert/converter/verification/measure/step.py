@@ -12,10 +12,11 @@ from torch import Tensor, fx
 from snnconvert.converter.building.tree import resolve
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.comparison import real
-from snnconvert.converter.graph.meta import SITED, SOURCE, TIME_DIMS, dtype_of
+from snnconvert.converter.graph.meta import SOURCE, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import PADS, PAIR, is_neuron, is_spike_coded
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity
+from snnconvert.converter.verification.measure.conventions import Arrived
 from snnconvert.converter.verification.measure.fourier import is_fourier
 from snnconvert.converter.verification.measure.neuron_operations import of_answers
 from snnconvert.converter.verification.measure.others import in_floats, operations_of
@@ -25,7 +26,7 @@ from snnconvert.converter.verification.measure.routing import (
     groups_of,
     is_order,
 )
-from snnconvert.converter.verification.measure.source_work import call_macs
+from snnconvert.converter.verification.measure.source_work import call_macs, still_macs
 from snnconvert.converter.verification.measure.synapses import (
     called,
     factors,
@@ -55,7 +56,7 @@ from snnconvert.costs.operations import (
 from snnconvert.ops.clock import Clock, encode
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.neurons import Neuron
-from snnconvert.torch_private import OpOverload, pytree
+from snnconvert.torch_private import pytree
 
 
 class Step(fx.Interpreter):
@@ -74,10 +75,12 @@ class Step(fx.Interpreter):
         super().__init__(watched.tree, graph=watched.graph)
         self.watched, self.batch, self.clock, self.expected = watched, batch, clock, expected
         self.now: dict[fx.Node, Tensor] = {}
-        # Where any neuron answers several times, spikes of all are counted, as they may be joined.
-        self.bursts = any(site.neuron.bursts > 1 for site in watched.sites.values())
+        # Where a change may be several spikes, or digits, those of all are kept: they may join.
+        neurons = [site.neuron for site in watched.sites.values()]
+        self.keeps = any(x.bursts > 1 or x.alphabet.has_digits for x in neurons)
         self.resting: dict[fx.Node, Tensor] = {}  # of spikes, where it is not zero
         self.fired: dict[fx.Node, Tensor] = {}  # spikes of each value, where there may be several
+        self.digits: dict[fx.Node, Tensor] = {}  # binary digits of these
         self.changed: set[fx.Node] = set()  # what may be another value than in the step before
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -97,13 +100,14 @@ class Step(fx.Interpreter):
             self._neuron(n, value, states)
         elif any(x in self.fired for x in n.all_input_nodes) and is_spike_coded(n):
             self.fired[n] = self._moved(n, self._spikes)
+            self.digits[n] = self._moved(n, self._digits)
         elif call is not None and is_map(call):
             self._map(n, call, value)
         elif call is not None and is_whole(call):
             self._whole(n, call, value)
         elif call is not None:
             self._other(n, call, value)
-        elif self.clock.start == 0 and (still := self._still(n)) is not None:
+        elif self.clock.start == 0 and (still := still_macs(n, self._value_of)):
             self.batch.still_macs += still
         layer = self.watched.layers.get(n.meta.get(SOURCE, ""))
         if layer is not None and self.expected is not None:
@@ -161,6 +165,10 @@ class Step(fx.Interpreter):
         """Return how many spikes an operand has in this step."""
         return self.fired[node] if node in self.fired else self._events(node).to(torch.float32)
 
+    def _digits(self, node: fx.Node) -> Tensor:
+        """Return how many binary digits an operand's spikes have in this step."""
+        return self.digits[node] if node in self.digits else self._spikes(node)
+
     def _moved(self, node: fx.Node, of: Callable[[fx.Node], Tensor]) -> Tensor:
         """Return how many spikes a value has that others were moved to.
 
@@ -191,6 +199,7 @@ class Step(fx.Interpreter):
         if node in self.changed and not all(map(is_spike_coded, own)):
             self._count(node, ACTIVATIONS, float(value.numel()))
         routed = self.watched.routing.is_routed(call)
+        arrived, operations = [], None
         for position in terms(call):
             operand = factors(call)[position]
             neurons = self.watched.spike_sources(operand)
@@ -201,6 +210,7 @@ class Step(fx.Interpreter):
             elif any(neuron.graded for neuron in neurons):
                 kind = GRADED
             events = self._spikes(operand)
+            arrived.append(Arrived(position, events, self._digits(operand), neurons))
             if routed and neurons:
                 events = self._unseen(node, call, operand, events)
             met = self._at_rest_behind(call, position) if first else {}
@@ -212,12 +222,14 @@ class Step(fx.Interpreter):
                 count(FLOATS_READS, macs)
                 continue
             found = reached(call, self._value_of, position, events, met)
+            operations = None if routed else found.operations
             count(kind, found.operations)
             count(WEIGHT_READS if neurons else FLOATS_READS, found.operations)
             if neurons:
                 count(JOINS, max(neuron.alphabet.joins for neuron in neurons) * found.outputs)
             if kind in (ACCUMULATIONS, PRODUCTS) and any(n.alphabet.octaves for n in neurons):
                 count(SHIFTS, found.operations)
+        self.watched.connections.see(node, call, self._value_of, arrived, operations, first)
         self.now.update({operand: self.env[operand] for operand in own})
 
     def _at_rest_behind(self, call: Call, position: int) -> dict[int, Tensor] | None:
@@ -259,18 +271,6 @@ class Step(fx.Interpreter):
         order = self._order(self.watched.routing.orders.get(node))
         return self.batch.said[node] if order is None else self.batch.said[node][order]
 
-    def _still(self, node: fx.Node) -> float | None:
-        """Return the multiply-accumulates of what is the same at every step; None: it has none."""
-        if node.op != "call_function" or TIME_DIMS in node.meta or SITED in node.meta:
-            return None
-        if not isinstance(node.target, OpOverload):
-            return None
-        call = Call(node.target, dtype_of(node), arguments_of(node))
-        if is_whole(call):
-            return whole_work(call, self._value_of)
-        is_map = bool(factors(call)) and is_in_source_work(call)
-        return call_macs(call, self._value_of) if is_map else None
-
     def _other(self, node: fx.Node, call: Call, value: Any) -> None:
         """Count sums, comparisons, and functions in floats: all of it in each step that changes
         it; a move of values is none."""
@@ -286,6 +286,7 @@ class Step(fx.Interpreter):
         if any(bool(self._events(x).any()) for x in own):
             macs, given = whole_work(call, self._value_of), resolved(call, self._value_of)
             self._add(node, in_floats(call.operator, given, value, macs))
+            self.watched.connections.whole(macs)
         self.now.update({x: self.env[x] for x in own})
 
     def _neuron(self, node: fx.Node, reached_now: Tensor, states: Mapping[str, Tensor]) -> None:
@@ -321,8 +322,9 @@ class Step(fx.Interpreter):
             answers = neuron.answers(rows[None], state, self.clock.start)[0]
             changes = torch.diff(answers, dim=0, prepend=last[None])[:, order]
         fired = (changes != 0).sum(0).to(torch.float32)
-        if self.bursts or order is not None:
+        if self.keeps or order is not None:
             self.fired[node] = fired
+            self.digits[node] = neuron.binary_digits(changes, self.clock.start).sum(0)
         if node in self.watched.routing.routed:
             now = fired if order is None else fired[order.argsort()]
             self.batch.said[node] = self.batch.said.get(node, 0) + now

@@ -103,7 +103,8 @@ class Reached(NamedTuple):
 
     Attributes:
         operations: how many multiplications or additions they cause.
-        outputs: how many outputs they reach; a complex one is two.
+        outputs: how many outputs they reach; a complex one is two. Where other operands count only
+            where they are not zero, of outputs that the same inputs reach one alone.
     """
 
     operations: float
@@ -153,7 +154,7 @@ def reached(
         arguments[name] = torch.zeros_like(value) if is_summand else value
     arguments |= dict.fromkeys(_SUMMANDS & arguments.keys())
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
-    alike = _one_for_all(call, arguments)
+    alike = _one_for_all(call, arguments) if not met else _sum_for_all(call, arguments)
     alike *= 2 if _meets_pairs(call, value_of, position) else 1
     counts = called(call.operator, arguments)
     return Reached(
@@ -192,14 +193,33 @@ def _one_for_all(call: Call, arguments: dict[str, Any]) -> int:
 
     The outputs of a linear map, and the output channels of one group of a convolution, do.
     """
-    weight = arguments.get("weight")
-    if kind_of(call.operator).name not in ("linear", "conv") or not isinstance(weight, Tensor):
+    weight, groups = _weight_by_outputs(call, arguments)
+    if weight is None:
         return 1
-    if call.arguments["weight"] in operands(call) or arguments.get("transposed"):
-        return 1
-    groups = arguments.get("groups", 1)
     arguments["weight"] = weight[:groups]
     return len(weight) // groups
+
+
+def _sum_for_all(call: Call, arguments: dict[str, Any]) -> int:
+    """Leave one output in the place of those that the same inputs reach, with the sum of their
+    weights; return 1, as none is left to count for others."""
+    weight, groups = _weight_by_outputs(call, arguments)
+    if weight is not None:
+        # What these come to are whole numbers that float32 may not hold.
+        arguments["weight"] = weight.unflatten(0, (groups, -1)).sum(1).double()
+        arguments["input"] = arguments["input"].double()
+    return 1
+
+
+def _weight_by_outputs(call: Call, arguments: dict[str, Any]) -> tuple[Tensor | None, int]:
+    """Return the weight of a linear map or convolution whose first dimension is of the outputs, of
+    one group after another, and how many groups there are; None: it is none."""
+    weight = arguments.get("weight")
+    if kind_of(call.operator).name not in ("linear", "conv") or not isinstance(weight, Tensor):
+        return None, 1
+    if call.arguments["weight"] in operands(call) or arguments.get("transposed"):
+        return None, 1
+    return weight, arguments.get("groups", 1)
 
 
 def _operand_names(call: Call) -> tuple[str, ...]:

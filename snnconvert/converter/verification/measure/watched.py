@@ -12,6 +12,7 @@ from snnconvert.converter.building.tree import Container
 from snnconvert.converter.graph.spike_coded import is_neuron, moved_from
 from snnconvert.converter.verification.calls import Call
 from snnconvert.converter.verification.measure.activity import Activity, Layer
+from snnconvert.converter.verification.measure.conventions import Connections
 from snnconvert.converter.verification.measure.routing import Heard, Routing
 from snnconvert.costs.ledger import Ledger
 from snnconvert.ops.neurons import Neuron
@@ -31,6 +32,7 @@ class Watched:
         names: of each node that stands for a part of the source, the source's node.
         functions: nodes that compute more than sums and comparisons, and are no maps.
         ledger: of operations.
+        connections: what others count.
     """
 
     tree: Container
@@ -42,6 +44,7 @@ class Watched:
     names: Mapping[fx.Node, str]
     functions: frozenset[fx.Node]
     ledger: Ledger
+    connections: Connections
 
     def neuron_of(self, node: fx.Node) -> Neuron:
         """Return the neuron of a neuron node."""
