@@ -138,6 +138,11 @@ class Neuron(nn.Module):
         """Which spikes it has."""
         return Alphabet()
 
+    @property
+    def steady(self) -> bool:
+        """Whether it is known to do the same at every step, on the same drive and state."""
+        return False
+
     def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
         """Return ``R`` of steps ``start, start + 1, ...``, ``[T, B, ...]``.
 
