@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from snnconvert.converter.reports.latency import Latency
+from snnconvert.converter.reports.steps_taken import StepsTaken
 from snnconvert.converter.reports.twins import TwinCloseness
 from snnconvert.converter.spikes.degree import SOME_MAPS
 from snnconvert.costs.ledger import LedgerRow, summed
@@ -154,6 +155,7 @@ class SpikingReport:
         cost_models: what operations cost, by each.
         twins: the same network in the number formats of quantised ones, on the same data.
         predictions_of: that of them whose predictions are compared; None: none has classes.
+        taken: steps that samples took; None: all took all.
     """
 
     samples: int
@@ -176,6 +178,7 @@ class SpikingReport:
     cost_models: tuple[CostModel, ...] = ()
     twins: tuple[TwinCloseness, ...] = ()
     predictions_of: str | None = None
+    taken: StepsTaken | None = None
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -299,6 +302,7 @@ class SpikingReport:
             f"{_said_of_share(work)}; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             *self._said_of_events(),
+            *([] if self.taken is None else [str(self.taken)]),
         ]
         if self.tables_error is not None and any(site.table for site in self.sites):
             said.append(self._said_of_tables(self.tables_error))

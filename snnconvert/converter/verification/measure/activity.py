@@ -31,7 +31,8 @@ class Activity:
         sizes: distinct spikes.
         times: how often each of them was seen.
         residual, followed: squares of the error in the end, and of what was followed.
-        outside: number of drives, over all steps, that a table of the function does not reach.
+        looked: number of drives, over all steps, of a table of the function.
+        outside: of those that it does not reach.
         astray: squares of what it says of those of the last step, against the function.
     """
 
@@ -45,6 +46,7 @@ class Activity:
     times: Tensor | None = None
     residual: float = 0.0
     followed: float = 0.0
+    looked: int = 0
     outside: int = 0
     astray: float = 0.0
 
@@ -52,6 +54,7 @@ class Activity:
         """Add what drives the table of one step of a batch."""
         table = self.neuron.target.table
         assert table is not None
+        self.looked += drive.numel()
         self.outside += int(table.outside(drive).sum())
 
     def see(self, step: int, changes: Tensor) -> None:
@@ -146,7 +149,7 @@ class Activity:
             worst=target.table.worst,
             low=low,
             high=high,
-            outside=self.outside / max(self.seen, 1) / len(self.spikes),
+            outside=self.outside / max(self.looked, 1),
             astray=math.sqrt(self.astray / self.followed) if self.followed else 0.0,
         )
 
