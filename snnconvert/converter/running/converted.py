@@ -211,7 +211,8 @@ class ConvertedModule(nn.Module):
             The source's output structure; each tensor is ``[T, ...]`` and holds at ``t`` what the
             network has answered by the end of step ``t``. With ``until``, a :class:`Settled` of
             these outputs, each sample's repeated from its last step on, and of the ``steps`` that
-            each sample took; steps run one after the other, and no more once all are done.
+            each took. Steps run one after the other, and no more once all are done; kernels may
+            round ``B`` samples otherwise than the ``T * B`` of a run without ``until``.
 
         Raises:
             InputError: an input does not fit, or has the name of an argument of `simulate`; or

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -58,8 +59,8 @@ class Until:
     labels: Tensor | None = None
 
     def __post_init__(self) -> None:
-        is_number = isinstance(self.until, int | float) and not isinstance(self.until, bool)
-        if self.until == SETTLED or (is_number and 0 < float(self.until) < math.inf):
+        margin: Any = self.until if isinstance(self.until, int | float) else math.nan
+        if self.until == SETTLED or (margin is not True and 0 < margin <= sys.float_info.max):
             return
         raise ArgumentError(
             "until",
