@@ -3,6 +3,7 @@ from .converter.convert import NotEquivalentWarning, convert
 from .converter.loading.read import load
 from .converter.reports.equivalence import EquivalenceReport
 from .converter.running.converted import ConvertedModule
+from .converter.running.until import Settled
 from .converter.verification.equivalence import verify
 from .converter.verification.randomize import randomize_constant_weights
 from .costs.models import CostModel, load_costs
@@ -21,6 +22,7 @@ __all__ = [
     "EquivalenceReport",
     "NotEquivalentWarning",
     "RuleSet",
+    "Settled",
     "SnnconvertError",
     "Tuned",
     "__version__",

@@ -35,6 +35,7 @@ def verification(options: ComparisonOptions, inputs: Any) -> dict[str, Any]:
         "seed": options.seed,
         "output": options.output,
         "classes": options.classes,
+        "until": options.until,
         "costs": options.costs,
     }
     if options.data:

@@ -60,6 +60,7 @@ class ComparisonOptions(_GivenOptions):
     data: str | None
     output: str | int | None
     classes: int | None
+    until: str | float | None
     costs: tuple[str, ...]
     report: str | None
     quiet: bool

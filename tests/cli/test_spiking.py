@@ -50,3 +50,25 @@ def test_numbers_of_numpy_are_cast_and_this_is_said(run):
     ran = run(MODEL, "--rules", "spiking", "--calibration", "wide.npy", "--no-verify")
     assert ran.code == 0
     assert "--calibration wide.npy: float64 was cast to float32" in ran.err
+
+
+def test_samples_stop_when_they_have_settled(run):
+    ran = run(MODEL, "--rules", "spiking", "--time-steps", "5", "--until", "settled", "--json")
+    taken = json.loads(ran.out)["spiking"]["taken"]
+    assert (ran.code, taken["until"], taken["not_done"]) == (0, "settled", 0)
+    assert taken["counted"] == taken["mean"] < 5
+    run(MODEL, "--rules", "spiking", "--out", "vit.snn")
+    again = run("verify", "vit.snn", "--until", "2.5")
+    assert again.code == 0 and "until a margin of 2.5: " in again.out
+
+
+@pytest.mark.parametrize("until", ["0", "-1", "nan", "inf", "setled", ""])
+def test_an_end_that_there_is_not_is_told(run, until):
+    ran = run(MODEL, "--rules", "spiking", "--until", until)
+    assert ran.code == 2 and "--until" in ran.err
+    assert "settled, or a number above 0, is needed, received" in ran.err
+
+
+def test_an_end_without_neurons_is_told(run):
+    ran = run(MODEL, "--until", "settled")
+    assert ran.code == 2 and "until= (--until) says when a sample on spikes is done" in ran.err

@@ -492,3 +492,34 @@ def test_a_rest_that_is_loaded_is_where_it_starts():
     x_seq = torch.randn(3, 2, 4)
     assert torch.equal(neuron(x_seq), other(x_seq))
     assert torch.equal(neuron.resting(x_seq[0]), torch.tensor(0.25))
+
+
+@pytest.mark.parametrize("bursts", [1, 3])
+@pytest.mark.parametrize("name", sorted(MADE))
+def test_a_steady_neuron_that_a_step_leaves_as_it_was_is_silent_for_ever(name, bursts):
+    """On the same drive: a run may stop there."""
+    neuron = MADE[name]()
+    assert neuron.steady == (name not in ("multi inverse", "multi halving"))
+    if not neuron.steady:
+        return
+    neuron.bursts = bursts
+    drive = torch.linspace(-3, 3, 250, dtype=torch.float64).reshape(1, 10, 5, 5)
+    state, still = {}, torch.zeros(drive.shape[1:], dtype=torch.bool)
+    for t in range(40):
+        before = dict(state)
+        answers = neuron.answers(drive, state, t)[0]
+        last = before.get("R", neuron.resting(drive[0]).expand_as(drive[0]))
+        silent = (torch.diff(answers, dim=0, prepend=last[None]) == 0).all(0)
+        same = [now == before[key] for key, now in state.items() if key in before]
+        now_still = torch.stack(same).all(0) if same else torch.zeros_like(still)
+        assert not (still & ~now_still).any() and not (now_still & ~silent).any()
+        still = now_still
+    assert still.any() or name == "lif"  # whose leak goes on for thousands of steps
+
+
+@pytest.mark.parametrize("gain", ["inverse_time", "halving"])
+def test_a_neuron_whose_threshold_falls_may_speak_after_a_silent_step(gain):
+    state = {}
+    neuron = MultiThreshold(1.0, levels=2, gain=gain)
+    spoken = [float(neuron.advance(torch.full((1, 1), 0.3), state, t)) for t in range(4)]
+    assert spoken[0] == 0.0 != spoken[-1] and not neuron.steady

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from snnconvert.cli.commands.options import (
     FILE,
@@ -21,6 +22,7 @@ DTYPES = {"float64": 1e-9, "float32": 1e-5, "float16": 1e-2, "bfloat16": 1e-1}
 """What can be verified in, and the largest relative error that passes there."""
 SPIKING_TOLERANCE = 0.1
 """The largest relative error of a network on spikes that passes."""
+SETTLED = "settled"
 _MAX_DIMS = 8
 
 
@@ -37,6 +39,22 @@ class _Output(Value):
         if not text:
             self.fail("the name or number of an output is needed, received nothing", param, ctx)
         return int(text) if text.isascii() and text.isdigit() else text
+
+
+class _End(Positive):
+    """When a sample is done: a word, or a margin."""
+
+    name, said = "until", "settled, or a number above 0,"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the word, or a number."""
+        return SETTLED if value == SETTLED else super().convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Offer the word."""
+        return [CompletionItem(SETTLED)] if SETTLED.startswith(incomplete) else []
 
 
 SPIKING = click.option(
@@ -88,6 +106,13 @@ DATA = every(
         "of tensors, samples first; a tensor named 'labels' holds the right answers",
     ),
     READ,
+)
+UNTIL = click.option(
+    "--until",
+    metavar="settled|MARGIN",
+    type=_End(),
+    help="run each sample on spikes until nothing in it changes any more, or until its largest "
+    "class score leads by MARGIN, and count its operations up to then (default: all steps)",
 )
 COSTS = click.option(
     "--costs",

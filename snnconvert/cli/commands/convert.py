@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from snnconvert.cli.commands.comparison import COSTS, DATA, HOW, REPORT, TOLD
+from snnconvert.cli.commands.comparison import COSTS, DATA, HOW, REPORT, TOLD, UNTIL
 from snnconvert.cli.commands.options import (
     FILE,
     INCREMENTS,
@@ -80,6 +80,7 @@ Exit code:
 )
 @click.option("--calibration-out", metavar="F", type=FILE, help="write thresholds to F.safetensors")
 @DATA
+@UNTIL
 @COSTS
 @click.option(
     "--strict",

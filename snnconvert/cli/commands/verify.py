@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from snnconvert.cli.commands.comparison import COSTS, DATA, HOW, REPORT, TOLD
+from snnconvert.cli.commands.comparison import COSTS, DATA, HOW, REPORT, TOLD, UNTIL
 from snnconvert.cli.commands.options import (
     ALLOW,
     DEVICE,
@@ -62,6 +62,7 @@ Exit code:
 )
 @HOW
 @DATA
+@UNTIL
 @COSTS
 @TOLD
 @JSON

@@ -24,6 +24,13 @@ def named_leaves(value: Any) -> list[tuple[str, Any]]:
     return [(at + path, leaf) for at, child in children for path, leaf in named_leaves(child)]
 
 
+def names_of_leaves(spec: pytree.TreeSpec, count: int) -> list[str]:
+    """Name the leaves of outputs of a structure, of which there are so many."""
+    # Each leaf is another object: a class without names of its leaves is asked which it holds.
+    outputs = pytree.tree_unflatten([object() for _ in range(count)], spec)
+    return [path.strip("[]'.") or "output" for path, _ in named_leaves(outputs)]
+
+
 def _children(value: Any, children: Any) -> list[tuple[str, Any]]:
     attributes = getattr(value, "__dict__", {}).items()
     members = [(f".{name}", child) for name, child in attributes]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from snnconvert.converter.reports.latency import Latency
+from snnconvert.converter.reports.steps_taken import StepsTaken
 from snnconvert.converter.reports.twins import TwinCloseness
 from snnconvert.converter.spikes.degree import SOME_MAPS
 from snnconvert.costs.conventions import Conventions
@@ -156,6 +157,7 @@ class SpikingReport:
         twins: the same network in the number formats of quantised ones, on the same data.
         predictions_of: that of them whose predictions are compared; None: none has classes.
         conventions: counts by others' rules; None: not recorded.
+        taken: steps that samples took; None: all took all.
     """
 
     samples: int
@@ -179,6 +181,7 @@ class SpikingReport:
     twins: tuple[TwinCloseness, ...] = ()
     predictions_of: str | None = None
     conventions: Conventions | None = None
+    taken: StepsTaken | None = None
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -294,14 +297,14 @@ class SpikingReport:
         """Return what the tables come to."""
         work = self.work
         graded = f"and {work.graded_operations:.3g} graded ones " if work.graded_operations else ""
-        agree = self.steps_to_agree
-        diverged = self.first_divergence
+        agree, diverged = self.steps_to_agree, self.first_divergence
         said = [
             f"{self.said_of_samples()}; spikes per neuron and step: {self.rate:.3f}",
             f"degree: {self.degree}; latency at {self.latency}",
             f"{_said_of_share(work)}; {work.synaptic_operations:.3g} synaptic operations "
             f"{graded}per sample against {work.source_macs:.3g} multiply-accumulates",
             *self._said_of_events(),
+            *([] if self.taken is None else [str(self.taken)]),
         ]
         if self.conventions is not None:
             said.append(f"by NeuroBench's rules: {self.conventions}")

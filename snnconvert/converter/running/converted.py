@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, fx, nn
@@ -13,7 +13,6 @@ from torch import Tensor, fx, nn
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.building.in_place import overwrite
 from snnconvert.converter.building.tree import Container, check_replaced, device_of
-from snnconvert.converter.deciding.streams import Domain
 from snnconvert.converter.graph.code import compile_graph
 from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
@@ -21,8 +20,9 @@ from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced, with_calls
 from snnconvert.converter.running.casts import after_cast, by_parts
 from snnconvert.converter.running.encoded import at_step, encoded, for_coded
-from snnconvert.converter.running.layout import fold, stacked, unfold
+from snnconvert.converter.running.layout import fold, stacked, time_dims, unfold
 from snnconvert.converter.running.online import Online, difference
+from snnconvert.converter.running.until import Settled, Until, run_until, until_of
 from snnconvert.converter.saving.write import dump_conversion, refuse_without_folder
 from snnconvert.converter.tracing.inputs import (
     TensorOptions,
@@ -164,11 +164,34 @@ class ConvertedModule(nn.Module):
         """Forget all earlier steps: the next `step` is a first step."""
         self._online = None
 
+    @overload
     def simulate(
         self,
         *args: Any,
         time_steps: int | None = None,
         encoding: str | Encoding | None = None,
+        until: None = None,
+        **kwargs: Any,
+    ) -> Any: ...
+    @overload
+    def simulate(
+        self,
+        *args: Any,
+        time_steps: int | None = None,
+        encoding: str | Encoding | None = None,
+        until: str | float,
+        output: str | int | None = None,
+        classes: int | None = None,
+        **kwargs: Any,
+    ) -> Settled: ...
+    def simulate(
+        self,
+        *args: Any,
+        time_steps: int | None = None,
+        encoding: str | Encoding | None = None,
+        until: str | float | None = None,
+        output: str | int | None = None,
+        classes: int | None = None,
         **kwargs: Any,
     ) -> Any:
         """Encode the source's inputs, run, and return cumulative outputs.
@@ -178,18 +201,32 @@ class ConvertedModule(nn.Module):
             time_steps: ``T``; None: that of the rule file.
             encoding: ``at_once`` (all at the first step), ``constant`` (1/T at each step) or an
                 :class:`~snnconvert.ops.encoding.Encoding`; None: that of the rule file.
+            until: when a sample is done; None: all run for ``T`` steps. ``settled``: after the
+                first whole step that changed no neuron's state, with all of its inputs arrived, so
+                that nothing in it can change any more. A number: after the first step by whose
+                end its largest class score leads by so much, at every position.
+            output, classes: where class scores are, as of `snnconvert.verify`.
 
         Returns:
             The source's output structure; each tensor is ``[T, ...]`` and holds at ``t`` what the
-            network has answered by the end of step ``t``.
+            network has answered by the end of step ``t``. With ``until``, a :class:`Settled` of
+            these outputs, each sample's repeated from its last step on, and of the ``steps`` that
+            each took. Steps run one after the other, and no more once all are done; kernels may
+            round ``B`` samples otherwise than the ``T * B`` of a run without ``until``.
 
         Raises:
-            InputError: an input does not fit, or has the name of an argument of `simulate`.
+            InputError: an input does not fit, or has the name of an argument of `simulate`; or
+                samples cannot be told apart, or have no class scores.
         """
-        refuse_names(self.conversion.source, ("time_steps", "encoding"), "simulate")
+        names = ("time_steps", "encoding", "until", "output", "classes")
+        refuse_names(self.conversion.source, names, "simulate")
         steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
+        end = until_of(until, output, classes)
         leaves, _ = self._bind(args, kwargs, timed=False)
+        if end is not None:
+            found = self.run_until(end, leaves, steps, chosen)
+            return found._replace(outputs=self._structured(found.outputs))
         inputs = encoded(chosen, leaves, self.conversion.source.inputs, steps)
         return self._structured(self._run(inputs, Clock(steps, total=steps, encoding=chosen)))
 
@@ -255,10 +292,14 @@ class ConvertedModule(nn.Module):
         """Run all steps as one batch of ``T * B`` (leaves as in `propagate`, cumulative)."""
         given = self.conversion.source.inputs
         folded = for_coded(lambda x, i: fold(x, i.batch_dim or 0), leaves, given)
-        outputs = self._call(folded, clock)
-        return [
-            unfold(y, dim, clock.steps) for y, dim in zip(outputs, self._time_dims, strict=True)
-        ]
+        outputs, dims = self._call(folded, clock), time_dims(self.conversion)
+        return [unfold(y, dim, clock.steps) for y, dim in zip(outputs, dims, strict=True)]
+
+    def run_until(self, until: Until, leaves: list[Any], total: int, encoding: Encoding) -> Settled:
+        """Run each sample until it is done (leaves as the source takes them and gives them)."""
+        inputs = encoded(encoding, leaves, self.conversion.source.inputs, total)
+        of, clock = (self.conversion, self.graph, self.tree), Clock(1, 0, total, encoding)
+        return run_until(until, self._call, of, inputs, clock)
 
     def run_step_by_step(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run one step after the other (leaves as in `propagate`, cumulative)."""
@@ -268,18 +309,6 @@ class ConvertedModule(nn.Module):
             now = at_step(t, leaves, self.conversion.source.inputs)
             runs.append(self._call(now, one))
         return stacked(runs)
-
-    @property
-    def _time_dims(self) -> list[int | None]:
-        """The dimension of each output leaf that holds the folded time; None where none does."""
-        graph = self.conversion.sited.traced.graph
-        streams = self.conversion.sited.streams
-        leaves = pytree.tree_leaves(graph.output_node().args[0])
-        # What depends on the batch size alone is not folded: it leaves the graph once.
-        return [
-            streams.time_dims[y][0] if streams.domains.get(y) is Domain.STREAM else None
-            for y in leaves
-        ]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         after, fn = after_cast(self.conversion.source, self.placed, fn), by_parts(fn)

@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.deciding.streams import Domain
 from snnconvert.errors import InputError
+from snnconvert.torch_private import pytree
 
 
 def fold(x: Tensor, dim: int) -> Tensor:
@@ -40,3 +43,33 @@ def stacked(steps: list[list[Any]]) -> list[Any]:
             )
         leaves.append(torch.stack(ys) if isinstance(ys[0], Tensor) else ys[0])
     return leaves
+
+
+def time_dims(conversion: Conversion) -> list[int | None]:
+    """Return the dimension of each output leaf that holds the batch, and so the folded time; None
+    where none does."""
+    streams = conversion.sited.streams
+    leaves = pytree.tree_leaves(conversion.sited.traced.graph.output_node().args[0])
+    # What depends on the batch size alone is not folded: it leaves the graph once.
+    return [
+        streams.time_dims[y][0] if streams.domains.get(y) is Domain.STREAM else None for y in leaves
+    ]
+
+
+def by_sample(x: Tensor, dim: int, samples: int, outer: int = 1) -> Tensor:
+    """Return for each sample whether any of its values is true, ``[B]``.
+
+    Args:
+        x: truth values of one step; dimension ``dim`` holds ``outer * B`` values, or more of each.
+        dim: the dimension.
+        samples: ``B``.
+        outer: how many values of other dimensions enclose the batch.
+    """
+    own = x.shape[dim] // max(outer * samples, 1)
+    return x.unflatten(dim, (outer, samples, own)).movedim(dim + 1, 0).flatten(1).any(1)
+
+
+def kept(done: Tensor, before: Tensor, now: Tensor, dim: int) -> Tensor:
+    """Return an output leaf with the earlier values of those samples that were done, ``[B]``."""
+    of = done.to(now.device).repeat_interleave(now.shape[dim] // max(len(done), 1))
+    return torch.where(of.reshape([-1 if d == dim else 1 for d in range(now.dim())]), before, now)

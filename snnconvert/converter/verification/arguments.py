@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from snnconvert.converter.building.conversion import Conversion
+from snnconvert.converter.running.until import Until
 from snnconvert.converter.tracing.batches import refuse_one_batch
 from snnconvert.converter.verification.measure.predictions import Labels
-from snnconvert.costs.models import CostModel, CostSource, load_costs
+from snnconvert.costs.models import CostSource, load_costs
 from snnconvert.errors import ArgumentError, InputError
 
 
@@ -48,17 +49,25 @@ def runs_on_data(
     return False
 
 
-def cost_models(has_neurons: bool, costs: Iterable[CostSource]) -> tuple[CostModel, ...]:
-    """Read cost models.
+def told_of_spikes(
+    has_neurons: bool, until: str | float | None, costs: Iterable[CostSource]
+) -> dict[str, Any]:
+    """Return the arguments of `measure_spiking` that are about spikes alone, with cost models read.
 
     Raises:
         CostModelError: a file is not right.
-        InputError: there are some, and no neurons whose operations they could price.
+        InputError: there are such arguments and no neurons, or no such end of a sample.
     """
     models = tuple(map(load_costs, costs))
     if models and not has_neurons:
         raise InputError(
-            "costs= (--costs) say what operations on spikes cost, and this conversion has no "
-            "neurons; use rules that ask for spikes (--rules spiking), or leave them out"
+            f"costs= (--costs) say what operations on spikes cost, {_NO_NEURONS}, or leave them out"
         )
-    return models
+    if until is not None and not (Until(until) and has_neurons):
+        raise InputError(
+            f"until= (--until) says when a sample on spikes is done, {_NO_NEURONS}, or leave it out"
+        )
+    return {"until": until, "costs": models}
+
+
+_NO_NEURONS = "and this conversion has no neurons; use rules that ask for spikes (--rules spiking)"

@@ -35,8 +35,8 @@ from snnconvert.converter.tracing.batches import example_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.verification.arguments import (
     check_numbers,
-    cost_models,
     runs_on_data,
+    told_of_spikes,
 )
 from snnconvert.converter.verification.beside_source import agrees_in_own_dtype, beside_source
 from snnconvert.converter.verification.check_tensors import check_tensors
@@ -97,6 +97,7 @@ def verify(
     output: str | int | None = None,
     classes: int | None = None,
     spiking_tolerance: float = SPIKING_TOLERANCE,
+    until: str | float | None = None,
     costs: Iterable[CostSource] = (),
 ) -> EquivalenceReport:
     """Compare a converted module with its source.
@@ -107,20 +108,19 @@ def verify(
     Args:
         model: the source, run once, on the inputs; None: the traced source alone is compared.
         snn: the conversion. Neither it nor the model is changed; copies of both are checked.
-        inputs: a tuple of positional or a dict of keyword inputs ``[B, ...]``; None: those that
-            the model was traced with.
+        inputs: a tuple of positional or a dict of keyword inputs; None: those of the trace.
         time_steps: number of steps of random increments, at least 2.
         dtype: in which both sides are computed without spikes; None: float64, or the source's own,
             where it does not run in that. What the source pins to its own dtype (norms and rotary
-            embeddings are often pinned to float32) is computed in this one too, and so is what a
-            map absorbed. Spikes and data run in the conversion's own.
+            embeddings to float32) is computed in this one too, and so is what a map absorbed.
+            Spikes and data run in the conversion's own.
         tolerance: largest relative error without spikes; None: 1e-9 in float64, 1e-5 in float32.
         seed: of the random increments.
         data: batches of held-out inputs; None: a spiking network is run on the inputs.
         labels, output, classes: right answers, and where predictions are read, as of
             `measure_spiking`; refused where no data is run.
         spiking_tolerance: largest relative error of a spiking network's outputs at its last step.
-        costs: cost models beside the bundled ones, as of `load_costs`, of a network on spikes.
+        until, costs: as of `measure_spiking`; refused where there are no neurons.
 
     An error is relative to the value or, if larger, the largest so far that is no mask's -1e9.
 
@@ -129,19 +129,19 @@ def verify(
         VerificationError: nothing can be concluded: the source draws random numbers, or its
             outputs are degenerate or not finite; or the conversion raises where the source runs.
     """
-    wanted = torch.float64 if dtype is None else dtype
     check_numbers(time_steps, tolerance, spiking_tolerance)
     chosen: dict[str, Any] = {"labels": labels, "output": output, "classes": classes}
     on_data = runs_on_data(snn.conversion, data, **chosen)
-    models = cost_models(bool(snn.conversion.neurons), costs)
-    report = _compare(model, snn, inputs, _How(wanted, tolerance, time_steps, seed), dtype is None)
+    on_spikes = told_of_spikes(bool(snn.conversion.neurons), until, costs)
+    how = _How(dtype or torch.float64, tolerance, time_steps, seed)
+    report = _compare(model, snn, inputs, how, dtype is None)
     if not on_data:
         return report
     own = example_batch(snn.conversion.source) if inputs is None else inputs
     runs, on_example = ([own], inputs is None) if data is None else (data, False)
     if not snn.conversion.neurons:
         return _with_data(report, measure_exact(snn, runs, **chosen, tolerance=_rounding(snn)))
-    spiking = replace(measure_spiking(snn, runs, **chosen, costs=models), on_example=on_example)
+    spiking = replace(measure_spiking(snn, runs, **chosen, **on_spikes), on_example=on_example)
     return _with_spikes(report, spiking, spiking_tolerance, snn.conversion)
 
 

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import has_spread, relative_error, scale_of
-from snnconvert.converter.graph.paths import named_leaves
+from snnconvert.converter.graph.paths import names_of_leaves
 from snnconvert.converter.reports.equivalence import LeafError
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.errors import VerificationError
 from snnconvert.ops.sequence import is_number
-from snnconvert.torch_private import pytree
 from snnconvert.wording import listed
 
 _ROUNDING = 1e-9  # relative; a check in float64 accepts no more
@@ -21,10 +20,7 @@ _ROUNDING = 1e-9  # relative; a check in float64 accepts no more
 
 def leaf_names(snn: ConvertedModule, count: int) -> list[str]:
     """Name the output leaves of a conversion, of which there are so many."""
-    spec = snn.conversion.source.out_spec
-    # Each leaf is another object: a class without names of its leaves is asked which it holds.
-    outputs = pytree.tree_unflatten([object() for _ in range(count)], spec)
-    return [path.strip("[]'.") or "output" for path, _ in named_leaves(outputs)]
+    return names_of_leaves(snn.conversion.source.out_spec, count)
 
 
 def named_tensors(snn: ConvertedModule, outputs: list[Any]) -> dict[str, Tensor]:

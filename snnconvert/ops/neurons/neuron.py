@@ -139,6 +139,11 @@ class Neuron(nn.Module):
         """Which spikes it has."""
         return Alphabet()
 
+    @property
+    def steady(self) -> bool:
+        """Whether it is known to do the same at every step, on the same drive and state."""
+        return False
+
     def advance(self, drive: Tensor, state: State, start: int) -> Tensor:
         """Return ``R`` of steps ``start, start + 1, ...``, ``[T, B, ...]``.
 
@@ -186,8 +191,7 @@ class Neuron(nn.Module):
             followed = torch.stack(answers).to(drive.dtype)
         else:
             # All steps of one block before the next: what a step leaves is still in the cache.
-            rows = (time_steps * kept, *steps.shape[1:])
-            followed = torch.empty(rows, dtype=drive.dtype, device=drive.device)
+            followed = drive.new_empty(time_steps * kept, *steps.shape[1:])
             size = max(1, _BLOCK // max(1, features * behind))
             ends: list[State] = []
             for first in range(0, max(1, before), size):
@@ -216,10 +220,7 @@ class Neuron(nn.Module):
 
     def _burst(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> list[Tensor]:
         """Take one step: replace the state, return ``R`` after each answer."""
-        return [
-            self._emit(drive, state, threshold, t, first=not answer)
-            for answer in range(self.bursts)
-        ]
+        return [self._emit(drive, state, threshold, t, first=not n) for n in range(self.bursts)]
 
     def _emit(
         self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
@@ -337,9 +338,8 @@ class Neuron(nn.Module):
         return []
 
     def _needs_gradient(self, *tensors: Tensor) -> bool:
-        return torch.is_grad_enabled() and any(
-            x.requires_grad for x in (*tensors, self.v_threshold)
-        )
+        given = (*tensors, self.v_threshold)
+        return torch.is_grad_enabled() and any(x.requires_grad for x in given)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)

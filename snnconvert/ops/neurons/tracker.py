@@ -83,6 +83,10 @@ class Tracker(Neuron):
         spikes = (1 + (levels - 1) * per_octave) * (2 if signed else 1)
         return Alphabet(None if self.graded else spikes, per_octave, levels > 1)
 
+    @property
+    def steady(self) -> bool:
+        return self.gain == "constant"
+
     def _scan(
         self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
     ) -> None:

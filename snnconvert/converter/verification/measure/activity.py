@@ -27,11 +27,13 @@ class Activity:
         neuron: its neuron.
         spikes: number of spikes of each step.
         seen: number of neurons, of all samples.
+        answers: that they gave, spikes or none, over all steps.
         spoken: which features ever had a spike.
         saturated: which features ended away from what they follow.
         times: how often spikes of each size were seen, by the leading bits of their size.
         residual, followed: squares of the error in the end, and of what was followed.
-        outside: number of drives, over all steps, that a table of the function does not reach.
+        looked: number of drives, over all steps, of a table of the function.
+        outside: of those that it does not reach.
         astray: squares of what it says of those of the last step, against the function.
     """
 
@@ -39,11 +41,13 @@ class Activity:
     neuron: Neuron
     spikes: list[float]
     seen: int = 0
+    answers: int = 0
     spoken: Tensor | None = None
     saturated: Tensor | None = None
     times: Tensor | None = None
     residual: float = 0.0
     followed: float = 0.0
+    looked: int = 0
     outside: int = 0
     astray: float = 0.0
 
@@ -51,12 +55,14 @@ class Activity:
         """Add what drives the table of one step of a batch."""
         table = self.neuron.target.table
         assert table is not None
+        self.looked += drive.numel()
         self.outside += int(table.outside(drive).sum())
 
     def see(self, step: int, changes: Tensor) -> None:
         """Add one step of a batch: by what each answer changed, ``[bursts, B, ...]``."""
         if step == 0:
             self.seen += changes[0].numel()
+        self.answers += changes.numel()
         for change in changes:
             self._see(step, change)
 
@@ -143,7 +149,7 @@ class Activity:
             worst=target.table.worst,
             low=low,
             high=high,
-            outside=self.outside / max(self.seen, 1) / len(self.spikes),
+            outside=self.outside / max(self.looked, 1),
             astray=math.sqrt(self.astray / self.followed) if self.followed else 0.0,
         )
 

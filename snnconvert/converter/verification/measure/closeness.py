@@ -10,12 +10,8 @@ from torch import Tensor
 
 from snnconvert.converter.graph.comparison import beside_huge, real
 from snnconvert.converter.reports.spiking import StepCloseness
-from snnconvert.converter.verification.measure.predictions import (
-    Classes,
-    check_labels,
-    find_classes,
-    predicted,
-)
+from snnconvert.converter.running.classes import Classes, find_classes, predicted
+from snnconvert.converter.verification.measure.predictions import check_labels
 from snnconvert.errors import VerificationError
 from snnconvert.ops.sequence import is_number
 

@@ -48,22 +48,18 @@ class Arrived:
 
 @dataclass
 class _Known:
-    """What is the same at every step of a batch: a map's multiply-accumulates, and by position the
-    weights of it that have zeros."""
+    """What is the same at every step of a batch: a map's multiply-accumulates, by position the
+    weights of it that have zeros, and its products with all values there."""
 
     macs: float
     holed: dict[int, Tensor]
+    dense: float
 
 
 class Connections:
-    """Sums over steps and batches of what maps do.
+    """Sums over steps and batches of what maps do."""
 
-    Args:
-        steps: ``T``.
-    """
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
+    def __init__(self) -> None:
         self._known: dict[fx.Node, _Known] = {}
         self._weights: dict[Any, tuple[int, int]] = {}  # zeros, and all
         self._dense = self._acs = self._graded = self._macs = self._digits = 0.0
@@ -93,7 +89,11 @@ class Connections:
         if first:
             holed = self._holed(call, value_of) if by_weights else {}
             macs = call_macs(call, value_of) if is_in_source_work(call) else 0.0
-            self._known[node] = _Known(macs, holed)
+            dense = 0.0
+            if by_weights:
+                every = torch.ones_like(arrived[0].events)
+                dense = reached(call, value_of, arrived[0].position, every, {}).operations
+            self._known[node] = _Known(macs, holed, dense)
         known = self._known[node]
         if all(x.neurons for x in arrived):
             for x in arrived:
@@ -102,7 +102,7 @@ class Connections:
         elif any(bool(x.events.any()) for x in arrived):
             self._in_floats += known.macs
         if by_weights:
-            self._by_weights(call, value_of, arrived[0], operations, known.holed, first)
+            self._by_weights(call, value_of, arrived[0], operations, known)
 
     def whole(self, macs: float) -> None:
         """Count attention or a recurrence in floats."""
@@ -114,17 +114,14 @@ class Connections:
         value_of: Values,
         x: Arrived,
         operations: float | None,
-        holed: dict[int, Tensor],
-        first: bool,
+        known: _Known,
     ) -> None:
-        def caused(events: Tensor, met: dict[int, Tensor]) -> float:
-            return reached(call, value_of, x.position, events, met).operations
+        def caused(events: Tensor) -> float:
+            return reached(call, value_of, x.position, events, known.holed).operations
 
-        if first:
-            answers = max((neuron.bursts for neuron in x.neurons), default=1)
-            self._dense += caused(torch.ones_like(x.events), {}) * answers * self.steps
-        if operations is None or holed:
-            operations = caused(x.events, holed)
+        self._dense += known.dense * max((neuron.bursts for neuron in x.neurons), default=1)
+        if operations is None or known.holed:
+            operations = caused(x.events)
         if not x.neurons:
             self._macs += operations
             return
@@ -133,7 +130,7 @@ class Connections:
         else:
             self._graded += operations
         has_digits = any(neuron.alphabet.has_digits for neuron in x.neurons)
-        self._digits += caused(x.digits, holed) if has_digits else operations
+        self._digits += caused(x.digits) if has_digits else operations
 
     def _holed(self, call: Call, value_of: Values) -> dict[int, Tensor]:
         """Count the weights of a map; return by position those that have zeros."""
@@ -158,10 +155,10 @@ class Connections:
             snn: the conversion.
             sites: what its neurons did.
             samples: of the data.
-            state_reads: of a sample, over all steps.
+            state_reads: of a sample and step.
         """
         sites = list(sites)
-        answers = sum(a.seen * a.neuron.bursts * self.steps for a in sites)
+        answers = sum(a.answers for a in sites)
         spikes = sum(sum(a.spikes) for a in sites)
         tables = {id(t): len(t) for a in sites if (t := a.neuron.target.table) is not None}
         stored = [*snn.parameters(), *snn.buffers()]
@@ -174,7 +171,7 @@ class Connections:
         return Conventions(
             parameter_bytes=sum(x.numel() * x.element_size() for x in stored),
             table_bytes=sum(tables.values()) * ENTRY_BITS // _BYTE,
-            state_bytes=state_reads / self.steps * width,
+            state_bytes=state_reads * width,
             connection_sparsity=sparsity(zeros, weights),
             activation_sparsity=sparsity(answers - spikes, answers),
             dense=self._dense / samples,

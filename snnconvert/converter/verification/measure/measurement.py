@@ -6,6 +6,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,8 +16,10 @@ from snnconvert.converter.graph.meta import MADE_FOR, SITED, SOURCE, TIME_DIMS, 
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
+from snnconvert.converter.reports.steps_taken import StepsTaken
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
+from snnconvert.converter.running.until import Until
 from snnconvert.converter.spikes.degree import is_function
 from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.calls import calls_of
@@ -26,6 +29,7 @@ from snnconvert.converter.verification.leaves import named_tensors
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.conventions import Connections
+from snnconvert.converter.verification.measure.parts import Part, parts_of
 from snnconvert.converter.verification.measure.predictions import (
     Labels,
     labels_of,
@@ -62,6 +66,7 @@ def measure_spiking(
     time_steps: int | None = None,
     output: str | int | None = None,
     classes: int | None = None,
+    until: str | float | None = None,
     costs: Iterable[CostSource] = (),
 ) -> SpikingReport:
     """Run a spiking network on data and compare it with its source at every step.
@@ -78,22 +83,26 @@ def measure_spiking(
             floating point named ``logits``, else the first that has classes (and fits the labels).
         classes: its dimension that holds them; None: the last of ``[B, C]`` and ``[B, L, C]``, 1
             of ``[B, C, H, W]``.
+        until: when a sample is done, as of `ConvertedModule.simulate`: it is counted up to then,
+            and its answer stays what it was. None: all samples take all steps.
         costs: cost models beside the bundled ones.
 
     Raises:
         CostModelError: a cost model cannot be read.
-        InputError: there are no batches, or labels do not fit the outputs or the samples.
+        InputError: there are no batches, or labels do not fit the outputs or the samples; or
+            samples cannot stop by themselves.
         VerificationError: the source answers zero alone.
     """
     labels, output = labels_of(labels, output)
     run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
     run.models = tuple({m.name: m for m in map(load_costs, (*bundled_costs(), *costs))}.values())
     run.output, run.classes = output, classes
+    run.until = None if until is None else Until(until, output, classes)
     done = 0
     with torch.no_grad():
         for leaves in leaves_of_batches(snn.conversion.source, data, "data", snn.placed):
             count, own = labels_of_batch(snn.conversion.source, leaves, labels, done)
-            run.add(leaves, own, count)
+            run.add(Part(leaves, own, count, run.steps))
             done += count
     if not done:
         raise InputError("the data to measure on holds no batches")
@@ -126,11 +135,13 @@ class _Measurement:
         self.models: tuple[CostModel, ...] = ()
         self.output: str | int | None = None
         self.classes: int | None = None
+        self.until: Until | None = None
+        self.taken: list[tuple[int, bool]] = []  # of each sample, and whether it was done
         self.inputs = Squares()
         self.names = names_of_layers(snn)
         self.functions = frozenset(self._functions())
         self.ledger = Ledger(steps)
-        self.connections = Connections(steps)
+        self.connections = Connections()
         self.source = SourceLedger(conversion, self.reference)
         self.spiking_macs = self.still_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
@@ -138,9 +149,28 @@ class _Measurement:
         self.tables = Twin(tables_twin(snn, own_tensors(snn))) if has_tables else None
         self.twins: list[QuantisedTwin] = []
 
-    def add(self, leaves: list[Any], labels: Tensor | None, samples: int) -> None:
+    def add(self, whole: Part) -> None:
         """Run one batch."""
-        expected = self.source.run(leaves, frozenset(self.layers))
+        ran = [(part, self._run(part)) for part in self._parts(whole)]
+        for part, outputs in ran:
+            if self.tables is not None:
+                self.tables.add(part.leaves, outputs, None)
+            for twin in self._twins():
+                twin.add(part.leaves, outputs, part.labels)
+        self.inputs.add(whole.leaves)
+
+    def _parts(self, whole: Part) -> list[Part]:
+        """Return a batch in parts that take the same number of steps each."""
+        if self.until is None:
+            return [whole]
+        until = replace(self.until, labels=whole.labels)
+        found = self.snn.run_until(until, whole.leaves, self.steps, self.encoding)
+        self.taken += zip(found.steps.tolist(), found.done.tolist(), strict=True)
+        return list(parts_of(self.snn.conversion.source, whole, found.steps))
+
+    def _run(self, part: Part) -> dict[str, Tensor]:
+        """Run samples together, and return the source's outputs by name."""
+        expected = self.source.run(part.leaves, frozenset(self.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
         watched = Watched(
             self.snn.tree,
@@ -154,25 +184,21 @@ class _Measurement:
             self.ledger,
             self.connections,
         )
-        batch, answers, given = Batch(samples), [], self.snn.conversion.source.inputs
-        for t in range(self.steps):
+        batch, answers, given = Batch(part.samples), [], self.snn.conversion.source.inputs
+        for t in range(part.steps):
             clock.start = t
-            now = encoded_at(t, self.encoding, leaves, given, self.steps)
-            last = expected if t == self.steps - 1 else None
+            now = encoded_at(t, self.encoding, part.leaves, given, self.steps)
+            last = expected if t == part.steps - 1 else None
             outputs = Step(watched, batch, clock, last).run(clock, *now)
             answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
-        found = expected.finish()
-        outputs = named_tensors(self.snn, found)
+        answers += answers[-1:] * (self.steps - part.steps)
+        found = named_tensors(self.snn, expected.finish())
         if self.closeness is None:
-            self.closeness = Closeness(self.steps, list(outputs), self.output, self.classes)
-        self.closeness.add(answers, list(outputs.values()), labels)
-        if self.tables is not None:
-            self.tables.add(leaves, outputs, None)
-        for twin in self._twins():
-            twin.add(leaves, outputs, labels)
-        self.inputs.add(leaves)
+            self.closeness = Closeness(self.steps, list(found), self.output, self.classes)
+        self.closeness.add(answers, list(found.values()), part.labels)
         self.spiking_macs += batch.spiking_macs
         self.still_macs += batch.still_macs
+        return found
 
     def _twins(self) -> list[QuantisedTwin]:
         """Return the twins; how many bits the spikes carry is known after the first batch."""
@@ -197,7 +223,8 @@ class _Measurement:
         energies = [self.models[0].energy(summed(rows, t + 1)) for t in range(self.steps)]
         assert closeness is not None
         degree, analog_between = proven_degree(self.snn, self.steps)
-        work = self._work(rows, samples)
+        work, taken = self._work(rows, samples), self._steps_taken()
+        reads = work.operations[STATE_READS] / (self.steps if taken is None else taken.counted)
         return SpikingReport(
             samples=samples,
             steps=closeness.steps(rates, energies, self._scale()),
@@ -209,9 +236,7 @@ class _Measurement:
             ),
             analog=dict(sorted(self._analog().items())),
             work=work,
-            conventions=self.connections.found(
-                self.snn, self.sites.values(), samples, work.operations[STATE_READS]
-            ),
+            conventions=self.connections.found(self.snn, self.sites.values(), samples, reads),
             ledger=rows,
             source_ledger=self.source.ledger.rows(samples),
             cost_models=self.models,
@@ -223,7 +248,13 @@ class _Measurement:
             dtype=str(self.snn.placed.dtype).removeprefix("torch."),
             outputs=closeness.names,
             predictions_of=closeness.predictions_of,
+            taken=taken,
         )
+
+    def _steps_taken(self) -> StepsTaken | None:
+        if self.until is None:
+            return None
+        return StepsTaken.of(str(self.until), self.steps, self.taken)
 
     def _latency(self) -> Latency:
         """Follow the longest way through the neurons of the graph."""

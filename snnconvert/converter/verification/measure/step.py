@@ -305,7 +305,7 @@ class Step(fx.Interpreter):
         if neuron.target.table is not None:
             self._look_ups(node, activity)
         activity.see(self.clock.start, changes)
-        if self.clock.start == self.clock.total - 1:
+        if self.expected is not None:
             activity.end(drive, reached_now)
 
     def _fire(self, node: fx.Node, neuron: Neuron, drive: Tensor, changes: Tensor) -> None:
