@@ -11,6 +11,8 @@ import snnconvert
 from snnconvert.errors import InputError
 from snnconvert.rules import load_rules, parse_rules
 from snnconvert.tuning.choices import CHOICES
+from snnconvert.tuning.journal import TuningJournal
+from snnconvert.tuning.sites import PartlySpiking
 from snnconvert.tuning.wanted import COSTS
 
 
@@ -129,6 +131,8 @@ def test_fully_spiking_stays_so(given):
         ({"cost": "money"}, "cost must be one of energy, bits, spikes"),
         ({"budget": 0}, "budget must be at least 1"),
         ({"caution": 0.5}, "caution must be at least 1"),
+        ({"exact": True, "cost": "spikes"}, "exact layers have no spikes"),
+        ({"time_steps": [0]}, "time_steps must be"),
         ({"data": []}, "at least 2 batches of data"),
         ({"rules": "default"}, "place no neuron whose levels"),
         ({"rules": "st_bif"}, "place no neuron whose levels"),
@@ -173,6 +177,45 @@ def test_what_another_rule_takes_stays_its_own(given):
     assert [rule.name for rule in again.rules.rules] == names
 
 
+def test_a_layer_may_be_exact_where_floats_cost_less(given):
+    _, batches = given
+    torch.manual_seed(1)
+    # Of one input and one output for each sample: joins cost more than the multiplication saves.
+    model = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 1), nn.Linear(1, 4)).requires_grad_(False)
+    rules = parse_rules(
+        "version: 1\nextends: spiking\nneuron: {per_octave: 8, bursts: 4}\nrules: []\n"
+    )
+    ways = {
+        exact: snnconvert.tune(
+            model.eval(), (batches[0],), rules, calibration=batches, keep=1.0, exact=exact
+        )
+        for exact in (False, True)
+    }
+    taken = {rule.name: rule for rule in ways[True].rules.rules}
+    assert taken["tuned: linear at 2"].action == "td"
+    assert "# exact, in floats: adds 0 to" in ways[True].to_yaml()
+    assert all(rule.action != "td" for rule in ways[False].rules.rules if rule.name[:5] == "tuned")
+    assert ways[True].chosen.energy < ways[False].chosen.energy
+    assert parse_rules(ways[True].to_yaml()) == ways[True].rules
+
+
+def test_time_steps_are_chosen(given):
+    model, batches = given
+    rules = parse_rules("version: 1\nextends: spiking\nneuron: {bursts: 1}\nrules: []\n")
+
+    def tuned(*steps):
+        return snnconvert.tune(
+            model, (batches[0],), rules, calibration=batches, budget=8, time_steps=steps
+        )
+
+    one, two, best = tuned(1), tuned(2), tuned(1, 2)
+    cheaper = min((one, two), key=lambda found: found.chosen.energy)
+    assert one.kept and two.kept and best.runs == one.runs + two.runs
+    assert best.rules == cheaper.rules and best.snn.time_steps == cheaper.snn.time_steps
+    assert (one.rules.time_steps, two.rules.time_steps) == (1, 2)
+    assert best.before == one.before
+
+
 def test_without_classes_there_is_nothing_to_keep(given):
     _, batches = given
     with pytest.raises(InputError, match="no output has classes"):
@@ -187,3 +230,46 @@ def test_choices_are_from_few_spikes_to_many():
 def test_comments_do_not_change_what_is_read(tuned):
     assert yaml.safe_load(tuned.to_yaml()) == yaml.safe_load(tuned.rules.to_yaml())
     assert parse_rules(tuned.to_yaml()) == tuned.rules
+
+
+def test_a_stopped_search_goes_on_from_its_journal(given, tuned, tmp_path, monkeypatch):
+    model, batches = given
+    path, ran = tmp_path / "tuned.journal", []
+    closeness = PartlySpiking.closeness
+
+    def stopped_after(most):
+        def run(self, *args, **options):
+            if len(ran) == most:
+                raise KeyboardInterrupt
+            ran.append(args)
+            return closeness(self, *args, **options)
+
+        return run
+
+    def again(journal=path):
+        return snnconvert.tune(
+            model, (batches[0],), calibration=batches, keep=0.99, journal=journal
+        )
+
+    monkeypatch.setattr(PartlySpiking, "closeness", stopped_after(1000))
+    again(None)
+    whole = len(ran)
+    ran.clear()
+    monkeypatch.setattr(PartlySpiking, "closeness", stopped_after(9))
+    with pytest.raises(KeyboardInterrupt):
+        again()
+    assert len(path.read_text().splitlines()) == 9
+    ran.clear()
+    monkeypatch.setattr(PartlySpiking, "closeness", stopped_after(1000))
+    assert again() == tuned
+    assert len(ran) == whole - 9
+    assert not path.exists()
+
+
+def test_a_journal_of_other_data_is_refused(given, tmp_path):
+    model, batches = given
+    path = tmp_path / "tuned.journal"
+    TuningJournal(path, "0" * 64).recalled("T=1 survey", lambda: 1.0)
+    with pytest.raises(InputError, match="holds runs of another model, or of other data"):
+        snnconvert.tune(model, (batches[0],), calibration=batches, journal=path)
+    assert path.exists()
