@@ -14,7 +14,10 @@ from snnconvert.converter.reports.spiking import SiteActivity, TableUse
 from snnconvert.converter.spikes.site import Site
 from snnconvert.ops.neurons import Neuron
 
-_MOST_SIZES = 4096  # of distinct spikes, per site
+# Differences of sums of spikes are rounded, spikes are not: of the 23 bits of a float32's mantissa
+# 5 are looked at. A histogram of what is left takes a third of the time of sorting.
+_SHIFT = 18
+_SIZES = 1 << (32 - _SHIFT)
 
 
 @dataclass
@@ -28,8 +31,7 @@ class Activity:
         seen: number of neurons, of all samples.
         spoken: which features ever had a spike.
         saturated: which features ended away from what they follow.
-        sizes: distinct spikes.
-        times: how often each of them was seen.
+        times: how often spikes of each size were seen, by sign, exponent and 5 bits of mantissa.
         residual, followed: squares of the error in the end, and of what was followed.
         outside: number of drives, over all steps, that a table of the function does not reach.
         astray: squares of what it says of those of the last step, against the function.
@@ -41,7 +43,6 @@ class Activity:
     seen: int = 0
     spoken: Tensor | None = None
     saturated: Tensor | None = None
-    sizes: Tensor | None = None
     times: Tensor | None = None
     residual: float = 0.0
     followed: float = 0.0
@@ -65,28 +66,28 @@ class Activity:
         fired = change != 0
         self.spikes[step] += float(fired.sum(dtype=torch.float64))
         self.spoken = _either(self.spoken, self._features(change)(fired))
-        # Differences of sums of spikes are rounded; spikes are not.
-        found, times = _rounded(change[fired]).unique(return_counts=True)
-        if self.sizes is None or self.times is None:
-            self.sizes, self.times = found[:_MOST_SIZES], times[:_MOST_SIZES]
-            return
-        sizes, places = torch.cat([self.sizes, found]).unique(return_inverse=True)
-        counts = torch.zeros(len(sizes), dtype=times.dtype, device=times.device)
-        counts.index_add_(0, places, torch.cat([self.times, times]))
-        self.sizes, self.times = sizes[:_MOST_SIZES], counts[:_MOST_SIZES]
+        bits = change[fired].float().view(torch.int32).to(torch.int64)
+        rounded = ((bits + (1 << (_SHIFT - 1))) >> _SHIFT) % _SIZES
+        times = torch.bincount(rounded, minlength=_SIZES)
+        self.times = times if self.times is None else self.times + times
+
+    @property
+    def distinct(self) -> int:
+        """Number of distinct spikes that were seen."""
+        return 0 if self.times is None else int((self.times > 0).sum())
 
     @property
     def payload(self) -> float:
         """Bits that tell the neuron's spikes apart; where it has any number of them, those seen."""
-        seen = 0 if self.sizes is None else len(self.sizes)
-        return math.log2(max(self.neuron.alphabet.spikes or seen, 1))
+        return math.log2(max(self.neuron.alphabet.spikes or self.distinct, 1))
 
     @property
     def entropy(self) -> float:
         """Bits per spike that a code by how often each size was seen would take."""
-        if self.times is None or not len(self.times):
+        if self.times is None or not self.distinct:
             return 0.0
-        shares = self.times.double() / self.times.sum()
+        seen = self.times[self.times > 0].double()
+        shares = seen / seen.sum()
         return float(-(shares * shares.log2()).sum()) + 0.0
 
     def end(self, drive: Tensor, reached: Tensor) -> None:
@@ -128,7 +129,7 @@ class Activity:
             most=max(self.spikes) / seen,
             silent=1 - _share(self.spoken),
             saturated=_share(self.saturated),
-            distinct=0 if self.sizes is None else len(self.sizes),
+            distinct=self.distinct,
             payload=self.payload,
             entropy=self.entropy,
             residual=math.sqrt(self.residual / self.followed) if self.followed else 0.0,
@@ -181,8 +182,3 @@ def _either(before: Tensor | None, now: Tensor) -> Tensor:
 
 def _share(features: Tensor | None) -> float:
     return 0.0 if features is None or not features.numel() else float(features.float().mean())
-
-
-def _rounded(x: Tensor) -> Tensor:
-    mantissa, exponent = torch.frexp(x.float())
-    return torch.ldexp((mantissa * 64).round() / 64, exponent)

@@ -117,8 +117,10 @@ class Step(fx.Interpreter):
         spikes, and what is made of them; of inputs where their encoding goes on."""
         if self.clock.start == 0 or is_neuron(node):
             return True
-        if node.target is encode or (node.op == "placeholder" and TIME_DIMS in node.meta):
+        if node.target is encode:
             return not self.clock.encoding.at_first
+        if node.op == "placeholder" and TIME_DIMS in node.meta:
+            return self.batch.moving or not self.clock.encoding.at_first
         return any(x in self.changed for x in node.all_input_nodes)
 
     def _value_of(self, argument: Any) -> Any:
