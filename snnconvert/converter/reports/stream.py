@@ -59,42 +59,35 @@ class StreamReport:
         return asdict(self)
 
     def __str__(self) -> str:
-        parts = [
-            ("the first", self.frames[:1]),
-            (f"the next {len(self.frames) - 1}, mean of each", self.frames[1:]),
-        ]
-        header = (
-            "frame",
-            "rel. error",
-            "top-1",
-            "spikes/value",
-            "bits/value",
-            *(
-                f"{model.name} {precision} uJ (source)"
-                for model in self.cost_models
-                for precision in PRECISIONS
-            ),
-        )
-        rows = [(name, *self._row(frames)) for name, frames in parts if frames]
+        first, others = self.frames[:1], self.frames[1:]
+        parts = [("the first", first), (f"the next {len(others)}, mean of each", others)]
+        parts = [(name, frames) for name, frames in parts if frames]
+        header = ("frame", "rel. error", "top-1", "spikes per value", "bits per value")
+        rows = [(name, *_closeness(frames)) for name, frames in parts]
+        names = [part for name, _ in parts for part in (f"{name} uJ", "ratio")]
+        costs: list[tuple[str, ...]] = []
+        for model in self.cost_models:
+            for precision in PRECISIONS:
+                source = fmean(f.work.source_energy(model, precision) for f in self.frames)
+                own = [fmean(f.work.energy(model, precision) for f in x) for _, x in parts]
+                cells = [
+                    c for e in own for c in (f"{e:.3g}", f"{e / source:.3g}" if source else "-")
+                ]
+                costs.append((model.name, precision, f"{source:.3g}", *cells))
         sentence = (
             f"T={self.time_steps}, K={self.bursts} for each of {len(self.frames)} frames, "
-            f"{self.samples} stream{'s' * (self.samples != 1)}, {self.values} neurons; energies of "
-            "a frame, in brackets the source's on it"
+            f"{self.samples} stream{'s' * (self.samples != 1)}, {self.values} neurons; energies "
+            "are of a frame, the source's of it whole"
         )
-        return as_text([Paragraph((header, rows), (sentence,))])
+        priced = (("cost model", "numbers", "source uJ", *names), costs)
+        return as_text([Paragraph((header, rows)), Paragraph(priced, (sentence,))])
 
-    def _row(self, frames: Sequence[FrameActivity]) -> tuple[str, ...]:
-        shares = [frame.top1 for frame in frames if frame.top1 is not None]
-        energies = (
-            f"{fmean(f.work.energy(model, precision) for f in frames):.3g} "
-            f"({fmean(f.work.source_energy(model, precision) for f in frames):.3g})"
-            for model in self.cost_models
-            for precision in PRECISIONS
-        )
-        return (
-            f"{fmean(f.rel_error for f in frames):.3g}",
-            percent(fmean(shares) if shares else None),
-            f"{fmean(f.spikes_per_value for f in frames):.3g}",
-            f"{fmean(f.bits_per_value for f in frames):.3g}",
-            *energies,
-        )
+
+def _closeness(frames: Sequence[FrameActivity]) -> tuple[str, ...]:
+    shares = [frame.top1 for frame in frames if frame.top1 is not None]
+    return (
+        f"{fmean(f.rel_error for f in frames):.3g}",
+        percent(fmean(shares) if shares else None),
+        f"{fmean(f.spikes_per_value for f in frames):.3g}",
+        f"{fmean(f.bits_per_value for f in frames):.3g}",
+    )
