@@ -77,7 +77,17 @@ def _videos(plain: Measured) -> str:
 def _costs(found: Measured) -> str:
     models = list(next(iter(found.values())).source)
     header = (
-        *("rules", "degree", "K", "bits per spike", "video", "rel. error", "worst", "agreement"),
+        *(
+            "rules",
+            "degree",
+            "T",
+            "K",
+            "bits per spike",
+            "video",
+            "rel. error",
+            "worst",
+            "agreement",
+        ),
         *("spikes per value", "bits per value", "additions per MAC", *models),
     )
     return table(header, (_row(run, own, models) for run, own in found.items()))
@@ -91,7 +101,8 @@ def _row(run: Run, found: Found, models: Sequence[str]) -> tuple[str, ...]:
         return "{} ({})".format(*(format(x, form) for x in own))
 
     return (
-        *(run.name, found.degree, str(found.bursts), f"{found.bits_per_spike:.1f}", run.clip),
+        *(run.name, found.degree, str(run.time_steps), str(found.bursts)),
+        *(f"{found.bits_per_spike:.1f}", run.clip),
         both("rel_error", ".4f"),
         f"{max(frame.rel_error for frame in going):.4f}",
         both("top1", ".1%"),
@@ -179,7 +190,7 @@ whole. Nothing is retrained; thresholds come from photographs, not from videos.
 _VIDEOS = """\
 *Mean change*: mean absolute difference of a pixel value from the frame before, in grey levels
 (of 255), as the network sees it (scaled and cropped); *any*: share of values that differ at
-all; *at least 4*: by so many grey levels. Nearly all values of a decoded video differ a little."""
+all; *at least 4*: by so many grey levels."""
 
 _COSTS = """\
 Means over the {count} frames after the first; in brackets what the same network costs when it

@@ -108,23 +108,18 @@ class Run:
         return parse_rules(f"version: 1\nextends: {self.rules}\n{told}rules: []\n")
 
 
-CONVERSIONS = (
-    ("spiking", ""),
-    ("spiking", "bursts: 1"),
-    ("spiking", "levels: 10"),
-    ("spiking", "levels: 8"),
-    ("graded", ""),
-)
-"""Rules, and what neurons are told besides: one answer a step, or fewer of the small levels."""
+ON_SPIKES = ("", "bursts: 1", "levels: 10", "levels: 8")
+"""What neurons are told besides `spiking`: one answer a step, or fewer of the small levels."""
 RUNS = (
-    *(Run(net, clip, *own) for net in NETWORKS for own in CONVERSIONS for clip in CLIPS),
-    *(
-        Run("efficientnet-lite0", "carphone", neuron=neuron, time_steps=2)
-        for neuron in ("bursts: 1", "levels: 10")
-    ),
-    *(Run("efficientnet-lite0", "carphone", neuron="levels: 10", delta=d) for d in (4, 16)),
-    Run("efficientnet-lite0", "carphone", "fully_spiking"),
+    *(Run(net, clip, neuron=neuron) for net in NETWORKS for neuron in ON_SPIKES for clip in CLIPS),
+    *(Run("mtcnn-pnet", clip, "graded") for clip in CLIPS),
     Run("mtcnn-pnet", "carphone", "fully_spiking"),
+    *(Run("mtcnn-pnet", "carphone", neuron=neuron, time_steps=2) for neuron in ON_SPIKES),
+    *(
+        Run("mtcnn-pnet", "carphone", neuron=neuron, delta=delta)
+        for neuron in ("", "levels: 10")
+        for delta in (4, 16)
+    ),
 )
 
 

@@ -30,18 +30,19 @@ def plot(found: Mapping[Run, Found], path: Path) -> None:
         sharey=True,
         squeeze=False,
     )
+    lines = {}
     for run in plain:
         own = axes[networks.index(run.network)][clips.index(run.clip)]
         color = f"C{names.index(run.name)}"
         energies = [frame.energy[SHOWN] for frame in found[run].frames]
-        own.plot(range(len(energies)), energies, color=color, label=run.name, linewidth=1)
+        (lines[run.name],) = own.plot(energies, color=color, linewidth=1)
         own.axhline(1, color="black", linewidth=0.6, linestyle=":")
-        own.set(title=f"{run.network}\n{run.clip}", ylim=(0, None))
+        own.set(title=f"{run.network}\n{run.clip}")
     for own in axes[-1]:
         own.set(xlabel="frame")
     for row in axes:
         row[0].set(ylabel="energy / source's")
-    lines = {line.get_label(): line for line in axes[0][0].get_lines() if line.get_label() in names}
+    axes[0][0].set_ylim(bottom=0)  # of all
     figure.legend(lines.values(), lines.keys(), loc="lower center", ncols=len(lines))
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(path, metadata={"Date": None})

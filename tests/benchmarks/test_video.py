@@ -40,7 +40,7 @@ def test_the_page_has_means_after_the_first_frame_beside_what_forgets() -> None:
     run = Run("mtcnn-pnet", "carphone", neuron="levels: 10")
     held = Run("mtcnn-pnet", "carphone", neuron="levels: 10", delta=4)
     text = page({run: found(2.0, 0.5, 0.7), held: found(2.0, 0.25, 0.25)}, "VIDEO.svg")
-    assert "| spiking, levels: 10 | maps | 3 | 6.0 | carphone | 0.0100 (0.0100) |" in text
+    assert "| spiking, levels: 10 | maps | 1 | 3 | 6.0 | carphone | 0.0100 (0.0100) |" in text
     assert "| 0.600 (2.000) |" in text and "| 0.500 (0.500) |" in text  # energy, per MAC
     assert "| mtcnn-pnet | spiking, levels: 10 | 0.500 (1) | - | - | 0.700 (1) |" in text
     assert "| 1 | 4 grey levels | 1.50 |" in text and "| 0.250 |" in text
