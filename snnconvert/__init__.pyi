@@ -2,9 +2,11 @@ from . import converter, errors, ops, rules, sources
 from .converter.convert import NotEquivalentWarning, convert
 from .converter.loading.read import load
 from .converter.reports.equivalence import EquivalenceReport
+from .converter.reports.stream import StreamReport
 from .converter.running.converted import ConvertedModule
 from .converter.running.until import Settled
 from .converter.verification.equivalence import verify
+from .converter.verification.measure.stream import measure_stream
 from .converter.verification.randomize import randomize_constant_weights
 from .costs.models import CostModel, load_costs
 from .errors import SnnconvertError
@@ -24,6 +26,7 @@ __all__ = [
     "RuleSet",
     "Settled",
     "SnnconvertError",
+    "StreamReport",
     "Tuned",
     "__version__",
     "analyze",
@@ -33,6 +36,7 @@ __all__ = [
     "load",
     "load_costs",
     "load_rules",
+    "measure_stream",
     "ops",
     "randomize_constant_weights",
     "rules",

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 import snnconvert
 from snnconvert.costs.models import bundled_costs, load_costs
@@ -13,6 +15,13 @@ from snnconvert.costs.operations import OPERATIONS
 from snnconvert.demos.digits_vit import load_digits, load_model
 
 PAGE = (Path(__file__).parents[1] / "docs/costs.md").read_text(encoding="utf-8")
+
+
+def code_with(word):
+    """Return the page's one example in Python that has a word."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (code,) = [block for block in blocks if word in block]
+    return code
 
 
 def test_the_page_has_every_kind_as_the_ledger_has_it():
@@ -36,8 +45,7 @@ def test_the_counts_by_others_rules_are_those_of_the_page(capsys):
         verify=False,
     )
     report = snnconvert.verify(model, snn, data=[digits.images])
-    (code,) = re.findall(r"^```python\n(.*?conventions.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    exec(compile(code, "costs.md", "exec"), {"report": report})
+    exec(compile(code_with("conventions"), "costs.md", "exec"), {"report": report})
     numbers, said = capsys.readouterr().out.splitlines()
     dense, effective, planes, rates = re.findall(
         r"^(?:NeuroBench,|the same,|firing rates).*", PAGE, re.MULTILINE
@@ -50,3 +58,13 @@ def test_the_counts_by_others_rules_are_those_of_the_page(capsys):
     assert f"{found.parameter_bytes} of parameters and buffers" in said
     assert f"{found.footprint:,.0f} bytes" in PAGE
     assert f"{found.activation_sparsity:.2%}".replace("%", " %") in PAGE
+
+
+def test_the_code_about_streams_runs(capsys):
+    frames = torch.randn(3, 1, 4)
+    snn = snnconvert.convert(
+        nn.Linear(4, 2), (frames[0],), "spiking", calibration=[frames[0]], verify=False
+    )
+    exec(code_with("measure_stream"), {"snnconvert": snnconvert, "snn": snn, "frames": frames})
+    said = capsys.readouterr().out
+    assert "the first" in said and "the next 2, mean of each" in said

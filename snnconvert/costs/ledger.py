@@ -75,15 +75,16 @@ def check_numbers(numbers: Iterable[float]) -> None:
             raise ValueError(f"there are no {number} operations")
 
 
-def summed(rows: Iterable[LedgerRow], steps: int | None = None) -> dict[str, float]:
+def summed(rows: Iterable[LedgerRow], steps: int | None = None, start: int = 0) -> dict[str, float]:
     """Return how many operations of each kind rows have, together.
 
     Args:
         rows: of a ledger.
         steps: only those up to so many steps; None: all.
+        start: only those from this step on.
     """
     found: dict[str, float] = defaultdict(float)
     for row in rows:
         for kind, by_step in row.counts.items():
-            found[kind] += sum(by_step[:steps])
+            found[kind] += sum(by_step[start:steps])
     return {kind: found[kind] for kind in OPERATIONS if kind in found}

@@ -21,6 +21,7 @@ COMMANDS = [
     "benchmarks.recurrent.__main__",
     "benchmarks.spiking.__main__",
     "benchmarks.train_digits_vit",
+    "benchmarks.video.__main__",
 ]
 
 

@@ -74,6 +74,7 @@ def test_rows_are_per_sample_and_sum_up():
     assert rows[0].counts == {"accumulations": (2.0, 1.0)}
     assert summed(rows) == {"accumulations": 3.0, "spikes": 0.5}
     assert summed(rows, 1) == {"accumulations": 2.0, "spikes": 0.0}
+    assert summed(rows, 2, start=1) == {"accumulations": 1.0, "spikes": 0.5}
     assert ledger.total("accumulations") == 12.0
 
 

@@ -92,24 +92,39 @@ class Simulated:
 
 def simulated(snn, leaves: list, steps: int) -> Counter:
     """Return how many operations of each kind a run on one batch has, of all its samples."""
-    counts: Counter = Counter()
-    calls = calls_of(snn.graph, snn.conversion)
     encoding = encoding_named(snn.conversion.rules.encoding)
-    clock = Clock(1, total=steps, encoding=encoding)
+    given = [_coded(encoding, leaves, t, steps) for t in range(steps)]
+    return sum(simulated_steps(snn, given, steps), Counter())
+
+
+def simulated_steps(snn, given: list[list], total: int, *, moving: bool = False) -> list[Counter]:
+    """Return how many operations of each kind each step has, of all samples of a batch.
+
+    Args:
+        snn: the conversion.
+        given: cumulative inputs of each step.
+        total: ``T`` of the clock.
+        moving: whether inputs are other ones at each step.
+    """
+    every: list[Counter] = []
+    calls = calls_of(snn.graph, snn.conversion)
+    clock = Clock(1, total=total, encoding=encoding_named(snn.conversion.rules.encoding))
     neurons: dict[fx.Node, Simulated] = {}
-    for t in range(steps):
+    for t, inputs in enumerate(given):
         clock.start = t
+        every.append(counts := Counter())
         run = _Run(snn.tree, snn.graph)
-        run.run(clock, *_coded(encoding, leaves, t, steps))
+        run.run(clock, *inputs)
         fired: dict[fx.Node, Tensor] = {}
         changed = set()
         for node in snn.graph.nodes:
             value = run.seen.get(node)
-            if not t or is_neuron(node) or any(x in changed for x in node.all_input_nodes):
+            arrives = not t or is_neuron(node) or (moving and node.op == "placeholder")
+            if arrives or any(x in changed for x in node.all_input_nodes):
                 changed.add(node)
             if is_neuron(node):
                 neuron, drive = snn.tree.get_submodule(node.args[0].target), run.seen[node.args[1]]
-                own = neurons.setdefault(node, Simulated(neuron, drive, len(leaves[0])))
+                own = neurons.setdefault(node, Simulated(neuron, drive, len(inputs[0])))
                 spikes = own.step(drive, counts)
                 torch.testing.assert_close(value.flatten().tolist(), own.reached)
                 fired[node] = torch.tensor(spikes, dtype=torch.float64).reshape(drive.shape)
@@ -121,7 +136,7 @@ def simulated(snn, leaves: list, steps: int) -> Counter:
                 _count_map(snn, call, fired, run.seen, t, counts)
             elif node in changed and SITED in node.meta:
                 _count_other(call, value, run.seen, counts)
-    return counts
+    return every
 
 
 class _Run(fx.Interpreter):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import MADE_FOR, SITED, SOURCE, TIME_DIMS, source_name
+from snnconvert.converter.graph.meta import SITED, SOURCE
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
@@ -20,15 +20,12 @@ from snnconvert.converter.reports.steps_taken import StepsTaken
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.running.until import Until
-from snnconvert.converter.spikes.degree import is_function
 from snnconvert.converter.tracing.batches import leaves_of_batches
-from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.events import proven_degree
 from snnconvert.converter.verification.leaves import named_tensors
-from snnconvert.converter.verification.measure.activity import Activity, Layer
+from snnconvert.converter.verification.measure.activity import Layer
 from snnconvert.converter.verification.measure.closeness import Closeness
-from snnconvert.converter.verification.measure.conventions import Connections
 from snnconvert.converter.verification.measure.parts import Part, parts_of
 from snnconvert.converter.verification.measure.predictions import (
     Labels,
@@ -36,18 +33,18 @@ from snnconvert.converter.verification.measure.predictions import (
     labels_of_batch,
     refuse_too_many,
 )
-from snnconvert.converter.verification.measure.routing import Routing
 from snnconvert.converter.verification.measure.source_ledger import SourceLedger
 from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import Step
 from snnconvert.converter.verification.measure.synapses import is_map, operands
 from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin
-from snnconvert.converter.verification.measure.watched import Batch, Watched, path_of
+from snnconvert.converter.verification.measure.watched import Batch, path_of
+from snnconvert.converter.verification.measure.watching import watched_of
 from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
-from snnconvert.costs.ledger import Ledger, LedgerRow, summed
+from snnconvert.costs.ledger import LedgerRow, summed
 from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
-from snnconvert.costs.operations import OPERATIONS, PAYLOAD, SPIKES, STATE_READS
+from snnconvert.costs.operations import OPERATIONS, STATE_READS
 from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
@@ -117,12 +114,6 @@ class _Measurement:
         self.snn, self.steps = snn, steps
         conversion = snn.conversion
         self.reference = Reference(conversion, own_tensors(snn))
-        self.calls = calls_of(snn.graph, conversion)
-        self.routing = Routing(snn.graph, self.calls)
-        self.sites: dict[str, Activity] = {}
-        for node, path in conversion.neurons.items():
-            neuron: Any = snn.tree.get_submodule(path)
-            self.sites[path] = Activity(conversion.sited.sites[node], neuron, [0.0] * steps)
         taken = [
             d.operation
             for d in conversion.decided.plan.decisions
@@ -130,7 +121,9 @@ class _Measurement:
         ]
         self.places = {o.name: f"{o.kind} at {o.place}" for o in taken}
         there = (node.meta.get(SOURCE) for node in snn.graph.nodes)
-        self.layers = {name: Layer() for name in there if name in self.places}
+        layers = {name: Layer() for name in there if name in self.places}
+        self.watched = watched_of(snn, steps, layers)
+        self.sites = self.watched.sites
         self.closeness: Closeness | None = None
         self.models: tuple[CostModel, ...] = ()
         self.output: str | int | None = None
@@ -138,10 +131,6 @@ class _Measurement:
         self.until: Until | None = None
         self.taken: list[tuple[int, bool]] = []  # of each sample, and whether it was done
         self.inputs = Squares()
-        self.names = names_of_layers(snn)
-        self.functions = frozenset(self._functions())
-        self.ledger = Ledger(steps)
-        self.connections = Connections()
         self.source = SourceLedger(conversion, self.reference)
         self.spiking_macs = self.still_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
@@ -170,26 +159,14 @@ class _Measurement:
 
     def _run(self, part: Part) -> dict[str, Tensor]:
         """Run samples together, and return the source's outputs by name."""
-        expected = self.source.run(part.leaves, frozenset(self.layers))
+        expected = self.source.run(part.leaves, frozenset(self.watched.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
-        watched = Watched(
-            self.snn.tree,
-            self.snn.graph,
-            self.calls,
-            self.routing,
-            self.sites,
-            self.layers,
-            self.names,
-            self.functions,
-            self.ledger,
-            self.connections,
-        )
         batch, answers, given = Batch(part.samples), [], self.snn.conversion.source.inputs
         for t in range(part.steps):
             clock.start = t
             now = encoded_at(t, self.encoding, part.leaves, given, self.steps)
             last = expected if t == part.steps - 1 else None
-            outputs = Step(watched, batch, clock, last).run(clock, *now)
+            outputs = Step(self.watched, batch, clock, last).run(clock, *now)
             answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
         answers += answers[-1:] * (self.steps - part.steps)
         found = named_tensors(self.snn, expected.finish())
@@ -219,7 +196,7 @@ class _Measurement:
         if seen:
             steps = torch.arange(1, self.steps + 1)
             rates = (spikes.sum(0).cumsum(0) / steps / seen).tolist()
-        rows, closeness = self._rows(samples), self.closeness
+        rows, closeness = self.watched.rows(samples), self.closeness
         energies = [self.models[0].energy(summed(rows, t + 1)) for t in range(self.steps)]
         assert closeness is not None
         degree, analog_between = proven_degree(self.snn, self.steps)
@@ -232,11 +209,13 @@ class _Measurement:
             sites=tuple(a.summary(path, samples) for path, a in self.sites.items()),
             layers=tuple(
                 LayerCloseness(name, self.places[name], *layer.closeness())
-                for name, layer in self.layers.items()
+                for name, layer in self.watched.layers.items()
             ),
             analog=dict(sorted(self._analog().items())),
             work=work,
-            conventions=self.connections.found(self.snn, self.sites.values(), samples, reads),
+            conventions=self.watched.connections.found(
+                self.snn, self.sites.values(), samples, reads
+            ),
             ledger=rows,
             source_ledger=self.source.ledger.rows(samples),
             cost_models=self.models,
@@ -272,15 +251,6 @@ class _Measurement:
         followed = statistics.median_low(sites) if sites else 0.0
         return math.sqrt(max(followed, self.inputs.mean))
 
-    def _rows(self, samples: int) -> tuple[LedgerRow, ...]:
-        """Return the ledger, with the bits that all spikes carried."""
-        for row in self.ledger.rows(1):
-            if row.site:
-                for t, spikes in enumerate(row.counts.get(SPIKES, ())):
-                    bits = spikes * self.sites[row.site].payload
-                    self.ledger.add(t, row.layer, row.site, PAYLOAD, bits)
-        return self.ledger.rows(samples)
-
     def _work(self, rows: tuple[LedgerRow, ...], samples: int) -> Work:
         source, own = summed(self.source.ledger.rows(samples)), summed(rows)
         return Work(
@@ -291,22 +261,13 @@ class _Measurement:
             source=source,
         )
 
-    def _functions(self) -> Iterator[fx.Node]:
-        """Yield the nodes that compute more than sums and comparisons, and are no maps."""
-        sited = {node.name: node for node in self.snn.conversion.sited.traced.graph.nodes}
-        for node, call in self.calls.items():
-            if is_neuron(node) or is_map(call):
-                continue
-            if is_function(sited[node.meta[SITED]], call.arguments, _is_stream):
-                yield node
-
     def _analog(self) -> Counter[str]:
         """Count the operators that compute in floats: those that do more than add up, also where a
         neuron follows them without a table, and maps that have an operand without spikes. A rule's
         own class is not looked into."""
         kinds = Counter[str]()
         for node in self.snn.graph.nodes:
-            call = self.calls.get(node)
+            call = self.watched.calls.get(node)
             if is_neuron(node):
                 site = self.sites[path_of(node)].site
                 kinds.update([site.target.name] if site.computes else ())
@@ -317,27 +278,6 @@ class _Measurement:
             elif is_map(call):
                 if not all(map(is_spike_coded, operands(call))):
                     kinds[kind_of(call.operator).name] += 1
-            elif node in self.functions:
+            elif node in self.watched.functions:
                 kinds[kind_of(call.operator).name] += 1
         return kinds
-
-
-def _is_stream(x: Any) -> bool:
-    return isinstance(x, fx.Node) and TIME_DIMS in x.meta
-
-
-def names_of_layers(snn: ConvertedModule) -> dict[fx.Node, str]:
-    """Return for each node that stands for a part of the source the source's node: of a neuron,
-    that which asked for it."""
-    sites = snn.conversion.sited.sites
-    sited = {node.name: node for node in snn.conversion.sited.traced.graph.nodes}
-    found = {}
-    for node in snn.graph.nodes:
-        of = sited.get(node.meta.get(SITED, ""))
-        if of is not None:
-            found[node] = sites[of].consumer if of in sites else _layer_of(of)
-    return found
-
-
-def _layer_of(node: fx.Node) -> str:
-    return source_name(node) or str(node.meta.get(MADE_FOR, node.name))

@@ -121,14 +121,15 @@ class Step(fx.Interpreter):
         spikes, and what is made of them; of inputs where their encoding goes on."""
         if self.clock.start == 0 or is_neuron(node):
             return True
-        if node.target is encode or (node.op == "placeholder" and TIME_DIMS in node.meta):
+        if node.target is encode:
             return not self.clock.encoding.at_first
+        if node.op == "placeholder" and TIME_DIMS in node.meta:
+            return self.batch.moving or not self.clock.encoding.at_first
         return any(x in self.changed for x in node.all_input_nodes)
 
     def _value_of(self, argument: Any) -> Any:
-        if isinstance(argument, Stored):
-            return resolve(self.watched.tree, argument.path)
-        return self.env[argument]
+        is_stored = isinstance(argument, Stored)
+        return resolve(self.watched.tree, argument.path) if is_stored else self.env[argument]
 
     def _before(self, node: fx.Node) -> Tensor | None:
         """Return an operand's value before this step; None where it was zero."""

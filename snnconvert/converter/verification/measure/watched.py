@@ -14,7 +14,8 @@ from snnconvert.converter.verification.calls import Call
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.conventions import Connections
 from snnconvert.converter.verification.measure.routing import Heard, Routing
-from snnconvert.costs.ledger import Ledger
+from snnconvert.costs.ledger import Ledger, LedgerRow
+from snnconvert.costs.operations import PAYLOAD, SPIKES
 from snnconvert.ops.neurons import Neuron
 from snnconvert.ops.neurons.neuron import State
 
@@ -62,6 +63,16 @@ class Watched:
         paths = {path_of(x) if is_neuron(x) else "" for x in moved_from(node)}
         return paths.pop() if len(paths) == 1 else ""
 
+    def rows(self, samples: int) -> tuple[LedgerRow, ...]:
+        """Return the ledger per sample, with the bits that all spikes carried; to be asked once,
+        at the end, as spikes of any size have as many bits as tell apart those that were seen."""
+        for row in self.ledger.rows(1):
+            if row.site:
+                for t, spikes in enumerate(row.counts.get(SPIKES, ())):
+                    bits = spikes * self.sites[row.site].payload
+                    self.ledger.add(t, row.layer, row.site, PAYLOAD, bits)
+        return self.ledger.rows(samples)
+
 
 def path_of(node: fx.Node) -> str:
     """Return the path of the neuron of a neuron node."""
@@ -81,6 +92,7 @@ class Batch:
 
     Attributes:
         samples: of the batch.
+        moving: whether inputs are other ones at each step, whatever their encoding.
         before: values.
         said: number of all spikes so far of neurons whose spikes are routed; by rows, wherever
             they stand, as in what follows.
@@ -91,6 +103,7 @@ class Batch:
     """
 
     samples: int = 1
+    moving: bool = False
     before: dict[fx.Node, Tensor] = field(default_factory=dict)
     said: dict[fx.Node, Tensor] = field(default_factory=dict)
     states: dict[fx.Node, State] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What frames of real videos cost an image network on spikes that goes on from each to the next."""
