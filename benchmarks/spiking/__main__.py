@@ -153,7 +153,7 @@ def main() -> int:
         )
         found = None if options.again and named else kept(run)
         if found is None and named and not options.kept:
-            found = measured(run)
+            found = measured(run, again=options.again)
             last = found.points[-1]
             print(
                 f"{run.task} {run.name}: T={last.step} agreement {last.agreement:.2%}, "

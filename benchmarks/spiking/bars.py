@@ -19,6 +19,8 @@ class Bar:
         accuracy: the most that may be lost, in points.
         perplexity: how far it may be from the source's, relatively.
         rate: the most spikes per neuron and step.
+        energy: the most, of the source's, by the cost model ``arithmetic`` in float32.
+        bits: the most per value.
     """
 
     task: str
@@ -28,6 +30,8 @@ class Bar:
     accuracy: float | None = None
     perplexity: float | None = None
     rate: float | None = None
+    energy: float | None = None
+    bits: float | None = None
 
     def judged(self, curve: Curve) -> list[tuple[str, str, bool]]:
         """Return what is bounded, what was measured, and whether the bar is met."""
@@ -47,6 +51,13 @@ class Bar:
             found.append((text, f"{gained:+.2%}", abs(gained) <= self.perplexity))
         if self.rate is not None:
             found.append((f"rate <= {self.rate}", f"{at.rate:.3f}", at.rate <= self.rate))
+        if self.energy is not None:
+            share = at.energy / curve.source_energy
+            text = f"energy <= {self.energy} of the source's"
+            found.append((text, f"{share:.3f}", share <= self.energy))
+        if self.bits is not None:
+            text = f"bits per value <= {self.bits}"
+            found.append((text, f"{at.bits_per_value:.1f}", at.bits_per_value <= self.bits))
         return found
 
 
@@ -59,6 +70,15 @@ def _lost(curve: Curve, at: Point) -> float:
 
 
 _CLASSIFIERS = ("minilm", "fashion-vit", "fashion-resnet")
+_TUNED = {
+    "mnist-cnn": (0.06, 9),
+    "fashion-resnet": (0.15, 9),
+    "fashion-vit": (0.22, 9),
+    "minilm": (0.19, 9),
+    "efficientnet-lite0": (0.30, 9),
+    "smollm2": (0.40, 14),
+}
+"""Energy of the source, and bits per value."""
 BARS = (
     *(Bar(name, "spiking", 1, agreement=0.995, accuracy=0.3) for name in _CLASSIFIERS),
     *(Bar(name, "spiking, K=1", 4, agreement=0.995, accuracy=0.3) for name in _CLASSIFIERS),
@@ -75,6 +95,10 @@ BARS = (
     Bar("smollm2", "pow2", 1, perplexity=0.005),
     Bar("efficientnet-lite0", "fully_spiking", 1, agreement=0.99),
     Bar("efficientnet-lite0", "pow2", 1, agreement=0.99),
+    *(
+        Bar(name, "spiking, tuned", 1, agreement=0.99, energy=energy, bits=bits)
+        for name, (energy, bits) in _TUNED.items()
+    ),
 )
 
 

@@ -33,6 +33,7 @@ class SpikingTask:
         model: the source, in eval mode.
         example: inputs to trace it on.
         calibration: batches of training data.
+        tuning: other batches of training data, to tune on.
         batches: batches of held-out data, each with its right answers ``[B]`` or ``[B, L]``.
         described: what the held-out data is.
         logits: logits ``[B, classes]`` or ``[B, L, classes]`` of one of the source's outputs.
@@ -42,6 +43,7 @@ class SpikingTask:
     model: nn.Module
     example: Inputs
     calibration: list[Inputs]
+    tuning: list[Inputs]
     batches: list[tuple[Inputs, Tensor]]
     described: str
     logits: Callable[[Any], Tensor] = lambda y: y
@@ -49,11 +51,10 @@ class SpikingTask:
 
 
 def mnist_cnn(limit: int | None = None) -> SpikingTask:
-    """The first 256 of 5,000 shuffled digits calibrate, the others judge."""
+    """Of 5,000 shuffled digits the first 256 calibrate, 1,024 are tuned on, the others judge."""
     images, labels = data.mnist(5000)
-    return _images(
-        models.mnist_cnn(), images[:256], images[256:], labels[256:], "MNIST", 500, limit
-    )
+    known, tuned, held = images.tensor_split([256, 1280])
+    return _images(models.mnist_cnn(), known, tuned, held, labels[1280:], "MNIST", 500, limit)
 
 
 def fashion_mnist(name: str) -> Callable[[int | None], SpikingTask]:
@@ -63,7 +64,8 @@ def fashion_mnist(name: str) -> Callable[[int | None], SpikingTask]:
         training, _ = data.fashion_mnist("train")
         images, labels = data.fashion_mnist("t10k")
         model = fashion.trained(name)
-        return _images(model, training[:512], images, labels, "Fashion-MNIST", 250, limit)
+        known, tuned = training[:512], training[512:1536]
+        return _images(model, known, tuned, images, labels, "Fashion-MNIST", 250, limit)
 
     return task
 
@@ -71,6 +73,7 @@ def fashion_mnist(name: str) -> Callable[[int | None], SpikingTask]:
 def _images(
     model: nn.Module,
     calibration: Tensor,
+    tuning: Tensor,
     images: Tensor,
     labels: Tensor,
     name: str,
@@ -83,12 +86,13 @@ def _images(
         model,
         (calibration[:2],),
         [(x,) for x in calibration.split(64)],
+        [(x,) for x in tuning.split(64 if batch > 64 else 16)],
         [((x,), y) for x, y in parts],
         f"{len(images)} {name} images",
     )
 
 
-_CROPS, _CALIBRATION_CROPS = 40, 12
+_CROPS, _CALIBRATION_CROPS, _TUNING_CROPS = 40, 12, 32
 
 
 def efficientnet_lite0(limit: int | None = None) -> SpikingTask:
@@ -99,12 +103,18 @@ def efficientnet_lite0(limit: int | None = None) -> SpikingTask:
     crops = data.crops(data.PHOTOGRAPHS, _CROPS, transform)
     images = torch.cat([images, crops])
     labels = torch.cat([labels, torch.full((len(crops),), -1)])
-    calibration = data.crops(data.CALIBRATION_PHOTOGRAPHS, _CALIBRATION_CROPS, transform)
-    order = torch.randperm(len(calibration), generator=torch.Generator().manual_seed(0))
-    task = _images(model, calibration[order], images, labels, "ImageNet", 10, limit)
+    calibration, tuning = (
+        _shuffled(data.crops(data.CALIBRATION_PHOTOGRAPHS, count, transform))
+        for count in (_CALIBRATION_CROPS, _TUNING_CROPS)
+    )
+    task = _images(model, calibration, tuning, images, labels, "ImageNet", 10, limit)
     count = len(images[:limit])
     described = f"{min(20, count)} ImageNet images, {max(0, count - 20)} crops of photographs"
     return SpikingTask(**{**vars(task), "described": described})
+
+
+def _shuffled(images: Tensor) -> Tensor:
+    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
 
 
 class Probed(nn.Module):
@@ -123,7 +133,7 @@ class Probed(nn.Module):
         return mean_of_tokens(hidden, attention_mask)
 
 
-_TRAINING_DOCUMENTS, _CALIBRATION_DOCUMENTS = 3000, 128
+_TRAINING_DOCUMENTS, _CALIBRATION_DOCUMENTS, _TUNING_DOCUMENTS = 3000, 128, 512
 
 
 def minilm(limit: int | None = None) -> SpikingTask:
@@ -143,12 +153,14 @@ def minilm(limit: int | None = None) -> SpikingTask:
     )
     model.probe.load_state_dict(fitted)
     calibration = inputs(training[:_CALIBRATION_DOCUMENTS])
+    tuning = inputs(training[_CALIBRATION_DOCUMENTS:][:_TUNING_DOCUMENTS])
     given = inputs(test)
     labels = labels_of(test, classes)
     return SpikingTask(
         model,
         {name: x[:2] for name, x in calibration.items()},
         batches(calibration, 16),
+        batches(tuning, 32),
         list(zip(batches(given, 32), labels.split(32), strict=True)),
         f"{len(test)} Reuters R8 documents",
     )
@@ -183,12 +195,14 @@ def smollm2(limit: int | None = None) -> SpikingTask:
         ids = tokenize(descriptions(names), return_tensors="pt")["input_ids"][0]
         return ids[: len(ids) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
 
-    ids, calibration = windows(_JUDGED)[:limit], windows(_CALIBRATING)
+    ids, training = windows(_JUDGED)[:limit], windows(_CALIBRATING)
+    calibration, tuning = training[:24], training[24:]
     constants = {"use_cache": False}
     return SpikingTask(
         models.hugging_face(models.SMOLLM2),
         {"input_ids": calibration[:2], **constants},
-        [{"input_ids": part, **constants} for part in calibration[:24].split(4)],
+        [{"input_ids": part, **constants} for part in calibration.split(4)],
+        [{"input_ids": part, **constants} for part in tuning.split(2)],
         [({"input_ids": part, **constants}, part[:, 1:]) for part in ids.split(2)],
         f"{ids[:, 1:].numel()} next tokens of English text",
         lambda y: y["logits"][:, :-1] if y["logits"].dim() == 3 else y["logits"][:, :, :-1],

@@ -28,7 +28,7 @@ from snnconvert.tuning.sites import PartlySpiking, Survey
 from snnconvert.tuning.wanted import Wanted
 
 _TRIALS = 12  # of mixtures, each twice as near to the bound as the one before
-_ENOUGH = 64  # samples on which neurons are seen by themselves; predictions are of all
+_ENOUGH = 128  # predictions on which neurons are seen by themselves; mixtures are of all
 _FLOAT = 32  # bits
 _TRIED: tuple[Choice | None, ...] = (None, *CHOICES)
 """What is seen of each neuron: as it is, and by each choice."""
@@ -78,8 +78,8 @@ class Search:
         self.rules_at: dict[Place, Rule] = {}
         self.layers: dict[Place, dict[str, None]] = {}
         self.groups = _together(self._served())
-        seen = itertools.accumulate(self.run.samples)
-        self.few = 1 + sum(samples < _ENOUGH for samples in seen)
+        seen = itertools.accumulate(self.run.predictions)
+        self.few = 1 + sum(number < _ENOUGH for number in seen)
         self.runs = 1
 
     def _served(self) -> dict[Place, dict[str, None]]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.reports.spiking import StepCloseness
+from snnconvert.converter.running.classes import find_classes, predicted
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.tracing.batches import leaves_of_batches
@@ -85,7 +86,7 @@ class PartlySpiking:
         labels, output, classes: as of `measure_spiking`.
 
     Attributes:
-        samples: of each batch.
+        predictions: number of each batch, 0 where no output has classes.
 
     Raises:
         InputError: there are no batches, or the labels do not fit.
@@ -111,19 +112,26 @@ class PartlySpiking:
         self.neurons: dict[str, nn.Module] = {p: self.twin.tree.get_submodule(p) for p in targets}
         self.exact = {path: followed(target) for path, target in targets.items()}
         self.batches: list[tuple[list[Any], dict[str, Tensor], Tensor | None]] = []
-        self.samples: list[int] = []
-        squares, reference = Squares(), Reference(snn.conversion, tensors)
+        self.predictions: list[int] = []
+        squares, reference, done = Squares(), Reference(snn.conversion, tensors), 0
         with torch.no_grad():
             for leaves in leaves_of_batches(source, data, "data", snn.placed):
                 found = reference.run(leaves, AtOnce(), 0, 1, frozenset()).finish()
                 outputs = named_tensors(snn, found)
-                count, own = labels_of_batch(source, leaves, self.labels, sum(self.samples))
+                count, own = labels_of_batch(source, leaves, self.labels, done)
                 self.batches.append((leaves, outputs, own))
                 squares.add(leaves)
-                self.samples.append(count)
-        if not self.samples:
+                done += count
+                self.predictions.append(self._predictions(outputs, own))
+        if not done:
             raise InputError("the data to analyze on holds no batches")
         self.scale = squares.mean**0.5
+
+    def _predictions(self, outputs: dict[str, Tensor], labels: Tensor | None) -> int:
+        found = find_classes(list(outputs), list(outputs.values()), labels, *self.read)
+        if found is None:
+            return 0
+        return predicted(list(outputs.values())[found.output], found.dim).numel()
 
     def closeness(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from snnconvert.errors import InputError
 
-CAUTION = 1.25
+CAUTION = 1.5
 COSTS = ("energy", "bits", "spikes")
 """What can be made small: energy by the cost model ``arithmetic`` in float32, bits of payload,
 spikes."""
@@ -22,7 +22,8 @@ class Wanted:
         budget: most runs in which one neuron is on spikes by itself, but at least one for each.
             None: two for each, the second by what was chosen for it.
         caution: factor on the outputs' errors with which predictions are still to be kept where it
-            chooses, as few samples say little of others.
+            chooses: few samples say little of others, and a network is surer of what it was trained
+            on.
         exact: whether layers may also do without neurons, where floats cost less.
         output, classes: where predictions are read, as of `measure_spiking`.
 
