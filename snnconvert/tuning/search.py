@@ -28,7 +28,7 @@ from snnconvert.tuning.sites import PartlySpiking, Survey
 from snnconvert.tuning.wanted import Wanted
 
 _TRIALS = 12  # of mixtures, each twice as near to the bound as the one before
-_ENOUGH = 128  # predictions on which neurons are seen by themselves; mixtures are of all
+_ENOUGH = 64  # predictions on which neurons are seen by themselves; mixtures are of all
 _FLOAT = 32  # bits
 _TRIED: tuple[Choice | None, ...] = (None, *CHOICES)
 """What is seen of each neuron: as it is, and by each choice."""
