@@ -35,7 +35,7 @@ def plot(curves: Mapping[tuple[str, str], Curve], path: Path) -> None:
             if rules == "spiking":
                 _draw_twins(c, bits, energy)
         steps.set(title=name, xlabel="time steps")
-        bits.set(xlabel="bits per value", xscale="log")
+        bits.set(xlabel="bits per value", xscale="symlog")
         energy.set(xlabel="energy / source's (arithmetic, float32)", xscale="log")
     for row in axes:
         row[0].set(ylabel="agreement with the source, %")
