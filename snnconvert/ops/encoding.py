@@ -24,9 +24,11 @@ class Encoding(ABC):
 
     Attributes:
         at_first: whether nothing arrives after the first step.
+        repeats: whether the same arrives at every step.
     """
 
     at_first: ClassVar[bool] = False
+    repeats: ClassVar[bool] = False
 
     @abstractmethod
     def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
@@ -60,6 +62,8 @@ class AtOnce(Encoding):
 
 class Constant(Encoding):
     """An equal share at each step: ``X_t = x (t + 1) / T``."""
+
+    repeats = True
 
     def cumulative(self, x: Tensor, start: int, steps: int, total: int, name: str = "") -> Tensor:
         arrived = torch.arange(start + 1, start + steps + 1, device=x.device).clamp(max=total)

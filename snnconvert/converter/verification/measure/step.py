@@ -20,12 +20,7 @@ from snnconvert.converter.verification.measure.conventions import Arrived
 from snnconvert.converter.verification.measure.fourier import is_fourier
 from snnconvert.converter.verification.measure.neuron_operations import of_answers
 from snnconvert.converter.verification.measure.others import in_floats, operations_of
-from snnconvert.converter.verification.measure.routing import (
-    Heard,
-    ends_of,
-    groups_of,
-    is_order,
-)
+from snnconvert.converter.verification.measure.routing import Heard, ends_of, groups_of, is_order
 from snnconvert.converter.verification.measure.source_work import call_macs, still_macs
 from snnconvert.converter.verification.measure.synapses import (
     called,
@@ -82,6 +77,7 @@ class Step(fx.Interpreter):
         self.fired: dict[fx.Node, Tensor] = {}  # spikes of each value, where there may be several
         self.digits: dict[fx.Node, Tensor] = {}  # binary digits of these
         self.changed: set[fx.Node] = set()  # what may be another value than in the step before
+        self.repeated = watched.repeated_at(clock, batch)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
@@ -109,6 +105,8 @@ class Step(fx.Interpreter):
             self._other(n, call, value)
         elif self.clock.start == 0 and (still := still_macs(n, self._value_of)):
             self.batch.still_macs += still
+        if call and n in self.repeated and not self.repeated.issuperset(n.users):
+            self.watched.add_again(n, self.clock.start, float(value.numel()))
         layer = self.watched.layers.get(n.meta.get(SOURCE, ""))
         if layer is not None and self.expected is not None:
             expected = pytree.tree_leaves(self.expected.value_of(n.meta[SOURCE]))
@@ -346,5 +344,7 @@ class Step(fx.Interpreter):
     def _count(self, node: fx.Node, kind: str, number: float, site: str = "") -> None:
         """Add to the ledger: to the row of a neuron and of what its spikes cause in a layer, or to
         that of the layer."""
+        if node in self.repeated:  # it was computed at the first step
+            return
         site = path_of(node) if is_neuron(node) else site
         self.watched.ledger.add(self.clock.start, self.watched.names[node], site, kind, number)

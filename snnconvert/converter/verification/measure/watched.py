@@ -15,7 +15,8 @@ from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.conventions import Connections
 from snnconvert.converter.verification.measure.routing import Heard, Routing
 from snnconvert.costs.ledger import Ledger, LedgerRow
-from snnconvert.costs.operations import PAYLOAD, SPIKES
+from snnconvert.costs.operations import ADDITIONS, PAYLOAD, SPIKES, STATE_READS
+from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons import Neuron
 from snnconvert.ops.neurons.neuron import State
 
@@ -33,6 +34,7 @@ class Watched:
         names: of each node that stands for a part of the source, the source's node.
         functions: nodes that compute more than sums and comparisons, and are no maps.
         ledger: of operations.
+        repeated: nodes that have the same increment at every step where inputs have.
         connections: what others count.
     """
 
@@ -45,6 +47,7 @@ class Watched:
     names: Mapping[fx.Node, str]
     functions: frozenset[fx.Node]
     ledger: Ledger
+    repeated: frozenset[fx.Node]
     connections: Connections
 
     def neuron_of(self, node: fx.Node) -> Neuron:
@@ -62,6 +65,16 @@ class Watched:
         those of several, or none."""
         paths = {path_of(x) if is_neuron(x) else "" for x in moved_from(node)}
         return paths.pop() if len(paths) == 1 else ""
+
+    def repeated_at(self, clock: Clock, batch: Batch) -> frozenset[fx.Node]:
+        """Return what needs no computing at a step, as it has the increment of the first again."""
+        goes_on = clock.start > 0 and clock.encoding.repeats and not batch.moving
+        return self.repeated if goes_on else frozenset()
+
+    def add_again(self, node: fx.Node, step: int, values: float) -> None:
+        """Count what adds a node's increment of the first step once more."""
+        for kind in (ADDITIONS, STATE_READS):
+            self.ledger.add(step, self.names.get(node, node.name), "", kind, values)
 
     def rows(self, samples: int) -> tuple[LedgerRow, ...]:
         """Return the ledger per sample, with the bits that all spikes carried; to be asked once,

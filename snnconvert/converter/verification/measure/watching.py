@@ -15,9 +15,11 @@ from snnconvert.converter.verification.calls import Call, calls_of
 from snnconvert.converter.verification.measure.activity import Activity, Layer
 from snnconvert.converter.verification.measure.conventions import Connections
 from snnconvert.converter.verification.measure.routing import Routing
-from snnconvert.converter.verification.measure.synapses import is_map
+from snnconvert.converter.verification.measure.synapses import factors, is_map, operands
 from snnconvert.converter.verification.measure.watched import Watched
 from snnconvert.costs.ledger import Ledger
+from snnconvert.ops.homogeneity import adds_up
+from snnconvert.ops.kinds import operator_name
 
 
 def watched_of(snn: ConvertedModule, steps: int, layers: Mapping[str, Layer]) -> Watched:
@@ -43,6 +45,7 @@ def watched_of(snn: ConvertedModule, steps: int, layers: Mapping[str, Layer]) ->
         layers=layers,
         names=_names_of_layers(snn),
         functions=frozenset(_functions(snn, calls)),
+        repeated=_repeated(snn.graph, calls),
         ledger=Ledger(steps),
         connections=Connections(),
     )
@@ -56,6 +59,27 @@ def _functions(snn: ConvertedModule, calls: Mapping[fx.Node, Call]) -> Iterator[
             continue
         if is_function(sited[node.meta[SITED]], call.arguments, _is_stream):
             yield node
+
+
+def _repeated(graph: fx.Graph, calls: Mapping[fx.Node, Call]) -> frozenset[fx.Node]:
+    """Return what has the same increment at every step where the inputs have: sums with constant
+    factors of inputs, ahead of any neuron and function."""
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        streams = [x for x in node.all_input_nodes if _is_stream(x)]
+        call = calls.get(node)
+        arrives = not streams and call is None and _is_stream(node)
+        if arrives or (streams and call and found.issuperset(streams) and _adds_up(call)):
+            found.add(node)
+    return frozenset(found)
+
+
+def _adds_up(call: Call) -> bool:
+    """Tell whether an operator only adds up its streams, with weights or constant factors."""
+    if is_map(call):
+        streams = operands(call)
+        return sum(x in streams for x in factors(call)) == 1
+    return adds_up(operator_name(call.operator), call.arguments, _is_stream)
 
 
 def _is_stream(x: Any) -> bool:
