@@ -156,7 +156,7 @@ class Search:
 
         self.runs += 1
         error = self.journal.recalled(f"T={self.run.steps} {path}: {_TRIED[at]}", run)
-        self.weights[path] = error**2 / errors[at]
+        self.weights[path] = error * error / errors[at]  # which may be infinite
 
     def _added(self, path: str, choice: Choice | None) -> float:
         """Return what a neuron adds to the squared error of the outputs by itself."""

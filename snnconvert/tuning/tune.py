@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.convert import as_source, convert_traced
+from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batch import BatchDims
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
@@ -120,20 +122,40 @@ def tune_source(
     traced = trace(
         source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
     )
-    steps = [checked_time_steps(t) for t in time_steps or (rules.time_steps,)]
+    steps = _steps(rules, time_steps)
     found: list[tuple[Search, Tuned]] = []
     for t in dict.fromkeys(steps):
         own = replace(rules, time_steps=t)
         snn = convert_traced(traced, own, calibration=calibration)
         if not found:
-            facts = (rules.to_yaml(), repr(steps), repr(CHOICES))
-            kept = TuningJournal(journal, digest_of(snn, batches, facts))
+            kept = TuningJournal(journal, _identity(snn, batches, rules, wanted, steps))
         search = Search(snn, batches[0::2], wanted, kept)
         found.append((search, _tuned(search, traced, own, calibration, batches, progress)))
     best = min((tuned for _, tuned in found), key=lambda tuned: _preferred(tuned, wanted))
     kept.remove()
     runs = sum(search.runs for search, _ in found)
     return replace(best, before=found[0][1].before, runs=runs)
+
+
+def _steps(rules: RuleSet, time_steps: Any) -> list[int]:
+    """Return the numbers of time steps to choose from."""
+    if isinstance(time_steps, str) or not isinstance(time_steps or (), Iterable):
+        raise InputError(
+            "time_steps are the numbers of time steps to choose from, as in (1, 2), received "
+            f"{time_steps!r}"
+        )
+    return [checked_time_steps(t) for t in time_steps or (rules.time_steps,)]
+
+
+def _identity(
+    snn: ConvertedModule, batches: list[Any], rules: RuleSet, wanted: Wanted, steps: list[int]
+) -> str:
+    """Return a digest of all that the figures of runs depend on."""
+    # What a state_dict leaves out counts too, and so does what the model computes with it.
+    tensors = chain(snn.named_parameters(remove_duplicate=False), snn.named_buffers())
+    read = repr((wanted.output, wanted.classes))
+    of = str(snn.conversion.source.graph)
+    return digest_of(tensors, batches, (rules.to_yaml(), repr(steps), repr(CHOICES), read, of))
 
 
 def _tuned(

@@ -129,8 +129,13 @@ def test_fully_spiking_stays_so(given):
         ({"keep": 0.0}, "keep must be a share"),
         ({"keep": 1.5}, "keep must be a share"),
         ({"cost": "money"}, "cost must be one of energy, bits, spikes"),
-        ({"budget": 0}, "budget must be at least 1"),
-        ({"caution": 0.5}, "caution must be at least 1"),
+        ({"keep": "0.9"}, "keep must be a share"),
+        ({"budget": 0}, "budget must be a whole number of at least 1"),
+        ({"budget": 9.5}, "budget must be a whole number of at least 1"),
+        ({"caution": 0.5}, "caution must be a number of at least 1"),
+        ({"caution": float("inf")}, "caution must be a number of at least 1"),
+        ({"time_steps": 2}, "numbers of time steps to choose from, as in"),
+        ({"journal": "no-such-folder/kept"}, "there is no directory"),
         ({"exact": True, "cost": "spikes"}, "exact layers have no spikes"),
         ({"time_steps": [0]}, "time_steps must be"),
         ({"data": []}, "at least 2 batches of data"),
@@ -273,3 +278,54 @@ def test_a_journal_of_other_data_is_refused(given, tmp_path):
     with pytest.raises(InputError, match="holds runs of another model, or of other data"):
         snnconvert.tune(model, (batches[0],), calibration=batches, journal=path)
     assert path.exists()
+
+
+class TwoAnswers(nn.Module):
+    """A layer's classes in two orders, of what a function without weights makes."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.function = nn.Linear(6, 4), function
+        self.register_buffer("scale", torch.ones(4), persistent=False)
+
+    def forward(self, x):
+        y = self.layer(self.function(x)) * self.scale
+        return {"a": y, "b": -y}
+
+
+@pytest.mark.parametrize("other", ["function", "buffer", "output"])
+def test_a_journal_of_what_computes_otherwise_is_refused(other, given, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    batches, path = given[1][:4], tmp_path / "kept"
+    model = TwoAnswers(torch.tanh).eval()
+
+    def search(output="a"):
+        return snnconvert.tune(
+            model, (batches[0],), calibration=batches, output=output, journal=path
+        )
+
+    def stopped(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TuningJournal, "remove", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    if other == "function":
+        model.function = torch.sigmoid
+    if other == "buffer":
+        model.scale.mul_(2)
+    with pytest.raises(InputError, match="holds runs of another model, or of other data"):
+        search("b" if other == "output" else "a")
+
+
+def test_figures_beyond_all_bounds_break_nothing(given, tuned, monkeypatch):
+    """A journal is a claim: what is found is measured, whatever it holds."""
+    model, batches = given
+    recalled = TuningJournal.recalled
+
+    def huge(self, run, make, *shape):
+        return recalled(self, run, make, *shape) if shape else 1e308
+
+    monkeypatch.setattr(TuningJournal, "recalled", huge)
+    found = snnconvert.tune(model, (batches[0],), calibration=batches)
+    assert found.before == tuned.before and 0 <= found.chosen.agreement <= 1

@@ -11,6 +11,7 @@ from snnconvert.cli.commands.options import (
     FILE,
     FORCE,
     JSON,
+    MAX_TIME_STEPS,
     MODEL,
     MODEL_HELP,
     TALK,
@@ -98,7 +99,7 @@ Exit code:
     "--time-steps",
     metavar="N",
     multiple=True,
-    type=WholeNumber(1, 10**6),
+    type=WholeNumber(1, MAX_TIME_STEPS),
     help="number of time steps; given several times, the cheapest is taken (default: as the rules "
     "say)",
 )
