@@ -43,7 +43,7 @@ from snnconvert.converter.verification.measure.watching import watched_of
 from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import LedgerRow, summed
-from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
+from snnconvert.costs.models import CostModel, CostSource, beside_bundled
 from snnconvert.costs.operations import OPERATIONS, STATE_READS
 from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
@@ -92,7 +92,7 @@ def measure_spiking(
     """
     labels, output = labels_of(labels, output)
     run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
-    run.models = tuple({m.name: m for m in map(load_costs, (*bundled_costs(), *costs))}.values())
+    run.models = beside_bundled(costs)
     run.output, run.classes = output, classes
     run.until = None if until is None else Until(until, output, classes)
     done = 0
@@ -161,7 +161,8 @@ class _Measurement:
         """Run samples together, and return the source's outputs by name."""
         expected = self.source.run(part.leaves, frozenset(self.watched.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
-        batch, answers, given = Batch(part.samples), [], self.snn.conversion.source.inputs
+        batch = Batch(part.samples, moving=not self.encoding.at_first)
+        answers, given = [], self.snn.conversion.source.inputs
         for t in range(part.steps):
             clock.start = t
             now = encoded_at(t, self.encoding, part.leaves, given, self.steps)
