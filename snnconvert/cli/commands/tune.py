@@ -26,8 +26,8 @@ COSTS = ("energy", "bits", "spikes")
 _HELP = """\
 Search for the cheapest rules that keep a network's predictions.
 
-For each layer, numbers of answers, levels and levels per octave of its neurons are tried on one
-half of the data, and what each neuron adds to the outputs by itself is measured; the cheapest
+One run over one half of the data shows for each neuron how near each number of answers, levels and
+levels per octave comes, and one run for each neuron what that adds to the outputs; the cheapest
 mixture that keeps the predictions there becomes a rule file with comments that say why. How it does
 on the other half, on which nothing was chosen, is said too. Nothing is trained, and nothing is
 random."""

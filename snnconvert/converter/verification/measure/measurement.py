@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import SITED, SOURCE
+from snnconvert.converter.graph.meta import SITED, SOURCE, tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
@@ -52,7 +52,6 @@ from snnconvert.ops.encoding import encoding_named
 from snnconvert.ops.formats import FORMATS, MOST_BITS, integer
 from snnconvert.ops.kinds import kind_of
 from snnconvert.rules import SPIKING_ACTIONS
-from snnconvert.torch_private import pytree
 
 
 def measure_spiking(
@@ -168,7 +167,7 @@ class _Measurement:
             now = encoded_at(t, self.encoding, part.leaves, given, self.steps)
             last = expected if t == part.steps - 1 else None
             outputs = Step(self.watched, batch, clock, last).run(clock, *now)
-            answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
+            answers.append([*tensors_in(outputs)])
         answers += answers[-1:] * (self.steps - part.steps)
         found = named_tensors(self.snn, expected.finish())
         if self.closeness is None:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.meta import tensors_in
 from snnconvert.converter.reports.stream import FrameActivity, StreamReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import at_step
@@ -31,7 +32,6 @@ from snnconvert.costs.work import Work
 from snnconvert.errors import InputError, VerificationError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import encoding_named
-from snnconvert.torch_private import pytree
 
 Frames: TypeAlias = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """Inputs as the source takes them, coded ones with time in front: ``[frames, B, ...]``."""
@@ -147,7 +147,7 @@ class _Stream:
             self.batch.moving = step == 0
             outputs = Step(self.watched, self.batch, self.clock, None).run(self.clock, *leaves)
             self.clock.start += 1
-        answer = [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]
+        answer = [*tensors_in(outputs)]
         self.inputs.add(leaves)
         found = Closeness(1, list(expected), output, classes)
         found.add([answer], list(expected.values()), None)
