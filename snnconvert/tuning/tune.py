@@ -14,6 +14,7 @@ from torch.export import ExportedProgram
 from snnconvert.converter.convert import as_source, convert_traced
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batch import BatchDims
+from snnconvert.converter.tracing.batches import refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.trace import trace
@@ -67,6 +68,7 @@ def tune(
     Raises:
         SnnconvertError: as of `convert` and `tune_source`.
     """
+    refuse_one_batch(calibration, "calibration")
     source = as_source(model, example_inputs, arch=arch, allow=allow)
     source = replace(source, held=tuple(held), batch_dims=batch_dims, calibration=list(calibration))
     wanted = Wanted(keep, cost, budget, caution, exact, output, classes)
@@ -201,6 +203,7 @@ def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | No
     if data is None:
         whole = calibration or []
         calibration, data = whole[0::2], whole[1::2]
+    refuse_one_batch(data, "data")
     batches = list(data)
     if len(batches) < _LEAST:
         raise InputError(

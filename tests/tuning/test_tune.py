@@ -139,6 +139,9 @@ def test_fully_spiking_stays_so(given):
         ({"exact": True, "cost": "spikes"}, "exact layers have no spikes"),
         ({"time_steps": [0]}, "time_steps must be"),
         ({"data": []}, "at least 2 batches of data"),
+        ({"data": torch.ones(8, 6)}, "data= is one tensor"),
+        ({"calibration": torch.ones(8, 6)}, "calibration= is one tensor"),
+        ({"calibration": {"x": torch.ones(8, 6)}}, "calibration= is one dict"),
         ({"rules": "default"}, "place no neuron whose levels"),
         ({"rules": "st_bif"}, "place no neuron whose levels"),
     ],
@@ -146,7 +149,7 @@ def test_fully_spiking_stays_so(given):
 def test_what_cannot_be_tuned_is_told(given, arguments, said):
     model, batches = given
     with pytest.raises(InputError, match=said):
-        snnconvert.tune(model, (batches[0],), calibration=batches, **arguments)
+        snnconvert.tune(model, (batches[0],), **{"calibration": batches, **arguments})
 
 
 class AtTheRoot(nn.Module):
