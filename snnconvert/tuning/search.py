@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
+from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.costs.ledger import summed
@@ -217,6 +218,16 @@ class Search:
         layers = {name for place in group for name in self.layers[place]}
         rows = (row for row in self.report.source_ledger if row.layer in layers)
         return load_costs("arithmetic").energy(summed(rows))
+
+    def spent(self, chosen: Chosen, report: SpikingReport) -> float:
+        """Return what is made small of a network by a mixture, for a sample, by its report."""
+        if self.wanted.cost == "energy":
+            return report.work.energy(load_costs("arithmetic"))
+        if self.wanted.cost == "spikes":
+            return report.work.operations[SPIKES]
+        # What exact layers receive are floats, whose bits no neuron says.
+        floats = [self._cost_in_floats(g) for g, c in chosen.items() if isinstance(c, Exact)]
+        return report.work.operations[PAYLOAD] + sum(floats)
 
     def _neuron(self, path: str, choice: Choice | None) -> Neuron:
         fitted = self.fitted[path]

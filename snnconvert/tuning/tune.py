@@ -30,7 +30,6 @@ from snnconvert.tuning.tuned import Tuned, measured_of
 from snnconvert.tuning.wanted import CAUTION, Wanted
 
 _LEAST = 2
-_MADE_SMALL = {"energy": "energy", "bits": "bits_per_value", "spikes": "spikes_per_value"}
 
 
 @exclusive
@@ -125,18 +124,18 @@ def tune_source(
         source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
     )
     steps = _steps(rules, time_steps)
-    found: list[tuple[Search, Tuned]] = []
+    found: list[tuple[Tuned, float]] = []
     for t in dict.fromkeys(steps):
         own = replace(rules, time_steps=t)
         snn = convert_traced(traced, own, calibration=calibration)
         if not found:
             kept = TuningJournal(journal, _identity(snn, batches, rules, wanted, steps))
         search = Search(snn, batches[0::2], wanted, kept)
-        found.append((search, _tuned(search, traced, own, calibration, batches, progress)))
-    best = min((tuned for _, tuned in found), key=lambda tuned: _preferred(tuned, wanted))
+        found.append(_tuned(search, traced, own, calibration, batches, progress))
+    best, _ = min(found, key=_preferred)
     kept.remove()
-    runs = sum(search.runs for search, _ in found)
-    return replace(best, before=found[0][1].before, runs=runs)
+    runs = sum(tuned.runs for tuned, _ in found)
+    return replace(best, before=found[0][0].before, runs=runs)
 
 
 def _steps(rules: RuleSet, time_steps: Any) -> list[int]:
@@ -167,16 +166,19 @@ def _tuned(
     calibration: list[Any] | None,
     batches: list[Any],
     progress: bool,
-) -> Tuned:
-    """Return what a search finds, measured on both halves of the data."""
+) -> tuple[Tuned, float]:
+    """Return what a search finds, measured on both halves of the data, and what is spent on the
+    first."""
     wanted, chosen = search.wanted, search.found(progress)
-    own = _with_rules(rules, search.rules(chosen))
+    told = replace(rules, description=f"Tuned: {wanted}.")
+    own = _with_rules(told, search.rules(chosen))
     snn = convert_traced(traced, own, calibration=calibration)
-    halves = [
-        measured_of(measure_spiking(snn, half, output=wanted.output, classes=wanted.classes))
+    reports = [
+        measure_spiking(snn, half, output=wanted.output, classes=wanted.classes)
         for half in (batches[0::2], batches[1::2])
     ]
-    return Tuned(
+    halves = [measured_of(report) for report in reports]
+    tuned = Tuned(
         own,
         snn,
         before=measured_of(search.report),
@@ -187,14 +189,14 @@ def _tuned(
         asked=str(wanted),
         reasons=search.reasons(chosen),
     )
+    return tuned, search.spent(chosen, reports[0])
 
 
-def _preferred(tuned: Tuned, wanted: Wanted) -> tuple[bool, float]:
+def _preferred(found: tuple[Tuned, float]) -> tuple[bool, float]:
     """Return a key by which the best comes first: the cheapest that keeps the predictions, or what
     keeps most."""
-    if tuned.kept:
-        return False, float(getattr(tuned.chosen, _MADE_SMALL[wanted.cost]))
-    return True, -tuned.chosen.agreement
+    tuned, spent = found
+    return (False, spent) if tuned.kept else (True, -tuned.chosen.agreement)
 
 
 def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | None, list[Any]]:

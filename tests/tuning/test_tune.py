@@ -8,12 +8,14 @@ import yaml
 from torch import nn
 
 import snnconvert
+from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.errors import InputError
 from snnconvert.rules import load_rules, parse_rules
-from snnconvert.tuning.choices import CHOICES
+from snnconvert.tuning.choices import CHOICES, EXACT
 from snnconvert.tuning.journal import TuningJournal
+from snnconvert.tuning.search import Search
 from snnconvert.tuning.sites import PartlySpiking
-from snnconvert.tuning.wanted import COSTS
+from snnconvert.tuning.wanted import COSTS, Wanted
 
 
 class Net(nn.Module):
@@ -207,6 +209,20 @@ def test_a_layer_may_be_exact_where_floats_cost_less(given):
     assert parse_rules(ways[True].to_yaml()) == ways[True].rules
 
 
+def test_bits_of_exact_layers_are_those_of_floats(given):
+    """Else a network without spikes would be the cheapest of those for several time steps."""
+    model, batches = given
+    options = {"calibration": [batches[0]], "verify": False}
+    snn = snnconvert.convert(model, (batches[0],), "spiking", **options)
+    exact = snnconvert.convert(model, (batches[0],), "default", verify=False)
+    search = Search(snn, batches[:1], Wanted(cost="bits", exact=True), TuningJournal())
+    values = sum(site.values for site in search.report.sites)
+    bits = values * search.report.bits_per_value
+    assert search.spent({}, search.report) == pytest.approx(bits)
+    chosen = dict.fromkeys(search.groups, EXACT)
+    assert search.spent(chosen, measure_spiking(exact, batches[:1])) == 32 * values
+
+
 def test_time_steps_are_chosen(given):
     model, batches = given
     rules = parse_rules("version: 1\nextends: spiking\nneuron: {bursts: 1}\nrules: []\n")
@@ -221,6 +237,7 @@ def test_time_steps_are_chosen(given):
     assert one.kept and two.kept and best.runs == one.runs + two.runs
     assert best.rules == cheaper.rules and best.snn.time_steps == cheaper.snn.time_steps
     assert (one.rules.time_steps, two.rules.time_steps) == (1, 2)
+    assert best.rules.description == f"Tuned: {best.asked}."  # not that of what it began with
     assert best.before == one.before
 
 
