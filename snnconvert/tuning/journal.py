@@ -1,7 +1,7 @@
 """The runs of a search so far, on disk: tuning that was stopped can go on where it was.
 
 One line of JSON for each run, on the disk before the next begins. A run counts for the same model,
-data, rules and choices, and the same versions only.
+data, rules, time steps, output and choices, and the same versions only.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class TuningJournal:
             return  # half a line, at which a search was killed
         if of != self.of:
             raise InputError(
-                f"{shown(self.path)}: holds runs of another model, or of other data, rules or "
-                "versions; remove the file, or give it another name"
+                f"{shown(self.path)}: holds runs of another model, or of other data, rules, time "
+                "steps, outputs or versions; remove the file, or give it another name"
             )
         self._found[run] = figures
 

@@ -131,8 +131,8 @@ class _Margin:
     encoding: Encoding
 
     def reached(self, outputs: Sequence[Any], clock: Clock) -> Tensor:
-        kept = [i for i, y in enumerate(outputs) if isinstance(y, Tensor)]
-        tensors, names = [outputs[i] for i in kept], [self.names[i] for i in kept]
+        leaves = [i for i, y in enumerate(outputs) if isinstance(y, Tensor)]
+        tensors, names = [outputs[i] for i in leaves], [self.names[i] for i in leaves]
         how = self.until
         found = find_classes(names, tensors, how.labels, how.output, how.classes)
         if found is None:
@@ -141,7 +141,7 @@ class _Margin:
                 "(of floating point, [B, C], [B, L, C] or [B, C, H, W], with two or more); say "
                 f"which output has (output=, classes=), or use until={SETTLED!r}"
             )
-        scores, batch = tensors[found.output], self.dims[kept[found.output]]
+        scores, batch = tensors[found.output], self.dims[leaves[found.output]]
         _check_scores(names[found.output], scores, found.dim, batch)
         # In float64, where the difference of scores of a narrower dtype is exact.
         first, second = scores.topk(2, found.dim).values.double().split(1, found.dim)
