@@ -21,12 +21,14 @@ from snnconvert.errors import InputError
 from snnconvert.ops.neurons import Neuron
 from snnconvert.progress import bar
 from snnconvert.rules import SPIKING_ACTIONS, Rule
+from snnconvert.rules.globs import MAX_LENGTH
 from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec
 from snnconvert.rules.schema import Match
 from snnconvert.tuning.choices import CHOICES, EXACT, PROBE, Choice, Exact, has_choices
 from snnconvert.tuning.journal import TuningJournal
 from snnconvert.tuning.sites import PartlySpiking, Survey
 from snnconvert.tuning.wanted import Wanted
+from snnconvert.wording import shown
 
 _TRIALS = 12  # of mixtures, each twice as near to the bound as the one before
 _ENOUGH = 128  # predictions on which neurons are seen by themselves; mixtures are of all
@@ -93,6 +95,9 @@ class Search:
                 continue
             if decision.action in SPIKING_ACTIONS and has_choices(self.fitted[row.site]):
                 place = decision.operation.path, decision.operation.kind
+                if len(place[0]) > MAX_LENGTH:
+                    said = f"{shown(place[0])} has more than {MAX_LENGTH} characters"
+                    raise InputError(f"the path {said}, so that no rule can name it")
                 served.setdefault(place, {})[row.site] = None
                 self.layers.setdefault(place, {})[row.layer] = None
                 self.rules_at[place] = decision.rule

@@ -241,6 +241,13 @@ def test_time_steps_are_chosen(given):
     assert best.before == one.before
 
 
+def test_a_layer_that_no_rule_can_name_is_told_before_the_search(given):
+    model = nn.Sequential()
+    model.add_module("n" * 300, nn.Linear(6, 4))
+    with pytest.raises(InputError, match="more than 256 characters, so that no rule can name it"):
+        snnconvert.tune(model.eval(), (given[1][0],), calibration=given[1])
+
+
 def test_without_classes_there_is_nothing_to_keep(given):
     _, batches = given
     with pytest.raises(InputError, match="no output has classes"):
