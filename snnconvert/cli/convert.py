@@ -57,6 +57,7 @@ def _refuse_contradictions(options: ConvertOptions) -> None:
             "--data": options.data,
             "--output": options.output,
             "--classes": options.classes,
+            "--until": options.until,
             "--costs": options.costs or None,
         }
         for option, value in needing.items():

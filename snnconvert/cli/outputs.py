@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from snnconvert.cli.terminal import say
@@ -16,7 +16,10 @@ REPORT_SUFFIXES = (".json", ".md")
 
 
 def check_outputs(
-    asked: Mapping[str, str | None], force: bool, inputs: Iterable[Path] = ()
+    asked: Mapping[str, str | None],
+    force: bool,
+    inputs: Iterable[Path] = (),
+    continued: Collection[str] = (),
 ) -> dict[str, Path | None]:
     """Return the paths of the files to write, by the options that name them.
 
@@ -24,12 +27,16 @@ def check_outputs(
         asked: names of files by option.
         force: whether files that exist may be replaced.
         inputs: files that the command reads.
+        continued: options of files that are added to, and so may exist.
 
     Raises:
         InputError: one exists and is not to be overwritten, is no regular file, is also an input
             or another output, or there is no place for it.
     """
-    paths = {option: _checked(option, name, force) for option, name in asked.items()}
+    paths = {
+        option: _checked(option, name, force or option in continued)
+        for option, name in asked.items()
+    }
     _refuse_inputs({option: path for option, path in paths.items() if path}, inputs)
     return paths
 

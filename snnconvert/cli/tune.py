@@ -39,7 +39,9 @@ def run(options: TuneOptions) -> int:
         output=options.output,
         classes=options.classes,
     )
-    out = check_outputs({"--out": options.out}, options.force, read)["--out"]
+    written = {"--out": options.out, "--journal": options.journal}
+    paths = check_outputs(written, options.force, read, continued=("--journal",))
+    out, journal = paths["--out"], paths["--journal"]
     progress, device = sys.stderr.isatty(), device_named(options.device)
     with silence(options.debug):
         batches, _ = batches_of(options.calibration, options.seed, "--calibration")
@@ -51,7 +53,7 @@ def run(options: TuneOptions) -> int:
             wanted,
             data=None if data is None else batches_on(data, device),
             time_steps=options.time_steps or None,
-            journal=options.journal,
+            journal=journal,
             progress=progress,
         )
     if out is not None:

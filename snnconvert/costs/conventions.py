@@ -66,7 +66,7 @@ class Conventions:
         planes: the same with each spike's size, a whole number of the finest that its neuron has,
             written in binary: an accumulate for each digit that is one, of each plane of digits.
         by_rates: of maps and products of matrices; multiply-accumulates of those that have an
-            operand in floats, in each step that changes it.
+            operand in floats, in each step that changes it in any sample of a batch.
 
     Raises:
         ValueError: a number is negative, infinite or NaN, or a share is above one.

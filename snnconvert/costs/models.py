@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -150,6 +150,15 @@ def cost_schema() -> dict[str, Any]:
 
 CostSource: TypeAlias = str | os.PathLike[str] | CostModel
 """A bundled cost model's name, the path of a file, or a model."""
+
+
+def beside_bundled(costs: Iterable[CostSource]) -> tuple[CostModel, ...]:
+    """Return the bundled cost models, and others behind them; one of the same name replaces one.
+
+    Raises:
+        CostModelError: as of `load_costs`.
+    """
+    return tuple({m.name: m for m in map(load_costs, (*bundled_costs(), *costs))}.values())
 
 
 def load_costs(source: CostSource) -> CostModel:

@@ -1,7 +1,7 @@
 """The runs of a search so far, on disk: tuning that was stopped can go on where it was.
 
 One line of JSON for each run, on the disk before the next begins. A run counts for the same model,
-data, rules and choices, and the same versions only.
+data, rules, time steps, output and choices, and the same versions only.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.lines import append_line, content_of_lines
+from snnconvert.lines import append_line, begins_as, content_of_lines, remove_lines
+from snnconvert.sources.paths import expanded
 from snnconvert.torch_private import pytree
 from snnconvert.version import __version__
 from snnconvert.wording import shown
@@ -37,16 +37,16 @@ class TuningJournal:
 
     Raises:
         InputError: it holds something else than runs, or those of another search; it is a link,
-            no regular file, or too large.
+            no regular file, or too large; or there is no folder for it.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, of: str = "") -> None:
-        self.path, self.of = None if path is None else Path(path), of
+        self.path, self.of = None if path is None else expanded(path), of
         self._found: dict[str, Any] = {}
         data = None if self.path is None else content_of_lines(self.path)
-        if not data:
+        if data is None:
             return
-        if not data.startswith(_BEGINNING):
+        if not begins_as(data, _BEGINNING):
             raise InputError(
                 f"{shown(path)}: runs are kept there, but it holds something else; remove the "
                 "file, or give it another name"
@@ -62,8 +62,8 @@ class TuningJournal:
             return  # half a line, at which a search was killed
         if of != self.of:
             raise InputError(
-                f"{shown(self.path)}: holds runs of another model, or of other data, rules or "
-                "versions; remove the file, or give it another name"
+                f"{shown(self.path)}: holds runs of another model, or of other data, rules, time "
+                "steps, outputs or versions; remove the file, or give it another name"
             )
         self._found[run] = figures
 
@@ -88,7 +88,7 @@ class TuningJournal:
     def remove(self) -> None:
         """Remove the file, once what it was kept for is found."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
+            remove_lines(self.path, _BEGINNING)
 
 
 def _fits(found: Any, shape: tuple[int, ...]) -> bool:
@@ -100,18 +100,20 @@ def _fits(found: Any, shape: tuple[int, ...]) -> bool:
     return all(_fits(x, shape[1:]) for x in found)
 
 
-def digest_of(model: nn.Module, data: Iterable[Any], facts: Iterable[str]) -> str:
-    """Return a digest of a model's tensors, of batches, of other facts, and of the versions.
+def digest_of(
+    tensors: Iterable[tuple[str, Tensor]], data: Iterable[Any], facts: Iterable[str]
+) -> str:
+    """Return a digest of tensors, of batches, of other facts, and of the versions.
 
     Args:
-        model: the conversion, whose thresholds say what it was calibrated on.
+        tensors: all of a conversion by name; its thresholds say what it was calibrated on.
         data: batches that are chosen on.
         facts: what else runs depend on.
     """
     digest = hashlib.sha256()
     for fact in (__version__, version("torch"), *facts):
         digest.update(f"{len(fact)} {fact}".encode())
-    for name, tensor in model.state_dict().items():
+    for name, tensor in tensors:
         digest.update(name.encode())
         _add(digest, tensor)
     for leaf in pytree.tree_leaves(list(data)):

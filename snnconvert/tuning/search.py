@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
+from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.costs.ledger import summed
@@ -20,12 +21,14 @@ from snnconvert.errors import InputError
 from snnconvert.ops.neurons import Neuron
 from snnconvert.progress import bar
 from snnconvert.rules import SPIKING_ACTIONS, Rule
+from snnconvert.rules.globs import MAX_LENGTH
 from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec
 from snnconvert.rules.schema import Match
 from snnconvert.tuning.choices import CHOICES, EXACT, PROBE, Choice, Exact, has_choices
 from snnconvert.tuning.journal import TuningJournal
 from snnconvert.tuning.sites import PartlySpiking, Survey
 from snnconvert.tuning.wanted import Wanted
+from snnconvert.wording import shown
 
 _TRIALS = 12  # of mixtures, each twice as near to the bound as the one before
 _ENOUGH = 64  # predictions on which neurons are seen by themselves; mixtures are of all
@@ -92,6 +95,9 @@ class Search:
                 continue
             if decision.action in SPIKING_ACTIONS and has_choices(self.fitted[row.site]):
                 place = decision.operation.path, decision.operation.kind
+                if len(place[0]) > MAX_LENGTH:
+                    said = f"{shown(place[0])} has more than {MAX_LENGTH} characters"
+                    raise InputError(f"the path {said}, so that no rule can name it")
                 served.setdefault(place, {})[row.site] = None
                 self.layers.setdefault(place, {})[row.layer] = None
                 self.rules_at[place] = decision.rule
@@ -156,7 +162,7 @@ class Search:
 
         self.runs += 1
         error = self.journal.recalled(f"T={self.run.steps} {path}: {_TRIED[at]}", run)
-        self.weights[path] = error**2 / errors[at]
+        self.weights[path] = error * error / errors[at]  # which may be infinite
 
     def _added(self, path: str, choice: Choice | None) -> float:
         """Return what a neuron adds to the squared error of the outputs by itself."""
@@ -217,6 +223,16 @@ class Search:
         layers = {name for place in group for name in self.layers[place]}
         rows = (row for row in self.report.source_ledger if row.layer in layers)
         return load_costs("arithmetic").energy(summed(rows))
+
+    def spent(self, chosen: Chosen, report: SpikingReport) -> float:
+        """Return what is made small of a network by a mixture, for a sample, by its report."""
+        if self.wanted.cost == "energy":
+            return report.work.energy(load_costs("arithmetic"))
+        if self.wanted.cost == "spikes":
+            return report.work.operations[SPIKES]
+        # What exact layers receive are floats, whose bits no neuron says.
+        floats = [self._cost_in_floats(g) for g, c in chosen.items() if isinstance(c, Exact)]
+        return report.work.operations[PAYLOAD] + sum(floats)
 
     def _neuron(self, path: str, choice: Choice | None) -> Neuron:
         fitted = self.fitted[path]

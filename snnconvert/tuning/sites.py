@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from snnconvert.converter.graph.meta import tensors_in
 from snnconvert.converter.reports.spiking import StepCloseness
 from snnconvert.converter.running.classes import find_classes, predicted
 from snnconvert.converter.running.converted import ConvertedModule
@@ -25,7 +26,6 @@ from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import AtOnce, encoding_named
 from snnconvert.ops.neurons import Neuron
 from snnconvert.ops.sequence import is_number
-from snnconvert.torch_private import pytree
 
 
 class Survey(nn.Module):
@@ -169,7 +169,7 @@ class PartlySpiking:
             clock.start = t
             now = encoded_at(t, self.encoding, leaves, self.given, self.steps)
             outputs = fx.Interpreter(self.twin.tree, graph=self.twin.graph).run(clock, *now)
-        return [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]
+        return [*tensors_in(outputs)]
 
 
 def _amplified(answer: Tensor, expected: Tensor, by: float) -> Tensor:

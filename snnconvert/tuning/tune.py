@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
 
 from snnconvert.converter.convert import as_source, convert_traced
+from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.tracing.batch import BatchDims
+from snnconvert.converter.tracing.batches import refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.trace import trace
@@ -27,7 +30,6 @@ from snnconvert.tuning.tuned import Tuned, measured_of
 from snnconvert.tuning.wanted import CAUTION, Wanted
 
 _LEAST = 2
-_MADE_SMALL = {"energy": "energy", "bits": "bits_per_value", "spikes": "spikes_per_value"}
 
 
 @exclusive
@@ -65,6 +67,7 @@ def tune(
     Raises:
         SnnconvertError: as of `convert` and `tune_source`.
     """
+    refuse_one_batch(calibration, "calibration")
     source = as_source(model, example_inputs, arch=arch, allow=allow)
     source = replace(source, held=tuple(held), batch_dims=batch_dims, calibration=list(calibration))
     wanted = Wanted(keep, cost, budget, caution, exact, output, classes)
@@ -120,20 +123,40 @@ def tune_source(
     traced = trace(
         source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
     )
-    steps = [checked_time_steps(t) for t in time_steps or (rules.time_steps,)]
-    found: list[tuple[Search, Tuned]] = []
+    steps = _steps(rules, time_steps)
+    found: list[tuple[Tuned, float]] = []
     for t in dict.fromkeys(steps):
         own = replace(rules, time_steps=t)
         snn = convert_traced(traced, own, calibration=calibration)
         if not found:
-            facts = (rules.to_yaml(), repr(steps), repr(CHOICES))
-            kept = TuningJournal(journal, digest_of(snn, batches, facts))
+            kept = TuningJournal(journal, _identity(snn, batches, rules, wanted, steps))
         search = Search(snn, batches[0::2], wanted, kept)
-        found.append((search, _tuned(search, traced, own, calibration, batches, progress)))
-    best = min((tuned for _, tuned in found), key=lambda tuned: _preferred(tuned, wanted))
+        found.append(_tuned(search, traced, own, calibration, batches, progress))
+    best, _ = min(found, key=_preferred)
     kept.remove()
-    runs = sum(search.runs for search, _ in found)
-    return replace(best, before=found[0][1].before, runs=runs)
+    runs = sum(tuned.runs for tuned, _ in found)
+    return replace(best, before=found[0][0].before, runs=runs)
+
+
+def _steps(rules: RuleSet, time_steps: Any) -> list[int]:
+    """Return the numbers of time steps to choose from."""
+    if isinstance(time_steps, str) or not isinstance(time_steps or (), Iterable):
+        raise InputError(
+            "time_steps are the numbers of time steps to choose from, as in (1, 2), received "
+            f"{time_steps!r}"
+        )
+    return [checked_time_steps(t) for t in time_steps or (rules.time_steps,)]
+
+
+def _identity(
+    snn: ConvertedModule, batches: list[Any], rules: RuleSet, wanted: Wanted, steps: list[int]
+) -> str:
+    """Return a digest of all that the figures of runs depend on."""
+    # What a state_dict leaves out counts too, and so does what the model computes with it.
+    tensors = chain(snn.named_parameters(remove_duplicate=False), snn.named_buffers())
+    read = repr((wanted.output, wanted.classes))
+    of = str(snn.conversion.source.graph)
+    return digest_of(tensors, batches, (rules.to_yaml(), repr(steps), repr(CHOICES), read, of))
 
 
 def _tuned(
@@ -143,16 +166,19 @@ def _tuned(
     calibration: list[Any] | None,
     batches: list[Any],
     progress: bool,
-) -> Tuned:
-    """Return what a search finds, measured on both halves of the data."""
+) -> tuple[Tuned, float]:
+    """Return what a search finds, measured on both halves of the data, and what is spent on the
+    first."""
     wanted, chosen = search.wanted, search.found(progress)
-    own = _with_rules(rules, search.rules(chosen))
+    told = replace(rules, description=f"Tuned: {wanted}.")
+    own = _with_rules(told, search.rules(chosen))
     snn = convert_traced(traced, own, calibration=calibration)
-    halves = [
-        measured_of(measure_spiking(snn, half, output=wanted.output, classes=wanted.classes))
+    reports = [
+        measure_spiking(snn, half, output=wanted.output, classes=wanted.classes)
         for half in (batches[0::2], batches[1::2])
     ]
-    return Tuned(
+    halves = [measured_of(report) for report in reports]
+    tuned = Tuned(
         own,
         snn,
         before=measured_of(search.report),
@@ -163,14 +189,14 @@ def _tuned(
         asked=str(wanted),
         reasons=search.reasons(chosen),
     )
+    return tuned, search.spent(chosen, reports[0])
 
 
-def _preferred(tuned: Tuned, wanted: Wanted) -> tuple[bool, float]:
+def _preferred(found: tuple[Tuned, float]) -> tuple[bool, float]:
     """Return a key by which the best comes first: the cheapest that keeps the predictions, or what
     keeps most."""
-    if tuned.kept:
-        return False, float(getattr(tuned.chosen, _MADE_SMALL[wanted.cost]))
-    return True, -tuned.chosen.agreement
+    tuned, spent = found
+    return (False, spent) if tuned.kept else (True, -tuned.chosen.agreement)
 
 
 def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | None, list[Any]]:
@@ -179,6 +205,7 @@ def _batches(source: Source, data: Iterable[Any] | None) -> tuple[list[Any] | No
     if data is None:
         whole = calibration or []
         calibration, data = whole[0::2], whole[1::2]
+    refuse_one_batch(data, "data")
     batches = list(data)
     if len(batches) < _LEAST:
         raise InputError(

@@ -50,11 +50,13 @@ class Tuned:
     Attributes:
         rules: the rules.
         snn: the network by these rules.
-        before: by the rules that tuning began with, on the half that it chose on.
+        before: by the rules that tuning began with, at the first number of time steps that it was
+            to choose from, on the half that it chose on.
         chosen: by the rules that were found, on that half.
         held: on the other half, which nothing was chosen on.
         kept: whether as many predictions were kept, where it chose, as asked for.
-        runs: how often a half of the data was run.
+        runs: how often a half of the data, or the first batches of one, was run, runs that a
+            journal held included.
         asked: what was asked for, in words.
         reasons: by the name of a rule that was found, why.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from snnconvert.errors import InputError
@@ -41,14 +42,14 @@ class Wanted:
 
     def __post_init__(self) -> None:
         keep, cost, budget, caution = self.keep, self.cost, self.budget, self.caution
-        if not 0 < keep <= 1:
-            raise InputError(f"keep must be a share above 0 and up to 1, received {keep}")
+        if not (isinstance(keep, int | float) and 0 < keep <= 1):
+            raise InputError(f"keep must be a share above 0 and up to 1, received {keep!r}")
         if cost not in COSTS:
             raise InputError(f"cost must be one of {', '.join(COSTS)}, received {cost!r}")
-        if budget is not None and budget < 1:
-            raise InputError(f"budget must be at least 1, received {budget}")
-        if not caution >= 1:
-            raise InputError(f"caution must be at least 1, received {caution}")
+        if budget is not None and not (isinstance(budget, int) and budget >= 1):
+            raise InputError(f"budget must be a whole number of at least 1, received {budget!r}")
+        if not (isinstance(caution, int | float) and 1 <= caution <= sys.float_info.max):
+            raise InputError(f"caution must be a number of at least 1, received {caution!r}")
         if self.exact and cost == "spikes":
             raise InputError(
                 "exact layers have no spikes, so that none would be left; make cost 'energy' or "

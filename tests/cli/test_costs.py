@@ -79,5 +79,14 @@ def test_rules_are_tuned_and_written(tmp_path, monkeypatch, capsys):
     assert main(["rules", "validate", "tuned.yaml"]) == 0
     assert main([*argv, "--out", "tuned.txt"]) == 2
     assert "rules are written as .yaml" in capsys.readouterr().err
+    assert main([*argv, "--journal", "x.safetensors"]) == 2
+    assert "--journal x.safetensors: is the same file as" in capsys.readouterr().err
+    assert main([*argv, "--out", "new.yaml", "--journal", "./new.yaml"]) == 2
+    assert "name the same file" in capsys.readouterr().err
+    assert main([*argv, "--journal", "none/kept"]) == 2
+    assert "there is no directory none" in capsys.readouterr().err
+    assert main([*argv, "--journal", "tuned.yaml"]) == 2
+    assert "it holds something else" in capsys.readouterr().err
+    assert main(["rules", "validate", "tuned.yaml"]) == 0
     assert main([*argv, "--keep", "1.1"]) == 2
     assert "a share above 0 and up to 1" in capsys.readouterr().err

@@ -14,12 +14,16 @@ import pytest
 import torch
 
 from snnconvert.cli import main as entry
+from snnconvert.cli.commands import comparison
+from snnconvert.cli.commands import tune as commands_of_tune
 from snnconvert.cli.commands.comparison import DTYPES, SPIKING_TOLERANCE
 from snnconvert.cli.commands.options import INCREMENTS, MAX_TIME_STEPS, TIME_STEPS
 from snnconvert.cli.commands.root import root
 from snnconvert.converter.checks.check import check_models
+from snnconvert.converter.running import until
 from snnconvert.converter.verification import equivalence
 from snnconvert.rules import schema
+from snnconvert.tuning import wanted
 
 MODEL = "python:small_networks:shifted"
 
@@ -81,6 +85,7 @@ def test_what_help_says_is_what_the_library_does():
     assert {getattr(torch, name): bound for name, bound in DTYPES.items()} == equivalence.TOLERANCES
     assert SPIKING_TOLERANCE == equivalence.SPIKING_TOLERANCE
     assert MAX_TIME_STEPS == schema.MAX_TIME_STEPS
+    assert (comparison.SETTLED, commands_of_tune.COSTS) == (until.SETTLED, wanted.COSTS)
     assert schema.Settings.model_fields["time_steps"].default == TIME_STEPS
     for function in (equivalence.verify, check_models):
         assert inspect.signature(function).parameters["time_steps"].default == INCREMENTS

@@ -62,6 +62,11 @@ def test_samples_stop_when_they_have_settled(run):
     assert again.code == 0 and "until a margin of 2.5: " in again.out
 
 
+def test_an_end_is_of_the_verification(run):
+    ran = run(MODEL, "--rules", "spiking", "--until", "settled", "--no-verify")
+    assert ran.code == 2 and "--until needs the verification" in ran.err
+
+
 @pytest.mark.parametrize("until", ["0", "-1", "nan", "inf", "setled", ""])
 def test_an_end_that_there_is_not_is_told(run, until):
     ran = run(MODEL, "--rules", "spiking", "--until", until)

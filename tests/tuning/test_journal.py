@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnconvert.errors import InputError
+from snnconvert.errors import InputError, SnnconvertError
 from snnconvert.tuning.journal import TuningJournal, digest_of
 
 OF = "a" * 64
@@ -73,6 +73,39 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     assert path.read_text() == "precious\n"
 
 
+def test_what_comes_into_its_place_is_not_removed(tmp_path):
+    path = tmp_path / "kept"
+    journal = TuningJournal(path, OF)
+    journal.recalled("one", lambda: 0.5)
+    path.write_text("precious\n")
+    journal.remove()
+    assert path.read_text() == "precious\n"
+
+
+def test_a_search_that_was_killed_in_its_first_line_goes_on(tmp_path):
+    path = tmp_path / "kept"
+    path.write_text('{"tun')
+    TuningJournal(path, OF).recalled("one", lambda: 0.5)
+    assert TuningJournal(path, OF).recalled("one", never) == 0.5
+
+
+@pytest.mark.parametrize("name", ["none/kept", "with\0null", "~nobody-of-this-name/kept"])
+def test_a_path_where_nothing_can_be_kept_is_refused_at_once(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SnnconvertError):
+        TuningJournal(name, OF)
+
+
+@pytest.mark.parametrize("row", ["[" * 100_000, "[]", "1", '"a"', '{"tuning": []}', "{}"])
+def test_hostile_lines_are_left_out(row, tmp_path):
+    path = tmp_path / "kept"
+    TuningJournal(path, OF).recalled("one", lambda: 0.5)
+    with path.open("a") as file:
+        file.write(row + "\n")
+        file.write(f'{{"tuning": "{OF}", "run": {"[" * 500 + "]" * 500}, "figures": 1.0}}\n')
+    assert TuningJournal(path, OF).recalled("one", never) == 0.5
+
+
 def test_without_a_path_nothing_is_kept():
     journal = TuningJournal()
     assert journal.recalled("one", lambda: 0.5) == 0.5
@@ -83,14 +116,14 @@ def test_without_a_path_nothing_is_kept():
 
 def test_a_digest_is_of_weights_data_and_facts():
     torch.manual_seed(0)
-    model, data = nn.Linear(2, 2), [(torch.randn(1, 2),)]
-    known = digest_of(model, data, ["a", "b"])
-    assert known == digest_of(model, [(data[0][0].clone(),)], ["a", "b"])
+    tensors, data = nn.Linear(2, 2).state_dict().items(), [(torch.randn(1, 2),)]
+    known = digest_of(tensors, data, ["a", "b"])
+    assert known == digest_of(tensors, [(data[0][0].clone(),)], ["a", "b"])
     others = {
-        digest_of(model, data, ["ab"]),
-        digest_of(model, [(data[0][0] + 1,)], ["a", "b"]),
-        digest_of(model, [(data[0][0].double(),)], ["a", "b"]),
-        digest_of(model, [{"x": torch.tensor([True]), "y": 1 + 1j * torch.ones(())}], ["a", "b"]),
-        digest_of(nn.Linear(2, 2), data, ["a", "b"]),
+        digest_of(tensors, data, ["ab"]),
+        digest_of(tensors, [(data[0][0] + 1,)], ["a", "b"]),
+        digest_of(tensors, [(data[0][0].double(),)], ["a", "b"]),
+        digest_of(tensors, [{"x": torch.tensor([True]), "y": 1 + 1j * torch.ones(())}], ["a", "b"]),
+        digest_of(nn.Linear(2, 2).state_dict().items(), data, ["a", "b"]),
     }
     assert len({known, *others}) == 6

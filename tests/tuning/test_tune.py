@@ -8,12 +8,14 @@ import yaml
 from torch import nn
 
 import snnconvert
+from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.errors import InputError
 from snnconvert.rules import load_rules, parse_rules
-from snnconvert.tuning.choices import CHOICES
+from snnconvert.tuning.choices import CHOICES, EXACT
 from snnconvert.tuning.journal import TuningJournal
+from snnconvert.tuning.search import Search
 from snnconvert.tuning.sites import PartlySpiking
-from snnconvert.tuning.wanted import COSTS
+from snnconvert.tuning.wanted import COSTS, Wanted
 
 
 class Net(nn.Module):
@@ -129,11 +131,19 @@ def test_fully_spiking_stays_so(given):
         ({"keep": 0.0}, "keep must be a share"),
         ({"keep": 1.5}, "keep must be a share"),
         ({"cost": "money"}, "cost must be one of energy, bits, spikes"),
-        ({"budget": 0}, "budget must be at least 1"),
-        ({"caution": 0.5}, "caution must be at least 1"),
+        ({"keep": "0.9"}, "keep must be a share"),
+        ({"budget": 0}, "budget must be a whole number of at least 1"),
+        ({"budget": 9.5}, "budget must be a whole number of at least 1"),
+        ({"caution": 0.5}, "caution must be a number of at least 1"),
+        ({"caution": float("inf")}, "caution must be a number of at least 1"),
+        ({"time_steps": 2}, "numbers of time steps to choose from, as in"),
+        ({"journal": "no-such-folder/kept"}, "there is no directory"),
         ({"exact": True, "cost": "spikes"}, "exact layers have no spikes"),
         ({"time_steps": [0]}, "time_steps must be"),
         ({"data": []}, "at least 2 batches of data"),
+        ({"data": torch.ones(8, 6)}, "data= is one tensor"),
+        ({"calibration": torch.ones(8, 6)}, "calibration= is one tensor"),
+        ({"calibration": {"x": torch.ones(8, 6)}}, "calibration= is one dict"),
         ({"rules": "default"}, "place no neuron whose levels"),
         ({"rules": "st_bif"}, "place no neuron whose levels"),
     ],
@@ -141,7 +151,7 @@ def test_fully_spiking_stays_so(given):
 def test_what_cannot_be_tuned_is_told(given, arguments, said):
     model, batches = given
     with pytest.raises(InputError, match=said):
-        snnconvert.tune(model, (batches[0],), calibration=batches, **arguments)
+        snnconvert.tune(model, (batches[0],), **{"calibration": batches, **arguments})
 
 
 class AtTheRoot(nn.Module):
@@ -199,6 +209,20 @@ def test_a_layer_may_be_exact_where_floats_cost_less(given):
     assert parse_rules(ways[True].to_yaml()) == ways[True].rules
 
 
+def test_bits_of_exact_layers_are_those_of_floats(given):
+    """Else a network without spikes would be the cheapest of those for several time steps."""
+    model, batches = given
+    options = {"calibration": [batches[0]], "verify": False}
+    snn = snnconvert.convert(model, (batches[0],), "spiking", **options)
+    exact = snnconvert.convert(model, (batches[0],), "default", verify=False)
+    search = Search(snn, batches[:1], Wanted(cost="bits", exact=True), TuningJournal())
+    values = sum(site.values for site in search.report.sites)
+    bits = values * search.report.bits_per_value
+    assert search.spent({}, search.report) == pytest.approx(bits)
+    chosen = dict.fromkeys(search.groups, EXACT)
+    assert search.spent(chosen, measure_spiking(exact, batches[:1])) == 32 * values
+
+
 def test_time_steps_are_chosen(given):
     model, batches = given
     rules = parse_rules("version: 1\nextends: spiking\nneuron: {bursts: 1}\nrules: []\n")
@@ -213,7 +237,15 @@ def test_time_steps_are_chosen(given):
     assert one.kept and two.kept and best.runs == one.runs + two.runs
     assert best.rules == cheaper.rules and best.snn.time_steps == cheaper.snn.time_steps
     assert (one.rules.time_steps, two.rules.time_steps) == (1, 2)
+    assert best.rules.description == f"Tuned: {best.asked}."  # not that of what it began with
     assert best.before == one.before
+
+
+def test_a_layer_that_no_rule_can_name_is_told_before_the_search(given):
+    model = nn.Sequential()
+    model.add_module("n" * 300, nn.Linear(6, 4))
+    with pytest.raises(InputError, match="more than 256 characters, so that no rule can name it"):
+        snnconvert.tune(model.eval(), (given[1][0],), calibration=given[1])
 
 
 def test_without_classes_there_is_nothing_to_keep(given):
@@ -273,3 +305,54 @@ def test_a_journal_of_other_data_is_refused(given, tmp_path):
     with pytest.raises(InputError, match="holds runs of another model, or of other data"):
         snnconvert.tune(model, (batches[0],), calibration=batches, journal=path)
     assert path.exists()
+
+
+class TwoAnswers(nn.Module):
+    """A layer's classes in two orders, of what a function without weights makes."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.function = nn.Linear(6, 4), function
+        self.register_buffer("scale", torch.ones(4), persistent=False)
+
+    def forward(self, x):
+        y = self.layer(self.function(x)) * self.scale
+        return {"a": y, "b": -y}
+
+
+@pytest.mark.parametrize("other", ["function", "buffer", "output"])
+def test_a_journal_of_what_computes_otherwise_is_refused(other, given, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    batches, path = given[1][:4], tmp_path / "kept"
+    model = TwoAnswers(torch.tanh).eval()
+
+    def search(output="a"):
+        return snnconvert.tune(
+            model, (batches[0],), calibration=batches, output=output, journal=path
+        )
+
+    def stopped(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TuningJournal, "remove", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    if other == "function":
+        model.function = torch.sigmoid
+    if other == "buffer":
+        model.scale.mul_(2)
+    with pytest.raises(InputError, match="holds runs of another model, or of other data"):
+        search("b" if other == "output" else "a")
+
+
+def test_figures_beyond_all_bounds_break_nothing(given, tuned, monkeypatch):
+    """A journal is a claim: what is found is measured, whatever it holds."""
+    model, batches = given
+    recalled = TuningJournal.recalled
+
+    def huge(self, run, make, *shape):
+        return recalled(self, run, make, *shape) if shape else 1e308
+
+    monkeypatch.setattr(TuningJournal, "recalled", huge)
+    found = snnconvert.tune(model, (batches[0],), calibration=batches)
+    assert found.before == tuned.before and 0 <= found.chosen.agreement <= 1

@@ -11,6 +11,7 @@ from snnconvert.cli.commands.options import (
     FILE,
     FORCE,
     JSON,
+    MAX_TIME_STEPS,
     MODEL,
     MODEL_HELP,
     TALK,
@@ -25,8 +26,8 @@ COSTS = ("energy", "bits", "spikes")
 _HELP = """\
 Search for the cheapest rules that keep a network's predictions.
 
-For each layer, numbers of answers, levels and levels per octave of its neurons are tried on one
-half of the data, and what each neuron adds to the outputs by itself is measured; the cheapest
+One run over one half of the data shows for each neuron how near each number of answers, levels and
+levels per octave comes, and one run for each neuron what that adds to the outputs; the cheapest
 mixture that keeps the predictions there becomes a rule file with comments that say why. How it does
 on the other half, on which nothing was chosen, is said too. Nothing is trained, and nothing is
 random."""
@@ -98,7 +99,7 @@ Exit code:
     "--time-steps",
     metavar="N",
     multiple=True,
-    type=WholeNumber(1, 10**6),
+    type=WholeNumber(1, MAX_TIME_STEPS),
     help="number of time steps; given several times, the cheapest is taken (default: as the rules "
     "say)",
 )

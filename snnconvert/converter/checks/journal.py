@@ -21,7 +21,7 @@ from snnconvert.converter.checks.identity import identity, stamp
 from snnconvert.converter.checks.result import TOLERANCE, CheckedSpikes, CheckResult, CheckTask
 from snnconvert.converter.spikes.degree import DEGREES
 from snnconvert.errors import InputError
-from snnconvert.lines import append_line, content_of_lines
+from snnconvert.lines import append_line, begins_as, content_of_lines, remove_lines
 from snnconvert.wording import finite, shown
 
 MAX_LINE = 2**20
@@ -62,7 +62,7 @@ class Journal:
         data = content_of_lines(self.path)
         if data is None:
             return
-        if not _is_journal(data):
+        if not begins_as(data, _BEGINNING):
             raise InputError(
                 f"{shown(self.path)}: results are kept there, but it holds something else; move "
                 "the file, or give the report another name"
@@ -125,7 +125,7 @@ class Journal:
 
     def remove(self) -> None:
         """Remove the file, once its results are in a report."""
-        self.path.unlink(missing_ok=True)
+        remove_lines(self.path, _BEGINNING)
 
 
 class _Strict(BaseModel):
@@ -184,11 +184,6 @@ class _Result(_Strict):
 class _Row(_Strict):
     task: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     result: _Result
-
-
-def _is_journal(data: bytes) -> bool:
-    """Whether data are results, or the beginning of one at which a run was killed."""
-    return data.startswith(_BEGINNING) or _BEGINNING.startswith(data)
 
 
 def _row(line: bytes) -> _Row | None:

@@ -102,5 +102,5 @@ def dtype_of(node: fx.Node) -> torch.dtype | None:
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:
-    """Yield the tensors of a node's recorded value."""
+    """Yield the tensors of a structure, such as a node's recorded value."""
     return (leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -59,8 +59,8 @@ class Until:
     labels: Tensor | None = None
 
     def __post_init__(self) -> None:
-        margin: Any = self.until if isinstance(self.until, int | float) else math.nan
-        if self.until == SETTLED or (margin is not True and 0 < margin <= sys.float_info.max):
+        until: Any = self.until
+        if until == SETTLED if isinstance(until, str) else _is_margin(until):
             return
         raise ArgumentError(
             "until",
@@ -73,6 +73,13 @@ class Until:
         return SETTLED if self.until == SETTLED else f"a margin of {self.until}"
 
 
+def _is_margin(value: Any) -> bool:
+    try:
+        return isinstance(value, Real) and value is not True and 0 < float(value) < math.inf
+    except OverflowError:
+        return False
+
+
 def until_of(
     until: str | float | None, output: str | int | None, classes: int | None
 ) -> Until | None:
@@ -82,7 +89,7 @@ def until_of(
         InputError: there is no such end, or it does not read the classes that were named.
     """
     found = None if until is None else Until(until, output, classes)
-    if (found is None or until == SETTLED) and (output, classes) != (None, None):
+    if (found is None or found.until == SETTLED) and (output, classes) != (None, None):
         raise InputError(
             "output= and classes= say where class scores are, which a margin alone reads; give "
             "one, as in until=2.0, or leave them out"
@@ -124,8 +131,8 @@ class _Margin:
     encoding: Encoding
 
     def reached(self, outputs: Sequence[Any], clock: Clock) -> Tensor:
-        kept = [i for i, y in enumerate(outputs) if isinstance(y, Tensor)]
-        tensors, names = [outputs[i] for i in kept], [self.names[i] for i in kept]
+        leaves = [i for i, y in enumerate(outputs) if isinstance(y, Tensor)]
+        tensors, names = [outputs[i] for i in leaves], [self.names[i] for i in leaves]
         how = self.until
         found = find_classes(names, tensors, how.labels, how.output, how.classes)
         if found is None:
@@ -134,12 +141,12 @@ class _Margin:
                 "(of floating point, [B, C], [B, L, C] or [B, C, H, W], with two or more); say "
                 f"which output has (output=, classes=), or use until={SETTLED!r}"
             )
-        scores, batch = tensors[found.output], self.dims[kept[found.output]]
+        scores, batch = tensors[found.output], self.dims[leaves[found.output]]
         _check_scores(names[found.output], scores, found.dim, batch)
         # In float64, where the difference of scores of a narrower dtype is exact.
         first, second = scores.topk(2, found.dim).values.double().split(1, found.dim)
         # What is not a number has reached no margin.
-        return ~by_sample(~(first - second >= how.until), batch or 0, self.samples)
+        return ~by_sample(~(first - second >= float(how.until)), batch or 0, self.samples)
 
 
 def _check_scores(name: str, scores: Tensor, classes: int, batch: int | None) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -294,7 +296,19 @@ def test_gradients_pass_through_repeated_answers():
     assert grad.shape == weight.shape and bool(grad.any())
 
 
-@pytest.mark.parametrize("until", [0, -1.0, math.nan, math.inf, 10**400, True, "setled", "", [1.0]])
+def test_a_margin_is_any_number():
+    snn, x, _ = converted("rectified", "st_bif, levels: 8")
+    wanted = snn.simulate(x, until=0.25)
+    for until in (np.float32(0.25), np.float64(0.25), Fraction(1, 4)):
+        assert torch.equal(snn.simulate(x, until=until).steps, wanted.steps)
+
+
+ARRAY = np.array([1.0, 2.0])  # whose comparison with a word has no truth value
+
+
+@pytest.mark.parametrize(
+    "until", [0, -1.0, math.nan, math.inf, 10**400, True, "setled", "", [1.0], ARRAY]
+)
 def test_an_end_that_there_is_not_is_refused(until):
     snn, x, _ = converted("rectified", "st_bif, levels: 8")
     with pytest.raises(ArgumentError, match=r"until=.*'settled'.*number above 0"):

@@ -155,6 +155,28 @@ def test_a_frame_may_have_several_steps():
         assert frame.work.source == steps[-1].work.source  # which computes a frame once
 
 
+@pytest.mark.parametrize("encoding", ["at_once", "constant"])
+def test_what_lies_before_the_first_neuron_is_paid_when_a_frame_arrives_and_not_while_it_settles(
+    encoding,
+):
+    torch.manual_seed(0)
+    rules = f"""
+version: 1
+time_steps: 3
+encoding: {encoding}
+neuron: {{type: multi_threshold}}
+rules: [{{name: spikes, match: {{op: linear, path: last}}, action: spike_operands}}]
+"""
+    model = nn.Sequential()
+    model.add_module("first", nn.Linear(4, 8))
+    model.add_module("last", nn.Linear(8, 3))
+    snn = converted(model, torch.randn(4, 4), rules)
+    report = measure_stream(snn, torch.randn(2, 1, 4), time_steps=3)
+    for frame in report.frames:
+        assert frame.work.operations["activations moved"] == 8
+        assert frame.work.operations["MACs in floats"] == 32
+
+
 def test_a_thinned_stream_is_judged_by_the_original():
     snn, image = images()
     original = torch.stack([image, image + 0.5 * torch.randn_like(image)])
@@ -186,8 +208,11 @@ def test_wrong_streams_are_refused():
     snn, image = images()
     with pytest.raises(InputError, match=r"must have shape \[T, B, 3, 8, 8\]"):
         measure_stream(snn, image)
-    with pytest.raises(InputError, match="there are 2 frames, and 1 of the original"):
-        measure_stream(snn, image.expand(2, *image.shape), original=image[None])
+    for original in (image[None], image.repeat(2, 1, 1, 1).expand(2, 2, 3, 8, 8)):
+        with pytest.raises(InputError, match="as many frames of as many streams"):
+            measure_stream(snn, image.expand(2, *image.shape), original=original)
+    with pytest.raises(InputError, match="give one stream or more"):
+        measure_stream(snn, image[:0][None])
     with pytest.raises(InputError, match="time_steps must be a whole number"):
         measure_stream(snn, image[None], time_steps=0)
     exact = snnconvert.convert(nn.Linear(3, 2), (torch.ones(1, 3),), verify=False)
@@ -206,5 +231,5 @@ def test_a_network_of_ids_alone_has_no_stream():
 def test_a_frame_that_the_source_answers_with_zero_has_no_relative_error():
     model = nn.Linear(3, 2, bias=False)
     snn = converted(model, torch.ones(1, 3))
-    with pytest.raises(VerificationError, match="zero"):
+    with pytest.raises(VerificationError, match=r"frame 1: .*zero"):
         measure_stream(snn, torch.stack([torch.ones(1, 3), torch.zeros(1, 3)]))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import SITED, SOURCE
+from snnconvert.converter.graph.meta import SITED, SOURCE, tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
@@ -43,7 +43,7 @@ from snnconvert.converter.verification.measure.watching import watched_of
 from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import LedgerRow, summed
-from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
+from snnconvert.costs.models import CostModel, CostSource, beside_bundled
 from snnconvert.costs.operations import OPERATIONS, STATE_READS
 from snnconvert.costs.work import Work
 from snnconvert.errors import InputError
@@ -52,7 +52,6 @@ from snnconvert.ops.encoding import encoding_named
 from snnconvert.ops.formats import FORMATS, MOST_BITS, integer
 from snnconvert.ops.kinds import kind_of
 from snnconvert.rules import SPIKING_ACTIONS
-from snnconvert.torch_private import pytree
 
 
 def measure_spiking(
@@ -92,7 +91,7 @@ def measure_spiking(
     """
     labels, output = labels_of(labels, output)
     run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
-    run.models = tuple({m.name: m for m in map(load_costs, (*bundled_costs(), *costs))}.values())
+    run.models = beside_bundled(costs)
     run.output, run.classes = output, classes
     run.until = None if until is None else Until(until, output, classes)
     done = 0
@@ -161,13 +160,14 @@ class _Measurement:
         """Run samples together, and return the source's outputs by name."""
         expected = self.source.run(part.leaves, frozenset(self.watched.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
-        batch, answers, given = Batch(part.samples), [], self.snn.conversion.source.inputs
+        batch = Batch(part.samples, moving=not self.encoding.at_first)
+        answers, given = [], self.snn.conversion.source.inputs
         for t in range(part.steps):
             clock.start = t
             now = encoded_at(t, self.encoding, part.leaves, given, self.steps)
             last = expected if t == part.steps - 1 else None
             outputs = Step(self.watched, batch, clock, last).run(clock, *now)
-            answers.append([y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)])
+            answers.append([*tensors_in(outputs)])
         answers += answers[-1:] * (self.steps - part.steps)
         found = named_tensors(self.snn, expected.finish())
         if self.closeness is None:

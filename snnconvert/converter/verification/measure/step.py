@@ -122,7 +122,7 @@ class Step(fx.Interpreter):
         if node.target is encode:
             return not self.clock.encoding.at_first
         if node.op == "placeholder" and TIME_DIMS in node.meta:
-            return self.batch.moving or not self.clock.encoding.at_first
+            return self.batch.moving
         return any(x in self.changed for x in node.all_input_nodes)
 
     def _value_of(self, argument: Any) -> Any:

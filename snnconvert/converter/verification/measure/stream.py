@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from snnconvert.converter.graph.meta import tensors_in
 from snnconvert.converter.reports.stream import FrameActivity, StreamReport
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import at_step
 from snnconvert.converter.tracing.batches import as_inputs
 from snnconvert.converter.tracing.inputs import bind_inputs, checked_time_steps
+from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.leaves import named_tensors
 from snnconvert.converter.verification.measure.closeness import Closeness
@@ -24,13 +26,12 @@ from snnconvert.converter.verification.measure.watched import Batch
 from snnconvert.converter.verification.measure.watching import watched_of
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import LedgerRow, summed
-from snnconvert.costs.models import CostModel, CostSource, bundled_costs, load_costs
+from snnconvert.costs.models import CostModel, CostSource, beside_bundled
 from snnconvert.costs.operations import OPERATIONS, PAYLOAD, SPIKES
 from snnconvert.costs.work import Work
-from snnconvert.errors import InputError
+from snnconvert.errors import InputError, VerificationError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import encoding_named
-from snnconvert.torch_private import pytree
 
 Frames: TypeAlias = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """Inputs as the source takes them, coded ones with time in front: ``[frames, B, ...]``."""
@@ -78,16 +79,15 @@ def measure_stream(
             "ask for spikes (rules='spiking')"
         )
     leaves, count = _bound(snn, frames)
-    judging, judged = (leaves, count) if original is None else _bound(snn, original)
-    if count != judged:
-        raise InputError(
-            f"there are {count} frames, and {judged} of the original; give one of each"
-        )
-    models = tuple({m.name: m for m in map(load_costs, (*bundled_costs(), *costs))}.values())
-    run = _Stream(snn, count, checked_time_steps(time_steps), models)
+    judging = leaves if original is None else _bound(snn, original)[0]
     given = snn.conversion.source.inputs
+    _refuse_other_shapes(given, leaves, judging)
+    run = _Stream(snn, count, checked_time_steps(time_steps), beside_bundled(costs))
     for t in range(count):
-        run.add(at_step(t, leaves, given), at_step(t, judging, given), output, classes)
+        try:
+            run.add(at_step(t, leaves, given), at_step(t, judging, given), output, classes)
+        except VerificationError as error:
+            raise VerificationError(f"frame {t}: {error}") from error
     return run.report()
 
 
@@ -98,7 +98,24 @@ def _bound(snn: ConvertedModule, frames: Frames) -> tuple[list[Any], int]:
     leaves, count = bind_inputs(source, args, kwargs, timed=True, options=snn.placed)
     if count is None:
         raise InputError("no input of the model is coded, so none can change from frame to frame")
+    for given, x in zip(source.inputs, leaves, strict=True):
+        if given.role == "coded" and not x.numel():
+            raise InputError(
+                f"'{given.name}' has no values {list(x.shape)}: give one stream or more"
+            )
     return leaves, count
+
+
+def _refuse_other_shapes(
+    inputs: Sequence[TracedInput], frames: Sequence[Any], original: Sequence[Any]
+) -> None:
+    """Refuse an original that is no other picture of the same frames."""
+    for given, x, y in zip(inputs, frames, original, strict=True):
+        if given.role == "coded" and x.shape != y.shape:
+            raise InputError(
+                f"'{given.name}' is {list(x.shape)} in the frames and {list(y.shape)} in the "
+                "original; give as many frames of as many streams, of the same size"
+            )
 
 
 class _Stream:
@@ -114,7 +131,7 @@ class _Stream:
         self.clock = Clock(1, total=snn.time_steps, encoding=encoding)
         self.watched = watched_of(snn, frames * time_steps, {})
         self.reference = Reference(conversion, own_tensors(snn))
-        self.inputs, self.batch = Squares(), Batch(moving=True)
+        self.inputs, self.batch = Squares(), Batch()
         self.closeness: list[tuple[float, float | None]] = []
         self.sources: list[SourceLedger] = []
 
@@ -126,15 +143,16 @@ class _Stream:
         expected = named_tensors(self.snn, source.run(judging, frozenset()).finish())
         self.sources.append(source)
         self.batch.samples, _ = labels_of_batch(self.snn.conversion.source, leaves, None, 0)
-        for _ in range(self.time_steps):
+        for step in range(self.time_steps):
+            self.batch.moving = step == 0
             outputs = Step(self.watched, self.batch, self.clock, None).run(self.clock, *leaves)
             self.clock.start += 1
-        answer = [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]
+        answer = [*tensors_in(outputs)]
         self.inputs.add(leaves)
         found = Closeness(1, list(expected), output, classes)
         found.add([answer], list(expected.values()), None)
-        (step,) = found.steps([0.0], [0.0], self.inputs.mean**0.5)
-        self.closeness.append((step.rel_error, step.top1))
+        (closeness,) = found.steps([0.0], [0.0], self.inputs.mean**0.5)
+        self.closeness.append((closeness.rel_error, closeness.top1))
 
     def report(self) -> StreamReport:
         """Return what was gathered."""

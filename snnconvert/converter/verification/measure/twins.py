@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.tree import resolve
+from snnconvert.converter.graph.meta import tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron, moved_from
 from snnconvert.converter.reports.twins import TwinCloseness
 from snnconvert.converter.running.converted import ConvertedModule
@@ -31,7 +32,6 @@ from snnconvert.ops.formats import NumberFormat
 from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.sequence import is_number
 from snnconvert.ops.targets import Target
-from snnconvert.torch_private import pytree
 
 _OF_TWO_MATRICES = frozenset(
     "matmul bmm mm addmm baddbmm _grouped_mm grouped_mm_fallback "
@@ -60,7 +60,7 @@ class Twin:
         outputs = self._interpreter().run(clock, *leaves)
         if self.closeness is None:
             self.closeness = Closeness(1, list(expected), self.output, self.classes)
-        answer = [y for y in pytree.tree_leaves(outputs) if isinstance(y, Tensor)]
+        answer = [*tensors_in(outputs)]
         self.closeness.add([answer], list(expected.values()), labels)
 
     def _interpreter(self) -> fx.Interpreter:

@@ -105,7 +105,8 @@ class Batch:
 
     Attributes:
         samples: of the batch.
-        moving: whether inputs are other ones at each step, whatever their encoding.
+        moving: whether inputs are others than in the step before: an encoding may go on, and a
+            frame may stay.
         before: values.
         said: number of all spikes so far of neurons whose spikes are routed; by rows, wherever
             they stand, as in what follows.
