@@ -264,7 +264,7 @@ _INTRODUCTION = """\
 Made by `python -m benchmarks.operators`; {versions}, one thread.
 
 Each operator is a network of its own on normal input `[B, 8, 16]` (positive input where it needs
-that), with rules `fully_spiking`: default neurons, tables within 2.5e-4 (of activations 1e-4),
+that), with rules `fully_spiking`: default neurons, tables within 1e-4,
 thresholds and tables from 256 samples. Errors are `|Y_t - y| / |y|` on 64 others, and on the same
 shifted: `1.5 x + 0.5`, or twice the positive ones. Columns `T=1` to `T=6` are with K=1, one answer
 of a neuron in a step. What only adds up or compares has no neuron, and is exact. What is flat from

@@ -36,7 +36,10 @@ def found(*energies: float) -> Found:
     return Found("maps", 3, 10, 100.0, source, moved, frames, frames[:1])
 
 
-def test_the_page_has_means_after_the_first_frame_beside_what_forgets() -> None:
+def test_the_page_has_means_after_the_first_frame_beside_what_forgets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.video.__main__.versions", lambda _: "no packages")
     run = Run("mtcnn-pnet", "carphone", neuron="levels: 10")
     held = Run("mtcnn-pnet", "carphone", neuron="levels: 10", delta=4)
     text = page({run: found(2.0, 0.5, 0.7), held: found(2.0, 0.25, 0.25)}, "VIDEO.svg")

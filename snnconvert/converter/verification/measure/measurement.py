@@ -160,7 +160,11 @@ class _Measurement:
         """Run samples together, and return the source's outputs by name."""
         expected = self.source.run(part.leaves, frozenset(self.watched.layers))
         clock = Clock(1, total=self.steps, encoding=self.encoding)
-        batch = Batch(part.samples, moving=not self.encoding.at_first)
+        batch = Batch(
+            part.samples,
+            moving=not self.encoding.at_first,
+            repeating=self.encoding.repeats,
+        )
         answers, given = [], self.snn.conversion.source.inputs
         for t in range(part.steps):
             clock.start = t

@@ -68,8 +68,7 @@ class Watched:
 
     def repeated_at(self, clock: Clock, batch: Batch) -> frozenset[fx.Node]:
         """Return what needs no computing at a step, as it has the increment of the first again."""
-        goes_on = clock.start > 0 and clock.encoding.repeats and not batch.moving
-        return self.repeated if goes_on else frozenset()
+        return self.repeated if clock.start > 0 and batch.repeating else frozenset()
 
     def add_again(self, node: fx.Node, step: int, values: float) -> None:
         """Count what adds a node's increment of the first step once more."""
@@ -107,6 +106,7 @@ class Batch:
         samples: of the batch.
         moving: whether inputs are others than in the step before: an encoding may go on, and a
             frame may stay.
+        repeating: whether what arrives is the same at every step.
         before: values.
         said: number of all spikes so far of neurons whose spikes are routed; by rows, wherever
             they stand, as in what follows.
@@ -118,6 +118,7 @@ class Batch:
 
     samples: int = 1
     moving: bool = False
+    repeating: bool = False
     before: dict[fx.Node, Tensor] = field(default_factory=dict)
     said: dict[fx.Node, Tensor] = field(default_factory=dict)
     states: dict[fx.Node, State] = field(default_factory=dict)
