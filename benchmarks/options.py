@@ -24,6 +24,18 @@ def add_out(to: argparse.ArgumentParser, default: Path) -> None:
     to.add_argument("--out", type=Path, default=default, help="the page to write")
 
 
+def add_choice(to: argparse.ArgumentParser, named: str) -> None:
+    """Add what to measure of runs that are kept.
+
+    Args:
+        to: the parser.
+        named: what runs can be named by.
+    """
+    to.add_argument("--only", nargs="+", default=[], metavar="WHAT", help=named)
+    to.add_argument("--again", action="store_true", help="measure anew what was kept")
+    to.add_argument("--kept", action="store_true", help="measure nothing; write the page")
+
+
 def started(of: argparse.ArgumentParser) -> argparse.Namespace:
     """Read the options and prepare the process for a run without a network."""
     options = of.parse_args()

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.options import add_out, add_threads, parser, started
+from benchmarks.options import add_choice, add_out, add_threads, parser, started
 from benchmarks.spiking.bars import bars_table
 from benchmarks.spiking.curves import Curve, shown
 from benchmarks.spiking.measured import RUNS, kept, measured
@@ -139,9 +139,7 @@ _ONLY = "tasks, rules, or TASK:NAME of a conversion, such as 'minilm:fully_spiki
 def main() -> int:
     """Measure, and write the page of all that is there."""
     of = parser("benchmarks.spiking", __doc__)
-    of.add_argument("--only", nargs="+", default=[], metavar="WHAT", help=_ONLY)
-    of.add_argument("--again", action="store_true", help="measure anew what was kept")
-    of.add_argument("--kept", action="store_true", help="measure nothing; write the page")
+    add_choice(of, _ONLY)
     add_threads(of, 1)
     add_out(of, HERE / "RESULTS.md")
     options = started(of)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import snnconvert
-from benchmarks.kept import MEASURED
+from benchmarks.kept import MEASURED, keep_facts, kept_facts
 from benchmarks.spiking.curves import Curve, curve
 from benchmarks.spiking.tasks import TASKS, SpikingTask
 from snnconvert.files import write_atomically
@@ -115,9 +114,7 @@ def measured(run: Run, *, again: bool = False) -> Curve:
     task = TASKS[run.task](run.limit)
     rules = _tuned(run, task, again=again) if run.tuned else run.rule_set()
     found = curve(task, run.task, run.name, rules, run.time_steps, run.counted)
-    path = _file(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"of": _identity(run), "curve": asdict(found)}).encode())
+    keep_facts(_file(run), _identity(run), asdict(found))
     return found
 
 
@@ -142,12 +139,8 @@ def _tuned(run: Run, task: SpikingTask, *, again: bool) -> RuleSet:
 
 def kept(run: Run) -> Curve | None:
     """Return the curve that was kept of this very run, with the rules as they are now."""
-    if not _file(run).exists():
-        return None
-    facts = json.loads(_file(run).read_text())
-    if facts["of"] != _identity(run):
-        return None
-    return Curve.of_plain(facts["curve"])
+    facts = kept_facts(_file(run), _identity(run))
+    return None if facts is None else Curve.of_plain(facts)
 
 
 def _file(run: Run) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks.data.videos import CLIPS
-from benchmarks.options import add_out, add_threads, parser, started
+from benchmarks.options import add_choice, add_out, add_threads, parser, started
 from benchmarks.tables import table, versions
 from benchmarks.video.measured import FRAMES, RUNS, Found, Frame, Run, kept, measured
 from benchmarks.video.plot import SHOWN, plot
@@ -217,9 +217,7 @@ _ONLY = "networks, videos, rules or conversions, such as 'mtcnn-pnet' or 'spikin
 def main() -> int:
     """Measure, and write the page of all that is there."""
     of = parser("benchmarks.video", __doc__)
-    of.add_argument("--only", nargs="+", default=[], metavar="WHAT", help=_ONLY)
-    of.add_argument("--again", action="store_true", help="measure anew what was kept")
-    of.add_argument("--kept", action="store_true", help="measure nothing; write the page")
+    add_choice(of, _ONLY)
     add_threads(of, 1)
     add_out(of, HERE / "VIDEO.md")
     options = started(of)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -15,11 +14,11 @@ import snnconvert
 from benchmarks import models
 from benchmarks.data import images
 from benchmarks.data.videos import CLIPS, GREY_LEVELS, Change, changes, send_on_delta
-from benchmarks.kept import MEASURED
+from benchmarks.kept import MEASURED, keep_facts, kept_facts
 from benchmarks.models.efficientnet import transform_of
 from snnconvert import ConvertedModule, StreamReport
+from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.costs.models import PRECISIONS
-from snnconvert.files import write_atomically
 from snnconvert.rules import RuleSet, parse_rules
 
 FRAMES = 65
@@ -202,9 +201,7 @@ def measured(run: Run) -> Found:
         frames=_frames(going),
         restarted=[frame for report in alone for frame in _frames(report)],
     )
-    path = _file(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"of": _identity(run), "found": asdict(found)}).encode())
+    keep_facts(_file(run), _identity(run), asdict(found))
     return found
 
 
@@ -240,19 +237,14 @@ def _converted(name: str, rules: RuleSet) -> tuple[ConvertedModule, str]:
     snn = snnconvert.convert(
         network.model, (example,), rules, calibration=calibration, verify=False
     )
-    report = snnconvert.verify(network.model, snn, data=[example], spiking_tolerance=10.0)
-    assert report.spiking is not None
-    return snn, report.spiking.degree
+    return snn, measure_spiking(snn, [example]).degree
 
 
 def kept(run: Run) -> Found | None:
     """Return what was kept of this very run, with the rules as they are now."""
-    if not _file(run).exists():
+    found = kept_facts(_file(run), _identity(run))
+    if found is None:
         return None
-    facts = json.loads(_file(run).read_text())
-    if facts["of"] != _identity(run):
-        return None
-    found = facts["found"]
     for name, kind in (("changes", Change), ("frames", Frame), ("restarted", Frame)):
         found[name] = [kind(**each) for each in found[name]]
     return Found(**found)

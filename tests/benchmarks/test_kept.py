@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import kept
-from benchmarks.kept import kept_tensors
+from benchmarks.kept import keep_facts, kept_facts, kept_tensors
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +37,11 @@ def test_what_fails_to_be_made_keeps_nothing(elsewhere: Path) -> None:
     with pytest.raises(RuntimeError):
         kept_tensors("net", make)
     assert not elsewhere.exists() or not list(elsewhere.iterdir())
+
+
+def test_facts_are_those_of_the_very_same_thing(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "run.json"
+    assert kept_facts(path, {"T": 1}) is None
+    keep_facts(path, {"T": 1}, {"error": 0.5})
+    assert kept_facts(path, {"T": 1}) == {"error": 0.5}
+    assert kept_facts(path, {"T": 2}) is None
