@@ -60,9 +60,10 @@ def test_scripts_stop_at_the_first_failure(script: str) -> None:
 def test_the_wheel_holds_all_that_the_package_reads(tmp_path: Path) -> None:
     pytest.importorskip("setuptools", "77")
     source, wheels = tmp_path / "source", tmp_path / "wheels"
-    ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "*.so")
     shutil.copytree(ROOT / "snnconvert", source / "snnconvert", ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    shutil.copytree(ROOT / "csrc", source / "csrc")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     build = "wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir".split()
     command = [sys.executable, "-m", "pip", *build, str(wheels), str(source)]
@@ -70,6 +71,10 @@ def test_the_wheel_holds_all_that_the_package_reads(tmp_path: Path) -> None:
     (wheel,) = wheels.glob(f"snnconvert-{__version__}-*.whl")
     packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
     package = [path for path in (ROOT / "snnconvert").rglob("*") if path.is_file()]
-    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix != ".pyc"}
+    built = (".pyc", ".so")
+    expected = {str(path.relative_to(ROOT)) for path in package if path.suffix not in built}
     assert "snnconvert/py.typed" in packed
-    assert packed == expected
+    extensions = {name for name in packed if name.endswith(".so")}
+    assert packed - extensions == expected
+    if shutil.which("c++"):
+        assert extensions == {"snnconvert/ops/neurons/_native.abi3.so"}

@@ -307,7 +307,7 @@ def test_a_tracker_is_its_equation(signed, levels, fire_at, per_octave):
 
 def test_values_do_not_depend_on_how_the_batch_is_cut(neuron, x_seq, monkeypatch):
     whole = neuron.cumulative(x_seq)
-    monkeypatch.setattr("snnconvert.ops.neurons.neuron._BLOCK", 7)
+    monkeypatch.setattr("snnconvert.ops.neurons.blocks._BLOCK", 7)
     clock = Clock(5, total=9)
     parts = [neuron.track(x_seq[:5].flatten(0, 1), clock, "n", 0).unflatten(0, (5, -1))]
     clock.steps, clock.start = 4, 5

@@ -8,8 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from snnconvert.ops.neurons.blocks import State
 from snnconvert.ops.neurons.checks import checked_choice
-from snnconvert.ops.neurons.neuron import Neuron, State
+from snnconvert.ops.neurons.neuron import Neuron
 from snnconvert.ops.neurons.options import NeuronOptions, one_of
 from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
@@ -81,13 +82,10 @@ class IntegrateAndFire(Tracker):
     def thresholds_of_range(cls, options: Any, target: Target, time_steps: int) -> float:
         return float(time_steps * options.bursts)  # a spike an answer at most
 
-    def _scan(
-        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
-    ) -> None:
+    def _scan(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
         if self.reset_mode == "soft":
-            super()._scan(steps, state, threshold, start, out)
-        else:
-            Neuron._scan(self, steps, state, threshold, start, out)
+            return super()._scan(drive, state, start, kept)
+        return Neuron._scan(self, drive, state, start, kept)
 
     def _emit(
         self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
@@ -95,13 +93,12 @@ class IntegrateAndFire(Tracker):
         if self.reset_mode == "soft":
             return super()._emit(drive, state, threshold, t, first=first)
         # What a spike discards, besides its own size, is taken from all later drives.
-        before = state.get("R")
-        wanted = self.target.followed(drive)
-        spent = state.get("spent", torch.zeros_like(wanted) if before is None else before)
+        before, wanted = state["R"], self.target.followed(drive)
+        spent = state.get("spent", before)
         spike = self.spike(wanted - spent, threshold)
         if self.target.limits != NO_LIMITS:
             spike = self._within(spike, before, threshold)
-        after = spike if before is None else before + spike
+        after = before + spike
         if self.target.limits != NO_LIMITS:
             after = self._inside(after)
         state["spent"] = torch.where(spike > 0, wanted, spent)

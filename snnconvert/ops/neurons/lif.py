@@ -9,9 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from snnconvert.errors import InputError
+from snnconvert.ops.neurons.blocks import State
 from snnconvert.ops.neurons.checks import checked_choice, checked_positive
 from snnconvert.ops.neurons.integrate_and_fire import RESETS, Reset
-from snnconvert.ops.neurons.neuron import Neuron, State
+from snnconvert.ops.neurons.neuron import Neuron
 from snnconvert.ops.neurons.options import NeuronOptions, Tau
 from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
@@ -84,9 +85,8 @@ class LIF(Tracker):
     def _emit(
         self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
     ) -> Tensor:
-        before, wanted = state.get("R"), self.target.followed(drive)
-        last = state.get("A", before)
-        increment = wanted if last is None else wanted - last
+        before, wanted = state["R"], self.target.followed(drive)
+        increment = wanted - state.get("A", before)
         potential = increment
         if "v" in state:
             leak = 1 - 1 / self.tau if first else 1.0  # time passes between steps alone
@@ -96,7 +96,7 @@ class LIF(Tracker):
             spike = self._within(spike, before, threshold)
         kept = torch.zeros_like(potential) if self.reset_mode == "hard" else potential - threshold
         state["A"], state["v"] = wanted, torch.where(spike > 0, kept, potential)
-        state["R"] = spike if before is None else before + spike
+        state["R"] = before + spike
         return state["R"]
 
     def _shown_options(self) -> list[str]:

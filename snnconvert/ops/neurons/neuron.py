@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons.alphabet import Alphabet
+from snnconvert.ops.neurons.blocks import State, by_blocks
 from snnconvert.ops.neurons.checks import (
     check_state,
     checked_bursts,
@@ -34,11 +35,6 @@ from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_BLOCK = 2**19  # values that are taken through all steps at once: as measured, 2^18 to 2^20
-
-State = dict[str, Tensor]
-"""What a neuron carries between steps, by name; empty at rest."""
 
 
 class Neuron(nn.Module):
@@ -167,56 +163,59 @@ class Neuron(nn.Module):
 
     def _advanced(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
         """Return the last answers of each step, as many as are to be kept."""
-        check_increments(type(self).__name__, [drive])
-        check_time(type(self).__name__, [drive])
+        where, dtype = type(self).__name__, accumulation_dtype(drive.dtype)
+        check_increments(where, [drive])
+        check_time(where, [drive])
+        check_state(where, state, drive[0], dtype)
         time_steps, *shape = drive.shape
-        dtype = accumulation_dtype(drive.dtype)
-        check_state(type(self).__name__, state, drive[0], dtype)
-        # All dimensions but the threshold's are one: rows before it, and what is behind it.
-        features = max(self.v_threshold.numel(), self.rest.numel())
-        before, features, behind = sizes_around(type(self).__name__, shape, self.axis, features)
-        steps = drive.reshape(time_steps, before, features, behind)
-        threshold = self.v_threshold.to(dtype).reshape(-1, 1)
-        carried = {name: x.reshape(steps.shape[1:]) for name, x in state.items()}
-        if "R" not in carried:
+        self._sizes(shape)
+        if "R" not in state:
             # Also where it is 0: to ask for a value would stop on the meta device and in export.
-            rest = self.rest.to(dtype).reshape(-1, 1)
-            carried["R"] = rest.expand(steps.shape[1:])
-        if self._needs_gradient(drive, *carried.values()):
-            answers = [
-                answer
-                for t, x in enumerate(steps.unbind(0))
-                for answer in self._burst(x.to(dtype), carried, threshold, start + t)[-kept:]
-            ]
-            followed = torch.stack(answers).to(drive.dtype)
-        else:
-            # All steps of one block before the next: what a step leaves is still in the cache.
-            followed = drive.new_empty(time_steps * kept, *steps.shape[1:])
-            size = max(1, _BLOCK // max(1, features * behind))
-            ends: list[State] = []
-            for first in range(0, max(1, before), size):
-                block = slice(first, first + size)
-                end = {name: x[block] for name, x in carried.items()}
-                self._scan(steps[:, block], end, threshold, start, followed[:, block])
-                ends.append(end)
-            carried = {name: torch.cat([end[name] for end in ends]) for name in ends[0]}
-        state.update({name: x.reshape(shape) for name, x in carried.items()})
+            state["R"] = self._laid(self.rest.to(dtype), len(shape)).expand(shape)
+        recorded = self._needs_gradient(drive, *state.values())
+        followed = (self._recorded if recorded else self._scan)(drive, state, start, kept)
         return followed.reshape(time_steps, kept, *shape)
 
-    def _scan(
-        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
-    ) -> None:
-        """Take all steps of a block without gradient, and replace the state.
+    def _sizes(self, shape: Sequence[int]) -> tuple[int, int, int]:
+        """Return the sizes of one step's drive before, along and behind the threshold's axis."""
+        features = max(self.v_threshold.numel(), self.rest.numel())
+        return sizes_around(type(self).__name__, shape, self.axis, features)
+
+    def _recorded(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
+        """Take all steps with a gradient, one after the other (arguments as `_scan`)."""
+        shape, sizes = drive.shape[1:], self._sizes(drive.shape[1:])
+        carried = {name: x.reshape(sizes) for name, x in state.items()}
+        threshold = self.v_threshold.to(state["R"].dtype).reshape(-1, 1)
+        answers = [
+            answer
+            for t, x in enumerate(drive.reshape(-1, *sizes).unbind(0))
+            for answer in self._burst(x.to(threshold.dtype), carried, threshold, start + t)[-kept:]
+        ]
+        state.update({name: x.reshape(shape) for name, x in carried.items()})
+        return torch.stack(answers).to(drive.dtype).reshape(len(answers), *shape)
+
+    def _scan(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
+        """Take all steps without a gradient, and replace the state, which has ``R``.
 
         Args:
-            steps: ``X_t``, ``[T, rows, features, behind]``.
-            out: ``[T n, rows, features, behind]``, written to: the last ``n`` answers of each step.
+            drive: ``X_t``, ``[T, *shape]``.
+            state: of the step before, each tensor of the shape of one step.
+            start: index of the first step in the run.
+            kept: how many answers of each step to return.
+
+        Returns:
+            ``R`` after the last answers of each step, ``[T kept, *shape]``.
         """
-        kept = len(out) // len(steps)
-        for t, x in enumerate(steps.unbind(0)):
-            answers = self._burst(x.to(threshold.dtype), state, threshold, start + t)
-            for now, answer in zip(out[t * kept : (t + 1) * kept], answers[-kept:], strict=True):
-                now.copy_(answer)
+        threshold = self.v_threshold.to(state["R"].dtype).reshape(-1, 1)
+
+        def take(steps: Tensor, state: State, out: Tensor) -> None:
+            for t, x in enumerate(steps.unbind(0)):
+                answers = self._burst(x.to(threshold.dtype), state, threshold, start + t)
+                rows = out[t * kept : (t + 1) * kept]
+                for row, answer in zip(rows, answers[-kept:], strict=True):
+                    row.copy_(answer)
+
+        return by_blocks(take, drive, state, self._sizes(drive.shape[1:]), kept)
 
     def _burst(self, drive: Tensor, state: State, threshold: Tensor, t: int) -> list[Tensor]:
         """Take one step: replace the state, return ``R`` after each answer."""
@@ -238,11 +237,13 @@ class Neuron(nn.Module):
         return self._along(self.rest, drive)
 
     def _along(self, values: Tensor, drive: Tensor) -> Tensor:
-        values = values.to(drive.dtype)
+        return self._laid(values.to(drive.dtype), drive.dim())
+
+    def _laid(self, values: Tensor, dims: int) -> Tensor:
+        """Return values of features in a shape that broadcasts to one step's of these."""
         if self.axis is None or values.dim() == 0:
             return values
-        axis = self.axis % drive.dim()
-        return values.reshape([-1 if d == axis else 1 for d in range(drive.dim())])
+        return values.reshape([-1 if d == self.axis % dims else 1 for d in range(dims)])
 
     def binary_digits(self, changes: Tensor, t: int) -> Tensor:
         """Return how many binary digits of the size of each spike of step ``t``, by what answers

@@ -19,8 +19,8 @@ DUST = 1e-3
 
 def ladder_scan_(
     steps: Tensor,
-    before: Tensor | None,
-    tops: Sequence[Tensor],
+    before: Tensor,
+    factors: Sequence[Sequence[Tensor]],
     ladder: Ladder,
     bounds: tuple[float | None, float | None],
     bursts: int,
@@ -33,29 +33,28 @@ def ladder_scan_(
 
     Args:
         steps: ``X_t``, ``[T, ...]``, float32 or float64.
-        before: ``R`` of the step before; None: 0.
-        tops: ``g_t v_threshold`` of each step; broadcasts to one step.
-        ladder: the levels, in parts of ``tops``.
+        before: ``R`` of the step before.
+        factors: of each step, ``top = g_t v_threshold``, ``1 / (fire_at top)`` and
+            ``(1 + DUST) / top``, levels per unit of room; they broadcast to one step.
+        ladder: the levels, in parts of ``top``; ``fire_at`` is in the factors.
         bounds: lowest and highest ``R``.
         bursts: answers of each step, ``K``.
         out: ``[T n, ...]``, of the dtype of ``steps``: ``R`` after the last ``n`` answers of each.
     """
-    low, high = bounds
-    low = low if ladder.signed else None  # nothing leads down
+    low, high = (None if limit is None else steps.new_full((), limit) for limit in bounds)
     bounded = (low, high) != (None, None)
     work = torch.empty_like(out[0])
     room = torch.empty_like(work) if bounded else work
-    last = steps.new_zeros(()).expand_as(work) if before is None else before
+    last = before
     kept = len(out) // len(steps)
-    for t, (x, top) in enumerate(zip(steps.unbind(0), tops, strict=True)):
-        rate, per = (top * ladder.fire_at).reciprocal_(), (1 + DUST) / top  # levels per unit
+    for t, (x, top, rate, per) in enumerate(zip(steps.unbind(0), *factors, strict=True)):
         for answer in range(bursts):
             now = out[t * kept + max(0, answer - bursts + kept)]
             torch.sub(x, last, out=work).mul_(rate)
             if high is not None:
-                torch.minimum(work, torch.addcmul(per * high, last, -per, out=room), out=work)
+                torch.minimum(work, torch.sub(high, last, out=room).mul_(per), out=work)
             if low is not None:
-                torch.maximum(work, torch.addcmul(per * low, last, -per, out=room), out=work)
+                torch.maximum(work, torch.sub(low, last, out=room).mul_(per), out=work)
             torch.add(last, fire_ladder_(work, ladder).mul_(top), out=now)
             last = now.clamp_(low, high) if bounded else now
     return last
@@ -63,7 +62,7 @@ def ladder_scan_(
 
 def counter_scan_(
     steps: Tensor,
-    before: Tensor | None,
+    before: Tensor,
     q: Tensor,
     low: Tensor,
     high: Tensor,
@@ -79,14 +78,14 @@ def counter_scan_(
 
     Args:
         steps: ``X_t``, ``[T, ...]``, float32 or float64.
-        before: ``R`` of the step before; None: ``rest``.
+        before: ``R`` of the step before.
         q: size of a spike; broadcasts to one step.
         low, high: bounds of ``N``; broadcast to one step.
         rest: ``R`` before any spike; broadcasts to one step.
         bursts: answers of each step, ``K``.
         out: ``[T n, ...]``, of the dtype of ``steps``: ``R`` after the last ``n`` answers of each.
     """
-    count = torch.zeros_like(out[0]) if before is None else ((before - rest) / q).round_()
+    count = ((before - rest) / q).round_()
     work = torch.empty_like(count)
     kept = len(out) // len(steps)
     for t, x in enumerate(steps.unbind(0)):

@@ -72,8 +72,8 @@ class SigmaDelta(Tracker):
         spike: Tensor = Rounding.apply(residual, top)
         return spike
 
-    def _within(self, spike: Tensor, before: Tensor | None, top: Tensor) -> Tensor:
-        after = spike if before is None else before + spike
+    def _within(self, spike: Tensor, before: Tensor, top: Tensor) -> Tensor:
+        after = before + spike
         beyond = after - after.clamp(*self.target.limits)
         # Back by whole steps, so that it stays a multiple of q.
         return spike - torch.sign(beyond) * torch.ceil(beyond.abs() / top - 1e-3) * top

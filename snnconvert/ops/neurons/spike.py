@@ -40,8 +40,10 @@ def round_to_level_(x: Tensor, per_octave: int) -> Tensor:
     """
     integer, bits = _FRACTION[x.dtype]
     kept = per_octave.bit_length() - 1
+    # Without fraction bits what is not a number would be infinite.
+    not_numbers = None if kept else x.isnan()
     x.view(integer).bitwise_and_(-(1 << (bits - kept)))
-    return x
+    return x if not_numbers is None else x.masked_fill_(not_numbers, torch.nan)
 
 
 def ladder_spike(residual: Tensor, top: Tensor, ladder: Ladder) -> Tensor:
@@ -64,7 +66,7 @@ def ladder_spike(residual: Tensor, top: Tensor, ladder: Ladder) -> Tensor:
 def fire_ladder_(x: Tensor, ladder: Ladder) -> Tensor:
     """Round towards 0 to a level, or 0, in place; ``fire_at`` is the caller's to apply.
 
-    What is not a number does not become a spike that looks like one: it gives NaN or infinity.
+    What is not a number stays so.
     """
     lowest = -1.0 if ladder.signed else 0.0
     if ladder.levels == 1:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.neurons.neuron import State
+from snnconvert.ops.neurons.blocks import State, by_blocks
 from snnconvert.ops.neurons.options import Levels, NeuronOptions
 from snnconvert.ops.neurons.scan import DUST, counter_scan_
 from snnconvert.ops.neurons.spike import Straight
@@ -95,17 +95,20 @@ class STBIF(Tracker):
             high = torch.minimum(high, torch.floor((self.target.high - rest) / q + DUST))
         return low, high
 
-    def _scan(
-        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
-    ) -> None:
-        wide = self.target.unclipped(steps.to(threshold.dtype))
-        into = out if out.dtype is wide.dtype else torch.empty_like(out, dtype=wide.dtype)
-        state["R"] = self._counted(wide, state.get("R"), threshold, self.bursts, into)
-        if into is not out:
-            out.copy_(into)
+    def _scan(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
+        threshold = self.v_threshold.detach().to(state["R"].dtype).reshape(-1, 1)
+
+        def take(steps: Tensor, state: State, out: Tensor) -> None:
+            wide = self.target.unclipped(steps.to(threshold.dtype))
+            into = out if out.dtype is wide.dtype else torch.empty_like(out, dtype=wide.dtype)
+            state["R"] = self._counted(wide, state["R"], threshold, self.bursts, into)
+            if into is not out:
+                out.copy_(into)
+
+        return by_blocks(take, drive, state, self._sizes(drive.shape[1:]), kept)
 
     def _counted(
-        self, wide: Tensor, before: Tensor | None, threshold: Tensor, bursts: int, out: Tensor
+        self, wide: Tensor, before: Tensor, threshold: Tensor, bursts: int, out: Tensor
     ) -> Tensor:
         rest = self.rest.to(threshold.dtype).reshape(-1, 1)
         low, high = self._ends(rest, threshold)
@@ -114,17 +117,15 @@ class STBIF(Tracker):
     def _emit(
         self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
     ) -> Tensor:
-        before = state.get("R")
-        wanted = self.target.unclipped(drive)
-        spike = self.spike(wanted if before is None else wanted - before, threshold)
-        after = spike if before is None else before + spike
+        before, wanted = state["R"], self.target.unclipped(drive)
+        spike = self.spike(wanted - before, threshold)
+        after = before + spike
         with torch.no_grad():
-            last, value = None if before is None else before.detach(), torch.empty_like(after)
-            self._counted(wanted.detach()[None], last, threshold, 1, value[None])
+            value = torch.empty_like(after)
+            self._counted(wanted.detach()[None], before.detach(), threshold, 1, value[None])
             # What the bounds hold back has no gradient.
             fired = ((value - after).abs() < threshold / 2).to(value.dtype)
-        origin = spike * fired if before is None else before + spike * fired
-        state["R"] = Straight.apply(origin, value)
+        state["R"] = Straight.apply(before + spike * fired, value)
         return state["R"]
 
     def _shown_options(self) -> list[str]:

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from snnconvert.ops.neurons.alphabet import Alphabet
+from snnconvert.ops.neurons.blocks import State
 from snnconvert.ops.neurons.checks import checked_ladder
 from snnconvert.ops.neurons.digits import digits_of_levels
 from snnconvert.ops.neurons.gains import check_gain, gain_at
-from snnconvert.ops.neurons.neuron import Neuron, State
-from snnconvert.ops.neurons.scan import DUST, ladder_scan_
+from snnconvert.ops.neurons.ladder import ladder_scan
+from snnconvert.ops.neurons.neuron import Neuron
+from snnconvert.ops.neurons.scan import DUST
 from snnconvert.ops.neurons.spike import LadderSpike, Straight, fire_ladder_, ladder_spike
 from snnconvert.ops.surrogate import Surrogate
 from snnconvert.ops.targets import DRIVE, NO_LIMITS, Target
@@ -87,38 +89,29 @@ class Tracker(Neuron):
     def steady(self) -> bool:
         return self.gain == "constant"
 
-    def _scan(
-        self, steps: Tensor, state: State, threshold: Tensor, start: int, out: Tensor
-    ) -> None:
-        """Take all steps of a block without gradient: write ``R`` to ``out``, replace the state."""
-        gains = [gain_at(self.gain, start + t) for t in range(len(steps))]
-        tops = {g: threshold * g for g in gains}
-        wide = self.target.unclipped(steps.to(threshold.dtype))
-        into = out if out.dtype is wide.dtype else torch.empty_like(out, dtype=wide.dtype)
-        state["R"] = ladder_scan_(
-            wide,
-            state.get("R"),
-            [tops[g] for g in gains],
-            self.ladder,
-            self.target.limits,
-            self.bursts,
-            into,
+    def _scan(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
+        dtype = state["R"].dtype
+        tops = self.v_threshold.detach().to(dtype).reshape(1, -1)
+        if not self.steady:
+            tops = torch.cat([tops * gain_at(self.gain, start + t) for t in range(len(drive))])
+        wide = self.target.unclipped(drive.to(dtype))
+        axis = None if self.axis is None else self.axis % (drive.dim() - 1)
+        followed = ladder_scan(
+            wide, state["R"], tops, self.ladder, self.target.limits, self.bursts, kept, axis
         )
-        if into is not out:
-            out.copy_(into)
+        state["R"] = followed[-1]
+        return followed.to(drive.dtype)
 
     def _emit(
         self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
     ) -> Tensor:
         """Give one answer: replace the state, return ``R``."""
-        before = state.get("R")
-        wanted = self.target.followed(drive)
-        residual = wanted if before is None else wanted - before
+        before = state["R"]
         top = threshold * gain_at(self.gain, t)
-        spike = self.spike(residual, top)
+        spike = self.spike(self.target.followed(drive) - before, top)
         if self.target.limits != NO_LIMITS:
             spike = self._within(spike, before, top)
-        after = spike if before is None else before + spike
+        after = before + spike
         if self.target.limits != NO_LIMITS:
             after = self._inside(after)
         state["R"] = after
@@ -131,17 +124,16 @@ class Tracker(Neuron):
             return spike
         return ladder_spike(residual, top, self.ladder)
 
-    def _within(self, spike: Tensor, before: Tensor | None, top: Tensor) -> Tensor:
+    def _within(self, spike: Tensor, before: Tensor, top: Tensor) -> Tensor:
         """Cut spikes to the largest level within the limits, or to 0."""
         low, high = self.target.limits
         with torch.no_grad():
-            last = torch.zeros_like(spike) if before is None else before
             per = (1 + DUST) / top  # levels per unit of room
             cut = spike
             if high is not None:
-                cut = torch.minimum(cut, fire_ladder_((high - last) * per, self.ladder) * top)
+                cut = torch.minimum(cut, fire_ladder_((high - before) * per, self.ladder) * top)
             if low is not None and self.ladder.signed:
-                cut = torch.maximum(cut, fire_ladder_((low - last) * per, self.ladder) * top)
+                cut = torch.maximum(cut, fire_ladder_((low - before) * per, self.ladder) * top)
             share = torch.where(spike == 0, 1.0, cut / spike)
         # What the limits hold back has no gradient.
         within: Tensor = Straight.apply(spike * share, cut)

@@ -18,7 +18,7 @@ from snnconvert.costs.ledger import Ledger, LedgerRow
 from snnconvert.costs.operations import ADDITIONS, PAYLOAD, SPIKES, STATE_READS
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.neurons import Neuron
-from snnconvert.ops.neurons.neuron import State
+from snnconvert.ops.neurons.blocks import State
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,28 @@
+"""What pyproject.toml does not say in a settled form: the compiled scan of neurons.
+
+It is optional: where there is no compiler, operators of torch do the same.
+"""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "snnconvert.ops.neurons._native",
+            sources=["csrc/scan.cpp"],
+            language="c++",
+            optional=True,
+            py_limited_api=True,
+            extra_compile_args=[
+                "-std=c++17",
+                "-O3",
+                "-ffp-contract=off",  # the same bits in every form
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-fopenmp",
+            ],
+            extra_link_args=["-fopenmp"],
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+)

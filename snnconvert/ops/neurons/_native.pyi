@@ -1,0 +1,14 @@
+"""Scans of neurons in one pass over memory, compiled from csrc/scan.cpp."""
+
+def ladder_scan(
+    is_double: bool,
+    pointers: tuple[int, ...],
+    numbers: tuple[int, ...],
+    low: float | None,
+    high: float | None,
+    sizes: tuple[int, ...],
+    drive_strides: tuple[int, ...],
+    before_strides: tuple[int, ...],
+    feature_strides: tuple[int, ...],
+    out_strides: tuple[int, ...],
+) -> None: ...

@@ -1,0 +1,195 @@
+"""The scan of a ladder of levels as one operator, ``snnconvert::ladder_scan``.
+
+For each step ``t`` and each of ``K`` answers, elementwise::
+
+    w = (X_t - R) / (fire_at top_t)
+    w = min(w, (high - R) (1 + d) / top_t)      where there is an upper limit, and so for a lower
+    s = w rounded towards 0 to a level, 0 below the smallest
+    R = R + s top_t                             cut to the limits
+
+Every form of it gives the same bits: no product and sum are fused, and factors are computed once,
+by ATen. What is not a number stays so.
+
+Three forms: compiled (``csrc/scan.cpp``) on CPUs, where it was built; in blocks of in-place ATen
+operators on every other device. It has no gradient: where one is needed a neuron goes step by step
+(:meth:`snnconvert.ops.neurons.neuron.Neuron.advance`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from snnconvert.errors import InputError
+from snnconvert.ops.neurons.blocks import by_blocks
+from snnconvert.ops.neurons.checks import sizes_around
+from snnconvert.ops.neurons.scan import DUST, ladder_scan_
+from snnconvert.ops.neurons.spike import Ladder
+from snnconvert.ops.targets import Limits
+
+try:
+    from snnconvert.ops.neurons import _native
+except ImportError:  # it is built where there is a compiler
+    _native = None  # type: ignore[assignment]
+
+_LIBRARY = torch.library.Library("snnconvert", "DEF")
+_LIBRARY.define(
+    "ladder_scan(Tensor drive, Tensor before, Tensor tops, Tensor rates, Tensor pers, int levels, "
+    "int per_octave, bool signed, float? low, float? high, int bursts, int kept, int? axis) "
+    "-> Tensor"
+)
+
+
+def ladder_scan(
+    drive: Tensor,
+    before: Tensor,
+    tops: Tensor,
+    ladder: Ladder,
+    limits: Limits,
+    bursts: int,
+    kept: int,
+    axis: int | None,
+) -> Tensor:
+    """Return ``R`` after the last answers of each step, ``[T kept, *shape]``.
+
+    Args:
+        drive: ``X_t``, ``[T, *shape]``, float32 or float64, of any strides.
+        before: ``R`` of the step before, ``shape``, of any strides.
+        tops: ``g_t v_threshold`` of each step or of all, ``[T or 1, F]``; ``F`` is 1 or the
+            features along ``axis``.
+        ladder: the levels, in parts of ``tops``.
+        limits: lowest and highest ``R``; no negative spikes, no lower one.
+        bursts: ``K``, the answers of a step.
+        kept: how many of them, the last, are returned.
+        axis: dimension of ``shape`` that features lie along; None: one threshold.
+    """
+    low, high = limits
+    found: Tensor = torch.ops.snnconvert.ladder_scan(
+        drive,
+        before,
+        tops,
+        (tops * ladder.fire_at).reciprocal_(),
+        (1 + DUST) / tops,
+        ladder.levels,
+        ladder.per_octave,
+        ladder.signed,
+        low if ladder.signed else None,
+        high,
+        bursts,
+        kept,
+        axis,
+    )
+    return found
+
+
+def _check(drive: Tensor, before: Tensor, *factors: Tensor, bursts: int, kept: int) -> None:
+    """Refuse what a compiled form would read beyond."""
+    tops = factors[0]
+    if (
+        drive.dtype not in (torch.float32, torch.float64)
+        or any(x.dtype is not drive.dtype for x in (before, *factors))
+        or before.shape != drive.shape[1:]
+        or any(x.shape != tops.shape for x in factors)
+        or tops.dim() != 2
+        or tops.shape[0] not in (1, len(drive))
+        or not 1 <= kept <= bursts
+    ):
+        found = ", ".join(f"{list(x.shape)} {x.dtype}" for x in (drive, before, *factors))
+        raise InputError(
+            "ladder_scan: a drive [T, ...] in float32 or float64, R of the step before [...] and "
+            f"three factors [T or 1, F] are needed, of one dtype, and 1 <= kept <= bursts; "
+            f"received {found}, kept={kept}, bursts={bursts}"
+        )
+
+
+def _answers_like(drive: Tensor, kept: int) -> Tensor:
+    """Return memory for answers: in the order of the drive where that has no gaps, and neighbours
+    of one step are neighbours in it."""
+    if kept == 1:
+        out = torch.empty_like(drive)
+        neighbours = [s for n, s in zip(out.shape[1:], out.stride()[1:], strict=True) if n != 1]
+        if out.stride() == drive.stride() and (1 in neighbours or not neighbours):
+            return out
+    return drive.new_empty(len(drive) * kept, *drive.shape[1:])
+
+
+def _fake(drive: Tensor, *others: Any) -> Tensor:
+    *_, kept, _axis = others
+    return _answers_like(drive, kept)
+
+
+def _in_blocks(
+    drive: Tensor,
+    before: Tensor,
+    tops: Tensor,
+    rates: Tensor,
+    pers: Tensor,
+    levels: int,
+    per_octave: int,
+    signed: bool,
+    low: float | None,
+    high: float | None,
+    bursts: int,
+    kept: int,
+    axis: int | None,
+) -> Tensor:
+    _check(drive, before, tops, rates, pers, bursts=bursts, kept=kept)
+    factors = [tuple(x.expand(len(drive), -1).unsqueeze(-1)) for x in (tops, rates, pers)]
+    ladder = Ladder(levels, per_octave, signed=signed)
+
+    def take(steps: Tensor, state: dict[str, Tensor], out: Tensor) -> None:
+        state["R"] = ladder_scan_(steps, state["R"], factors, ladder, (low, high), bursts, out)
+
+    sizes = sizes_around("ladder_scan", drive.shape[1:], axis, tops.shape[-1])
+    return by_blocks(take, drive, {"R": before}, sizes, kept)
+
+
+def _compiled(
+    drive: Tensor,
+    before: Tensor,
+    tops: Tensor,
+    rates: Tensor,
+    pers: Tensor,
+    levels: int,
+    per_octave: int,
+    signed: bool,
+    low: float | None,
+    high: float | None,
+    bursts: int,
+    kept: int,
+    axis: int | None,
+) -> Tensor:
+    _check(drive, before, tops, rates, pers, bursts=bursts, kept=kept)
+    sizes_around("ladder_scan", drive.shape[1:], axis, tops.shape[1])
+    out = _answers_like(drive, kept)
+    if not out.numel():
+        return out
+    features = [0] * (drive.dim() - 1)
+    if axis is not None and tops.shape[1] > 1:
+        features[axis] = 1
+    tensors = (drive, before, *(x.contiguous() for x in (tops, rates, pers)), out)
+    numbers = (
+        *(torch.get_num_threads(), len(drive), drive.stride(0), out.stride(0)),
+        *(tops.shape[1] if len(tops) > 1 else 0, levels, per_octave, signed, bursts, kept),
+    )
+    _native.ladder_scan(
+        drive.dtype is torch.float64,
+        tuple(x.data_ptr() for x in tensors),
+        numbers,
+        low,
+        high,
+        tuple(drive.shape[1:]),
+        drive.stride()[1:],
+        before.stride(),
+        tuple(features),
+        out.stride()[1:],
+    )
+    return out
+
+
+_LIBRARY.impl("ladder_scan", _in_blocks, "CompositeExplicitAutograd")
+torch.library.register_fake("snnconvert::ladder_scan", _fake, lib=_LIBRARY)
+if _native is not None:
+    _LIBRARY.impl("ladder_scan", _compiled, "CPU")
