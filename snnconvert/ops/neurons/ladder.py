@@ -140,7 +140,7 @@ def _in_blocks(
     ladder = Ladder(levels, per_octave, signed=signed)
 
     def take(steps: Tensor, state: dict[str, Tensor], out: Tensor) -> None:
-        state["R"] = ladder_scan_(steps, state["R"], factors, ladder, (low, high), bursts, out)
+        ladder_scan_(steps, state.pop("R"), factors, ladder, (low, high), bursts, out)
 
     sizes = sizes_around("ladder_scan", drive.shape[1:], axis, tops.shape[-1])
     return by_blocks(take, drive, {"R": before}, sizes, kept)

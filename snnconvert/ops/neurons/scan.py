@@ -25,8 +25,8 @@ def ladder_scan_(
     bounds: tuple[float | None, float | None],
     bursts: int,
     out: Tensor,
-) -> Tensor:
-    """Write the last answers of every step to ``out``; return the last of all.
+) -> None:
+    """Write the last answers of every step to ``out``.
 
     A spike is cut to the largest level for which there is room within the bounds. That is never
     more than the residual of a clipped target asks for, so the target need not be clipped.
@@ -57,7 +57,6 @@ def ladder_scan_(
                 torch.maximum(work, torch.sub(low, last, out=room).mul_(per), out=work)
             torch.add(last, fire_ladder_(work, ladder).mul_(top), out=now)
             last = now.clamp_(low, high) if bounded else now
-    return last
 
 
 def counter_scan_(
