@@ -1,0 +1,218 @@
+"""The Triton scan of a ladder against its definition in plain torch, to the bit.
+
+Not collected: `test_ladder_triton.py` runs this file in processes of their own, in Triton's
+interpreter, which has to be asked for before anything is imported, and on a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from snnconvert.ops.neurons.ladder_triton import ladder_scan
+from snnconvert.ops.neurons.scan import DUST
+from snnconvert.ops.neurons.spike import PER_OCTAVE
+
+DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
+INTEGERS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
+
+# The interpreter is numpy's, which warns of inf - inf.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a neuron is, besides its thresholds."""
+
+    levels: int = 8
+    per_octave: int = 1
+    signed: bool = True
+    low: float | None = None
+    high: float | None = None
+    bursts: int = 1
+    kept: int = 1
+    axis: int = 0
+
+
+def fired(w: Tensor, options: Options) -> Tensor:
+    """Return the level that answers ``w``, by definition."""
+    lowest = -1.0 if options.signed else 0.0
+    if options.levels == 1:
+        return (w * 0.5 + 0.5).floor().clamp(lowest, 1.0)
+    integer, fraction = INTEGERS[w.dtype]
+    mask = -(1 << (fraction - options.per_octave.bit_length() + 1))
+    level = (w.clamp(lowest, 1.0).view(integer) & mask).view(w.dtype)
+    least = 2.0 ** (1 - options.levels) * (1 - 0.25 / options.per_octave)
+    return torch.where(w.isnan(), w, torch.where(level.abs() <= least, 0.0, level))
+
+
+def plain_scan(x: Tensor, before: Tensor, scales: tuple[Tensor, ...], options: Options) -> Tensor:
+    """Return what `ladder_scan` is to return, by definition."""
+    low, high = options.low if options.signed else None, options.high
+    bounded = (low, high) != (None, None)
+    last, out = before.expand(x.shape[1:]), []
+    behind = [1] * (x.dim() - 2 - options.axis % max(1, x.dim() - 1))
+    for t, now in enumerate(x):
+        top, rate, per = (s[t, 0] if s.shape[1] == 1 else s[t].reshape(-1, *behind) for s in scales)
+        answers = []
+        for _ in range(options.bursts):
+            w = (now - last) * rate
+            if high is not None:
+                w = torch.minimum(w, (high - last) * per)
+            if low is not None:
+                w = torch.maximum(w, (low - last) * per)
+            last = last + fired(w, options) * top
+            last = last.clamp(low, high) if bounded else last
+            answers.append(last)
+        out += answers[-options.kept :]
+    return torch.stack(out) if out else torch.empty_like(x)
+
+
+def moved(x: Tensor) -> Tensor:
+    """Return a tensor on the device that runs the kernel, with the strides that it has."""
+    storage = x.new_empty(0).set_(x.untyped_storage()).to(DEVICE)
+    return storage.as_strided(x.shape, x.stride(), x.storage_offset())
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Raise where the device is waited for."""
+    if DEVICE == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    yield
+    if DEVICE == "cuda":
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def check(x: Tensor, before: Tensor, tops: Tensor, options: Options, fire_at: float = 0.75) -> None:
+    """Raise where a bit of the two scans differs; which bits NaN has is not looked at."""
+    scales = tops, (tops * fire_at).reciprocal(), (1 + DUST) / tops
+    expected = plain_scan(x, before, scales, options)
+    given_tensors = [moved(y) for y in (x, before, *scales)]
+    with no_waiting():
+        found = ladder_scan(*given_tensors, **asdict(options))
+    assert found.is_contiguous() and found.dtype is x.dtype and found.shape == expected.shape
+    found, integer = found.cpu(), INTEGERS[x.dtype][0]
+    assert torch.equal(found.isnan(), expected.isnan())
+    wrong = (found.view(integer) != expected.view(integer)) & ~expected.isnan()
+    assert not wrong.any(), (found[wrong], expected[wrong])
+
+
+def values(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> Tensor:
+    """Return numbers of many sizes, what is just at a level, and what is hardly a number."""
+    generator = torch.Generator().manual_seed(seed)
+    limits = torch.finfo(dtype)
+    odd = [math.nan, math.inf, -math.inf, -0.0, 0.0, limits.max, limits.min]
+    odd += [limits.tiny, -limits.tiny / 8, limits.smallest_normal / 2**20]
+    found = torch.randn(shape, dtype=dtype, generator=generator)
+    which = torch.randint(8, shape, generator=generator)
+    powers = torch.randint(-24, 3, shape, generator=generator)
+    found = torch.where(which < 3, found.ldexp(powers), found)
+    found = torch.where(which == 3, (found * 32).round() * 0.75 / 16, found)
+    chosen = torch.randint(len(odd), shape, generator=generator)
+    rare = torch.randint(20, shape, generator=generator) == 0
+    return torch.where(rare, torch.tensor(odd, dtype=dtype)[chosen], found)
+
+
+@st.composite
+def strided(draw: st.DrawFn, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Draw a tensor with any order of dimensions, gaps between values, and dimensions without."""
+    order = draw(st.permutations(range(len(shape))))
+    gaps = [draw(st.sampled_from([1, 1, 2])) for _ in shape]
+    held = [draw(st.sampled_from([False, False, False, True])) for _ in shape]
+    sizes = [1 if h else n * g for n, g, h in zip(shape, gaps, held, strict=True)]
+    whole = values(tuple(sizes[d] for d in order), dtype, draw(st.integers(0, 2**32)))
+    back = whole.permute([order.index(d) for d in range(len(shape))])
+    return back[tuple(slice(None, None, gap) for gap in gaps)].expand(shape)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw the arguments of `check`."""
+    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
+    shape = tuple(draw(st.lists(st.sampled_from([0, 1, 2, 3, 4, 5]), max_size=4)))
+    shape = tuple(n or draw(st.sampled_from([0, 1, 1, 1])) for n in shape)
+    steps = draw(st.sampled_from([0, 1, 1, 2, 3, 5]))
+    sizes = tuple(draw(st.sampled_from([n, n, 1])) for n in shape)
+    before = draw(strided(sizes, dtype) | st.just(torch.zeros((), dtype=dtype)))
+    axis = draw(st.integers(-len(shape), len(shape) - 1)) if shape else 0
+    features = draw(st.sampled_from([1, shape[axis]])) if shape else 1
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32)))
+    tops = torch.rand(steps, features, dtype=dtype, generator=generator) + 0.01
+    tops = tops * draw(st.sampled_from([1.0, 1.0, 2.0**-20, 1000.0, torch.finfo(dtype).tiny]))
+    sizes_of_bounds = [0.0, 1.0, 0.1, 6.0, 1 / 3]
+    bursts = draw(st.integers(1, 3))
+    options = Options(
+        levels=draw(st.integers(1, 20)),
+        per_octave=draw(st.sampled_from(PER_OCTAVE)),
+        signed=draw(st.booleans()),
+        low=draw(st.none() | st.sampled_from([0.0 - size for size in sizes_of_bounds])),
+        high=draw(st.none() | st.sampled_from(sizes_of_bounds)),
+        bursts=bursts,
+        kept=draw(st.sampled_from([1, bursts])),
+        axis=axis,
+    )
+    fire_at = draw(st.sampled_from([0.5, 0.75, 1 - 1 / 12]))
+    x = draw(strided((steps, *shape), dtype))
+    return {"x": x, "before": before, "tops": tops, "options": options, "fire_at": fire_at}
+
+
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@given(cases())
+def test_any_drive(case: dict[str, Any]) -> None:
+    check(**case)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("per_octave", PER_OCTAVE)
+@pytest.mark.parametrize("levels", range(1, 21))
+def test_every_ladder_at_its_levels(levels: int, per_octave: int, dtype: torch.dtype) -> None:
+    octaves = 2.0 ** torch.arange(-levels - 2, 3, dtype=dtype).unsqueeze(1)
+    parts = 1 + torch.arange(2 * per_octave, dtype=dtype) / (2 * per_octave)
+    at = (octaves * parts).flatten()
+    around = torch.cat([at, *(at.nextafter(torch.tensor(to, dtype=dtype)) for to in (0.0, 9.0))])
+    x = torch.cat([around, -around]).unsqueeze(0)
+    tops = torch.ones(1, 1, dtype=dtype)
+    for signed in (True, False):
+        check(x, x.new_zeros(()), tops, Options(levels, per_octave, signed), fire_at=1.0)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_bounds_are_kept(dtype: torch.dtype) -> None:
+    x = 3 * torch.randn(12, 70, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    tops = torch.full((12, 1), 0.3, dtype=dtype)
+    for low, high in ((-0.7, 0.7), (0.0, None), (None, 0.1)):
+        check(x, x[0] * 0, tops, Options(5, 4, low=low, high=high, bursts=3, kept=3))
+
+
+def test_query_key_and_value_are_views_of_one_tensor() -> None:
+    steps, batch, tokens, heads, width = 2, 2, 5, 3, 8
+    qkv = values((steps, batch, tokens, 3 * heads * width), torch.float32, 1)
+    parts = qkv.reshape(steps, batch, tokens, 3, heads, width).permute(3, 0, 1, 4, 2, 5)
+    tops = torch.linspace(0.1, 2.0, heads).repeat(steps, 1)
+    for part in parts:
+        check(part, torch.zeros(()), tops, Options(axis=1))
+        check(part.transpose(-1, -2), torch.zeros(()), tops, Options(axis=-3))
+
+
+def test_a_drive_that_is_held_takes_no_memory() -> None:
+    x = values((1, 3, 700), torch.float32, 2).expand(6, -1, -1)
+    assert x.stride(0) == 0
+    tops = 0.5 ** torch.arange(6.0).unsqueeze(1)
+    check(x, torch.zeros(()), tops, Options(levels=1, bursts=2))
+
+
+def test_one_block_and_more() -> None:
+    for count in (1, 511, 512, 513, 1500):
+        x = values((3, count), torch.float32, count)
+        check(x, x[0], torch.rand(3, count) + 0.1, Options(axis=-1))
