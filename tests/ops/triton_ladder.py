@@ -6,10 +6,7 @@ interpreter, which has to be asked for before anything is imported, and on a GPU
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from random import Random
 
@@ -20,9 +17,10 @@ from torch import Tensor
 from snnconvert.ops.neurons.ladder_triton import ladder_scan
 from snnconvert.ops.neurons.scan import DUST
 from snnconvert.ops.neurons.spike import PER_OCTAVE
+from tests.ops import lanes
+from tests.ops.lanes import INTEGERS, strided, values
 
-DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
-INTEGERS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}
+FRACTIONS = {torch.float32: 23, torch.float64: 52}
 
 # The interpreter is numpy's, which warns of inf - inf.
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -47,8 +45,8 @@ def fired(w: Tensor, options: Options) -> Tensor:
     lowest = -1.0 if options.signed else 0.0
     if options.levels == 1:
         return (w * 0.5 + 0.5).floor().clamp(lowest, 1.0)
-    integer, fraction = INTEGERS[w.dtype]
-    mask = -(1 << (fraction - options.per_octave.bit_length() + 1))
+    integer = INTEGERS[w.dtype]
+    mask = -(1 << (FRACTIONS[w.dtype] - options.per_octave.bit_length() + 1))
     level = (w.clamp(lowest, 1.0).view(integer) & mask).view(w.dtype)
     least = 2.0 ** (1 - options.levels) * (1 - 0.25 / options.per_octave)
     return torch.where(w.isnan(), w, torch.where(level.abs() <= least, 0.0, level))
@@ -76,60 +74,11 @@ def plain_scan(x: Tensor, before: Tensor, scales: tuple[Tensor, ...], options: O
     return torch.stack(out) if out else torch.empty_like(x)
 
 
-def moved(x: Tensor) -> Tensor:
-    """Return a tensor on the device that runs the kernel, with the strides that it has."""
-    storage = x.new_empty(0).set_(x.untyped_storage()).to(DEVICE)
-    return storage.as_strided(x.shape, x.stride(), x.storage_offset())
-
-
-@contextmanager
-def no_waiting() -> Iterator[None]:
-    """Raise where the device is waited for."""
-    if DEVICE == "cuda":
-        torch.cuda.set_sync_debug_mode("error")
-    yield
-    if DEVICE == "cuda":
-        torch.cuda.set_sync_debug_mode("default")
-
-
 def check(x: Tensor, before: Tensor, tops: Tensor, options: Options, fire_at: float = 0.75) -> None:
-    """Raise where a bit of the two scans differs; which bits NaN has is not looked at."""
+    """Raise where a bit of the two scans differs."""
     scales = tops, (tops * fire_at).reciprocal(), (1 + DUST) / tops
     expected = plain_scan(x, before, scales, options)
-    given_tensors = [moved(y) for y in (x, before, *scales)]
-    with no_waiting():
-        found = ladder_scan(*given_tensors, **asdict(options))
-    assert found.is_contiguous() and found.dtype is x.dtype and found.shape == expected.shape
-    found, integer = found.cpu(), INTEGERS[x.dtype][0]
-    assert torch.equal(found.isnan(), expected.isnan())
-    wrong = (found.view(integer) != expected.view(integer)) & ~expected.isnan()
-    assert not wrong.any(), (found[wrong], expected[wrong])
-
-
-def values(shape: Sequence[int], dtype: torch.dtype, seed: int) -> Tensor:
-    """Return numbers of many sizes, what is just at a level, and what is hardly a number."""
-    generator = torch.Generator().manual_seed(seed)
-    limits = torch.finfo(dtype)
-    odd = [math.nan, math.nan, math.inf, -math.inf, -0.0, 0.0, limits.max, limits.min]
-    odd += [limits.tiny, -limits.tiny / 8, limits.tiny / 2**20]
-    found = torch.randn(shape, dtype=dtype, generator=generator)
-    which = torch.randint(8, shape, generator=generator)
-    powers = torch.randint(-24, 3, shape, generator=generator)
-    found = torch.where(which < 3, found.ldexp(powers), found)
-    found = torch.where(which == 3, (found * 32).round() * 0.75 / 16, found)
-    chosen = torch.randint(len(odd), shape, generator=generator)
-    return torch.where(which == 4, torch.tensor(odd, dtype=dtype)[chosen], found)
-
-
-def strided(shape: Sequence[int], dtype: torch.dtype, random: Random) -> Tensor:
-    """Return a tensor with any order of dimensions, gaps between values, and strides of 0."""
-    order = random.sample(range(len(shape)), len(shape))
-    gaps = random.choices([1, 1, 2], k=len(shape))
-    held = random.choices([False, False, False, True], k=len(shape))
-    sizes = [1 if h else n * g for n, g, h in zip(shape, gaps, held, strict=True)]
-    whole = values([sizes[d] for d in order], dtype, random.getrandbits(32))
-    back = whole.permute([order.index(d) for d in range(len(shape))])
-    return back[tuple(slice(None, None, gap) for gap in gaps)].expand(torch.Size(shape))
+    lanes.check(ladder_scan, (x, before, *scales), expected, **asdict(options))
 
 
 def options_of(random: Random, shape: Sequence[int]) -> Options:

@@ -8,38 +8,14 @@ with sums, numbers below the smallest normal one are kept, and nothing is divide
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # it comes with PyTorch for GPUs only
-    triton = None
-
-HAS_TRITON = triton is not None
-"""Whether there is anything to make the kernel with."""
-
-_BLOCK = 512  # lanes of a program: four values, 16 bytes of float32, to each of its threads
-_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
+from snnconvert.ops.neurons.lanes import BLOCK, OPTIONS, clip, grid_of, jit, joined, offset_of, tl
 
 
-def _jit(function: Callable[..., Any]) -> Any:
-    """Return what Triton makes of a function; without Triton, the function, which nobody calls."""
-    return triton.jit(function) if HAS_TRITON else function
-
-
-@_jit
-def _clip(x: tl.tensor, low: tl.tensor, high: tl.tensor) -> tl.tensor:
-    """Clip; what is not a number stays what it is, and so does the sign of 0."""
-    x = tl.where(x < low, low, x)
-    return tl.where(x > high, high, x)
-
-
-@_jit
+@jit
 def _fire(
     w: tl.tensor, levels: tl.constexpr, per_octave: tl.constexpr, signed: tl.constexpr
 ) -> tl.tensor:
@@ -52,13 +28,13 @@ def _fire(
         integer: tl.constexpr = tl.int32 if w.dtype == tl.float32 else tl.int64
         fraction: tl.constexpr = 23 if w.dtype == tl.float32 else 52
         least: tl.constexpr = 2.0 ** (1 - levels) * (1 - 0.25 / per_octave)
-        bits = _clip(w, lowest, 1.0).to(integer, bitcast=True)
+        bits = clip(w, lowest, 1.0).to(integer, bitcast=True)
         level = (bits & -((1 << fraction) // per_octave)).to(w.dtype, bitcast=True)
         spike = tl.where(tl.abs(level) > least, level, 0.0)
     return tl.where(w == w, spike, w)
 
 
-@_jit
+@jit
 def _answer(
     now: tl.tensor,
     last: tl.tensor,
@@ -87,7 +63,7 @@ def _answer(
     return last
 
 
-@_jit
+@jit
 def _scan(
     x: tl.tensor,
     before: tl.tensor,
@@ -119,18 +95,11 @@ def _scan(
     """Take ``block`` values of one step through all steps."""
     lane = tl.program_id(0).to(index) * block + tl.arange(0, block)
     inside = lane < count
-    rest = lane
-    x_lane = tl.zeros([block], tl.int64)
-    before_lane = tl.zeros([block], tl.int64)
-    for d in tl.static_range(len(sizes)):  # the innermost first; the outermost has the rest
-        place = rest % sizes[d] if d + 1 < len(sizes) else rest
-        rest = rest // sizes[d]
-        x_lane += place.to(tl.int64) * x_strides[d]
-        before_lane += place.to(tl.int64) * before_strides[d]
+    x_lane = offset_of(lane, sizes, x_strides)
     feature = lane // inner % features if per_channel else 0
     lowest = tl.full([block], low, out.dtype.element_ty)
     highest = tl.full([block], high, out.dtype.element_ty)
-    last = tl.load(before + before_lane, inside, 0.0)
+    last = tl.load(before + offset_of(lane, sizes, before_strides), inside, 0.0)
     for t in range(steps):
         now = tl.load(x + x_lane, inside, 0.0)
         top = tl.load(tops + t * features + feature)
@@ -145,18 +114,6 @@ def _scan(
                 tl.store(out + lane, last, inside)
                 out += count
         x += x_step
-
-
-def _joined(shape: Sequence[int], *strides: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Return sizes, and strides of each operand, the innermost first, with dimensions as one that
-    all operands go through as through one."""
-    found: list[tuple[int, ...]] = []
-    for size, *steps in reversed(list(zip(shape, *strides, strict=True))):
-        if found and all(a == b * found[-1][0] for a, b in zip(steps, found[-1][1:], strict=True)):
-            found[-1] = (size * found[-1][0], *found[-1][1:])
-        elif size > 1:
-            found.append((size, *steps))
-    return tuple(zip(*(found or [(1, *(0 for _ in strides))]), strict=True))
 
 
 def ladder_scan(
@@ -176,7 +133,7 @@ def ladder_scan(
 ) -> Tensor:
     """Return ``R`` after the last ``kept`` answers of each step, ``[T kept, ...]``, contiguous.
 
-    Nothing waits for the device, and no operand is copied.
+    Nothing waits for the device, and no drive is copied.
 
     Args:
         x: ``X_t``, ``[T, ...]``, float32 or float64, with any strides.
@@ -196,9 +153,10 @@ def ladder_scan(
         return out
     count, features = math.prod(shape), tops.shape[1]
     before = before.expand(shape)
-    sizes, x_strides, before_strides = _joined(shape, x.stride()[1:], before.stride())
+    sizes, x_strides, before_strides = joined(shape, x.stride()[1:], before.stride())
+    grid, index = grid_of(count)
     with torch.cuda.device_of(x):
-        _scan[(triton.cdiv(count, _BLOCK),)](
+        _scan[grid](
             x,
             before,
             tops.contiguous(),
@@ -223,8 +181,8 @@ def ladder_scan(
             bursts=bursts,
             kept=kept,
             per_channel=features > 1,
-            index=tl.int32 if count + _BLOCK < 2**31 else tl.int64,
-            block=_BLOCK,
-            **_OPTIONS,
+            index=index,
+            block=BLOCK,
+            **OPTIONS,
         )
     return out
