@@ -5,12 +5,9 @@ As in the scan of a ladder, each value of a step is one lane, which keeps its co
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
 
-from snnconvert.ops.neurons.lanes import BLOCK, OPTIONS, clip, grid_of, jit, joined, offset_of, tl
+from snnconvert.ops.neurons.lanes import clip, jit, offset_of, scanned, tl
 
 
 @jit
@@ -99,36 +96,4 @@ def counter_scan(
         kept: how many of them are returned.
         axis: dimension of one step that these lie along.
     """
-    steps, *shape = x.shape
-    out = x.new_empty(steps * kept, *shape)
-    if not out.numel():
-        return out
-    count, features = math.prod(shape), len(q)
-    before = before.expand(shape)
-    sizes, x_strides, before_strides = joined(shape, x.stride()[1:], before.stride())
-    grid, index = grid_of(count)
-    with torch.cuda.device_of(x):
-        _scan[grid](
-            x,
-            before,
-            q.contiguous(),
-            low.contiguous(),
-            high.contiguous(),
-            rest.contiguous(),
-            out,
-            steps,
-            count,
-            x.stride(0),
-            sizes,
-            x_strides,
-            before_strides,
-            features,
-            inner=math.prod(shape[axis % len(shape) + 1 :]) if features > 1 else 1,
-            bursts=bursts,
-            kept=kept,
-            per_channel=features > 1,
-            index=index,
-            block=BLOCK,
-            **OPTIONS,
-        )
-    return out
+    return scanned(_scan, x, before, (q, low, high, rest), kept, axis, bursts=bursts)

@@ -7,12 +7,9 @@ with sums, numbers below the smallest normal one are kept, and nothing is divide
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
 
-from snnconvert.ops.neurons.lanes import BLOCK, OPTIONS, clip, grid_of, jit, joined, offset_of, tl
+from snnconvert.ops.neurons.lanes import clip, jit, offset_of, scanned, tl
 
 
 @jit
@@ -147,42 +144,19 @@ def ladder_scan(
         kept: how many of them are returned.
         axis: dimension of one step that the thresholds lie along.
     """
-    steps, *shape = x.shape
-    out = x.new_empty(steps * kept, *shape)
-    if not out.numel():
-        return out
-    count, features = math.prod(shape), tops.shape[1]
-    before = before.expand(shape)
-    sizes, x_strides, before_strides = joined(shape, x.stride()[1:], before.stride())
-    grid, index = grid_of(count)
-    with torch.cuda.device_of(x):
-        _scan[grid](
-            x,
-            before,
-            tops.contiguous(),
-            rates.contiguous(),
-            pers.contiguous(),
-            out,
-            steps,
-            count,
-            x.stride(0),
-            sizes,
-            x_strides,
-            before_strides,
-            features,
-            inner=math.prod(shape[axis % len(shape) + 1 :]) if features > 1 else 1,
-            low=0.0 if low is None else low,
-            high=0.0 if high is None else high,
-            levels=levels,
-            per_octave=per_octave,
-            signed=signed,
-            bounded_below=signed and low is not None,
-            bounded_above=high is not None,
-            bursts=bursts,
-            kept=kept,
-            per_channel=features > 1,
-            index=index,
-            block=BLOCK,
-            **OPTIONS,
-        )
-    return out
+    return scanned(
+        _scan,
+        x,
+        before,
+        (tops, rates, pers),
+        kept,
+        axis,
+        low=0.0 if low is None else low,
+        high=0.0 if high is None else high,
+        levels=levels,
+        per_octave=per_octave,
+        signed=signed,
+        bounded_below=signed and low is not None,
+        bounded_above=high is not None,
+        bursts=bursts,
+    )

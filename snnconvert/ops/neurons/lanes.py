@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import torch
+from torch import Tensor
 
 try:
     import triton
@@ -11,16 +15,15 @@ try:
 except ImportError:  # it comes with PyTorch for GPUs only
     triton = tl = None
 
-__all__ = ["BLOCK", "HAS_TRITON", "OPTIONS", "clip", "grid_of", "jit", "joined", "offset_of", "tl"]
+__all__ = ["HAS_TRITON", "clip", "jit", "joined", "offset_of", "scanned", "tl"]
 
 HAS_TRITON = triton is not None
 """Whether there is anything to make a kernel with."""
 
-BLOCK = 512
-"""Lanes of a program: four values, 16 bytes of float32, to each of its threads."""
-
-OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
-"""What a kernel is compiled with: a product that is fused with a sum has other bits."""
+# Lanes of a program: four values, 16 bytes of float32, to each of its threads.
+_BLOCK = 512
+# A product that is fused with a sum has other bits.
+_OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
 
 
 def jit(function: Callable[..., Any]) -> Any:
@@ -47,11 +50,6 @@ def clip(x: tl.tensor, low: tl.tensor, high: tl.tensor) -> tl.tensor:
     return tl.where(x > high, high, x)
 
 
-def grid_of(count: int) -> tuple[tuple[int], Any]:
-    """Return the grid of programs for so many values, and the type of their places."""
-    return (-(-count // BLOCK),), tl.int32 if count + BLOCK < 2**31 else tl.int64
-
-
 def joined(shape: Sequence[int], *strides: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """Return sizes, and strides of each operand, the innermost first, with dimensions as one that
     all operands go through as through one."""
@@ -62,3 +60,52 @@ def joined(shape: Sequence[int], *strides: Sequence[int]) -> tuple[tuple[int, ..
         elif size > 1:
             found.append((size, *steps))
     return tuple(zip(*(found or [(1, *(0 for _ in strides))]), strict=True))
+
+
+def scanned(
+    kernel: Any,
+    x: Tensor,
+    before: Tensor,
+    each: Sequence[Tensor],
+    kept: int,
+    axis: int,
+    **options: Any,
+) -> Tensor:
+    """Return what a kernel writes, ``[T kept, ...]``, contiguous, without waiting for the device.
+
+    Args:
+        kernel: takes all values of one step through all steps.
+        x: ``X_t``, ``[T, ...]``, float32 or float64, with any strides.
+        before: ``R`` of the step before; broadcasts to one step.
+        each: of the same dtype, with as many values in the last dimension as ``axis`` of one step
+            has, or one.
+        kept: how many answers of each step are written.
+        axis: dimension of one step that ``each`` lies along.
+        options: further arguments of the kernel.
+    """
+    steps, *shape = x.shape
+    out = x.new_empty(steps * kept, *shape)
+    if not out.numel():
+        return out
+    count, features = math.prod(shape), each[0].shape[-1]
+    before = before.expand(shape)
+    with torch.cuda.device_of(x):
+        kernel[(-(-count // _BLOCK),)](
+            x,
+            before,
+            *(values.contiguous() for values in each),
+            out,
+            steps,
+            count,
+            x.stride(0),
+            *joined(shape, x.stride()[1:], before.stride()),
+            features,
+            math.prod(shape[axis % len(shape) + 1 :]) if features > 1 else 1,
+            kept=kept,
+            per_channel=features > 1,
+            index=tl.int32 if count + _BLOCK < 2**31 else tl.int64,
+            block=_BLOCK,
+            **_OPTIONS,
+            **options,
+        )
+    return out
