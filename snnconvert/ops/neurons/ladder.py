@@ -10,13 +10,16 @@ For each step ``t`` and each of ``K`` answers, elementwise::
 Every form of it gives the same bits: no product and sum are fused, and factors are computed once,
 by ATen. What is not a number stays so.
 
-Three forms: compiled (``csrc/scan.cpp``) on CPUs, where it was built; in blocks of in-place ATen
-operators on every other device. It has no gradient: where one is needed a neuron goes step by step
+Three forms: compiled (``csrc/scan.cpp``) on CPUs, where it was built; a Triton kernel on GPUs
+(:mod:`snnconvert.ops.neurons.ladder_triton`), where there is Triton; in blocks of in-place ATen
+operators elsewhere. It has no gradient: where one is needed a neuron goes step by step
 (:meth:`snnconvert.ops.neurons.neuron.Neuron.advance`).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,22 +27,17 @@ from torch import Tensor
 
 from snnconvert.errors import InputError
 from snnconvert.ops.neurons.blocks import by_blocks
-from snnconvert.ops.neurons.checks import sizes_around
+from snnconvert.ops.neurons.ladder_triton import ladder_scan as scan_on_gpu
+from snnconvert.ops.neurons.lanes import HAS_TRITON
+from snnconvert.ops.neurons.operators import answers_like, define, in_order
 from snnconvert.ops.neurons.scan import DUST, ladder_scan_
 from snnconvert.ops.neurons.spike import Ladder
 from snnconvert.ops.targets import Limits
 
 try:
-    from snnconvert.ops.neurons import _native
+    from snnconvert.ops.neurons._native import ladder_scan as _native
 except ImportError:  # it is built where there is a compiler
     _native = None  # type: ignore[assignment]
-
-_LIBRARY = torch.library.Library("snnconvert", "DEF")
-_LIBRARY.define(
-    "ladder_scan(Tensor drive, Tensor before, Tensor tops, Tensor rates, Tensor pers, int levels, "
-    "int per_octave, bool signed, float? low, float? high, int bursts, int kept, int? axis) "
-    "-> Tensor"
-)
 
 
 def ladder_scan(
@@ -66,7 +64,7 @@ def ladder_scan(
         axis: dimension of ``shape`` that features lie along; None: one threshold.
     """
     low, high = limits
-    found: Tensor = torch.ops.snnconvert.ladder_scan(
+    return _OPERATOR(
         drive,
         before,
         tops,
@@ -81,11 +79,11 @@ def ladder_scan(
         kept,
         axis,
     )
-    return found
 
 
-def _check(drive: Tensor, before: Tensor, *factors: Tensor, bursts: int, kept: int) -> None:
-    """Refuse what a compiled form would read beyond."""
+def _check(drive: Tensor, before: Tensor, *others: Any) -> None:
+    """Refuse what a compiled form would read beyond (arguments as of the operator)."""
+    factors, (bursts, kept, axis) = others[:3], others[-3:]
     tops = factors[0]
     if (
         drive.dtype not in (torch.float32, torch.float64)
@@ -94,30 +92,15 @@ def _check(drive: Tensor, before: Tensor, *factors: Tensor, bursts: int, kept: i
         or any(x.shape != tops.shape for x in factors)
         or tops.dim() != 2
         or tops.shape[0] not in (1, len(drive))
+        or tops.shape[1] not in (1, 0 if axis is None else drive.shape[1:][axis])
         or not 1 <= kept <= bursts
     ):
         found = ", ".join(f"{list(x.shape)} {x.dtype}" for x in (drive, before, *factors))
         raise InputError(
             "ladder_scan: a drive [T, ...] in float32 or float64, R of the step before [...] and "
-            f"three factors [T or 1, F] are needed, of one dtype, and 1 <= kept <= bursts; "
-            f"received {found}, kept={kept}, bursts={bursts}"
+            f"three factors [T or 1, F] are needed, of one dtype, F features along axis or 1, and "
+            f"1 <= kept <= bursts; received {found}, {kept=}, {bursts=}, {axis=}"
         )
-
-
-def _answers_like(drive: Tensor, kept: int) -> Tensor:
-    """Return memory for answers: in the order of the drive where that has no gaps, and neighbours
-    of one step are neighbours in it."""
-    if kept == 1:
-        out = torch.empty_like(drive)
-        neighbours = [s for n, s in zip(out.shape[1:], out.stride()[1:], strict=True) if n != 1]
-        if out.stride() == drive.stride() and (1 in neighbours or not neighbours):
-            return out
-    return drive.new_empty(len(drive) * kept, *drive.shape[1:])
-
-
-def _fake(drive: Tensor, *others: Any) -> Tensor:
-    *_, kept, _axis = others
-    return _answers_like(drive, kept)
 
 
 def _in_blocks(
@@ -135,14 +118,15 @@ def _in_blocks(
     kept: int,
     axis: int | None,
 ) -> Tensor:
-    _check(drive, before, tops, rates, pers, bursts=bursts, kept=kept)
     factors = [tuple(x.expand(len(drive), -1).unsqueeze(-1)) for x in (tops, rates, pers)]
     ladder = Ladder(levels, per_octave, signed=signed)
 
     def take(steps: Tensor, state: dict[str, Tensor], out: Tensor) -> None:
         ladder_scan_(steps, state.pop("R"), factors, ladder, (low, high), bursts, out)
 
-    sizes = sizes_around("ladder_scan", drive.shape[1:], axis, tops.shape[-1])
+    shape, sizes = drive.shape[1:], (drive[0].numel(), 1, 1)
+    if axis is not None and tops.shape[1] > 1:
+        sizes = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
     return by_blocks(take, drive, {"R": before}, sizes, kept)
 
 
@@ -161,9 +145,7 @@ def _compiled(
     kept: int,
     axis: int | None,
 ) -> Tensor:
-    _check(drive, before, tops, rates, pers, bursts=bursts, kept=kept)
-    sizes_around("ladder_scan", drive.shape[1:], axis, tops.shape[1])
-    out = _answers_like(drive, kept)
+    out = answers_like(drive, kept)
     if not out.numel():
         return out
     features = [0] * (drive.dim() - 1)
@@ -174,7 +156,7 @@ def _compiled(
         *(torch.get_num_threads(), len(drive), drive.stride(0), out.stride(0)),
         *(tops.shape[1] if len(tops) > 1 else 0, levels, per_octave, signed, bursts, kept),
     )
-    _native.ladder_scan(
+    _native(
         drive.dtype is torch.float64,
         tuple(x.data_ptr() for x in tensors),
         numbers,
@@ -189,7 +171,37 @@ def _compiled(
     return out
 
 
-_LIBRARY.impl("ladder_scan", _in_blocks, "CompositeExplicitAutograd")
-torch.library.register_fake("snnconvert::ladder_scan", _fake, lib=_LIBRARY)
+def _on_gpu(
+    drive: Tensor,
+    before: Tensor,
+    tops: Tensor,
+    rates: Tensor,
+    pers: Tensor,
+    levels: int,
+    per_octave: int,
+    signed: bool,
+    low: float | None,
+    high: float | None,
+    bursts: int,
+    kept: int,
+    axis: int | None,
+) -> Tensor:
+    tops, rates, pers = (x.expand(len(drive), -1) for x in (tops, rates, pers))
+    kinds, bounds, answers = (levels, per_octave, signed), (low, high), (bursts, kept)
+    return scan_on_gpu(drive, before, tops, rates, pers, *kinds, *bounds, *answers, axis or 0)
+
+
+_FORMS: dict[str, Callable[..., Tensor]] = {"CompositeExplicitAutograd": in_order(_in_blocks)}
 if _native is not None:
-    _LIBRARY.impl("ladder_scan", _compiled, "CPU")
+    _FORMS["CPU"] = _compiled
+if HAS_TRITON:
+    _FORMS["CUDA"] = in_order(_on_gpu)
+
+_OPERATOR = define(
+    "ladder_scan",
+    "Tensor before, Tensor tops, Tensor rates, Tensor pers, int levels, int per_octave, "
+    "bool signed, float? low, float? high, int bursts, int kept, int? axis",
+    _check,
+    lambda *others: others[-2],
+    _FORMS,
+)

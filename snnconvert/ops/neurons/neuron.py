@@ -172,9 +172,8 @@ class Neuron(nn.Module):
         if "R" not in state:
             # Also where it is 0: to ask for a value would stop on the meta device and in export.
             state["R"] = self._laid(self.rest.to(dtype), len(shape)).expand(shape)
-        recorded = self._needs_gradient(drive, *state.values())
-        followed = (self._recorded if recorded else self._scan)(drive, state, start, kept)
-        return followed.reshape(time_steps, kept, *shape)
+        scan = self._recorded if self._needs_gradient(drive, *state.values()) else self._scan
+        return scan(drive, state, start, kept).reshape(time_steps, kept, *shape)
 
     def _sizes(self, shape: Sequence[int]) -> tuple[int, int, int]:
         """Return the sizes of one step's drive before, along and behind the threshold's axis."""

@@ -68,9 +68,9 @@ def counter_scan_(
     rest: Tensor,
     bursts: int,
     out: Tensor,
-) -> Tensor:
+) -> None:
     """Write ``R = rest + q N`` of an ST-BIF neuron, after the last answers of every step, to
-    ``out``; return the last of all.
+    ``out``.
 
     With each answer ``N`` goes by one at most towards ``clip(floor((X - rest) / q + 1/2), low,
     high)``. It is a whole number, so no sum is rounded.
@@ -92,4 +92,3 @@ def counter_scan_(
         for answer in range(bursts):
             count.add_((aim - count).clamp_(-1, 1))
             torch.mul(count, q, out=out[t * kept + max(0, answer - bursts + kept)]).add_(rest)
-    return out[-1]

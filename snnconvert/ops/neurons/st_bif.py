@@ -9,9 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.neurons.blocks import State, by_blocks
+from snnconvert.ops.neurons.blocks import State
+from snnconvert.ops.neurons.counter import counter_scan
 from snnconvert.ops.neurons.options import Levels, NeuronOptions
-from snnconvert.ops.neurons.scan import DUST, counter_scan_
+from snnconvert.ops.neurons.scan import DUST
 from snnconvert.ops.neurons.spike import Straight
 from snnconvert.ops.neurons.tracker import Tracker
 from snnconvert.ops.surrogate import Surrogate
@@ -96,23 +97,18 @@ class STBIF(Tracker):
         return low, high
 
     def _scan(self, drive: Tensor, state: State, start: int, kept: int) -> Tensor:
-        threshold = self.v_threshold.detach().to(state["R"].dtype).reshape(-1, 1)
-
-        def take(steps: Tensor, state: State, out: Tensor) -> None:
-            wide = self.target.unclipped(steps.to(threshold.dtype))
-            into = out if out.dtype is wide.dtype else torch.empty_like(out, dtype=wide.dtype)
-            state["R"] = self._counted(wide, state["R"], threshold, self.bursts, into)
-            if into is not out:
-                out.copy_(into)
-
-        return by_blocks(take, drive, state, self._sizes(drive.shape[1:]), kept)
+        wide = self.target.unclipped(drive.to(state["R"].dtype))
+        axis = None if self.axis is None else self.axis % (drive.dim() - 1)
+        followed = self._counted(wide, state["R"], self.bursts, kept, axis)
+        state["R"] = followed[-1]
+        return followed.to(drive.dtype)
 
     def _counted(
-        self, wide: Tensor, before: Tensor, threshold: Tensor, bursts: int, out: Tensor
+        self, wide: Tensor, before: Tensor, bursts: int, kept: int, axis: int | None
     ) -> Tensor:
-        rest = self.rest.to(threshold.dtype).reshape(-1, 1)
-        low, high = self._ends(rest, threshold)
-        return counter_scan_(wide, before, threshold, low, high, rest, bursts, out)
+        each = (self.v_threshold.detach().to(wide).flatten(), self.rest.to(wide).flatten())
+        q, rest = torch.broadcast_tensors(*each)
+        return counter_scan(wide, before, q, self._ends(rest, q), rest, bursts, kept, axis)
 
     def _emit(
         self, drive: Tensor, state: State, threshold: Tensor, t: int, *, first: bool
@@ -121,8 +117,7 @@ class STBIF(Tracker):
         spike = self.spike(wanted - before, threshold)
         after = before + spike
         with torch.no_grad():
-            value = torch.empty_like(after)
-            self._counted(wanted.detach()[None], before.detach(), threshold, 1, value[None])
+            value = self._counted(wanted.detach()[None], before.detach(), 1, 1, axis=1)[0]
             # What the bounds hold back has no gradient.
             fired = ((value - after).abs() < threshold / 2).to(value.dtype)
         state["R"] = Straight.apply(before + spike * fired, value)

@@ -1,0 +1,89 @@
+"""What the operators of neurons share: their library, ``snnconvert::``, and where answers lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_LIBRARY = torch.library.Library("snnconvert", "DEF")
+
+
+def define(
+    name: str,
+    arguments: str,
+    check: Callable[..., None],
+    kept: Callable[..., int],
+    forms: dict[str, Callable[..., Tensor]],
+) -> Callable[..., Tensor]:
+    """Add an operator of a drive ``[T, ...]`` that returns answers, and return it.
+
+    Args:
+        name: without the namespace.
+        arguments: those behind the drive, as of a schema.
+        check: raises where the arguments do not fit.
+        kept: says how many answers of a step are returned, by the arguments behind the drive.
+        forms: what computes it, by dispatch key.
+    """
+    _LIBRARY.define(f"{name}(Tensor drive, {arguments}) -> Tensor")
+    for key, form in forms.items():
+        _LIBRARY.impl(name, _checked(check, form), key)
+
+    def fake(drive: Tensor, *others: Any) -> Tensor:
+        return answers_like(drive, kept(*others))
+
+    torch.library.register_fake(f"snnconvert::{name}", fake, lib=_LIBRARY)
+    found: Callable[..., Tensor] = getattr(torch.ops.snnconvert, name).default
+    return found
+
+
+def _checked(check: Callable[..., None], form: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def checked(*given: Any) -> Tensor:
+        check(*given)
+        return form(*given)
+
+    return checked
+
+
+def answers_like(drive: Tensor, kept: int) -> Tensor:
+    """Return memory for so many answers of each step, ``[T kept, ...]``, in the order in memory of
+    a step's drive where that has no gaps."""
+    order = order_of(drive)
+    out = drive.new_empty(len(drive) * kept, *(drive.shape[1 + d] for d in order))
+    return out.permute(0, *(1 + order.index(d) for d in range(len(order))))
+
+
+def in_order(form: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a form whose answers lie as `answers_like`, of one whose answers are contiguous.
+
+    Args:
+        form: takes a drive, ``R`` before it, others, and the axis of features or None.
+    """
+
+    def ordered(drive: Tensor, before: Tensor, *others: Any) -> Tensor:
+        order, axis = order_of(drive), others[-1]
+        answers = form(
+            drive.permute(0, *(1 + d for d in order)),
+            before.permute(order),
+            *others[:-1],
+            None if axis is None else order.index(axis),
+        )
+        return answers.permute(0, *(1 + order.index(d) for d in range(len(order))))
+
+    return ordered
+
+
+def order_of(drive: Tensor) -> tuple[int, ...]:
+    """Return the dimensions of a step by how they lie in memory, the outermost first; where there
+    are gaps as they are."""
+    sizes, strides = drive.shape[1:], drive.stride()[1:]
+    plain = tuple(range(len(sizes)))
+    order = tuple(sorted(plain, key=lambda d: -strides[d]))
+    expected = 1
+    for d in reversed(order):
+        if sizes[d] != 1 and strides[d] != expected:
+            return plain
+        expected *= sizes[d]
+    return order
