@@ -129,7 +129,7 @@ def simulated_steps(snn, given: list[list], total: int, *, moving: bool = False)
                 torch.testing.assert_close(value.flatten().tolist(), own.reached)
                 fired[node] = torch.tensor(spikes, dtype=torch.float64).reshape(drive.shape)
             elif is_spike_coded(node) and any(x in fired for x in node.all_input_nodes):
-                fired[node] = _moved(node, fired, run.seen)
+                fired[node] = _moved(node, fired, run.seen)  # of pairs, both parts' as one number
             elif (call := calls.get(node)) is None:
                 continue
             elif is_map(call):
@@ -175,17 +175,24 @@ def _count_map(snn, call, fired, seen, t, counts):
         spikes = fired[found[place]]
         kind = "accumulations" if len(streams) == 1 else "products of spikes"
         for index in itertools.product(*map(range, spikes.shape)):
-            if not (n := int(spikes[index])):
-                continue
-            reached = _reached(snn, call, place, index, seen)
-            outputs |= reached.keys()
-            for counted in (kind, "shifts", "weight reads"):
-                counts[counted] += n * sum(reached.values())
+            for part, n in enumerate(_parts_of(spikes[index])):
+                if not n:
+                    continue
+                reached = _reached(snn, call, place, index, part, seen)
+                outputs |= reached.keys()
+                for counted in (kind, "shifts", "weight reads"):
+                    counts[counted] += n * sum(reached.values())
         counts["joins"] += 6 * len(outputs)  # of four levels per octave
 
 
-def _reached(snn, call, place, index, seen) -> dict:
-    """Return the outputs that one value of an operand adds to, each with how often."""
+def _parts_of(spikes: Tensor) -> list[int]:
+    """Return how many spikes a number has; of a complex one, each of its parts."""
+    return [int(x) for x in (torch.view_as_real(spikes) if spikes.is_complex() else spikes[None])]
+
+
+def _reached(snn, call, place, index, part, seen) -> dict:
+    """Return the outputs that one value of an operand adds to, each with how often; of a complex
+    value one of its parts, and of complex outputs each of theirs."""
 
     def value_of(x):
         if isinstance(x, fx.Node):
@@ -213,6 +220,8 @@ def _reached(snn, call, place, index, seen) -> dict:
             ones[index] = 1.0
         return ones
 
+    if kind_of(call.operator).name == "fourier":
+        return _transformed(call, value_of(wanted), index)
     given = {}
     for argument in schema_of(call.operator).arguments:
         value = call.arguments[argument.name]
@@ -232,7 +241,22 @@ def _reached(snn, call, place, index, seen) -> dict:
     positional = [given[a.name] for a in schema if not a.kwarg_only]
     keywords = {a.name: given[a.name] for a in schema if a.kwarg_only}
     result = call.operator(*positional, **keywords).detach()
-    return {tuple(at): float(result[tuple(at)]) for at in result.nonzero().tolist()}
+    # A part meets both of another complex number, and of a real one that.
+    others = [value_of(x) for i, x in enumerate(factors(call)) if i != place]
+    meets_pairs = any(isinstance(x, Tensor) and x.is_complex() for x in others)
+    parts = (0, 1) if meets_pairs else (part,)
+    return {
+        (*at, own): float(result[tuple(at)]) for at in result.nonzero().tolist() for own in parts
+    }
+
+
+def _transformed(call, operand, index) -> dict:
+    """Return what one value adds to by its row of a transform's matrix: all that it changes."""
+    one = torch.zeros(operand.shape, dtype=torch.promote_types(operand.dtype, torch.float64))
+    one[index] = complex(0.6, 0.8) if one.is_complex() else 1.0  # of both parts, none is lost
+    result = call.operator(**{**call.arguments, "self": one})
+    parts = (0, 1) if result.is_complex() else (0,)
+    return {(*at, own): 1.0 for at in (result.abs() > 1e-9).nonzero().tolist() for own in parts}
 
 
 def _named(tree):

@@ -153,16 +153,16 @@ class Step(fx.Interpreter):
         return torch.zeros_like(self.env[x]) if is_spike_coded(x) else self.env[x]
 
     def _events(self, node: fx.Node) -> Tensor:
-        """Return where an operand changes in this step, of a complex one how many of its parts."""
+        """Return where an operand changes in this step, of a complex one each part as its own."""
         value, before = self.env[node], self._before(node)
         if before is None or before.shape != value.shape:  # of a routing: other values than before
             before = torch.zeros_like(value)
         changed = real(value) != real(before)
-        return changed.sum(-1) if value.is_complex() else changed
+        return torch.view_as_complex(changed.float()) if value.is_complex() else changed
 
     def _spikes(self, node: fx.Node) -> Tensor:
-        """Return how many spikes an operand has in this step."""
-        return self.fired[node] if node in self.fired else self._events(node).to(torch.float32)
+        """Return how many spikes an operand has in this step, of a complex one each part."""
+        return self.fired[node] if node in self.fired else self._events(node) * 1.0
 
     def _digits(self, node: fx.Node) -> Tensor:
         """Return how many binary digits an operand's spikes have in this step."""
@@ -178,7 +178,7 @@ class Step(fx.Interpreter):
         operator: Any = node.target
         if operator_name(operator) == PAIR:
             parts: Any = node.args
-            return torch.stack([of(part) for part in parts]).sum(0)
+            return torch.complex(*map(of, parts))
 
         def counts(n: fx.Node) -> Any:
             return of(n) if is_spike_coded(n) else self.env[n]

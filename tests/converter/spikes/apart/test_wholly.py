@@ -175,11 +175,29 @@ OPERATORS = {
     "a filter that changes": lambda: Between(
         lambda n, h: torch.fft.irfft(torch.fft.rfft(h) * torch.fft.rfft(h.roll(1, 1).tanh()))
     ),
+    "complex numbers by weights": lambda: Between(
+        lambda n, h: from_pairs(pairs(h) @ pairs(torch.linspace(-1, 1, 32).view(4, 8).to(h)))
+    ),
+    "complex numbers by real ones": lambda: Between(
+        lambda n, h: from_pairs(pairs(h) * h[..., :4] + h[..., 4:] * pairs(h.roll(1, 1)))
+    ),
+    "complex numbers by each other": lambda: Between(
+        lambda n, h: from_pairs(pairs(h.exp()) * pairs(h.roll(1, 1).sigmoid()).conj())
+    ),
     "grid_sample": lambda: Between(sampled(align_corners=False)),
     "grid_sample of aligned corners": lambda: Between(sampled(align_corners=True)),
     "topk": lambda: Between(lambda n, h: h.topk(3, -1)[0].sum(-1, keepdim=True) + h),
     "where": lambda: Between(lambda n, h: torch.where(h > 0, h, h / 2)),
 }
+
+
+def pairs(h):
+    """Return pairs of features as complex numbers, as rotary positions do."""
+    return torch.view_as_complex(h.unflatten(-1, (4, 2)))
+
+
+def from_pairs(z):
+    return torch.view_as_real(z).flatten(-2)
 
 
 def sampled(**options):
