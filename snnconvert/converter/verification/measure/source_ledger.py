@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,8 +17,9 @@ from snnconvert.converter.spikes.degree import is_function
 from snnconvert.converter.verification.measure.others import in_floats, operations_of
 from snnconvert.converter.verification.measure.source_work import counter_of, written_out_macs
 from snnconvert.converter.verification.reference import Reference, ReferenceRun
-from snnconvert.costs.ledger import Ledger
-from snnconvert.costs.operations import FLOATS_READS, MACS
+from snnconvert.costs.ledger import Ledger, summed
+from snnconvert.costs.operations import FLOATS_READS, MACS, OPERATIONS
+from snnconvert.costs.work import Work
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.kinds import kind_of, multiplies
 from snnconvert.torch_private import OpOverload, pytree
@@ -52,6 +54,24 @@ class SourceLedger:
     def run(self, leaves: list[Any], wanted: frozenset[str]) -> _CountedRun:
         """Begin to run the source; it is counted as its values are asked for."""
         return _CountedRun(self, leaves, wanted)
+
+    def work(
+        self, own: Mapping[str, float], spiking_macs: float, still_macs: float, samples: int
+    ) -> Work:
+        """Return the work of a conversion beside the source's, of a sample.
+
+        Args:
+            own: operations of the conversion, of a sample.
+            spiking_macs, still_macs: as of `Work`, of all samples.
+            samples: how many.
+        """
+        return Work(
+            source_macs=self.macs / samples,
+            spiking_macs=spiking_macs / samples,
+            still_macs=still_macs / samples,
+            operations={kind: own.get(kind, 0.0) for kind in OPERATIONS},
+            source=summed(self.ledger.rows(samples)),
+        )
 
     @property
     def macs(self) -> float:

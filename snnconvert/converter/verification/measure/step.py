@@ -20,7 +20,7 @@ from snnconvert.converter.verification.measure.conventions import Arrived
 from snnconvert.converter.verification.measure.fourier import is_fourier
 from snnconvert.converter.verification.measure.neuron_operations import of_answers
 from snnconvert.converter.verification.measure.others import in_floats, operations_of
-from snnconvert.converter.verification.measure.routing import Heard, ends_of, groups_of, is_order
+from snnconvert.converter.verification.measure.rows import Rows
 from snnconvert.converter.verification.measure.source_work import call_macs, still_macs
 from snnconvert.converter.verification.measure.synapses import (
     called,
@@ -78,6 +78,7 @@ class Step(fx.Interpreter):
         self.digits: dict[fx.Node, Tensor] = {}  # binary digits of these
         self.changed: set[fx.Node] = set()  # what may be another value than in the step before
         self.repeated = watched.repeated_at(clock, batch)
+        self.rows = Rows(watched.routing, batch, self._value_of, self._moved)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
@@ -211,7 +212,7 @@ class Step(fx.Interpreter):
             events = self._spikes(operand)
             arrived.append(Arrived(position, events, self._digits(operand), neurons))
             if routed and neurons:
-                events = self._unseen(node, call, operand, events)
+                events = self.rows.unseen(node, call, operand, events)
             met = self._at_rest_behind(call, position) if first else {}
             if met is None:
                 continue
@@ -238,37 +239,6 @@ class Step(fx.Interpreter):
         if any(operand not in self.resting for operand in behind.values()):
             return None
         return {p: self.resting[operand] for p, operand in behind.items()}
-
-    def _unseen(self, node: fx.Node, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
-        """Return the spikes of an operand that the weights it meets in this step have not had.
-
-        Weights of a group have had what a row had said when it was last in this group. Where rows
-        cannot be followed, they are taken to have had nothing.
-        """
-        rows, weights = factors(call)[:2]
-        groups = groups_of(
-            self._value_of(rows), self._value_of(weights), self._value_of(ends_of(call))
-        )
-        if operand is not rows and groups is not None:
-            return spikes  # weights stay where they are
-        said = self._said(operand)
-        order = self._order(self.watched.routing.order_of(operand))
-        if groups is None or order is None:
-            return said
-        place, heard = order.argsort(), self.batch.heard.setdefault(node, Heard())
-        return heard.missed(groups[place], said[place])[order]
-
-    def _order(self, indices: fx.Node | None) -> Tensor | None:
-        """Return which row stands in each place; None where that is not known."""
-        order = None if indices is None else self.env[indices]
-        return order if order is not None and is_order(order) else None
-
-    def _said(self, node: fx.Node) -> Tensor:
-        """Return how many spikes each value of an operand has had so far."""
-        if not is_neuron(node):
-            return self._moved(node, self._said)
-        order = self._order(self.watched.routing.orders.get(node))
-        return self.batch.said[node] if order is None else self.batch.said[node][order]
 
     def _other(self, node: fx.Node, call: Call, value: Any) -> None:
         """Count sums, comparisons, and functions in floats: all of it in each step that changes
@@ -308,25 +278,14 @@ class Step(fx.Interpreter):
             activity.end(drive, reached_now)
 
     def _fire(self, node: fx.Node, neuron: Neuron, drive: Tensor, changes: Tensor) -> None:
-        """Count the spikes of a neuron, and of one that is routed those so far.
-
-        Of rows that move, what counts is what neurons say that go with them.
-        """
-        order = self._order(self.watched.routing.orders.get(node))
-        if order is not None:
-            place = order.argsort()
-            state = self.batch.states.setdefault(node, {})
-            rows = drive[place]
-            last = state.get("R", neuron.resting(rows)).to(drive.dtype).expand_as(rows)
-            answers = neuron.answers(rows[None], state, self.clock.start)[0]
-            changes = torch.diff(answers, dim=0, prepend=last[None])[:, order]
+        """Count the spikes of a neuron; of rows that move, those of neurons that go with them."""
+        moving = self.rows.answered(node, neuron, drive, self.clock.start)
+        changes = changes if moving is None else moving
         fired = (changes != 0).sum(0).to(torch.float32)
-        if self.keeps or order is not None:
+        if self.keeps or moving is not None:
             self.fired[node] = fired
             self.digits[node] = neuron.binary_digits(changes, self.clock.start).sum(0)
-        if node in self.watched.routing.routed:
-            now = fired if order is None else fired[order.argsort()]
-            self.batch.said[node] = self.batch.said.get(node, 0) + now
+        self.rows.say(node, fired)
 
     def _look_ups(self, node: fx.Node, activity: Activity) -> None:
         """Count reads of a table: each neuron's first, and one where its drive changes."""
