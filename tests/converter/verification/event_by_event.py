@@ -13,7 +13,7 @@ from collections import Counter
 import torch
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import SITED
+from snnconvert.converter.graph.meta import SITED, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.verification.calls import Stored, calls_of
 from snnconvert.converter.verification.measure.synapses import factors, is_map, operands
@@ -25,7 +25,8 @@ from snnconvert.torch_private import pytree, schema_of
 
 ALL_VALUES = {"sum", "mean", "cumsum"}
 ALL_RESULTS = {"add", "sub", "rsub"}
-COMPARED_VALUES = {"amax", "amin", "max", "argmax", "topk"}
+COMPARED_VALUES = {"amax", "amin", "max", "argmax"}
+ADDED_TO = {"addmm", "baddbmm", "addbmm", "addmv", "addr", "addcmul"}
 COMPARED_RESULTS = {"eq", "lt", "gt", "ge", "le", "ne", "maximum", "minimum", "clamp_min"}
 COMPARED_RESULTS |= {"clamp_max", "clamp", "relu"}
 
@@ -134,6 +135,10 @@ def simulated_steps(snn, given: list[list], total: int, *, moving: bool = False)
                 continue
             elif is_map(call):
                 _count_map(snn, call, fired, run.seen, t, counts)
+                summand = "self" if operator_name(call.operator) in ADDED_TO else "bias"
+                summand = call.arguments.get(summand)
+                if summand in changed and TIME_DIMS in summand.meta:
+                    counts["additions"] += _numbers(value)
             elif node in changed and SITED in node.meta:
                 _count_other(call, value, run.seen, counts)
     return every
@@ -271,16 +276,79 @@ def _count_other(call, value, seen, counts):
     ]
     tensors = [x.numel() for x in given if isinstance(x, Tensor)]
     first = pytree.tree_leaves(value)[0]
-    if name in ALL_VALUES:
+    if name.startswith(("scatter", "index_")):
+        _count_sent(call, given, seen, counts)
+    elif name in ALL_VALUES:
         counts["additions"] += max(tensors)
     elif name in ALL_RESULTS:
-        counts["additions"] += first.numel()
+        counts["additions"] += _numbers(first)
     elif name in COMPARED_VALUES:
         counts["comparisons"] += max(tensors)
+    elif name in ("topk", "kthvalue", "median"):
+        rows = given[0].movedim(call.arguments["dim"], -1).flatten(0, -2).tolist()
+        k = call.arguments.get("k", (len(rows[0]) + 1) // 2)
+        counts["comparisons"] += sum(_by_tournament(row, k) for row in rows)
     elif name == "bucketize":  # by halves, of the places between, below and above
         edges = given[1].shape[-1]
         counts["comparisons"] += first.numel() * math.ceil(math.log2(edges + 1))
-    elif name.startswith("max_pool"):
-        counts["comparisons"] += first.numel() * math.prod(call.arguments["kernel_size"])
+    elif "_pool" in name:
+        kind = "comparisons" if name.startswith("max") else "additions"
+        counts[kind] += _pooled(name, call.arguments, given[0], first)
+    elif name == "upsample_linear1d":
+        counts["additions"] += 2 * first.numel()
     elif name in COMPARED_RESULTS:
         counts["comparisons"] += first.numel()
+
+
+def _numbers(x: Tensor) -> int:
+    return x.numel() * (2 if x.is_complex() else 1)
+
+
+def _count_sent(call, given, seen, counts):
+    """Let each value come to its place."""
+    choice = call.arguments.get("reduce", "sum" if call.arguments.get("accumulate", True) else "")
+    index = [x for x in given if not x.is_floating_point()]
+    number = index[0].numel()
+    if "source" in call.arguments:
+        number = seen[call.arguments["source"]].numel()
+    elif "values" in call.arguments:  # each of the first dimension's indices has a whole row
+        number *= given[0][0].numel()
+    if choice in ("amax", "amin"):
+        counts["comparisons"] += number
+    elif choice in ("sum", "mean"):
+        counts["additions"] += number
+
+
+def _by_tournament(row: list[float], k: int) -> int:
+    """Find the ``k`` largest of a row; return how many comparisons that takes."""
+    width = 2 ** math.ceil(math.log2(len(row)))
+    tree = [-math.inf] * width + row + [-math.inf] * (width - len(row))
+    for i in reversed(range(1, width)):
+        tree[i] = max(tree[2 * i : 2 * i + 2])
+    comparisons, found = len(row), [tree[1]]  # one for each value: the first has none before it
+    for _ in range(k - 1):
+        i = tree.index(found[-1], width)
+        tree[i] = -math.inf
+        while i > 1:
+            i //= 2
+            tree[i] = max(tree[2 * i : 2 * i + 2])
+            comparisons += 1
+        found.append(tree[1])
+    assert found == sorted(row, reverse=True)[:k]
+    return min(comparisons, len(row) * math.ceil(math.log2(max(len(row), 2))))
+
+
+def _pooled(name: str, arguments, x: Tensor, result: Tensor) -> int:
+    """Take each value to each window that it is in, of the last dimension."""
+    length, windows = x.shape[-1], result.shape[-1]
+    if name.startswith("adaptive"):
+        starts = [math.floor(i * length / windows) for i in range(windows)]
+        ends = [math.ceil((i + 1) * length / windows) for i in range(windows)]
+    else:
+        size, stride, padding = (arguments[k][-1] for k in ("kernel_size", "stride", "padding"))
+        starts = [i * stride - padding for i in range(windows)]
+        ends = [start + size for start in starts]
+    planes = x.numel() // length
+    return planes * sum(
+        a <= i < b for i in range(length) for a, b in zip(starts, ends, strict=True)
+    )

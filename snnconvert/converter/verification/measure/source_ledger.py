@@ -18,10 +18,11 @@ from snnconvert.converter.verification.measure.others import in_floats, operatio
 from snnconvert.converter.verification.measure.source_work import counter_of, written_out_macs
 from snnconvert.converter.verification.reference import Reference, ReferenceRun
 from snnconvert.costs.ledger import Ledger, summed
-from snnconvert.costs.operations import FLOATS_READS, MACS, OPERATIONS
+from snnconvert.costs.operations import ADDITIONS, FLOATS_READS, MACS, OPERATIONS
 from snnconvert.costs.work import Work
 from snnconvert.ops.encoding import AtOnce
-from snnconvert.ops.kinds import kind_of, multiplies
+from snnconvert.ops.kinds import added_by, kind_of, multiplies
+from snnconvert.ops.sums import numbers_in
 from snnconvert.torch_private import OpOverload, pytree
 
 
@@ -113,6 +114,10 @@ class _CountedRun(ReferenceRun):
             else:
                 computes = self._multiplies(node) or is_function(node, given, self._is_stream)
                 found = operations_of(node.target, values, value, is_function=computes)
+            if multiplies(kind_of(node.target), dtype_of(node)):
+                added = sum(map(self._is_stream, added_by(kind_of(node.target), given)))
+                numbers = sum(numbers_in(x) for x in pytree.tree_leaves(value))
+                found = {**found, ADDITIONS: found.get(ADDITIONS, 0.0) + added * numbers}
         for kind, number in found.items():
             of.ledger.add(0, node.name, "", kind, number)
 

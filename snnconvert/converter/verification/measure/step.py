@@ -31,6 +31,7 @@ from snnconvert.converter.verification.measure.synapses import (
     operands,
     reached,
     resolved,
+    summands,
     terms,
     whole_work,
 )
@@ -39,6 +40,7 @@ from snnconvert.converter.verification.reference import ReferenceRun
 from snnconvert.costs.operations import (
     ACCUMULATIONS,
     ACTIVATIONS,
+    ADDITIONS,
     FLOATS_READS,
     GRADED,
     JOINS,
@@ -51,6 +53,7 @@ from snnconvert.costs.operations import (
 from snnconvert.ops.clock import Clock, encode
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.neurons import Neuron
+from snnconvert.ops.sums import numbers_in
 from snnconvert.torch_private import pytree
 
 
@@ -197,7 +200,9 @@ class Step(fx.Interpreter):
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
             self.batch.spiking_macs += call_macs(call, self._value_of)
         if node in self.changed and not all(map(is_spike_coded, own)):
-            self._count(node, ACTIVATIONS, float(value.numel()))
+            self._count(node, ACTIVATIONS, float(numbers_in(value)))
+        changed = self.changed.intersection(summands(call))
+        self._count(node, ADDITIONS, float(len(changed) * numbers_in(value)))
         routed = self.watched.routing.is_routed(call)
         arrived, operations = [], None
         for position in terms(call):

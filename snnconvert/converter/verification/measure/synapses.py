@@ -21,7 +21,7 @@ from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.fourier import additions, is_fourier
-from snnconvert.ops.kinds import kind_of, multiplies, operands_of
+from snnconvert.ops.kinds import added_by, kind_of, multiplies, operands_of
 from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
 
@@ -64,6 +64,12 @@ def is_map(call: Call) -> bool:
 def operands(call: Call) -> list[fx.Node]:
     """Return the operands of a map or product that are streams."""
     found = factors(call)
+    return [x for x in found if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
+
+
+def summands(call: Call) -> list[fx.Node]:
+    """Return the streams that a map or product adds to its result."""
+    found = added_by(kind_of(call.operator), call.arguments)
     return [x for x in found if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
 
 
