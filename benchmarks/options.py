@@ -8,6 +8,11 @@ from pathlib import Path
 
 import torch
 
+NOTHING_FOUND = (
+    "there is nothing to write a page of: no run that is named was kept, and none was measured; "
+    "measure some without --kept"
+)
+
 
 def parser(module: str, described: str) -> argparse.ArgumentParser:
     """Return the parser of ``python -m MODULE``, whose help is a docstring's first line."""

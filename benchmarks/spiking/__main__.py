@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.options import add_choice, add_out, add_threads, parser, started
+from benchmarks.options import NOTHING_FOUND, add_choice, add_out, add_threads, parser, started
 from benchmarks.spiking.bars import bars_table
 from benchmarks.spiking.curves import Curve, shown
 from benchmarks.spiking.measured import RUNS, kept, measured
@@ -160,6 +160,8 @@ def main() -> int:
             )
         if found is not None and (named or not alone):
             curves[run.task, run.name] = found
+    if not curves:
+        of.error(NOTHING_FOUND)
     drawn = options.out.with_suffix(".svg")
     options.out.write_text(page(curves, options.only if alone else (), drawn.name))
     plot(curves, drawn)

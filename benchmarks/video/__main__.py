@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks.data.videos import CLIPS
-from benchmarks.options import add_choice, add_out, add_threads, parser, started
+from benchmarks.options import NOTHING_FOUND, add_choice, add_out, add_threads, parser, started
 from benchmarks.tables import table, versions
 from benchmarks.video.measured import FRAMES, RUNS, Found, Frame, Run, kept, measured
 from benchmarks.video.plot import SHOWN, plot
@@ -235,6 +235,8 @@ def main() -> int:
             )
         if own is not None:
             found[run] = own
+    if not found:
+        of.error(NOTHING_FOUND)
     drawn = options.out.with_suffix(".svg")
     options.out.write_text(page(found, drawn.name))
     plot(found, drawn)

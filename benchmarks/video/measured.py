@@ -237,7 +237,7 @@ def _converted(name: str, rules: RuleSet) -> tuple[ConvertedModule, str]:
     snn = snnconvert.convert(
         network.model, (example,), rules, calibration=calibration, verify=False
     )
-    return snn, measure_spiking(snn, [example]).degree
+    return snn, measure_spiking(snn, [example], twins=False).degree
 
 
 def kept(run: Run) -> Found | None:

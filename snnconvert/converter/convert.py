@@ -40,7 +40,7 @@ from snnconvert.converter.tracing.batches import refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
 from snnconvert.converter.tracing.preparing import unwrapped
-from snnconvert.converter.tracing.trace import trace
+from snnconvert.converter.tracing.trace import trace_source
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.equivalence import verify as verify_equivalence
 from snnconvert.errors import ArgumentError, ConversionError, InputError, RuleError, warn_caller
@@ -155,13 +155,7 @@ def convert_source(
     total = 2 if verification is None else 3
     with counter(total, show=progress, bar_format="{n}/{total} {desc}") as stages:
         _begin(stages, "tracing")
-        traced = trace(
-            source.model,
-            source.args,
-            source.kwargs,
-            held=source.held,
-            batch_dims=source.batch_dims,
-        )
+        traced = trace_source(source)
         _begin(stages, "converting")
         snn = convert_traced(
             traced,

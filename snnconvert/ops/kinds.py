@@ -212,6 +212,14 @@ def operands_of(kind: Kind, arguments: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name in kind.operands if name in arguments and name not in added)
 
 
+def added_by(kind: Kind, arguments: Mapping[str, Any]) -> list[Any]:
+    """Return what a map or product adds to its result: a bias, and the first argument of what is
+    named after it (``addmm``)."""
+    operands = operands_of(kind, arguments)
+    names = [name for name in ("self", "bias") if name in arguments and name not in operands]
+    return [arguments[name] for name in names if arguments[name] is not None]
+
+
 def multiplies(kind: Kind, dtype: torch.dtype | None) -> bool:
     """Tell whether a call of a kind is a linear map or a product of numbers: a product of truth
     values only says whether all are true.

@@ -103,13 +103,10 @@ class Table:
 
     def _read(self, clamped: Tensor) -> Tensor:
         position = self.layout.nearest(clamped, self.per).sub_(self.first)
-        cycle, times = self.layout.cycle(self.per), None
-        if cycle:
-            times = (position / cycle).floor_()
-            position.sub_(times, alpha=cycle)
+        position, later = self.layout.turned(position, self.per)
         index = position.to(torch.int32).clamp_(0, len(self.entries) - 1)
         entries = self.entries.to(clamped.device, clamped.dtype)
         value = entries.index_select(0, index.flatten()).reshape(index.shape)
-        if times is not None and self.layout.gain:
-            value.mul_(times.mul_(self.layout.gain).exp2_())
+        if later is not None and self.layout.gain:
+            value.mul_(later.mul_(self.layout.gain).exp2_())
         return value

@@ -132,11 +132,7 @@ class _Making:
         """
         layout, low, high = self.plain.layout, self.plain.below.at, self.plain.above.at
         per = layout.per(parts, low, high)
-        cycle = layout.cycle(per)
-        first, last = 0, cycle - 1
-        if not cycle:
-            ends = torch.tensor([low, high], dtype=torch.float64)
-            first, last = map(int, layout.nearest(ends, per).tolist())
+        first, last = layout.entries(per, low, high)
         if last - first >= MAX_ENTRIES:
             raise InputError(self.too_few())
         positions = torch.arange(first, last + 1).double()
@@ -145,7 +141,7 @@ class _Making:
         drives = self._drives((positions[:, None] + _AROUND).flatten(), per)
         found = (
             made._read(drives)
-            if cycle
+            if layout.cycle(per)
             else made.of_sizes(drives := torch.cat([drives, self._beyond()]))
         )
         wanted = self.exact(drives)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.layouts import Drives, Layout, Octaves, Periods, Uniform, power
+from snnconvert.ops.layouts import Drives, Falling, Layout, Octaves, Periods, Uniform, power
 from snnconvert.ops.segments import Between, Segments, logit
 from snnconvert.ops.tables import Table
 from snnconvert.ops.tabulate import tabulate
@@ -52,7 +52,14 @@ class Function:
 _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
 _STRAIGHT = Uniform(below=True, above=True)
 _ODD = Uniform(-1, above=True)
+_EXPONENTIAL = Falling(gain=1, period=math.log(2), above=True)
 _STEPS = Function(layout=None)
+
+
+def _softplus(beta: float = 1.0, threshold: float = 20.0) -> Layout:
+    if not (beta > 0 and threshold > 0):
+        return _STRAIGHT
+    return replace(_EXPONENTIAL, period=_EXPONENTIAL.period / beta)
 
 
 def _ndtr(x: Tensor) -> Tensor:
@@ -104,13 +111,13 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "rsqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=-1, period=2)),
         "selu": Function(layout=_STRAIGHT),
         "sgn": Function((), *_SIGN, layout=_ODD),
-        "sigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
+        "sigmoid": Function((), *_FRACTION, layout=_EXPONENTIAL),
         "sign": Function((), *_SIGN, layout=_ODD),
         "silu": Function(layout=_STRAIGHT),
         "sin": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
         "sinc": Function((), *_SIGN, layout=Uniform(1)),
         "sinh": Function(layout=Uniform(-1)),
-        "softplus": Function(("beta", "threshold"), *_POSITIVE, layout=_STRAIGHT),
+        "softplus": Function(("beta", "threshold"), *_POSITIVE, layout=_softplus),
         "softshrink": Function(("lambd",), layout=_ODD),
         "special_entr": Function(layout=Segments(edge=True)),
         "special_log_ndtr": Function((), None, 0.0, layout=Uniform(above=True)),

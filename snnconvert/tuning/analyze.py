@@ -124,14 +124,12 @@ def analyze(
 
     Source: as AIMET's QuantAnalyzer (Qualcomm) does for quantised networks.
     """
-    if not snn.conversion.neurons:
-        raise InputError(
-            "this conversion has no neurons, so there is nothing to analyze; convert by rules that "
-            "ask for spikes (rules='spiking')"
-        )
+    _refuse_without_neurons(snn)
     batches = list(data)
     run = PartlySpiking(snn, batches, labels, output, classes)
-    report = measure_spiking(snn, batches, labels=labels, output=output, classes=classes)
+    report = measure_spiking(
+        snn, batches, labels=labels, output=output, classes=classes, twins=False
+    )
     model = load_costs(_COST)
     activity = {site.name: site for site in report.sites}
     sites = []
@@ -159,3 +157,11 @@ def analyze(
         top1=report.steps[-1].top1,
         sites=tuple(sites),
     )
+
+
+def _refuse_without_neurons(snn: ConvertedModule) -> None:
+    if not snn.conversion.neurons:
+        raise InputError(
+            "this conversion has no neurons, so there is nothing to analyze; convert by rules that "
+            "ask for spikes (rules='spiking')"
+        )

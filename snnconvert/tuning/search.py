@@ -75,7 +75,9 @@ class Search:
                 "rules that do (rules='spiking')"
             )
         self.run = PartlySpiking(snn, data, None, wanted.output, wanted.classes)
-        self.report = measure_spiking(snn, data, output=wanted.output, classes=wanted.classes)
+        self.report = measure_spiking(
+            snn, data, output=wanted.output, classes=wanted.classes, twins=False
+        )
         if self.report.steps[-1].top1 is None:
             raise InputError("no output has classes, so there are no predictions to keep")
         self.rules_at: dict[Place, Rule] = {}

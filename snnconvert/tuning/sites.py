@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.meta import tensors_in
-from snnconvert.converter.reports.spiking import StepCloseness
+from snnconvert.converter.reports.closeness import StepCloseness
 from snnconvert.converter.running.classes import find_classes, predicted
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at

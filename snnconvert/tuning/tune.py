@@ -17,7 +17,7 @@ from snnconvert.converter.tracing.batch import BatchDims
 from snnconvert.converter.tracing.batches import refuse_one_batch
 from snnconvert.converter.tracing.exclusive import exclusive
 from snnconvert.converter.tracing.inputs import checked_time_steps
-from snnconvert.converter.tracing.trace import trace
+from snnconvert.converter.tracing.trace import trace_source
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.errors import InputError
@@ -120,9 +120,7 @@ def tune_source(
             something else.
     """
     calibration, batches = _batches(source, data)
-    traced = trace(
-        source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
-    )
+    traced = trace_source(source)
     steps = _steps(rules, time_steps)
     found: list[tuple[Tuned, float]] = []
     for t in dict.fromkeys(steps):
@@ -174,7 +172,7 @@ def _tuned(
     own = _with_rules(told, search.rules(chosen))
     snn = convert_traced(traced, own, calibration=calibration)
     reports = [
-        measure_spiking(snn, half, output=wanted.output, classes=wanted.classes)
+        measure_spiking(snn, half, output=wanted.output, classes=wanted.classes, twins=False)
         for half in (batches[0::2], batches[1::2])
     ]
     halves = [measured_of(report) for report in reports]

@@ -41,3 +41,21 @@ def test_commands_say_what_they_do(
         module.main()
     assert ended.value.code == 0
     assert f"python -m {command.removesuffix('.__main__')}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["benchmarks.spiking.__main__", "benchmarks.video.__main__"])
+def test_nothing_to_write_a_page_of_is_told(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("timm")
+    module = importlib.import_module(command)
+    monkeypatch.setattr(module, "kept", lambda run: None)
+    page = tmp_path / "PAGE.md"
+    monkeypatch.setattr(sys, "argv", [command, "--kept", "--out", str(page)])
+    with pytest.raises(SystemExit) as ended:
+        module.main()
+    assert ended.value.code == 2 and not page.exists()
+    assert "nothing to write a page of" in capsys.readouterr().err

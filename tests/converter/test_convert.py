@@ -326,7 +326,7 @@ def test_one_batch_for_calibration_or_data_is_told_before_anything_is_traced(rul
     snn = snnconvert.convert(model, (x,), rules)
     with pytest.raises(InputError, match=r"data= is one tensor.* one batch x is \[x\]"):
         snnconvert.verify(model, snn, data=x)
-    monkeypatch.setattr("snnconvert.converter.convert.trace", traced.append)
+    monkeypatch.setattr("snnconvert.converter.convert.trace_source", traced.append)
     with pytest.raises(InputError, match=r"calibration= is one tensor.* one batch x is \[x\]"):
         snnconvert.convert(model, (x,), rules, calibration=x)
     assert not traced

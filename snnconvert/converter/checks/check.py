@@ -23,7 +23,7 @@ from snnconvert.converter.checks.workers import run_in_workers
 from snnconvert.converter.convert import convert_traced
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.spikes.left_in_floats import asks_for_spikes, not_used
-from snnconvert.converter.tracing.trace import trace
+from snnconvert.converter.tracing.trace import trace_source
 from snnconvert.converter.verification.equivalence import SPIKING_TOLERANCE, verify
 from snnconvert.converter.verification.randomize import (
     randomize_constant_weights,
@@ -157,9 +157,7 @@ def _compare(task: CheckTask) -> tuple[EquivalenceReport, tuple[str, ...]]:
         calibration, _ = batches_of(entry.calibration, option="calibration:")
     data, labels = (None, None) if entry.data is None else batches_of(entry.data, option="data:")
     notes = (*filter(None, [source.note]), *_enlivened(source, task.seed), *_unused(task))
-    traced = trace(
-        source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
-    )
+    traced = trace_source(source)
     snn = convert_traced(traced, task.rules, calibration=calibration)
     module = source.model if isinstance(source.model, nn.Module) else None
     report = verify(

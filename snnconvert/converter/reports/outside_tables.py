@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snnconvert.converter.reports.spiking import SiteActivity, SpikingReport
+from snnconvert.converter.reports.activity import SiteActivity
+from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.wording import listed
 
 MANY = 5e-4

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from snnconvert.converter.reports.activity import SiteActivity
+from snnconvert.converter.reports.closeness import LayerCloseness, StepCloseness
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.steps_taken import StepsTaken
 from snnconvert.converter.reports.twins import TwinCloseness
@@ -23,110 +25,6 @@ DIVERGED = 0.1
 ALIKE = 0.99
 """Share of the source's predictions that counts as reached."""
 _ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class StepCloseness:
-    """How close the cumulative outputs are to the source's by the end of one step.
-
-    Attributes:
-        step: number of steps that were run, from 1.
-        rel_error: ``|Y_t - y| / |y|``, over all outputs of real or complex numbers (of one on
-            which the source is zero, relative to what the network computes with, where that is
-            worse); where there are none, the share of values that are not the source's.
-        cosine: mean cosine between outputs and the source's, sample by sample; None where there
-            are no samples of several values.
-        top1, top5: share of predictions that are the source's (are among its five likeliest);
-            None where outputs have no classes.
-        accuracy: share of labels that are predicted; None without labels.
-        rate: spikes per neuron and step, up to this step.
-        energy: of a sample in float32, in microjoules, up to this step, by the cost model
-            ``arithmetic``.
-        equal: share of truth values and integers that are the source's; None where outputs have
-            none.
-    """
-
-    step: int
-    rel_error: float
-    cosine: float | None
-    top1: float | None
-    top5: float | None
-    accuracy: float | None
-    rate: float
-    energy: float
-    equal: float | None = None
-
-
-@dataclass(frozen=True)
-class TableUse:
-    """A look-up table in the place of the function that neurons follow, and how it served.
-
-    Attributes:
-        function: its name.
-        entries: how many it has.
-        worst: largest error within its range, as its bound is meant: relative to the range of
-            values, or to each.
-        low, high: range of the drives that its entries are for; of their sizes, where the function
-            is even or odd.
-        outside: share of drives, over all steps, that were beyond, where the function is not known
-            to vanish or to be a line.
-        astray: relative error, at the last step, of what those beyond read.
-    """
-
-    function: str
-    entries: int
-    worst: float
-    low: float
-    high: float
-    outside: float
-    astray: float = 0.0
-
-
-@dataclass(frozen=True)
-class SiteActivity:
-    """What the neurons of one site did.
-
-    Attributes:
-        name: path of the neuron.
-        rule: name of the rule that asked for it.
-        neuron: its type and options.
-        values: number of neurons of one sample.
-        rate: spikes per neuron and step.
-        most: spikes per neuron in the step that had most.
-        silent: share of features without any spike.
-        saturated: share of features that are more than half a threshold away in the end.
-        distinct: number of distinct spike sizes.
-        residual: relative error of the reconstruction in the end.
-        payload: bits that tell the neuron's spikes apart; where their number has no bound, those
-            that were seen.
-        entropy: bits per spike of a code by how often each size was seen.
-        table: of the function that they follow; None where they have none.
-    """
-
-    name: str
-    rule: str
-    neuron: str
-    values: int
-    rate: float
-    most: float
-    silent: float
-    saturated: float
-    distinct: int
-    residual: float
-    payload: float = 0.0
-    entropy: float = 0.0
-    table: TableUse | None = None
-
-
-@dataclass(frozen=True)
-class LayerCloseness:
-    """A layer's value at the last step against the source's activation; its values, or the
-    source's, may have no spread to correlate."""
-
-    name: str
-    place: str
-    correlation: float | None
-    rel_error: float
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from snnconvert.converter.spikes.degree import functions_in_floats, what_is_left
 from snnconvert.converter.spikes.left_in_floats import analog_maps
 from snnconvert.converter.spikes.put_neurons import put_neurons
 from snnconvert.converter.spikes.site import Sited
-from snnconvert.converter.tracing.trace import trace
+from snnconvert.converter.tracing.trace import trace_source
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.targets import DRIVE
 from snnconvert.rules import SPIKING_ACTIONS, Decision, Operation, RuleSet
@@ -86,9 +86,7 @@ def explain(source: Source, rules: RuleSet) -> Explanation:
         TraceError: the model is in train mode, or cannot be exported.
         ConversionError, RuleError: as of `put_neurons`.
     """
-    traced = trace(
-        source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
-    )
+    traced = trace_source(source)
     decided = decide(traced, rules)
     sited = put_neurons(decided)
     becomes = _Becomes(sited, decided)

@@ -50,6 +50,7 @@ from snnconvert.errors import SnnconvertError, TraceError
 from snnconvert.sources.exits import never_exits
 from snnconvert.sources.modules import module_problem
 from snnconvert.sources.names import keyword_problem
+from snnconvert.sources.source import Source
 from snnconvert.torch_private import pytree
 from snnconvert.wording import shown
 
@@ -98,6 +99,13 @@ def trace(
         traced = _traced(exported, notes, held)
         tried = _tried(model, traced, call, notes, held)
         return replace(tried, notes=(*tried.notes, *_said_of_runs(model, call)))
+
+
+def trace_source(source: Source) -> TracedModel:
+    """Trace a loaded model on its example inputs (errors as of `trace`)."""
+    return trace(
+        source.model, source.args, source.kwargs, held=source.held, batch_dims=source.batch_dims
+    )
 
 
 def _said_of_runs(model: nn.Module, call: ExampleCall) -> list[str]:

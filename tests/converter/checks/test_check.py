@@ -206,7 +206,7 @@ def test_a_defect_is_a_result_that_says_where(monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("one\ntwo")
 
-    monkeypatch.setattr("snnconvert.converter.checks.check.trace", fail)
+    monkeypatch.setattr("snnconvert.converter.checks.check.trace_source", fail)
     reason = checked("shifted").reason
     assert reason.startswith("unexpected RuntimeError at ")
     assert reason.endswith("test_check.py:" + str(fail.__code__.co_firstlineno + 1) + ": one")

@@ -6,15 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from snnconvert.converter.reports.activity import SiteActivity
+from snnconvert.converter.reports.closeness import LayerCloseness, StepCloseness
 from snnconvert.converter.reports.cost_tables import twins_of
 from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.recorded import rebuilt
-from snnconvert.converter.reports.spiking import (
-    LayerCloseness,
-    SiteActivity,
-    SpikingReport,
-    StepCloseness,
-)
+from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.reports.spiking_tables import steps_of, tables_of
 from snnconvert.costs.work import Work
 

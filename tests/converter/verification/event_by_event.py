@@ -13,7 +13,7 @@ from collections import Counter
 import torch
 from torch import Tensor, fx
 
-from snnconvert.converter.graph.meta import SITED
+from snnconvert.converter.graph.meta import SITED, TIME_DIMS
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.verification.calls import Stored, calls_of
 from snnconvert.converter.verification.measure.synapses import factors, is_map, operands
@@ -25,7 +25,8 @@ from snnconvert.torch_private import pytree, schema_of
 
 ALL_VALUES = {"sum", "mean", "cumsum"}
 ALL_RESULTS = {"add", "sub", "rsub"}
-COMPARED_VALUES = {"amax", "amin", "max", "argmax", "topk"}
+COMPARED_VALUES = {"amax", "amin", "max", "argmax"}
+ADDED_TO = {"addmm", "baddbmm", "addbmm", "addmv", "addr", "addcmul"}
 COMPARED_RESULTS = {"eq", "lt", "gt", "ge", "le", "ne", "maximum", "minimum", "clamp_min"}
 COMPARED_RESULTS |= {"clamp_max", "clamp", "relu"}
 
@@ -129,11 +130,15 @@ def simulated_steps(snn, given: list[list], total: int, *, moving: bool = False)
                 torch.testing.assert_close(value.flatten().tolist(), own.reached)
                 fired[node] = torch.tensor(spikes, dtype=torch.float64).reshape(drive.shape)
             elif is_spike_coded(node) and any(x in fired for x in node.all_input_nodes):
-                fired[node] = _moved(node, fired, run.seen)
+                fired[node] = _moved(node, fired, run.seen)  # of pairs, both parts' as one number
             elif (call := calls.get(node)) is None:
                 continue
             elif is_map(call):
                 _count_map(snn, call, fired, run.seen, t, counts)
+                summand = "self" if operator_name(call.operator) in ADDED_TO else "bias"
+                summand = call.arguments.get(summand)
+                if summand in changed and TIME_DIMS in summand.meta:
+                    counts["additions"] += _numbers(value)
             elif node in changed and SITED in node.meta:
                 _count_other(call, value, run.seen, counts)
     return every
@@ -175,17 +180,24 @@ def _count_map(snn, call, fired, seen, t, counts):
         spikes = fired[found[place]]
         kind = "accumulations" if len(streams) == 1 else "products of spikes"
         for index in itertools.product(*map(range, spikes.shape)):
-            if not (n := int(spikes[index])):
-                continue
-            reached = _reached(snn, call, place, index, seen)
-            outputs |= reached.keys()
-            for counted in (kind, "shifts", "weight reads"):
-                counts[counted] += n * sum(reached.values())
+            for part, n in enumerate(_parts_of(spikes[index])):
+                if not n:
+                    continue
+                reached = _reached(snn, call, place, index, part, seen)
+                outputs |= reached.keys()
+                for counted in (kind, "shifts", "weight reads"):
+                    counts[counted] += n * sum(reached.values())
         counts["joins"] += 6 * len(outputs)  # of four levels per octave
 
 
-def _reached(snn, call, place, index, seen) -> dict:
-    """Return the outputs that one value of an operand adds to, each with how often."""
+def _parts_of(spikes: Tensor) -> list[int]:
+    """Return how many spikes a number has; of a complex one, each of its parts."""
+    return [int(x) for x in (torch.view_as_real(spikes) if spikes.is_complex() else spikes[None])]
+
+
+def _reached(snn, call, place, index, part, seen) -> dict:
+    """Return the outputs that one value of an operand adds to, each with how often; of a complex
+    value one of its parts, and of complex outputs each of theirs."""
 
     def value_of(x):
         if isinstance(x, fx.Node):
@@ -213,6 +225,8 @@ def _reached(snn, call, place, index, seen) -> dict:
             ones[index] = 1.0
         return ones
 
+    if kind_of(call.operator).name == "fourier":
+        return _transformed(call, value_of(wanted), index)
     given = {}
     for argument in schema_of(call.operator).arguments:
         value = call.arguments[argument.name]
@@ -232,7 +246,22 @@ def _reached(snn, call, place, index, seen) -> dict:
     positional = [given[a.name] for a in schema if not a.kwarg_only]
     keywords = {a.name: given[a.name] for a in schema if a.kwarg_only}
     result = call.operator(*positional, **keywords).detach()
-    return {tuple(at): float(result[tuple(at)]) for at in result.nonzero().tolist()}
+    # A part meets both of another complex number, and of a real one that.
+    others = [value_of(x) for i, x in enumerate(factors(call)) if i != place]
+    meets_pairs = any(isinstance(x, Tensor) and x.is_complex() for x in others)
+    parts = (0, 1) if meets_pairs else (part,)
+    return {
+        (*at, own): float(result[tuple(at)]) for at in result.nonzero().tolist() for own in parts
+    }
+
+
+def _transformed(call, operand, index) -> dict:
+    """Return what one value adds to by its row of a transform's matrix: all that it changes."""
+    one = torch.zeros(operand.shape, dtype=torch.promote_types(operand.dtype, torch.float64))
+    one[index] = complex(0.6, 0.8) if one.is_complex() else 1.0  # of both parts, none is lost
+    result = call.operator(**{**call.arguments, "self": one})
+    parts = (0, 1) if result.is_complex() else (0,)
+    return {(*at, own): 1.0 for at in (result.abs() > 1e-9).nonzero().tolist() for own in parts}
 
 
 def _named(tree):
@@ -247,16 +276,79 @@ def _count_other(call, value, seen, counts):
     ]
     tensors = [x.numel() for x in given if isinstance(x, Tensor)]
     first = pytree.tree_leaves(value)[0]
-    if name in ALL_VALUES:
+    if name.startswith(("scatter", "index_")):
+        _count_sent(call, given, seen, counts)
+    elif name in ALL_VALUES:
         counts["additions"] += max(tensors)
     elif name in ALL_RESULTS:
-        counts["additions"] += first.numel()
+        counts["additions"] += _numbers(first)
     elif name in COMPARED_VALUES:
         counts["comparisons"] += max(tensors)
+    elif name in ("topk", "kthvalue", "median"):
+        rows = given[0].movedim(call.arguments["dim"], -1).flatten(0, -2).tolist()
+        k = call.arguments.get("k", (len(rows[0]) + 1) // 2)
+        counts["comparisons"] += sum(_by_tournament(row, k) for row in rows)
     elif name == "bucketize":  # by halves, of the places between, below and above
         edges = given[1].shape[-1]
         counts["comparisons"] += first.numel() * math.ceil(math.log2(edges + 1))
-    elif name.startswith("max_pool"):
-        counts["comparisons"] += first.numel() * math.prod(call.arguments["kernel_size"])
+    elif "_pool" in name:
+        kind = "comparisons" if name.startswith("max") else "additions"
+        counts[kind] += _pooled(name, call.arguments, given[0], first)
+    elif name == "upsample_linear1d":
+        counts["additions"] += 2 * first.numel()
     elif name in COMPARED_RESULTS:
         counts["comparisons"] += first.numel()
+
+
+def _numbers(x: Tensor) -> int:
+    return x.numel() * (2 if x.is_complex() else 1)
+
+
+def _count_sent(call, given, seen, counts):
+    """Let each value come to its place."""
+    choice = call.arguments.get("reduce", "sum" if call.arguments.get("accumulate", True) else "")
+    index = [x for x in given if not x.is_floating_point()]
+    number = index[0].numel()
+    if "source" in call.arguments:
+        number = seen[call.arguments["source"]].numel()
+    elif "values" in call.arguments:  # each of the first dimension's indices has a whole row
+        number *= given[0][0].numel()
+    if choice in ("amax", "amin"):
+        counts["comparisons"] += number
+    elif choice in ("sum", "mean"):
+        counts["additions"] += number
+
+
+def _by_tournament(row: list[float], k: int) -> int:
+    """Find the ``k`` largest of a row; return how many comparisons that takes."""
+    width = 2 ** math.ceil(math.log2(len(row)))
+    tree = [-math.inf] * width + row + [-math.inf] * (width - len(row))
+    for i in reversed(range(1, width)):
+        tree[i] = max(tree[2 * i : 2 * i + 2])
+    comparisons, found = len(row), [tree[1]]  # one for each value: the first has none before it
+    for _ in range(k - 1):
+        i = tree.index(found[-1], width)
+        tree[i] = -math.inf
+        while i > 1:
+            i //= 2
+            tree[i] = max(tree[2 * i : 2 * i + 2])
+            comparisons += 1
+        found.append(tree[1])
+    assert found == sorted(row, reverse=True)[:k]
+    return min(comparisons, len(row) * math.ceil(math.log2(max(len(row), 2))))
+
+
+def _pooled(name: str, arguments, x: Tensor, result: Tensor) -> int:
+    """Take each value to each window that it is in, of the last dimension."""
+    length, windows = x.shape[-1], result.shape[-1]
+    if name.startswith("adaptive"):
+        starts = [math.floor(i * length / windows) for i in range(windows)]
+        ends = [math.ceil((i + 1) * length / windows) for i in range(windows)]
+    else:
+        size, stride, padding = (arguments[k][-1] for k in ("kernel_size", "stride", "padding"))
+        starts = [i * stride - padding for i in range(windows)]
+        ends = [start + size for start in starts]
+    planes = x.numel() // length
+    return planes * sum(
+        a <= i < b for i in range(length) for a, b in zip(starts, ends, strict=True)
+    )

@@ -15,17 +15,7 @@ from tests.converter.verification.event_by_event import simulated
 RULES = parse_rules("version: 1\nextends: fully_spiking\ntime_steps: 2\nrules: []\n")
 
 
-# Complex numbers are pairs of spikes: tests/converter/verification/test_measure_fourier.py.
-OF_PAIRS = {
-    "lengths of complex numbers",
-    "fft2 of tokens and features",
-    "a filter of frequencies",
-    "transforms there and back",
-    "a filter that changes",
-}
-
-
-@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - OF_PAIRS))
+@pytest.mark.parametrize("name", sorted(OPERATORS))
 def test_every_operator_is_counted_as_event_by_event(name):
     torch.manual_seed(0)
     x = torch.randn(2, 5, 6, dtype=torch.float64)

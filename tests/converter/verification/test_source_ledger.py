@@ -72,6 +72,30 @@ def test_a_source_is_counted_by_hand():
     }
 
 
+class Added(nn.Module):
+    """Sums that are part of a map, of a product and of a choice, and a transform."""
+
+    def forward(self, x):
+        h = torch.baddbmm(x, x, x) + torch.addcmul(x, x, x.exp())
+        h = h.index_add(1, torch.tensor([0, 2]), x[:, :2])
+        return h.topk(2, -1)[0], torch.fft.rfft(h)
+
+
+def test_what_is_added_to_a_map_and_what_is_chosen_is_counted_by_hand():
+    x = torch.randn(3, 4, 4)
+    snn = snnconvert.convert(Added().eval(), (x,), verify=False)
+    products, spectrum = 3 * 4 * 4 * 4, 3 * 4 * 3
+    macs = products + 3 * 4 * 2.5 * 4 * 2 / 2
+    assert counted(snn, [x]) == {
+        "MACs in floats": macs,
+        "weight reads in floats": macs,
+        "functions in floats": 48 + 48,  # the exponential, and its product
+        "additions": 48 + 48 + 48 + 3 * 2 * 4,  # beside each product, of both, at places
+        "comparisons": 12 * (4 + 2),  # of rows of four, the larger two
+        "activations moved": 48 + 48 + 48 + 2 * spectrum,
+    }
+
+
 class Normed(nn.Module):
     def __init__(self):
         super().__init__()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
-from snnconvert.converter.verification.measure.twins import QuantisedTwin
+from snnconvert.converter.verification.measure import measure_spiking
+from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin
 from snnconvert.ops.formats import FORMATS, integer
 
 
@@ -159,3 +162,21 @@ def test_reports_have_twins_with_agreement_and_accuracy(given):
     assert report.twins[0].rel_error < 0.02 < report.twins[2].rel_error
     text = str(snn.report)
     assert "INT8" in text and "bits per value" in text and "break-even" in text
+
+
+def test_twins_run_where_they_are_asked_for_alone(given, monkeypatch):
+    """Tuning and analysis read none: what they measure is the same without."""
+    model, x = given
+    snn = snnconvert.convert(model, (x,), "fully_spiking", calibration=[x], verify=False)
+    whole = measure_spiking(snn, [x])
+    assert whole.twins and whole.tables_error is not None
+
+    def never(*args, **kwargs):
+        raise AssertionError("a twin ran")
+
+    monkeypatch.setattr(Twin, "add", never)
+    alone = measure_spiking(snn, [x], twins=False)
+    assert alone == replace(whole, twins=(), tables_error=None)
+    assert snnconvert.analyze(snn, [x]).rel_error == whole.rel_error
+    tuned = snnconvert.tune(model, (x,), calibration=list(x.split(4)), keep=0.5, budget=1)
+    assert tuned.runs > 1

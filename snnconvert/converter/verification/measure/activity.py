@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import beside_huge, real
-from snnconvert.converter.reports.spiking import SiteActivity, TableUse
+from snnconvert.converter.reports.activity import SiteActivity, TableUse
 from snnconvert.converter.spikes.site import Site
 from snnconvert.ops.neurons import Neuron
 

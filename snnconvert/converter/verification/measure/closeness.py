@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.graph.comparison import beside_huge, real
-from snnconvert.converter.reports.spiking import StepCloseness
+from snnconvert.converter.reports.closeness import StepCloseness
 from snnconvert.converter.running.classes import Classes, find_classes, predicted
 from snnconvert.converter.verification.measure.predictions import check_labels
 from snnconvert.errors import VerificationError

@@ -18,6 +18,7 @@ from snnconvert.converter.verification.measure.synapses import (
     Values,
     factors,
     is_in_source_work,
+    of_both_parts,
     operands,
     reached,
 )
@@ -35,7 +36,7 @@ class Arrived:
 
     Attributes:
         position: of the operand in `factors`.
-        events: how many events each of its values has.
+        events: how many events each of its values has; of a complex one its parts, as one number.
         digits: how many binary digits the sizes of these have, together.
         neurons: whose spikes they are; none: values in floats.
     """
@@ -91,13 +92,14 @@ class Connections:
             macs = call_macs(call, value_of) if is_in_source_work(call) else 0.0
             dense = 0.0
             if by_weights:
-                every = torch.ones_like(arrived[0].events)
+                events = arrived[0].events
+                every = torch.full_like(events, 1 + 1j if events.is_complex() else 1)
                 dense = reached(call, value_of, arrived[0].position, every, {}).operations
             self._known[node] = _Known(macs, holed, dense)
         known = self._known[node]
         if all(x.neurons for x in arrived):
             for x in arrived:
-                spikes = float(x.events.sum(dtype=torch.float64))
+                spikes = float(of_both_parts(x.events).sum(dtype=torch.float64))
                 self._by_rates += by_rate(spikes, x.events.numel(), known.macs)
         elif any(bool(x.events.any()) for x in arrived):
             self._in_floats += known.macs

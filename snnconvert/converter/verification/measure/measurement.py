@@ -14,8 +14,9 @@ from torch import Tensor, fx
 
 from snnconvert.converter.graph.meta import SITED, SOURCE, tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
+from snnconvert.converter.reports.closeness import LayerCloseness
 from snnconvert.converter.reports.latency import Latency
-from snnconvert.converter.reports.spiking import LayerCloseness, SpikingReport
+from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.reports.steps_taken import StepsTaken
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
@@ -42,10 +43,9 @@ from snnconvert.converter.verification.measure.watched import Batch, path_of
 from snnconvert.converter.verification.measure.watching import watched_of
 from snnconvert.converter.verification.neuronless import tables_twin
 from snnconvert.converter.verification.reference import Reference
-from snnconvert.costs.ledger import LedgerRow, summed
+from snnconvert.costs.ledger import summed
 from snnconvert.costs.models import CostModel, CostSource, beside_bundled
-from snnconvert.costs.operations import OPERATIONS, STATE_READS
-from snnconvert.costs.work import Work
+from snnconvert.costs.operations import STATE_READS
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import encoding_named
@@ -64,6 +64,7 @@ def measure_spiking(
     classes: int | None = None,
     until: str | float | None = None,
     costs: Iterable[CostSource] = (),
+    twins: bool = True,
 ) -> SpikingReport:
     """Run a spiking network on data and compare it with its source at every step.
 
@@ -82,6 +83,8 @@ def measure_spiking(
         until: when a sample is done, as of `ConvertedModule.simulate`: it is counted up to then,
             and its answer stays what it was. None: all samples take all steps.
         costs: cost models beside the bundled ones.
+        twins: whether the network's twins run beside it, of tables and of number formats; without
+            them the report has neither ``tables_error`` nor ``twins``.
 
     Raises:
         CostModelError: a cost model cannot be read.
@@ -90,7 +93,7 @@ def measure_spiking(
         VerificationError: the source answers zero alone.
     """
     labels, output = labels_of(labels, output)
-    run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps)
+    run = _Measurement(snn, snn.time_steps if time_steps is None else time_steps, twins)
     run.models = beside_bundled(costs)
     run.output, run.classes = output, classes
     run.until = None if until is None else Until(until, output, classes)
@@ -109,8 +112,8 @@ def measure_spiking(
 class _Measurement:
     """What is gathered over batches."""
 
-    def __init__(self, snn: ConvertedModule, steps: int) -> None:
-        self.snn, self.steps = snn, steps
+    def __init__(self, snn: ConvertedModule, steps: int, twins: bool) -> None:
+        self.snn, self.steps, self.has_twins = snn, steps, twins
         conversion = snn.conversion
         self.reference = Reference(conversion, own_tensors(snn))
         taken = [
@@ -133,7 +136,7 @@ class _Measurement:
         self.source = SourceLedger(conversion, self.reference)
         self.spiking_macs = self.still_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
-        has_tables = any(f.target.table for f in conversion.calibration.fitted.values())
+        has_tables = twins and any(f.target.table for f in conversion.calibration.fitted.values())
         self.tables = Twin(tables_twin(snn, own_tensors(snn))) if has_tables else None
         self.twins: list[QuantisedTwin] = []
 
@@ -183,7 +186,7 @@ class _Measurement:
 
     def _twins(self) -> list[QuantisedTwin]:
         """Return the twins; how many bits the spikes carry is known after the first batch."""
-        if not self.twins:
+        if self.has_twins and not self.twins:
             read = self.output, self.classes
             self.twins = [QuantisedTwin(self.snn, number, number, *read) for number in FORMATS]
             values = sum(a.seen for a in self.sites.values())
@@ -204,7 +207,8 @@ class _Measurement:
         energies = [self.models[0].energy(summed(rows, t + 1)) for t in range(self.steps)]
         assert closeness is not None
         degree, analog_between = proven_degree(self.snn, self.steps)
-        work, taken = self._work(rows, samples), self._steps_taken()
+        work = self.source.work(summed(rows), self.spiking_macs, self.still_macs, samples)
+        taken = self._steps_taken()
         reads = work.operations[STATE_READS] / (self.steps if taken is None else taken.counted)
         return SpikingReport(
             samples=samples,
@@ -254,16 +258,6 @@ class _Measurement:
         sites = [a.followed / max(a.seen, 1) for a in self.sites.values()]
         followed = statistics.median_low(sites) if sites else 0.0
         return math.sqrt(max(followed, self.inputs.mean))
-
-    def _work(self, rows: tuple[LedgerRow, ...], samples: int) -> Work:
-        source, own = summed(self.source.ledger.rows(samples)), summed(rows)
-        return Work(
-            source_macs=self.source.macs / samples,
-            spiking_macs=self.spiking_macs / samples,
-            still_macs=self.still_macs / samples,
-            operations={kind: own.get(kind, 0.0) for kind in OPERATIONS},
-            source=source,
-        )
 
     def _analog(self) -> Counter[str]:
         """Count the operators that compute in floats: those that do more than add up, also where a

@@ -17,7 +17,7 @@ from snnconvert.costs.operations import (
     MACS,
 )
 from snnconvert.ops.kinds import operator_name
-from snnconvert.ops.sums import CLIPS, additions, comparisons
+from snnconvert.ops.sums import CLIPS, additions, comparisons, numbers_in
 from snnconvert.torch_private import pytree
 
 
@@ -37,7 +37,7 @@ def operations_of(
         return {}
     name, first = operator_name(operator), results[0]
     if is_function and name not in CLIPS:
-        numbers = float(sum(x.numel() for x in results))
+        numbers = float(sum(map(numbers_in, results)))
         return {FUNCTIONS: numbers, ACTIVATIONS: numbers}
     return {
         ADDITIONS: additions(name, arguments, first),
@@ -54,7 +54,7 @@ def in_floats(
     Args:
         macs: its multiply-accumulates.
     """
-    left = sum(x.numel() for x in pytree.tree_leaves(value) if isinstance(x, Tensor))
+    left = sum(numbers_in(x) for x in pytree.tree_leaves(value) if isinstance(x, Tensor))
     functions = functions_within(operator, arguments, value)
     return {MACS: macs, FLOATS_READS: macs, FUNCTIONS: functions, ACTIVATIONS: float(left)}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.reports.spiking import SiteActivity, SpikingReport
+from snnconvert.converter.reports.activity import SiteActivity
+from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.rules import leaves_open
 
 _DIGITS = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,10 +17,12 @@ from snnconvert.converter.spikes.degree import is_function
 from snnconvert.converter.verification.measure.others import in_floats, operations_of
 from snnconvert.converter.verification.measure.source_work import counter_of, written_out_macs
 from snnconvert.converter.verification.reference import Reference, ReferenceRun
-from snnconvert.costs.ledger import Ledger
-from snnconvert.costs.operations import FLOATS_READS, MACS
+from snnconvert.costs.ledger import Ledger, summed
+from snnconvert.costs.operations import ADDITIONS, FLOATS_READS, MACS, OPERATIONS
+from snnconvert.costs.work import Work
 from snnconvert.ops.encoding import AtOnce
-from snnconvert.ops.kinds import kind_of, multiplies
+from snnconvert.ops.kinds import added_by, kind_of, multiplies
+from snnconvert.ops.sums import numbers_in
 from snnconvert.torch_private import OpOverload, pytree
 
 
@@ -52,6 +55,24 @@ class SourceLedger:
     def run(self, leaves: list[Any], wanted: frozenset[str]) -> _CountedRun:
         """Begin to run the source; it is counted as its values are asked for."""
         return _CountedRun(self, leaves, wanted)
+
+    def work(
+        self, own: Mapping[str, float], spiking_macs: float, still_macs: float, samples: int
+    ) -> Work:
+        """Return the work of a conversion beside the source's, of a sample.
+
+        Args:
+            own: operations of the conversion, of a sample.
+            spiking_macs, still_macs: as of `Work`, of all samples.
+            samples: how many.
+        """
+        return Work(
+            source_macs=self.macs / samples,
+            spiking_macs=spiking_macs / samples,
+            still_macs=still_macs / samples,
+            operations={kind: own.get(kind, 0.0) for kind in OPERATIONS},
+            source=summed(self.ledger.rows(samples)),
+        )
 
     @property
     def macs(self) -> float:
@@ -93,6 +114,10 @@ class _CountedRun(ReferenceRun):
             else:
                 computes = self._multiplies(node) or is_function(node, given, self._is_stream)
                 found = operations_of(node.target, values, value, is_function=computes)
+            if multiplies(kind_of(node.target), dtype_of(node)):
+                added = sum(map(self._is_stream, added_by(kind_of(node.target), given)))
+                numbers = sum(numbers_in(x) for x in pytree.tree_leaves(value))
+                found = {**found, ADDITIONS: found.get(ADDITIONS, 0.0) + added * numbers}
         for kind, number in found.items():
             of.ledger.add(0, node.name, "", kind, number)
 

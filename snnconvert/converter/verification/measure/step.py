@@ -20,7 +20,7 @@ from snnconvert.converter.verification.measure.conventions import Arrived
 from snnconvert.converter.verification.measure.fourier import is_fourier
 from snnconvert.converter.verification.measure.neuron_operations import of_answers
 from snnconvert.converter.verification.measure.others import in_floats, operations_of
-from snnconvert.converter.verification.measure.routing import Heard, ends_of, groups_of, is_order
+from snnconvert.converter.verification.measure.rows import Rows
 from snnconvert.converter.verification.measure.source_work import call_macs, still_macs
 from snnconvert.converter.verification.measure.synapses import (
     called,
@@ -31,6 +31,7 @@ from snnconvert.converter.verification.measure.synapses import (
     operands,
     reached,
     resolved,
+    summands,
     terms,
     whole_work,
 )
@@ -39,6 +40,7 @@ from snnconvert.converter.verification.reference import ReferenceRun
 from snnconvert.costs.operations import (
     ACCUMULATIONS,
     ACTIVATIONS,
+    ADDITIONS,
     FLOATS_READS,
     GRADED,
     JOINS,
@@ -51,6 +53,7 @@ from snnconvert.costs.operations import (
 from snnconvert.ops.clock import Clock, encode
 from snnconvert.ops.kinds import operator_name
 from snnconvert.ops.neurons import Neuron
+from snnconvert.ops.sums import numbers_in
 from snnconvert.torch_private import pytree
 
 
@@ -78,6 +81,7 @@ class Step(fx.Interpreter):
         self.digits: dict[fx.Node, Tensor] = {}  # binary digits of these
         self.changed: set[fx.Node] = set()  # what may be another value than in the step before
         self.repeated = watched.repeated_at(clock, batch)
+        self.rows = Rows(watched.routing, batch, self._value_of, self._moved)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
@@ -153,16 +157,16 @@ class Step(fx.Interpreter):
         return torch.zeros_like(self.env[x]) if is_spike_coded(x) else self.env[x]
 
     def _events(self, node: fx.Node) -> Tensor:
-        """Return where an operand changes in this step, of a complex one how many of its parts."""
+        """Return where an operand changes in this step, of a complex one each part as its own."""
         value, before = self.env[node], self._before(node)
         if before is None or before.shape != value.shape:  # of a routing: other values than before
             before = torch.zeros_like(value)
         changed = real(value) != real(before)
-        return changed.sum(-1) if value.is_complex() else changed
+        return torch.view_as_complex(changed.float()) if value.is_complex() else changed
 
     def _spikes(self, node: fx.Node) -> Tensor:
-        """Return how many spikes an operand has in this step."""
-        return self.fired[node] if node in self.fired else self._events(node).to(torch.float32)
+        """Return how many spikes an operand has in this step, of a complex one each part."""
+        return self.fired[node] if node in self.fired else self._events(node) * 1.0
 
     def _digits(self, node: fx.Node) -> Tensor:
         """Return how many binary digits an operand's spikes have in this step."""
@@ -178,7 +182,7 @@ class Step(fx.Interpreter):
         operator: Any = node.target
         if operator_name(operator) == PAIR:
             parts: Any = node.args
-            return torch.stack([of(part) for part in parts]).sum(0)
+            return torch.complex(*map(of, parts))
 
         def counts(n: fx.Node) -> Any:
             return of(n) if is_spike_coded(n) else self.env[n]
@@ -196,7 +200,9 @@ class Step(fx.Interpreter):
         if first and is_in_source_work(call) and all(map(is_spike_coded, own)):
             self.batch.spiking_macs += call_macs(call, self._value_of)
         if node in self.changed and not all(map(is_spike_coded, own)):
-            self._count(node, ACTIVATIONS, float(value.numel()))
+            self._count(node, ACTIVATIONS, float(numbers_in(value)))
+        changed = self.changed.intersection(summands(call))
+        self._count(node, ADDITIONS, float(len(changed) * numbers_in(value)))
         routed = self.watched.routing.is_routed(call)
         arrived, operations = [], None
         for position in terms(call):
@@ -211,7 +217,7 @@ class Step(fx.Interpreter):
             events = self._spikes(operand)
             arrived.append(Arrived(position, events, self._digits(operand), neurons))
             if routed and neurons:
-                events = self._unseen(node, call, operand, events)
+                events = self.rows.unseen(node, call, operand, events)
             met = self._at_rest_behind(call, position) if first else {}
             if met is None:
                 continue
@@ -238,37 +244,6 @@ class Step(fx.Interpreter):
         if any(operand not in self.resting for operand in behind.values()):
             return None
         return {p: self.resting[operand] for p, operand in behind.items()}
-
-    def _unseen(self, node: fx.Node, call: Call, operand: fx.Node, spikes: Tensor) -> Tensor:
-        """Return the spikes of an operand that the weights it meets in this step have not had.
-
-        Weights of a group have had what a row had said when it was last in this group. Where rows
-        cannot be followed, they are taken to have had nothing.
-        """
-        rows, weights = factors(call)[:2]
-        groups = groups_of(
-            self._value_of(rows), self._value_of(weights), self._value_of(ends_of(call))
-        )
-        if operand is not rows and groups is not None:
-            return spikes  # weights stay where they are
-        said = self._said(operand)
-        order = self._order(self.watched.routing.order_of(operand))
-        if groups is None or order is None:
-            return said
-        place, heard = order.argsort(), self.batch.heard.setdefault(node, Heard())
-        return heard.missed(groups[place], said[place])[order]
-
-    def _order(self, indices: fx.Node | None) -> Tensor | None:
-        """Return which row stands in each place; None where that is not known."""
-        order = None if indices is None else self.env[indices]
-        return order if order is not None and is_order(order) else None
-
-    def _said(self, node: fx.Node) -> Tensor:
-        """Return how many spikes each value of an operand has had so far."""
-        if not is_neuron(node):
-            return self._moved(node, self._said)
-        order = self._order(self.watched.routing.orders.get(node))
-        return self.batch.said[node] if order is None else self.batch.said[node][order]
 
     def _other(self, node: fx.Node, call: Call, value: Any) -> None:
         """Count sums, comparisons, and functions in floats: all of it in each step that changes
@@ -308,25 +283,14 @@ class Step(fx.Interpreter):
             activity.end(drive, reached_now)
 
     def _fire(self, node: fx.Node, neuron: Neuron, drive: Tensor, changes: Tensor) -> None:
-        """Count the spikes of a neuron, and of one that is routed those so far.
-
-        Of rows that move, what counts is what neurons say that go with them.
-        """
-        order = self._order(self.watched.routing.orders.get(node))
-        if order is not None:
-            place = order.argsort()
-            state = self.batch.states.setdefault(node, {})
-            rows = drive[place]
-            last = state.get("R", neuron.resting(rows)).to(drive.dtype).expand_as(rows)
-            answers = neuron.answers(rows[None], state, self.clock.start)[0]
-            changes = torch.diff(answers, dim=0, prepend=last[None])[:, order]
+        """Count the spikes of a neuron; of rows that move, those of neurons that go with them."""
+        moving = self.rows.answered(node, neuron, drive, self.clock.start)
+        changes = changes if moving is None else moving
         fired = (changes != 0).sum(0).to(torch.float32)
-        if self.keeps or order is not None:
+        if self.keeps or moving is not None:
             self.fired[node] = fired
             self.digits[node] = neuron.binary_digits(changes, self.clock.start).sum(0)
-        if node in self.watched.routing.routed:
-            now = fired if order is None else fired[order.argsort()]
-            self.batch.said[node] = self.batch.said.get(node, 0) + now
+        self.rows.say(node, fired)
 
     def _look_ups(self, node: fx.Node, activity: Activity) -> None:
         """Count reads of a table: each neuron's first, and one where its drive changes."""

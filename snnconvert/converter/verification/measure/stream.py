@@ -25,10 +25,9 @@ from snnconvert.converter.verification.measure.step import Step
 from snnconvert.converter.verification.measure.watched import Batch
 from snnconvert.converter.verification.measure.watching import watched_of
 from snnconvert.converter.verification.reference import Reference
-from snnconvert.costs.ledger import LedgerRow, summed
+from snnconvert.costs.ledger import summed
 from snnconvert.costs.models import CostModel, CostSource, beside_bundled
-from snnconvert.costs.operations import OPERATIONS, PAYLOAD, SPIKES
-from snnconvert.costs.work import Work
+from snnconvert.costs.operations import PAYLOAD, SPIKES
 from snnconvert.errors import InputError, VerificationError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import encoding_named
@@ -160,7 +159,9 @@ class _Stream:
         rows, values = self.watched.rows(samples), sum(site.seen for site in sites) // samples
         frames = []
         for i, (rel_error, top1) in enumerate(self.closeness):
-            work = self._work(i, rows)
+            first, batch = i * self.time_steps, self.batch
+            own = summed(rows, first + self.time_steps, start=first)
+            work = self.sources[i].work(own, batch.spiking_macs, batch.still_macs, samples)
             spikes, bits = (work.operations[kind] / max(values, 1) for kind in (SPIKES, PAYLOAD))
             frames.append(FrameActivity(rel_error, top1, spikes, bits, work))
         return StreamReport(
@@ -171,16 +172,4 @@ class _Stream:
             frames=tuple(frames),
             ledger=rows,
             cost_models=self.models,
-        )
-
-    def _work(self, frame: int, rows: tuple[LedgerRow, ...]) -> Work:
-        samples, source = self.batch.samples, self.sources[frame]
-        first = frame * self.time_steps
-        own = summed(rows, first + self.time_steps, start=first)
-        return Work(
-            source_macs=source.macs / samples,
-            spiking_macs=self.batch.spiking_macs / samples,
-            still_macs=self.batch.still_macs / samples,
-            operations={kind: own.get(kind, 0.0) for kind in OPERATIONS},
-            source=summed(source.ledger.rows(samples)),
         )

@@ -21,7 +21,7 @@ from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.converter.spikes.apart.table import apart_of
 from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.fourier import additions, is_fourier
-from snnconvert.ops.kinds import kind_of, multiplies, operands_of
+from snnconvert.ops.kinds import added_by, kind_of, multiplies, operands_of
 from snnconvert.ops.sequence import is_number
 from snnconvert.torch_private import pytree, schema_of
 
@@ -64,6 +64,12 @@ def is_map(call: Call) -> bool:
 def operands(call: Call) -> list[fx.Node]:
     """Return the operands of a map or product that are streams."""
     found = factors(call)
+    return [x for x in found if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
+
+
+def summands(call: Call) -> list[fx.Node]:
+    """Return the streams that a map or product adds to its result."""
+    found = added_by(kind_of(call.operator), call.arguments)
     return [x for x in found if isinstance(x, fx.Node) and TIME_DIMS in x.meta]
 
 
@@ -124,9 +130,14 @@ def reached(
         call: a map or product.
         value_of: of nodes and stored tensors.
         position: of the operand in `factors`; the others count as ones.
-        events: how many events each of its values has.
+        events: how many events each of its values has; of a complex one its parts, as one number.
         met: by position, those of the others that count only where they are not zero.
     """
+    meets_pairs = _meets_pairs(call, value_of, position)
+    if events.is_complex() and not (meets_pairs or is_fourier(call)):  # each part goes on alone
+        parts = [reached(call, value_of, position, x, met) for x in real(events).unbind(-1)]
+        return Reached(sum(x.operations for x in parts), sum(x.outputs for x in parts))
+    events = of_both_parts(events)
     if is_fourier(call):
         given = resolved(call, value_of)
         shapes = pytree.tree_map_only(Tensor, shape_alone, given)
@@ -155,11 +166,16 @@ def reached(
     arguments |= dict.fromkeys(_SUMMANDS & arguments.keys())
     arguments |= dict.fromkeys(_FACTORS & arguments.keys(), 1)
     alike = _one_for_all(call, arguments) if not met else _sum_for_all(call, arguments)
-    alike *= 2 if _meets_pairs(call, value_of, position) else 1
+    alike *= 2 if meets_pairs else 1
     counts = called(call.operator, arguments)
     return Reached(
         alike * float(counts.sum(dtype=torch.float64)), alike * float(counts.count_nonzero())
     )
+
+
+def of_both_parts(events: Tensor) -> Tensor:
+    """Return how many events each value has, of a complex one those of both parts together."""
+    return real(events).sum(-1) if events.is_complex() else events
 
 
 def _ones(value: Any) -> Any:

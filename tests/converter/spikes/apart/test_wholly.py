@@ -175,11 +175,60 @@ OPERATORS = {
     "a filter that changes": lambda: Between(
         lambda n, h: torch.fft.irfft(torch.fft.rfft(h) * torch.fft.rfft(h.roll(1, 1).tanh()))
     ),
+    "complex numbers by weights": lambda: Between(
+        lambda n, h: from_pairs(pairs(h) @ pairs(torch.linspace(-1, 1, 32).view(4, 8).to(h)))
+    ),
+    "complex numbers by real ones": lambda: Between(
+        lambda n, h: from_pairs(pairs(h) * h[..., :4] + h[..., 4:] * pairs(h.roll(1, 1)))
+    ),
+    "complex numbers by each other": lambda: Between(
+        lambda n, h: from_pairs(pairs(h.exp()) * pairs(h.roll(1, 1).sigmoid()).conj())
+    ),
     "grid_sample": lambda: Between(sampled(align_corners=False)),
     "grid_sample of aligned corners": lambda: Between(sampled(align_corners=True)),
+    "sums beside products": lambda: Between(
+        lambda n, h: (
+            torch.addmm(h[0], h[1], torch.linspace(-1, 1, 64).view(8, 8).to(h))
+            + torch.baddbmm(h, h.roll(1, 1) @ h.transpose(1, 2), h)
+        )
+    ),
+    "a bias that changes": lambda: Between(
+        lambda n, h: F.linear(h, torch.linspace(-1, 1, 64).view(8, 8).to(h), h.mean((0, 1)))
+    ),
+    "sums at places": lambda: Between(
+        lambda n, h: (
+            h.index_add(1, AT, h[:, :3].sin())
+            + torch.zeros_like(h).scatter_add(1, AT[None, :, None].expand(len(h), 3, 8), h)
+            + h.transpose(0, 1).index_put((AT,), h[None, :, 1], accumulate=True).transpose(0, 1)
+        )
+    ),
+    "maxima at places": lambda: Between(
+        lambda n, h: h.scatter_reduce(1, AT[None, :, None].expand(len(h), 3, 8), h, "amax")
+    ),
+    "a median": lambda: Between(lambda n, h: h - h.median(1, keepdim=True)[0]),
+    "the third largest": lambda: Between(lambda n, h: h - h.kthvalue(3, -1, keepdim=True)[0]),
+    "pools by averages": lambda: Between(
+        lambda n, h: (
+            F.interpolate(F.avg_pool1d(h.transpose(1, 2), 3, 2, 1), 4, mode="linear")
+            + F.adaptive_avg_pool1d(h.transpose(1, 2), 4)
+        ),
+        last=nn.Linear(4, 4),
+    ),
     "topk": lambda: Between(lambda n, h: h.topk(3, -1)[0].sum(-1, keepdim=True) + h),
     "where": lambda: Between(lambda n, h: torch.where(h > 0, h, h / 2)),
 }
+
+
+def pairs(h):
+    """Return pairs of features as complex numbers, as rotary positions do."""
+    return torch.view_as_complex(h.unflatten(-1, (4, 2)))
+
+
+def from_pairs(z):
+    return torch.view_as_real(z).flatten(-2)
+
+
+AT = torch.tensor([0, 3, 3])
 
 
 def sampled(**options):

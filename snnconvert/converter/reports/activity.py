@@ -1,0 +1,66 @@
+"""What the neurons of a spiking network did, and the tables that they read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TableUse:
+    """A look-up table in the place of the function that neurons follow, and how it served.
+
+    Attributes:
+        function: its name.
+        entries: how many it has.
+        worst: largest error within its range, as its bound is meant: relative to the range of
+            values, or to each.
+        low, high: range of the drives that its entries are for; of their sizes, where the function
+            is even or odd.
+        outside: share of drives, over all steps, that were beyond, where the function is not known
+            to vanish or to be a line.
+        astray: relative error, at the last step, of what those beyond read.
+    """
+
+    function: str
+    entries: int
+    worst: float
+    low: float
+    high: float
+    outside: float
+    astray: float = 0.0
+
+
+@dataclass(frozen=True)
+class SiteActivity:
+    """What the neurons of one site did.
+
+    Attributes:
+        name: path of the neuron.
+        rule: name of the rule that asked for it.
+        neuron: its type and options.
+        values: number of neurons of one sample.
+        rate: spikes per neuron and step.
+        most: spikes per neuron in the step that had most.
+        silent: share of features without any spike.
+        saturated: share of features that are more than half a threshold away in the end.
+        distinct: number of distinct spike sizes.
+        residual: relative error of the reconstruction in the end.
+        payload: bits that tell the neuron's spikes apart; where their number has no bound, those
+            that were seen.
+        entropy: bits per spike of a code by how often each size was seen.
+        table: of the function that they follow; None where they have none.
+    """
+
+    name: str
+    rule: str
+    neuron: str
+    values: int
+    rate: float
+    most: float
+    silent: float
+    saturated: float
+    distinct: int
+    residual: float
+    payload: float = 0.0
+    entropy: float = 0.0
+    table: TableUse | None = None
