@@ -11,6 +11,8 @@ from .converter.verification.randomize import randomize_constant_weights
 from .costs.models import CostModel, load_costs
 from .errors import SnnconvertError
 from .rules import RuleSet, load_rules
+from .speed.bench import bench
+from .speed.report import BenchReport
 from .tuning.analyze import Analysis, analyze
 from .tuning.tune import tune
 from .tuning.tuned import Tuned
@@ -19,6 +21,7 @@ __version__: str
 
 __all__ = [
     "Analysis",
+    "BenchReport",
     "ConvertedModule",
     "CostModel",
     "EquivalenceReport",
@@ -30,6 +33,7 @@ __all__ = [
     "Tuned",
     "__version__",
     "analyze",
+    "bench",
     "convert",
     "converter",
     "errors",

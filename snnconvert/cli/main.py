@@ -93,7 +93,12 @@ def _defect(error: BaseException) -> list[str]:
     return [f"{what}; this is a defect of snnconvert; --debug shows where it happened"]
 
 
-_OPTIONS = {"batch_dims": "--batch-dim", "classes": "--classes", "output": "--output"}
+_OPTIONS = {
+    "batch": "--batch",
+    "batch_dims": "--batch-dim",
+    "classes": "--classes",
+    "output": "--output",
+}
 """The options that arguments of the library are here."""
 _ENDS: dict[type[BaseException], tuple[int, Callable[..., list[str]]]] = {
     SnnconvertError: (MEND, _to_mend),

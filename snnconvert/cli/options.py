@@ -40,12 +40,18 @@ class _GivenOptions:
 
 @dataclass(frozen=True)
 class ModelOptions(_GivenOptions):
-    """Which model, on which example, by which rules."""
+    """Which model, on which example."""
 
     arch: str | None
     held: tuple[str, ...]
     batch_dim: int | None
     trust_pickle: bool
+
+
+@dataclass(frozen=True)
+class RuledOptions(ModelOptions):
+    """Which model, by which rules."""
+
     rules: str | None
 
 
@@ -68,7 +74,7 @@ class ComparisonOptions(_GivenOptions):
 
 
 @dataclass(frozen=True)
-class ConvertOptions(ModelOptions, ComparisonOptions):
+class ConvertOptions(RuledOptions, ComparisonOptions):
     """What ``snnconvert MODEL`` was asked for."""
 
     out: str | None
@@ -85,7 +91,7 @@ class VerifyOptions(ComparisonOptions):
 
 
 @dataclass(frozen=True)
-class AnalyzeOptions(ModelOptions):
+class AnalyzeOptions(RuledOptions):
     """What ``snnconvert analyze`` was asked for."""
 
     time_steps: int | None
@@ -96,7 +102,7 @@ class AnalyzeOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
-class TuneOptions(ModelOptions):
+class TuneOptions(RuledOptions):
     """What ``snnconvert tune`` was asked for."""
 
     out: str | None
@@ -114,5 +120,19 @@ class TuneOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
-class ExplainOptions(ModelOptions):
+class BenchOptions(ModelOptions):
+    """What ``snnconvert bench`` was asked for."""
+
+    rules: tuple[str, ...]
+    calibration: str | None
+    time_steps: int | None
+    batch: int | None
+    threads: int | None
+    rounds: int
+    report: str | None
+    force: bool
+
+
+@dataclass(frozen=True)
+class ExplainOptions(RuledOptions):
     """What ``snnconvert explain`` was asked for."""

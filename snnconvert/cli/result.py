@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from snnconvert.cli.terminal import say, say_json, table
 from snnconvert.converter.reports.equivalence import kind_rows, unverified
+from snnconvert.converter.reports.paragraphs import Paragraph
 from snnconvert.converter.running.converted import ConvertedModule
 
 
@@ -15,7 +18,12 @@ def print_result(snn: ConvertedModule, as_json: bool) -> None:
         rest = {"passed": None, "kinds": [vars(row) for row in kinds], "notes": notes}
         say_json(report.to_dict() if report else rest)
         return
-    for i, paragraph in enumerate(report.paragraphs() if report else unverified(kinds, notes)):
+    print_paragraphs(report.paragraphs() if report else unverified(kinds, notes))
+
+
+def print_paragraphs(paragraphs: Iterable[Paragraph]) -> None:
+    """Print tables and sentences, an empty line between paragraphs."""
+    for i, paragraph in enumerate(paragraphs):
         if i:
             print()
         if paragraph.table is not None:

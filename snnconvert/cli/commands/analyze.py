@@ -8,7 +8,7 @@ import click
 
 from snnconvert.cli.commands.comparison import DATA
 from snnconvert.cli.commands.options import (
-    FILE,
+    CALIBRATION,
     JSON,
     MAX_TIME_STEPS,
     MODEL,
@@ -53,13 +53,7 @@ Exit code:
     type=WholeNumber(1, MAX_TIME_STEPS),
     help="time steps of the spikes (default: the rule file's)",
 )
-@click.option(
-    "--calibration",
-    metavar="FILE",
-    type=FILE,
-    help="inputs that thresholds of neurons are found from (default: the model's own, or its "
-    "example inputs)",
-)
+@CALIBRATION
 @DATA
 @JSON
 @TALK

@@ -8,6 +8,7 @@ import click
 
 from snnconvert.cli.commands.comparison import COSTS, DATA, HOW, REPORT, TOLD, UNTIL
 from snnconvert.cli.commands.options import (
+    CALIBRATION,
     FILE,
     INCREMENTS,
     JSON,
@@ -36,6 +37,7 @@ Other commands (each has its own --help):
   snnconvert explain MODEL     which rule takes which node, and why
   snnconvert analyze MODEL     what each neuron adds to the error, and costs
   snnconvert tune MODEL        the cheapest rules that keep the predictions
+  snnconvert bench MODEL       how long a conversion takes beside its source, and its memory
   snnconvert rules ...         list, show and validate rule files
   snnconvert costs ...         list and show what operations cost
   snnconvert check FILE.yaml   many models, as a gate for CI
@@ -68,13 +70,7 @@ Exit code:
     f"(default: {INCREMENTS}; at least 2)",
 )
 @HOW
-@click.option(
-    "--calibration",
-    metavar="FILE",
-    type=FILE,
-    help="inputs that thresholds of neurons are found from: a .pt, .npy or .safetensors file "
-    "of tensors, samples first (default: the model's own, or its example inputs)",
-)
+@CALIBRATION
 @click.option(
     "--calibration-in", metavar="F", type=FILE, help="take thresholds from a file instead"
 )

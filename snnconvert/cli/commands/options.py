@@ -165,7 +165,7 @@ TALK = every(
     _kept("--log-level", type=click.Choice(LEVELS), help="of the log on stderr (default: warning)"),
     _kept("--debug", is_flag=True, help="show tracebacks and other libraries' warnings"),
 )
-MODEL = every(
+_LOADED = (
     click.argument("model", metavar="MODEL", type=Named(lambda: PREFIXES)),
     click.option(
         "--arch",
@@ -193,12 +193,30 @@ MODEL = every(
         help="load pickles without checking them: such a file can run any code",
     ),
     ALLOW,
+)
+_RULES = "a bundled rule file's name ('snnconvert rules list') or a path"
+MODEL = every(
+    *_LOADED,
+    click.option("--rules", metavar="R", type=Named(bundled), help=f"{_RULES} (default: default)"),
+    SEED,
+    DEVICE,
+)
+MODEL_BY_SEVERAL_RULES = every(
+    *_LOADED,
     click.option(
         "--rules",
         metavar="R",
+        multiple=True,
         type=Named(bundled),
-        help="a bundled rule file's name ('snnconvert rules list') or a path (default: default)",
+        help=f"{_RULES}, timed beside the exact conversion; may be repeated (default: spiking)",
     ),
     SEED,
     DEVICE,
+)
+CALIBRATION = click.option(
+    "--calibration",
+    metavar="FILE",
+    type=FILE,
+    help="inputs that thresholds of neurons are found from: a .pt, .npy or .safetensors file "
+    "of tensors, samples first (default: the model's own, or its example inputs)",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snnconvert.cli.commands.analyze import analyze
+from snnconvert.cli.commands.bench import bench
 from snnconvert.cli.commands.check import check
 from snnconvert.cli.commands.convert import convert
 from snnconvert.cli.commands.costs import costs
@@ -20,6 +21,7 @@ root = Group(
         "explain": explain,
         "analyze": analyze,
         "tune": tune,
+        "bench": bench,
         "rules": rules,
         "costs": costs,
         "check": check,
