@@ -109,7 +109,7 @@ def build_tree(traced: TracedModel) -> Container:
         _register(root, name, tensor, names)
     for node in traced.graph.nodes:
         if node.op == "get_attr" and node.target not in traced.tensors:
-            value = resolve(traced.root, node.target)
+            value = traced.attribute(node.target)
             _register(root, node.target, value, names, persistent=False)
     return root
 

@@ -21,14 +21,20 @@ class Emitter:
     Args:
         graph: what nodes are added to.
         seen: called with every new node, in their order.
+        attribute: returns what a ``get_attr`` node of the graph refers to, by its name.
 
     Attributes:
         part_of: the op kind that is taken apart into what is emitted, for as far as a rule asks;
             empty: nothing is, or all of it.
     """
 
-    def __init__(self, graph: fx.Graph, seen: Callable[[fx.Node], None]) -> None:
-        self.graph, self.seen = graph, seen
+    def __init__(
+        self,
+        graph: fx.Graph,
+        seen: Callable[[fx.Node], None],
+        attribute: Callable[[str], Any],
+    ) -> None:
+        self.graph, self.seen, self.attribute = graph, seen, attribute
         self.part_of = ""
         self._place: fx.Node | None = None
         self._values: dict[str, Any] = {}

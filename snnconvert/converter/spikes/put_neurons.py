@@ -6,7 +6,7 @@ are known it is its target, so that the graph still computes what the source doe
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -26,6 +26,7 @@ from snnconvert.converter.graph.spike_coded import is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
 from snnconvert.converter.spikes.axes import feature_axes, output_axes
+from snnconvert.converter.spikes.moves import Ahead, ahead_of_moves
 from snnconvert.converter.spikes.neuron_nodes import NeuronNodes, Spot
 from snnconvert.converter.spikes.own_functions import own_targets
 from snnconvert.converter.spikes.places import (
@@ -66,7 +67,9 @@ def put_neurons(decided: Decided) -> Sited:
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.output(graph.graph_copy(decided.traced.graph, copies))
     finder = StreamFinder(decided.traced, _copied(decided.streams, copies))
-    inserter = _Inserter(graph, finder, contractions(decided))
+    decisions = decided.decisions.items()
+    settled = {copies[n] for n, d in decisions if d.action not in ("td", *SPIKING_ACTIONS)}
+    inserter = _Inserter(graph, finder, contractions(decided), decided.traced.attribute, settled)
     for node, decision in decided.decisions.items():
         if decision.action not in SPIKING_ACTIONS:
             continue
@@ -107,13 +110,23 @@ class _Inserter:
         graph: to put them into.
         finder: tells its streams.
         written_out: its products that are maps written out, by name.
+        attribute: returns what its ``get_attr`` nodes refer to.
+        settled: nodes that a rule keeps as they are, or puts a class of its own for.
     """
 
-    def __init__(self, graph: fx.Graph, finder: StreamFinder, written_out: Container[str]) -> None:
+    def __init__(
+        self,
+        graph: fx.Graph,
+        finder: StreamFinder,
+        written_out: Container[str],
+        attribute: Callable[[str], Any],
+        settled: Container[fx.Node],
+    ) -> None:
         self.graph, self.finder, self.written_out = graph, finder, written_out
+        self.settled = settled
         # A neuron's state is of one size.
         self.unsteady = sizes_of_streams(graph, finder.domains)
-        self.emit = Emitter(graph, finder.visit)
+        self.emit = Emitter(graph, finder.visit, attribute)
         self.neurons = NeuronNodes(self.emit, finder.visit)
 
     def put(self, node: fx.Node, decision: Decision) -> None:
@@ -195,18 +208,37 @@ class _Inserter:
         """Put a neuron on each operand of a map or product that is a stream."""
         node = part.node
         for argument, label in part.operands.items():
-            axes = feature_axes(node, argument)
+            spot = Spot(node, f"{label}_neuron", feature_axes(node, argument), part.shared)
 
-            def coded(x: Any, label: str = label, axes: tuple[int, ...] = axes) -> Any:
+            def coded(x: Any, label: str = label, spot: Spot = spot) -> Any:
                 if is_spike_coded(x) or not (self._is_stream(x) or self._is_pair(x)):
                     return x
-                spot = Spot(node, f"{label}_neuron", axes, part.shared)
                 if self._is_pair(x):
                     return self.neurons.of_pair(x, spot, label, decision)
-                return self.neurons.of(x, target_of_value(x), spot, decision)
+                return self._ahead(x, spot, decision)
 
             value = pytree.tree_map(coded, arguments_of(node)[argument])
             set_argument(node, argument, value)
+
+    def _ahead(self, x: fx.Node, spot: Spot, decision: Decision) -> fx.Node:
+        """Put a neuron on an operand, ahead of the moves that it commutes with; return its spikes,
+        moved."""
+        assert decision.rule is not None
+        found = Ahead(x, spot.axes)
+        if not spot.shared:  # else all are to be of one form
+            settings = decision.rules.neuron_of(decision.rule)
+            found = ahead_of_moves(x, spot.axes, spot.consumer, settings, self._may_pass)
+        target = target_of_value(found.drive)
+        spikes = self.neurons.of(found.drive, target, replace(spot, axes=found.axes), decision)
+        with self.emit.at(spot.consumer):
+            for move in reversed(found.moves):
+                operator: Any = move.target
+                spikes = self.emit(operator, spikes, *move.args[1:], **move.kwargs)
+        return spikes
+
+    def _may_pass(self, move: fx.Node, drive: fx.Node) -> bool:
+        """Tell whether a neuron may stand ahead of a move: no rule says what becomes of that."""
+        return move not in self.settled and self._is_stream(drive)
 
     def _in_place(
         self, node: fx.Node, target: Target, decision: Decision, part: Part | None = None

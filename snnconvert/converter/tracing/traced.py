@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal
 
 import torch
@@ -85,6 +86,10 @@ class TracedModel:
     dtype: torch.dtype = torch.float32
     dtypes: frozenset[torch.dtype] = frozenset()
     not_single: str | None = None
+
+    def attribute(self, name: str) -> Any:
+        """Return what a ``get_attr`` node of the graph refers to."""
+        return self.tensors[name] if name in self.tensors else attrgetter(name)(self.root)
 
 
 def sizes_of_batch(given: TracedInput, batch: frozenset[Any], size: int) -> list[int]:

@@ -22,7 +22,7 @@ def relu() -> fx.Node:
 
 def test_emitted_nodes_know_their_shapes_and_modules(relu: fx.Node) -> None:
     emitted = []
-    emit = Emitter(relu.graph, emitted.append)
+    emit = Emitter(relu.graph, emitted.append, {}.get)
     with emit.at(relu):
         doubled = emit(aten.mul.Tensor, relu.args[0], 2.0)
         joined = emit(aten.sum.dim_IntList, doubled, [-1], dtype=torch.float64)
@@ -34,14 +34,14 @@ def test_emitted_nodes_know_their_shapes_and_modules(relu: fx.Node) -> None:
 
 
 def test_sizes_that_change_are_kept(relu: fx.Node) -> None:
-    emit = Emitter(relu.graph, lambda node: None)
+    emit = Emitter(relu.graph, lambda node: None, {}.get)
     with emit.at(relu):
         padded = emit(aten.constant_pad_nd.default, relu.args[0], [1, 2]).meta["val"]
     assert isinstance(padded.shape[0], torch.SymInt)
 
 
 def test_a_shape_is_asked_for_once(relu: fx.Node) -> None:
-    emit = Emitter(relu.graph, lambda node: None)
+    emit = Emitter(relu.graph, lambda node: None, {}.get)
     calls = []
 
     def counted(x: torch.Tensor, factor: float) -> torch.Tensor:
@@ -56,7 +56,7 @@ def test_a_shape_is_asked_for_once(relu: fx.Node) -> None:
 
 def test_operands_that_do_not_fit_are_an_error_where_they_are_emitted(relu: fx.Node) -> None:
     emitted = []
-    emit = Emitter(relu.graph, emitted.append)
+    emit = Emitter(relu.graph, emitted.append, {}.get)
     with pytest.raises(RuntimeError), emit.at(relu):
         emit(aten.mm.default, relu.args[0], relu.args[0])
     assert emitted == []

@@ -14,10 +14,12 @@ import torch
 from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.constants import constant_of
 from snnconvert.converter.graph.emitter import Emitter
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.converter.spikes.apart.softmax import exponentials, summed
+from snnconvert.ops.kinds import operator_name
 from snnconvert.torch_private import SAFE_SOFTMAX
 
 _aten = torch.ops.aten
@@ -29,15 +31,15 @@ def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
     Its products are the scores ``q k^T`` and the output ``p v``; both are ``aten.matmul``.
     """
     with emit.at(node):
-        products, scores, value = _scores(emit, node)
-        # As attention does, it gives zeros, not NaN, to a query that may look at nothing.
-        probabilities = emit(SAFE_SOFTMAX, scores, -1)
-        output = emit(_aten.matmul.default, probabilities, value)
+        products, scores = _scores(emit, node)
+        # Attention gives zeros, not NaN, to a query that may look at nothing.
+        softmax = SAFE_SOFTMAX if _may_hide_all(emit, node) else _aten.softmax.int
+        weighted, output = _weighted(emit, node, emit(softmax, scores, -1))
     emit.replace(node, output)
     return Apart(
         products=(
             Part(products, {"self": "query", "other": "key"}),
-            Part(output, {"self": "probability", "other": "value"}),
+            Part(weighted, {"self": "probability", "other": "value"}),
         )
     )
 
@@ -49,11 +51,11 @@ def take_attention_wholly_apart(emit: Emitter, node: fx.Node) -> Apart:
     a neuron for each feature, not for each token that it looks at.
     """
     with emit.at(node):
-        products, scores, value = _scores(emit, node)
+        products, scores = _scores(emit, node)
         _, e, _ = exponentials(emit, scores, [-1])
         rate = emit(_aten.reciprocal.default, summed(emit, e, [-1]))
-        weighted = emit(_aten.matmul.default, e, value)
-        output = emit(_aten.mul.Tensor, weighted, rate)
+        weighted, summed_up = _weighted(emit, node, e)
+        output = emit(_aten.mul.Tensor, summed_up, rate)
     emit.replace(node, output)
     return Apart(
         products=(
@@ -72,29 +74,58 @@ def work_of_attention(given: Mapping[str, Any]) -> float:
     return float(scores * (query.shape[-1] + value.shape[-1]))
 
 
-def _scores(emit: Emitter, node: fx.Node) -> tuple[fx.Node, fx.Node, fx.Node]:
-    """Emit the scores; return them without and with the mask, and the values that they weigh."""
+def _scores(emit: Emitter, node: fx.Node) -> tuple[fx.Node, fx.Node]:
+    """Emit the products of queries and keys; return them, and the scores with their mask."""
     given = arguments_of(node)
-    query, key, value, mask = (given[n] for n in ("query", "key", "value", "attn_mask"))
-    if given["enable_gqa"]:
-        key, value = (_repeated(emit, x, query) for x in (key, value))
+    query, key, mask = (given[n] for n in ("query", "key", "attn_mask"))
+    groups = _groups(node, "key")
     scale = given["scale"]
     scale = 1.0 / math.sqrt(query.meta["val"].shape[-1]) if scale is None else scale
     scaled = emit(_aten.mul.Tensor, query, scale)
     transposed = emit(_aten.transpose.int, key, -2, -1)
-    products = scores = emit(_aten.matmul.default, scaled, transposed)
+    products = emit(_aten.matmul.default, _together(emit, scaled, groups), transposed)
+    scores = _each(emit, products, groups)
     if given["is_causal"]:
         scores = _masked(emit, scores, _causal(emit, scores))
     elif mask is not None and mask.meta["val"].dtype is torch.bool:
         scores = _masked(emit, scores, mask)
     elif mask is not None:
         scores = emit(_aten.add.Tensor, scores, mask)
-    return products, scores, value
+    return products, scores
+
+
+def _weighted(emit: Emitter, node: fx.Node, weights: fx.Node) -> tuple[fx.Node, fx.Node]:
+    """Emit the product of weights and values; return it, and what it is for each head."""
+    value, groups = arguments_of(node)["value"], _groups(node, "value")
+    products = emit(_aten.matmul.default, _together(emit, weights, groups), value)
+    return products, _each(emit, products, groups)
+
+
+def _groups(node: fx.Node, name: str) -> int:
+    """Return how many heads of queries share a head of keys, or of values."""
+    given = arguments_of(node)
+    if not given["enable_gqa"]:
+        return 1
+    heads, shared = (given[n].meta["val"].shape[-3] for n in ("query", name))
+    return int(heads // shared)
+
+
+def _together(emit: Emitter, x: fx.Node, groups: int) -> fx.Node:
+    """Emit the rows of all heads of a group as those of one: what they share is not repeated."""
+    if groups == 1:
+        return x
+    return emit(_aten.flatten.using_ints, emit(_aten.unflatten.int, x, -3, [-1, groups]), -3, -2)
+
+
+def _each(emit: Emitter, x: fx.Node, groups: int) -> fx.Node:
+    """Emit the rows of each head, of those of a group."""
+    if groups == 1:
+        return x
+    return emit(_aten.flatten.using_ints, emit(_aten.unflatten.int, x, -2, [groups, -1]), -4, -3)
 
 
 def _masked(emit: Emitter, scores: fx.Node, mask: fx.Node) -> fx.Node:
-    closed = emit(_aten.logical_not.default, mask)
-    return emit(_aten.masked_fill.Scalar, scores, closed, float("-inf"))
+    return emit(_aten.where.ScalarOther, mask, scores, float("-inf"))
 
 
 def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
@@ -107,8 +138,15 @@ def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
     return emit(_aten.tril.default, ones)
 
 
-def _repeated(emit: Emitter, x: fx.Node, query: fx.Node) -> fx.Node:
-    groups = query.meta["val"].shape[-3] // x.meta["val"].shape[-3]
-    if groups == 1:
-        return x
-    return emit(_aten.repeat_interleave.self_int, x, groups, -3)
+def _may_hide_all(emit: Emitter, node: fx.Node) -> bool:
+    """Tell whether a query may look at nothing. A mask that is constant is looked at, once."""
+    mask = arguments_of(node)["attn_mask"]
+    if mask is None:
+        return False  # if causal, it looks at the first key
+    while operator_name(mask.target) == "expand":
+        mask = mask.args[0]  # to sizes of the input, as a rule
+    known = constant_of(mask, emit.attribute)
+    if known is None:
+        return True
+    hidden = ~known if known.dtype is torch.bool else known == float("-inf")
+    return bool(hidden.all(-1).any())
