@@ -7,7 +7,7 @@ nodes that know where time is; each takes the run's :class:`Clock`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ class Clock:
         total: ``T`` of the whole run.
         encoding: how values that start inside the graph (embeddings of held ids) are spread.
         state: what the nodes carry from call to call, by key; empty at rest.
+        last: whether no call of the run comes after this one, so that nothing is carried.
+        moves: notes whether this call changes a state; None where nobody asks.
     """
 
     steps: int
@@ -36,10 +38,58 @@ class Clock:
     total: int = 1
     encoding: Encoding = field(default_factory=AtOnce)
     state: dict[str, Tensor] = field(default_factory=dict)
+    last: bool = False
+    moves: Moves | None = None
+
+    def carry(self, states: Mapping[str, Tensor]) -> None:
+        """Keep a node's states for the next call of the run, where there is one."""
+        for key, value in states.items():
+            if self.last:
+                self.state.pop(key, None)
+                continue
+            if self.moves is not None:
+                self.moves.note(self.state.get(key), value)
+            self.state[key] = value
+
+
+@dataclass
+class Moves:
+    """Whether a call has changed any state.
+
+    Attributes:
+        found: whether a change is known.
+        pending: truth values that a device has yet to tell.
+    """
+
+    found: bool = False
+    pending: list[Tensor] = field(default_factory=list)
+
+    def note(self, before: Tensor | None, now: Tensor) -> None:
+        """Compare a state with that before the call; None: there was none."""
+        if self.found:
+            return
+        if before is None:
+            self.found = True
+        elif now.device.type == "cpu":
+            self.found = not torch.equal(before, now)
+        else:
+            self.pending.append((before != now).any())
+
+    def any(self) -> bool:
+        """Return whether a state has changed; this waits for the device, once."""
+        if not self.found and self.pending:
+            self.found = bool(torch.stack(self.pending).any())
+            self.pending.clear()
+        return self.found
 
 
 def _unfold(x: Tensor, clock: Clock, dim: int) -> Tensor:
     return x.unflatten(dim, (clock.steps, x.shape[dim] // clock.steps))
+
+
+def _last(steps: Tensor, dim: int) -> Tensor:
+    """Return the last step in memory of its own: a view would keep all the others."""
+    return steps.select(dim, -1).clone()
 
 
 def _over_leaves(
@@ -65,12 +115,12 @@ def accumulate(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
         if clock.steps == 1:
             total = clock.state[key] + x if key in clock.state else x
-            clock.state[key] = total
+            clock.carry({key: total})
             return total
         total = _unfold(x, clock, dim).cumsum(dim)
         if key in clock.state:
             total = total + clock.state[key].unsqueeze(dim)
-        clock.state[key] = total.select(dim, -1)
+        clock.carry({key: _last(total, dim)})
         return total.flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)
@@ -82,7 +132,7 @@ def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
         if clock.steps == 1:
             before = clock.state.get(key)
-            clock.state[key] = x
+            clock.carry({key: x})
             return x if before is None else subtract(x, before)
         value = _unfold(x, clock, dim)
         first = value.narrow(dim, 0, 1)
@@ -90,7 +140,7 @@ def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
             first = subtract(first, clock.state[key].unsqueeze(dim))
         later, earlier = (value.narrow(dim, start, clock.steps - 1) for start in (1, 0))
         rest = subtract(later, earlier)
-        clock.state[key] = value.select(dim, -1)
+        clock.carry({key: _last(value, dim)})
         return torch.cat([first, rest], dim).flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)

@@ -312,7 +312,7 @@ class Neuron(nn.Module):
             steps = parts.flatten(dim + 1, dim + 2)
             followed = self.advance(steps, state, clock.start).reshape(parts.shape)
             followed = followed.movedim(0, dim + 1).flatten(dim, dim + 2)
-        clock.state.update({f"{key}.{name}": value for name, value in state.items()})
+        clock.carry({f"{key}.{name}": value for name, value in state.items()})
         return followed
 
     def state_of(self, states: Mapping[str, Tensor], key: str) -> State:
