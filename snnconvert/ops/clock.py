@@ -30,7 +30,7 @@ class Clock:
         encoding: how values that start inside the graph (embeddings of held ids) are spread.
         state: what the nodes carry from call to call, by key; empty at rest.
         last: whether no call of the run comes after this one, so that nothing is carried.
-        moves: notes whether this call changes a state; None where nobody asks.
+        moves: notes whether the last step of this call changes a state; None where nobody asks.
     """
 
     steps: int
@@ -46,15 +46,13 @@ class Clock:
         for key, value in states.items():
             if self.last:
                 self.state.pop(key, None)
-                continue
-            if self.moves is not None:
-                self.moves.note(self.state.get(key), value)
-            self.state[key] = value
+            else:
+                self.state[key] = value
 
 
 @dataclass
 class Moves:
-    """Whether a call has changed any state.
+    """Whether a step has changed any state.
 
     Attributes:
         found: whether a change is known.
@@ -65,7 +63,7 @@ class Moves:
     pending: list[Tensor] = field(default_factory=list)
 
     def note(self, before: Tensor | None, now: Tensor) -> None:
-        """Compare a state with that before the call; None: there was none."""
+        """Compare a state with that before the step; None: there was none."""
         if self.found:
             return
         if before is None:
@@ -87,9 +85,16 @@ def _unfold(x: Tensor, clock: Clock, dim: int) -> Tensor:
     return x.unflatten(dim, (clock.steps, x.shape[dim] // clock.steps))
 
 
-def _last(steps: Tensor, dim: int) -> Tensor:
-    """Return the last step in memory of its own: a view would keep all the others."""
-    return steps.select(dim, -1).clone()
+def _keep(clock: Clock, key: str, before: Tensor | None, now: Tensor) -> None:
+    """Carry a value of the last step; ``before`` is that of the step before it."""
+    if clock.moves is not None:
+        clock.moves.note(before, now)
+    clock.carry({key: now})
+
+
+def _keep_last(clock: Clock, key: str, values: Tensor, dim: int) -> None:
+    """Carry the last of several steps, in memory of its own: a view would keep all the others."""
+    _keep(clock, key, values.select(dim, -2), values.select(dim, -1).clone())
 
 
 def _over_leaves(
@@ -114,13 +119,14 @@ def accumulate(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
 
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
         if clock.steps == 1:
-            total = clock.state[key] + x if key in clock.state else x
-            clock.carry({key: total})
+            before = clock.state.get(key)
+            total = x if before is None else before + x
+            _keep(clock, key, before, total)
             return total
         total = _unfold(x, clock, dim).cumsum(dim)
         if key in clock.state:
             total = total + clock.state[key].unsqueeze(dim)
-        clock.carry({key: _last(total, dim)})
+        _keep_last(clock, key, total, dim)
         return total.flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)
@@ -132,7 +138,7 @@ def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
         if clock.steps == 1:
             before = clock.state.get(key)
-            clock.carry({key: x})
+            _keep(clock, key, before, x)
             return x if before is None else subtract(x, before)
         value = _unfold(x, clock, dim)
         first = value.narrow(dim, 0, 1)
@@ -140,7 +146,7 @@ def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
             first = subtract(first, clock.state[key].unsqueeze(dim))
         later, earlier = (value.narrow(dim, start, clock.steps - 1) for start in (1, 0))
         rest = subtract(later, earlier)
-        clock.carry({key: _last(value, dim)})
+        _keep_last(clock, key, value, dim)
         return torch.cat([first, rest], dim).flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -37,16 +38,15 @@ def lengths_of(total: int, most: int | None = None, *, looks: bool = False) -> l
         total: of the run.
         most: at once; None: all.
         looks: whether the run may end early, and looks after 8 steps, after 16, after 32, as long
-            as half of it or more is left. The step before is run alone, so that what it changes is
-            seen.
+            as half of it or more is left.
     """
     if most is not None and most < total:
         return [min(most, total - at) for at in range(0, total, most)]
-    lengths, look = list[int](), _LOOKS
-    while looks and 2 * look <= total:
-        lengths += [look - 1 - sum(lengths), 1]
+    looked, look = [0], _LOOKS
+    while looks and total >= 2 * look:
+        looked.append(look)
         look *= 2
-    return [*lengths, total - sum(lengths)]
+    return [after - before for before, after in pairwise([*looked, total])]
 
 
 def run_chunks(
@@ -60,7 +60,7 @@ def run_chunks(
 ) -> list[Any]:
     """Return cumulative output leaves ``[T, ...]``.
 
-    Where inputs do not change and nothing depends on the step, a call is a function of the states
+    Where inputs do not change and nothing depends on the step, a step is a function of the states
     before it. One that leaves all states as it found them is what all later ones are.
 
     Args:
@@ -77,7 +77,7 @@ def run_chunks(
     done, outputs = 0, list[Any]()
     for steps in lengths:
         start, left = clock.start + done, clock.steps - done - steps
-        moves = Moves() if ends and left and done else None
+        moves = Moves() if ends and left else None
         now = replace(clock, steps=steps, start=start, last=clock.last and not left, moves=moves)
         answers = run(inputs(start, steps), now)
         found = [unfold(y, dim, steps) for y, dim in zip(answers, dims, strict=True)]
@@ -86,12 +86,12 @@ def run_chunks(
         outputs = outputs or [
             _place(y, dim, clock.steps) for y, dim in zip(found, dims, strict=True)
         ]
-        until = clock.steps if moves is not None and not moves.any() else done + steps
+        settled = moves is not None and not moves.any()
         for into, y, dim in zip(outputs, found, dims, strict=True):
             if isinstance(y, Tensor) and dim is not None:
-                _write(into, y, done, until)
+                _write(into, y, done, settled)
         done += steps
-        if until == clock.steps:
+        if settled:
             break
     return outputs
 
@@ -103,12 +103,12 @@ def _place(y: Any, dim: int | None, steps: int) -> Any:
     return y.new_empty((steps, *y.shape[1:])) if isinstance(y, Tensor) else y
 
 
-def _write(into: Tensor, y: Tensor, start: int, stop: int) -> None:
-    """Write an output leaf to its steps, over and over until ``stop``."""
+def _write(into: Tensor, y: Tensor, start: int, settled: bool) -> None:
+    """Write an output leaf to its steps; the last of them also to all later ones, if it has
+    settled."""
     if into.shape[1:] != y.shape[1:]:
         raise no_stack([into.shape[1:], y.shape[1:]])
-    if len(y) == 1:
-        into[start:stop] = y
-        return
-    for at in range(start, stop, len(y)):
-        into[at : at + len(y)] = y[: stop - at]
+    stop = start + len(y)
+    into[start:stop] = y
+    if settled:
+        into[stop:] = y[-1]

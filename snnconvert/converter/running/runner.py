@@ -105,7 +105,8 @@ class Runner:
         lengths = self._lengths(program, tree, leaves, clock, chunk)
         ends = len(lengths) > 1 and self._may_end(tree, leaves, clock.encoding)
         run = program.begin(tree, leaves)
-        return run_chunks(run, self._folded(inputs), clock, lengths, program.dims, ends=ends)
+        folded = self._folded(program, inputs)
+        return run_chunks(run, folded, clock, lengths, program.dims, ends=ends)
 
     def run(
         self, tree: nn.Module, leaves: Sequence[Any], clock: Clock, chunk: int | None = None
@@ -120,13 +121,14 @@ class Runner:
 
         one = at_step(0, leaves, given)
         lengths = self._lengths(program, tree, one, clock, chunk)
-        return run_chunks(
-            program.begin(tree, one), self._folded(inputs), clock, lengths, program.dims
-        )
+        run, folded = program.begin(tree, one), self._folded(program, inputs)
+        return run_chunks(run, folded, clock, lengths, program.dims)
 
-    def _folded(self, inputs: Inputs) -> Inputs:
-        """Return what makes inputs with their time in front of the batch."""
+    def _folded(self, program: Program, inputs: Inputs) -> Inputs:
+        """Return what makes inputs with their time in front of the batch, where any is read."""
         given = self.conversion.source.inputs
+        if not program.moving:
+            return lambda start, steps: []
         return lambda start, steps: for_coded(
             lambda x, i: fold(x, i.batch_dim or 0), inputs(start, steps), given
         )
