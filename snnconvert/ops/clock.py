@@ -7,7 +7,7 @@ nodes that know where time is; each takes the run's :class:`Clock`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ class Clock:
         total: ``T`` of the whole run.
         encoding: how values that start inside the graph (embeddings of held ids) are spread.
         state: what the nodes carry from call to call, by key; empty at rest.
+        last: whether no call of the run comes after this one, so that nothing is carried.
+        moves: notes whether the last step of this call changes a state; None where nobody asks.
     """
 
     steps: int
@@ -36,10 +38,63 @@ class Clock:
     total: int = 1
     encoding: Encoding = field(default_factory=AtOnce)
     state: dict[str, Tensor] = field(default_factory=dict)
+    last: bool = False
+    moves: Moves | None = None
+
+    def carry(self, states: Mapping[str, Tensor]) -> None:
+        """Keep a node's states for the next call of the run, where there is one."""
+        for key, value in states.items():
+            if self.last:
+                self.state.pop(key, None)
+            else:
+                self.state[key] = value
+
+
+@dataclass
+class Moves:
+    """Whether a step has changed any state.
+
+    Attributes:
+        found: whether a change is known.
+        pending: truth values that a device has yet to tell.
+    """
+
+    found: bool = False
+    pending: list[Tensor] = field(default_factory=list)
+
+    def note(self, before: Tensor | None, now: Tensor) -> None:
+        """Compare a state with that before the step; None: there was none."""
+        if self.found:
+            return
+        if before is None:
+            self.found = True
+        elif now.device.type == "cpu":
+            self.found = not torch.equal(before, now)
+        else:
+            self.pending.append((before != now).any())
+
+    def any(self) -> bool:
+        """Return whether a state has changed; this waits for the device, once."""
+        if not self.found and self.pending:
+            self.found = bool(torch.stack(self.pending).any())
+            self.pending.clear()
+        return self.found
 
 
 def _unfold(x: Tensor, clock: Clock, dim: int) -> Tensor:
     return x.unflatten(dim, (clock.steps, x.shape[dim] // clock.steps))
+
+
+def _keep(clock: Clock, key: str, before: Tensor | None, now: Tensor) -> None:
+    """Carry a value of the last step; ``before`` is that of the step before it."""
+    if clock.moves is not None:
+        clock.moves.note(before, now)
+    clock.carry({key: now})
+
+
+def _keep_last(clock: Clock, key: str, values: Tensor, dim: int) -> None:
+    """Carry the last of several steps, in memory of its own: a view would keep all the others."""
+    _keep(clock, key, values.select(dim, -2), values.select(dim, -1).clone())
 
 
 def _over_leaves(
@@ -64,13 +119,14 @@ def accumulate(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
 
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
         if clock.steps == 1:
-            total = clock.state[key] + x if key in clock.state else x
-            clock.state[key] = total
+            before = clock.state.get(key)
+            total = x if before is None else before + x
+            _keep(clock, key, before, total)
             return total
         total = _unfold(x, clock, dim).cumsum(dim)
         if key in clock.state:
             total = total + clock.state[key].unsqueeze(dim)
-        clock.state[key] = total.select(dim, -1)
+        _keep_last(clock, key, total, dim)
         return total.flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)
@@ -82,7 +138,7 @@ def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
     def leaf(x: Tensor, dim: int, key: str) -> Tensor:
         if clock.steps == 1:
             before = clock.state.get(key)
-            clock.state[key] = x
+            _keep(clock, key, before, x)
             return x if before is None else subtract(x, before)
         value = _unfold(x, clock, dim)
         first = value.narrow(dim, 0, 1)
@@ -90,7 +146,7 @@ def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
             first = subtract(first, clock.state[key].unsqueeze(dim))
         later, earlier = (value.narrow(dim, start, clock.steps - 1) for start in (1, 0))
         rest = subtract(later, earlier)
-        clock.state[key] = value.select(dim, -1)
+        _keep_last(clock, key, value, dim)
         return torch.cat([first, rest], dim).flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)

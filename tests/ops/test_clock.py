@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snnconvert.ops.clock import Clock, accumulate, difference, encode, hold
+from snnconvert.ops.clock import Clock, Moves, accumulate, difference, encode, hold
 from snnconvert.ops.encoding import Constant
+from snnconvert.ops.neurons import MultiThreshold
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
@@ -66,3 +67,58 @@ def test_complex_values_start_a_stream_as_real_ones_do():
     x = torch.randn(2, 3, dtype=torch.cfloat)
     found = encode(x, Clock(4, total=4, encoding=Constant()), "e", (0,)).unflatten(0, (4, 2))
     torch.testing.assert_close(found[1], x / 2)
+
+
+@pytest.mark.parametrize("op", [accumulate, difference, "track"])
+def test_the_last_call_of_a_run_keeps_nothing(op):
+    neuron, x, clock = MultiThreshold(1.0), torch.randn(6, 3).double(), Clock(2, total=6)
+
+    def call(part, clock):
+        if op == "track":
+            return neuron.track(part, clock, "s", 0)
+        return op(part, clock, "s", (0,))
+
+    found = []
+    for start in (0, 2, 4):
+        clock.start, clock.last = start, start == 4
+        found.append(call(x[start : start + 2], clock))
+        assert bool(clock.state) is not clock.last
+    whole = Clock(6, total=6, last=True)
+    torch.testing.assert_close(torch.cat(found), call(x, whole), rtol=1e-12, atol=1e-12)
+    assert not whole.state
+
+
+@pytest.mark.parametrize("op", [accumulate, difference])
+def test_a_state_is_no_view_of_all_steps(op):
+    clock = Clock(4, total=8)
+    op(torch.randn(8, 3), clock, "s", (0,))
+    (state,) = clock.state.values()
+    assert state.untyped_storage().nbytes() == state.nbytes
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("op", [accumulate, difference])
+def test_a_sum_that_stays_is_noted(op, steps):
+    x = torch.zeros(2 * steps, 3) if op is accumulate else torch.ones(2 * steps, 3)
+    clock = Clock(steps, total=9)
+    op(x + 1, clock, "s", (0,))
+    op(x if op is accumulate else x + 1, clock, "s", (0,))
+    for moved in (False, True):
+        clock.moves = Moves()
+        given = x.clone()
+        given[-1] += moved
+        op(given if op is accumulate else given + 1, clock, "s", (0,))
+        assert clock.moves.any() is moved
+
+
+def test_moves_of_a_device_are_told_at_the_end():
+    moves = Moves()
+    assert not moves.any()
+    moves.pending += [torch.tensor(False), torch.tensor(True)]  # as a device would leave them
+    assert moves.any() and not moves.pending
+    moves.note(torch.zeros(2), torch.zeros(2))
+    assert moves.any()
+    assert not Moves().any()
+    first = Moves()
+    first.note(None, torch.zeros(2))
+    assert first.any()

@@ -18,6 +18,7 @@ from torch import fx, nn
 from snnconvert.converter.building.trial import Trial
 from snnconvert.converter.graph.dtypes import cast, cast_module, literal_dtypes
 from snnconvert.converter.graph.literals import with_literals
+from snnconvert.converter.graph.meta import ENCLOSED
 from snnconvert.converter.tracing.traced import TracedInput
 
 
@@ -26,7 +27,8 @@ class Folding:
     """Whether time may be folded into the batch.
 
     Attributes:
-        graph: the graph, in which what is held lies as the streams that it meets.
+        graph: the graph, in which what is held lies as the streams that it meets; marked is what
+            has its steps within another dimension.
         step_by_step: why steps must run one by one; empty where they may be folded.
     """
 
@@ -61,7 +63,12 @@ def try_folding(
         trial = Trial(tried, tree, inputs, examples)
         other = Trial(tried, tree, inputs, larger) if is_open else None
         reason = _reason(trial, other)
-    return Folding(graph if reason else _with_layouts(graph, trial.held), reason)
+    if reason:
+        return Folding(graph, reason)
+    enclosed = {
+        n.name for n, found in trial.layouts.items() if any(outer > 1 for _, outer in found)
+    }
+    return Folding(_with_layouts(graph, trial.held, enclosed), "")
 
 
 def _reason(trial: Trial, other: Trial | None) -> str:
@@ -77,15 +84,18 @@ def _reason(trial: Trial, other: Trial | None) -> str:
     return ""
 
 
-def _with_layouts(graph: fx.Graph, held: Mapping[str, Mapping[str, int]]) -> fx.Graph:
+def _with_layouts(
+    graph: fx.Graph, held: Mapping[str, Mapping[str, int]], enclosed: Set[str]
+) -> fx.Graph:
     """Return the graph with held values that lie as their consumers need them, and neurons that
     know where time is.
 
     Args:
         graph: the graph; it is not changed.
         held: as of `Trial`.
+        enclosed: names of the nodes that have their steps within another dimension.
     """
-    if not held:
+    if not enclosed:
         return graph
     new = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -98,6 +108,8 @@ def _with_layouts(graph: fx.Graph, held: Mapping[str, Mapping[str, int]]) -> fx.
         copies[node] = new.node_copy(node, arguments.__getitem__)
         if outer := held.get(node.name, {}).get(node.name):  # a neuron
             copies[node].args = (*copies[node].args, outer)
+        if node.name in enclosed:
+            copies[node].meta[ENCLOSED] = True
     new.eliminate_dead_code()
     return new
 

@@ -113,7 +113,7 @@ class _Rewriter:
             self.once[node] = new
 
     def _constant(self, node: fx.Node) -> None:
-        self.once[node] = self._copy(node, self._unfolded)
+        self.once[node] = self._apply(node, self.replacements.get(node, _PLAIN), self._unfolded)
 
     def _stream(self, node: fx.Node) -> None:
         replacement = self.replacements.get(node, _PLAIN)

@@ -62,15 +62,20 @@ def find_streams(traced: TracedModel, encoded: frozenset[fx.Node]) -> Streams:
         encoded: nodes with held inputs whose outputs are coded: streams that start inside.
     """
     finder = StreamFinder(traced)
-    roles = iter(traced.inputs)
+    domains = iter(domains_of_inputs(traced))
     for node in traced.graph.nodes:
         if node.op == "placeholder":
-            finder.begin(node, _INPUT_DOMAIN[next(roles).role])
+            finder.begin(node, next(domains))
         elif node in encoded:
             finder.begin(node, Domain.STREAM)
         else:
             finder.visit(node)
     return finder.streams
+
+
+def domains_of_inputs(traced: TracedModel) -> list[Domain]:
+    """Return the domain of each input leaf."""
+    return [_INPUT_DOMAIN[given.role] for given in traced.inputs]
 
 
 class StreamFinder:

@@ -29,6 +29,8 @@ SOURCE = "source"  # meta of streams: the node of the traced graph that they sta
 
 SITED = "sited"  # meta of streams: the node of the sited graph that they were emitted for
 
+ENCLOSED = "enclosed"  # meta: True where values of another dimension stand around the folded steps
+
 STANDS_FOR = "stands_for"  # meta: the node of the source whose value a changed node computes
 
 

@@ -11,17 +11,15 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.building.in_place import overwrite
 from snnconvert.converter.building.tree import Container, check_replaced, device_of
-from snnconvert.converter.graph.code import compile_graph
-from snnconvert.converter.graph.literals import with_literals
 from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
 from snnconvert.converter.reports.paragraphs import as_text
-from snnconvert.converter.running.calls import replaced, with_calls
+from snnconvert.converter.running.calls import replaced
 from snnconvert.converter.running.casts import after_cast, by_parts
-from snnconvert.converter.running.encoded import at_step, encoded, for_coded
-from snnconvert.converter.running.layout import fold, stacked, time_dims, unfold
+from snnconvert.converter.running.chunks import checked_chunk
+from snnconvert.converter.running.encoded import encoded, for_coded
 from snnconvert.converter.running.online import Online, difference
+from snnconvert.converter.running.runner import Runner
 from snnconvert.converter.running.until import Settled, Until, run_until, until_of
 from snnconvert.converter.saving.write import dump_conversion, refuse_without_folder
 from snnconvert.converter.tracing.inputs import (
@@ -30,7 +28,7 @@ from snnconvert.converter.tracing.inputs import (
     checked_time_steps,
     refuse_names,
 )
-from snnconvert.errors import SavedFileError
+from snnconvert.errors import InputError, SavedFileError
 from snnconvert.files import write_atomically
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
@@ -65,7 +63,7 @@ class ConvertedModule(nn.Module):
     tree: Container
     placed: TensorOptions
     _own = frozenset(
-        {"conversion", "converted", "graph", "report", "tree", "placed", "_function", "_online"}
+        {"conversion", "converted", "graph", "report", "tree", "placed", "_runner", "_online"}
     )
 
     def __init__(self, conversion: Conversion, tree: Container, graph: fx.Graph) -> None:
@@ -75,7 +73,7 @@ class ConvertedModule(nn.Module):
         self.converted = self.graph = graph
         self.report = None
         self.placed = TensorOptions(conversion.source.dtype, device_of(tree))
-        self._function: Callable[..., Any] | None = None
+        self._runner = Runner(conversion, graph)
         self._online: Online | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -125,9 +123,7 @@ class ConvertedModule(nn.Module):
         Raises:
             InputError: an input does not fit, or time lengths differ.
         """
-        leaves, steps = self._bind(args, kwargs, timed=True)
-        steps = self.time_steps if steps is None else steps
-        clock = Clock(steps, total=steps, encoding=self._encoding)
+        leaves, clock = self._timed(args, kwargs)
         return self._structured(self.propagate(leaves, clock))
 
     def propagate(self, leaves: list[Any], clock: Clock) -> list[Any]:
@@ -137,9 +133,7 @@ class ConvertedModule(nn.Module):
 
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
         """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
-        leaves, steps = self._bind(args, kwargs, timed=True)
-        steps = self.time_steps if steps is None else steps
-        clock = Clock(steps, total=steps, encoding=self._encoding)
+        leaves, clock = self._timed(args, kwargs)
         return self._structured(self._run(leaves, clock))
 
     def step(self, *args: Any, **kwargs: Any) -> Any:
@@ -156,7 +150,8 @@ class ConvertedModule(nn.Module):
             online = Online(Clock(1, total=self.time_steps, encoding=self._encoding))
         given = self.conversion.source.inputs
         # What is carried becomes the state at the very end: an exception leaves it as it was.
-        after, increments = online.advanced(leaves, given, self._call)
+        run = self._runner.program(self.tree).begin(self.tree, leaves)
+        after, increments = online.advanced(leaves, given, run)
         self._online = after
         return self._structured(increments)
 
@@ -170,6 +165,7 @@ class ConvertedModule(nn.Module):
         *args: Any,
         time_steps: int | None = None,
         encoding: str | Encoding | None = None,
+        chunk: int | None = None,
         until: None = None,
         **kwargs: Any,
     ) -> Any: ...
@@ -179,6 +175,7 @@ class ConvertedModule(nn.Module):
         *args: Any,
         time_steps: int | None = None,
         encoding: str | Encoding | None = None,
+        chunk: int | None = None,
         until: str | float,
         output: str | int | None = None,
         classes: int | None = None,
@@ -189,6 +186,7 @@ class ConvertedModule(nn.Module):
         *args: Any,
         time_steps: int | None = None,
         encoding: str | Encoding | None = None,
+        chunk: int | None = None,
         until: str | float | None = None,
         output: str | int | None = None,
         classes: int | None = None,
@@ -201,6 +199,9 @@ class ConvertedModule(nn.Module):
             time_steps: ``T``; None: that of the rule file.
             encoding: ``at_once`` (all at the first step), ``constant`` (1/T at each step) or an
                 :class:`~snnconvert.ops.encoding.Encoding`; None: that of the rule file.
+            chunk: number of steps that are run at once; None: all, or as many as a budget of memory
+                allows. What neurons carry from one chunk to the next is kept in between, and
+                values are the same but where kernels round more samples otherwise than fewer.
             until: when a sample is done; None: all run for ``T`` steps. ``settled``: after the
                 first whole step that changed no neuron's state, with all of its inputs arrived, so
                 that nothing in it can change any more. A number: after the first step by whose
@@ -218,17 +219,20 @@ class ConvertedModule(nn.Module):
             InputError: an input does not fit, or has the name of an argument of `simulate`; or
                 samples cannot be told apart, or have no class scores.
         """
-        names = ("time_steps", "encoding", "until", "output", "classes")
+        names = ("time_steps", "encoding", "chunk", "until", "output", "classes")
         refuse_names(self.conversion.source, names, "simulate")
         steps = checked_time_steps(self.time_steps if time_steps is None else time_steps)
         chosen = self._encoding if encoding is None else encoding_named(encoding)
         end = until_of(until, output, classes)
+        chunk = checked_chunk(chunk)
+        if chunk is not None and end is not None:
+            raise InputError("until= runs one step after the other; leave chunk= out")
         leaves, _ = self._bind(args, kwargs, timed=False)
         if end is not None:
             found = self.run_until(end, leaves, steps, chosen)
             return found._replace(outputs=self._structured(found.outputs))
-        inputs = encoded(chosen, leaves, self.conversion.source.inputs, steps)
-        return self._structured(self._run(inputs, Clock(steps, total=steps, encoding=chosen)))
+        clock = Clock(steps, total=steps, encoding=chosen, last=True)
+        return self._structured(self._runner.simulate(self.tree, leaves, clock, chunk))
 
     def summary(self) -> str:
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
@@ -269,6 +273,12 @@ class ConvertedModule(nn.Module):
         source = self.conversion.source
         return bind_inputs(source, args, kwargs, timed=timed, options=self.placed)
 
+    def _timed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Clock]:
+        """Return the leaves of a call on a whole sequence, and its run."""
+        leaves, steps = self._bind(args, kwargs, timed=True)
+        steps = self.time_steps if steps is None else steps
+        return leaves, Clock(steps, total=steps, encoding=self._encoding, last=True)
+
     @property
     def _encoding(self) -> Encoding:
         return encoding_named(self.conversion.rules.encoding)
@@ -276,39 +286,24 @@ class ConvertedModule(nn.Module):
     def _structured(self, leaves: list[Any]) -> Any:
         return pytree.tree_unflatten(leaves, self.conversion.source.out_spec)
 
-    def _call(self, leaves: list[Any], clock: Clock) -> list[Any]:
-        """Run the graph on the cumulative inputs of ``clock.steps`` folded steps."""
-        if self._function is None:
-            self._function = compile_graph(with_calls(overwrite(self.graph, self.tree)))
-        return list(pytree.tree_leaves(self._function(self.tree, clock, *leaves)))
-
     def _run(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Return the cumulative outputs ``[T, ...]`` of cumulative inputs ``[T, B, ...]``."""
-        if self.conversion.step_by_step:
-            return self.run_step_by_step(leaves, clock)
-        return self.run_folded(leaves, clock)
+        return self._runner.run(self.tree, leaves, clock)
 
     def run_folded(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Run all steps as one batch of ``T * B`` (leaves as in `propagate`, cumulative)."""
-        given = self.conversion.source.inputs
-        folded = for_coded(lambda x, i: fold(x, i.batch_dim or 0), leaves, given)
-        outputs, dims = self._call(folded, clock), time_dims(self.conversion)
-        return [unfold(y, dim, clock.steps) for y, dim in zip(outputs, dims, strict=True)]
+        return self._runner.run(self.tree, leaves, clock, clock.steps)
+
+    def run_step_by_step(self, leaves: list[Any], clock: Clock) -> list[Any]:
+        """Run one step after the other (leaves as in `propagate`, cumulative)."""
+        return self._runner.run(self.tree, leaves, clock, 1)
 
     def run_until(self, until: Until, leaves: list[Any], total: int, encoding: Encoding) -> Settled:
         """Run each sample until it is done (leaves as the source takes them and gives them)."""
         inputs = encoded(encoding, leaves, self.conversion.source.inputs, total)
         of, clock = (self.conversion, self.graph, self.tree), Clock(1, 0, total, encoding)
-        return run_until(until, self._call, of, inputs, clock)
-
-    def run_step_by_step(self, leaves: list[Any], clock: Clock) -> list[Any]:
-        """Run one step after the other (leaves as in `propagate`, cumulative)."""
-        runs = []
-        for t in range(clock.steps):
-            one = Clock(1, clock.start + t, clock.total, clock.encoding, clock.state)
-            now = at_step(t, leaves, self.conversion.source.inputs)
-            runs.append(self._call(now, one))
-        return stacked(runs)
+        run = self._runner.begin(self.tree, leaves, encoding)
+        return run_until(until, run, of, inputs, clock)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         after, fn = after_cast(self.conversion.source, self.placed, fn), by_parts(fn)
@@ -330,11 +325,11 @@ class ConvertedModule(nn.Module):
             dtypes: by those of the source when it was traced, whatever was followed since.
             device: None: those of the trace.
         """
-        self.graph = with_literals(self.converted, dtypes, device)
+        self._runner = Runner(self.conversion, self.converted, dtypes, device)
+        self.graph = self._runner.graph
         for operator in self.modules():
             if isinstance(operator, TDOperator):
                 operator.follow_dtypes(dtypes)
-        self._function = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         new = type(self).__new__(type(self))

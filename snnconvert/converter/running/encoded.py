@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.ops.encoding import Encoding
+
+Inputs: TypeAlias = Callable[[int, int], list[Any]]
+"""Makes the input leaves of ``steps`` steps from ``start`` on: of ``(start, steps)``."""
 
 
 def for_coded(
@@ -32,6 +35,20 @@ def encoded(
         total: ``T``.
     """
     return for_coded(lambda x, i: encoding.cumulative(x, 0, total, total, i.name), leaves, given)
+
+
+def arriving(
+    encoding: Encoding, leaves: Sequence[Any], given: Sequence[TracedInput], total: int
+) -> Inputs:
+    """Return what makes the cumulative inputs ``[steps, B, ...]`` from a step on (arguments as
+    `encoded`)."""
+
+    def inputs(start: int, steps: int) -> list[Any]:
+        return for_coded(
+            lambda x, i: encoding.cumulative(x, start, steps, total, i.name), leaves, given
+        )
+
+    return inputs
 
 
 def at_step(t: int, leaves: Sequence[Any], given: Sequence[TracedInput]) -> list[Any]:

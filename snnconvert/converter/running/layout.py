@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.deciding.streams import Domain
+from snnconvert.converter.deciding.streams import Domain, Streams
 from snnconvert.errors import InputError
 from snnconvert.torch_private import pytree
 
 
 def fold(x: Tensor, dim: int) -> Tensor:
-    """Put the time of ``[T, ...]`` in front of the batch, which is a step's dimension ``dim``."""
+    """Put the time of ``[T, ...]`` in front of the batch, which is a step's dimension ``dim``; a
+    single step is one as it is."""
+    if len(x) == 1:
+        return x[0]
     return x.movedim(0, dim).flatten(dim, dim + 1)
 
 
@@ -22,7 +26,7 @@ def unfold(y: Any, dim: int | None, steps: int) -> Any:
     """Return an output leaf ``[T, ...]``; ``dim`` is None where it is the same at every step."""
     if not isinstance(y, Tensor):
         return y
-    if dim is None:
+    if dim is None or steps == 1:
         return y.unsqueeze(0).expand(steps, *y.shape)
     return y.unflatten(dim, (steps, y.shape[dim] // steps)).movedim(dim, 0)
 
@@ -36,23 +40,34 @@ def stacked(steps: list[list[Any]]) -> list[Any]:
     leaves = []
     for ys in zip(*steps, strict=True):
         if len({y.shape for y in ys if isinstance(y, Tensor)}) > 1:
-            raise InputError(
-                "an output changes its shape from step to step "
-                f"({', '.join(str(tuple(y.shape)) for y in ys)}), so its steps cannot be stacked; "
-                "run the conversion with step()"
-            )
+            raise no_stack([y.shape for y in ys])
         leaves.append(torch.stack(ys) if isinstance(ys[0], Tensor) else ys[0])
     return leaves
 
 
-def time_dims(conversion: Conversion) -> list[int | None]:
+def no_stack(shapes: Sequence[Sequence[int]]) -> InputError:
+    """Return the error of an output that has these shapes at different steps."""
+    return InputError(
+        f"an output changes its shape from step to step ({', '.join(str(tuple(s)) for s in shapes)}"
+        "), so its steps cannot be stacked; run the conversion with step()"
+    )
+
+
+def time_dims(conversion: Conversion, streams: Streams | None = None) -> list[int | None]:
     """Return the dimension of each output leaf that holds the batch, and so the folded time; None
-    where none does."""
-    streams = conversion.sited.streams
+    where none does.
+
+    Args:
+        conversion: what is run.
+        streams: of the run; None: those of any.
+    """
+    streams = streams or conversion.sited.streams
     leaves = pytree.tree_leaves(conversion.sited.traced.graph.output_node().args[0])
-    # What depends on the batch size alone is not folded: it leaves the graph once.
+    # What depends on the batch size alone is not folded: it leaves the graph once. Where the batch
+    # has no dimension of its own, steps run one by one: any dimension will do.
     return [
-        streams.time_dims[y][0] if streams.domains.get(y) is Domain.STREAM else None for y in leaves
+        streams.time_dims.get(y, (0,))[0] if streams.domains.get(y) is Domain.STREAM else None
+        for y in leaves
     ]
 
 

@@ -16,6 +16,22 @@ from snnconvert.ops.encoding import Encoding
 from snnconvert.ops.sequence import is_number
 
 
+def neurons_of(graph: fx.Graph, tree: nn.Module) -> dict[str, Any]:
+    """Return the neurons of a graph by the names of their states."""
+    found = {}
+    for node in graph.nodes:
+        if is_neuron(node):
+            args: Any = node.args
+            found[args[3]] = tree.get_submodule(str(args[0].target))
+    return found
+
+
+def all_steady(neurons: Mapping[str, Any]) -> bool:
+    """Tell whether all neurons do the same at every step; of one of the user's own that does not
+    say, nothing is known."""
+    return all(getattr(neuron, "steady", False) for neuron in neurons.values())
+
+
 class Settling:
     """Tells which samples have settled.
 
@@ -50,12 +66,11 @@ class Settling:
         device: torch.device,
     ) -> None:
         self.samples, self.device = samples, device
-        self.neurons: dict[str, Any] = {}
+        self.neurons = neurons_of(graph, tree)
         self.places: dict[str, list[tuple[int, int]]] = {}  # dimension, and values around the batch
         for node in graph.nodes:
-            self._place(node, tree)
-        # Of a neuron of the user's own that does not say, nothing is known.
-        self.steady = all(getattr(neuron, "steady", False) for neuron in self.neurons.values())
+            self._place(node)
+        self.steady = all_steady(self.neurons)
         self.before: Mapping[str, Tensor] = {}
         self.encoding = clock.encoding
         self.ahead: _Ahead | None = None
@@ -64,12 +79,11 @@ class Settling:
             self.encoding = self.ahead = _Ahead(clock.encoding)
             self.arriving = self._arriving(coded, clock.total)
 
-    def _place(self, node: fx.Node, tree: nn.Module) -> None:
+    def _place(self, node: fx.Node) -> None:
         """Note where the batch is in what a node keeps, or starts."""
         args: Any = node.args
         if is_neuron(node):
-            neuron, _, _, name, dim, *outer = args
-            self.neurons[name] = tree.get_submodule(str(neuron.target))
+            _, _, _, name, dim, *outer = args
             self.places[name] = [(dim, *(outer or [1]))]
         elif node.target in (accumulate, difference, encode):
             _, _, name, dims = args

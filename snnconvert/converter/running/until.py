@@ -214,7 +214,7 @@ def run_until(
         answers.append(outputs)
         with torch.no_grad():
             ends = end.reached(outputs, now).to(device) & ~done
-        steps[ends] = t + 1
+        steps.masked_fill_(ends, t + 1)
         done |= ends
         if bool(done.all()):
             break

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snnconvert.converter.tracing.names import program_names
 from snnconvert.converter.tracing.sizes import check_sizes
 from snnconvert.converter.tracing.traced import TracedInput, TracedModel
 from snnconvert.errors import InputError
@@ -93,14 +92,13 @@ def checked_time_steps(steps: Any) -> int:
 
 def _leaves(traced: TracedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Flatten a call as the trace was flattened; constants that were left out are filled in."""
-    default_args, default_kwargs = example_of(traced)
+    known = traced.signature
+    default_args, default_kwargs = known.args, known.kwargs
     args, kwargs = _placed(traced, args, kwargs)
     unknown = sorted(set(kwargs) - set(default_kwargs))
-    missing = [
-        name for name, value in default_kwargs.items() if name not in kwargs and has_tensor(value)
-    ]
+    missing = [n for n in default_kwargs if n not in kwargs and n in known.with_tensors]
     too_many = len(args) > len(default_args)
-    too_few = any(map(has_tensor, default_args[len(args) :]))
+    too_few = not known.with_tensors.isdisjoint(range(len(args), len(default_args)))
     if unknown or missing or too_many or too_few:
         raise InputError(
             f"the model was traced with {_signature(traced)}; received {len(args)} positional "
@@ -130,12 +128,12 @@ def _placed(
 
     The order of what it was traced with by name is not known, so that there is no other way round.
     """
-    examples, _ = example_of(traced)
-    names, rest, placed = program_names(traced.program, len(examples)), dict(kwargs), [*args]
-    for name, example in list(zip(names, examples, strict=True))[len(args) :]:
-        if name not in rest and has_tensor(example):
+    known, rest, placed = traced.signature, dict(kwargs), [*args]
+    for place in range(len(args), len(known.args)):
+        name = known.names[place]
+        if name not in rest and place in known.with_tensors:
             break
-        placed.append(rest.pop(name, example))
+        placed.append(rest.pop(name, known.args[place]))
     return tuple(placed), rest
 
 
@@ -168,9 +166,8 @@ _LONGEST = 500  # characters of a call that are shown
 
 def refuse_names(traced: TracedModel, names: Sequence[str], method: str) -> None:
     """Raise InputError where a keyword input has the name of an argument of a method's own."""
-    _, keywords = example_of(traced)
     for name in names:
-        if has_tensor(keywords.get(name)):
+        if name in traced.signature.with_tensors:
             raise InputError(
                 f"the model's input '{name}' has the name of an argument of {method}(), which "
                 "would take it for its own; convert with this input by position "
@@ -180,8 +177,7 @@ def refuse_names(traced: TracedModel, names: Sequence[str], method: str) -> None
 
 def example_of(traced: TracedModel) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the positional and keyword inputs that a source was traced on."""
-    args, kwargs = pytree.tree_unflatten([given.example for given in traced.inputs], traced.in_spec)
-    return args, kwargs
+    return traced.signature.args, dict(traced.signature.kwargs)
 
 
 def _signature(traced: TracedModel) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Literal
 
@@ -13,7 +14,9 @@ from torch.export import ExportedProgram
 
 from snnconvert.converter.graph.dtypes import real_dtype
 from snnconvert.converter.tracing.guards import Guard
+from snnconvert.converter.tracing.names import program_names
 from snnconvert.ops.sequence import is_number
+from snnconvert.sources.inputs import has_tensor
 from snnconvert.torch_private import pytree
 
 Role = Literal["coded", "held", "constant"]
@@ -44,6 +47,23 @@ class TracedInput:
     def shape(self) -> tuple[int | None, ...]:
         """Sizes of the leaf, None where the trace left a size open."""
         return tuple(size if isinstance(size, int) else None for size in self.sizes)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How a source was called when it was traced.
+
+    Attributes:
+        args, kwargs: its inputs; nobody writes to them.
+        names: of the positional ones.
+        with_tensors: the places and keywords of those that are or hold tensors; all others are
+            constants of the trace.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    names: tuple[str, ...]
+    with_tensors: frozenset[int | str]
 
 
 @dataclass(frozen=True)
@@ -90,6 +110,18 @@ class TracedModel:
     def attribute(self, name: str) -> Any:
         """Return what a ``get_attr`` node of the graph refers to."""
         return self.tensors[name] if name in self.tensors else attrgetter(name)(self.root)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """How it was called; of every call that follows this is asked."""
+        args, kwargs = pytree.tree_unflatten([given.example for given in self.inputs], self.in_spec)
+        given = (*enumerate(args), *kwargs.items())
+        return Signature(
+            args=args,
+            kwargs=kwargs,
+            names=tuple(program_names(self.program, len(args))),
+            with_tensors=frozenset(place for place, value in given if has_tensor(value)),
+        )
 
 
 def sizes_of_batch(given: TracedInput, batch: frozenset[Any], size: int) -> list[int]:

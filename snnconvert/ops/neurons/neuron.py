@@ -22,6 +22,7 @@ from snnconvert.ops.neurons.checks import (
 from snnconvert.ops.neurons.digits import digits_of
 from snnconvert.ops.neurons.options import NeuronOptions
 from snnconvert.ops.neurons.spike import Straight
+from snnconvert.ops.neurons.watched import watched
 from snnconvert.ops.sequence import (
     accumulate,
     accumulation_dtype,
@@ -304,15 +305,14 @@ class Neuron(nn.Module):
         """
         state = self.state_of(clock.state, key)
         if clock.steps == 1:
-            # A scalar is a batch of one sample.
-            followed = self.advance(x.reshape(1, *(x.shape or (1,))), state, clock.start)
-            followed = followed.reshape(x.shape)
+            one = x.reshape(1, *(x.shape or (1,)))  # a scalar is a batch of one sample
+            followed = watched(self, one, state, clock).reshape(x.shape)
         else:
             parts = x.unflatten(dim, (outer, clock.steps, -1)).movedim(dim + 1, 0)
             steps = parts.flatten(dim + 1, dim + 2)
-            followed = self.advance(steps, state, clock.start).reshape(parts.shape)
+            followed = watched(self, steps, state, clock).reshape(parts.shape)
             followed = followed.movedim(0, dim + 1).flatten(dim, dim + 2)
-        clock.state.update({f"{key}.{name}": value for name, value in state.items()})
+        clock.carry({f"{key}.{name}": value for name, value in state.items()})
         return followed
 
     def state_of(self, states: Mapping[str, Tensor], key: str) -> State:
