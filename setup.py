@@ -8,8 +8,8 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "snnconvert.ops.neurons._native",
-            sources=["csrc/scan.cpp"],
+            "snnconvert.ops._native",
+            sources=["csrc/native.cpp"],
             language="c++",
             optional=True,
             py_limited_api=True,

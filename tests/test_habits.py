@@ -77,4 +77,4 @@ def test_the_wheel_holds_all_that_the_package_reads(tmp_path: Path) -> None:
     extensions = {name for name in packed if name.endswith(".so")}
     assert packed - extensions == expected
     if shutil.which("c++"):
-        assert extensions == {"snnconvert/ops/neurons/_native.abi3.so"}
+        assert extensions == {"snnconvert/ops/_native.abi3.so"}

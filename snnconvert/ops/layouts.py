@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,6 +49,24 @@ class Drives:
     def most(self) -> float:
         """Largest size."""
         return max(abs(self.low), abs(self.high))
+
+
+class Reading(NamedTuple):
+    """How a layout finds a position, for forms that are compiled.
+
+    Attributes:
+        scale: positions for each unit of the drive; 0: by octaves.
+        parts: positions of an octave; 0: equal steps.
+        origin: what octaves are counted from.
+        cycle: positions of a cycle; 0: there is none.
+        falls: whether cycles are below the first entry alone.
+    """
+
+    scale: float = 0.0
+    parts: int = 0
+    origin: float = 0.0
+    cycle: int = 0
+    falls: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,13 +160,17 @@ class Layout:
         first, last = self.nearest(torch.tensor([low, high], dtype=torch.float64), per).tolist()
         return int(first), int(last)
 
+    def reading(self, per: float) -> Reading | None:
+        """Return how it finds a position; None: in no way that compiled forms know."""
+        return None
+
     def turned(self, position: Tensor, per: float) -> tuple[Tensor, Tensor | None]:
         """Return which entry stands for a position, both counted from the first, and of how many
         cycles later the position is; None: there are no cycles. The position may be changed."""
         if not (cycle := self.cycle(per)):
             return position, None
         later = (position / cycle).floor_()
-        return position.sub_(later, alpha=cycle), later
+        return position.sub_(later * cycle), later
 
 
 @dataclass(frozen=True)
@@ -166,6 +188,9 @@ class Uniform(Layout):
 
     def nearest(self, drive: Tensor, per: float) -> Tensor:
         return (drive * per).round()
+
+    def reading(self, per: float) -> Reading | None:
+        return Reading(per)
 
     def drives(self, positions: Tensor, per: float) -> Tensor:
         return positions / per
@@ -199,6 +224,9 @@ class Octaves(Layout):
         # The leading bits of a positive number count octaves and their parts.
         found = (drive.contiguous().view(bits) + (1 << (shift - 1))) >> shift
         return (found - bias * int(per)).to(drive.dtype)
+
+    def reading(self, per: float) -> Reading | None:
+        return Reading(parts=int(per), origin=self.origin, cycle=self.cycle(per))
 
     def drives(self, positions: Tensor, per: float) -> Tensor:
         octave = (positions / per).floor()
@@ -253,6 +281,9 @@ class Periods(Layout):
     def nearest(self, drive: Tensor, per: float) -> Tensor:
         return (drive * (per / self.period)).round()
 
+    def reading(self, per: float) -> Reading | None:
+        return Reading(per / self.period, cycle=int(per))
+
     def drives(self, positions: Tensor, per: float) -> Tensor:
         return positions / per * self.period
 
@@ -299,9 +330,12 @@ class Falling(Periods):
     def cycle(self, per: float) -> int:
         return 0
 
+    def reading(self, per: float) -> Reading | None:
+        return Reading(per / self.period, cycle=int(per), falls=True)
+
     def turned(self, position: Tensor, per: float) -> tuple[Tensor, Tensor | None]:
         later = (position / per).floor_().clamp_max_(0)
-        return position.sub_(later, alpha=per), later
+        return position.sub_(later * per), later
 
 
 def power(exponent: float) -> Layout:

@@ -9,8 +9,16 @@ import torch
 from torch import Tensor
 
 from snnconvert.ops.layouts import Drives, Layout
+from snnconvert.ops.look_up import is_compiled_for, look_up
 
 ENTRY_BITS = 32
+
+
+def finite_or(value: Tensor, drive: Tensor, at_rest: float) -> Tensor:
+    """Return values, at rest where they are not finite of a finite drive."""
+    # x - x is 0 of a finite number and else none: half the passes of isfinite.
+    lost = ((value - value) != 0) & ((drive - drive) == 0)
+    return value.masked_fill(lost, at_rest)
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,26 @@ class Table:
         wide = drive.to(torch.promote_types(drive.dtype, torch.float32))
         return self.layout.whole(self.of_sizes(self.layout.size(wide)), wide).to(drive.dtype)
 
+    def or_rest(self, drive: Tensor, at_rest: float) -> Tensor:
+        """Return ``t(X)``, and a value at rest where it is not finite of a finite drive; without a
+        gradient."""
+        reading = self.layout.reading(self.per)
+        if reading is None or not is_compiled_for(drive):
+            return finite_or(self(drive), drive, at_rest)
+        scale, parts, origin, cycle, falls = reading
+        whole = (self.layout.symmetry, parts, cycle, falls, self.layout.gain, self.first)
+        ends = (self.below.slope, self.below.jump, self.above.slope, self.above.jump)
+        real = (scale, origin, self.below.at, self.above.at, *ends, at_rest)
+        return look_up(drive, self.entries.to(drive.dtype), whole, real)
+
     def of_sizes(self, size: Tensor) -> Tensor:
         """Return what entries and lines say of the sizes of drives (`Layout.size`), in floats."""
         clamped = size.clamp(self.below.at, self.above.at)
         value = self._read(clamped)
         for side, end in ((-1, self.below), (1, self.above)):
             if end.slope:
-                value.add_((size - end.at).mul_(side).clamp_min_(0), alpha=side * end.slope)
+                # Product and sum are rounded one by one, in every form.
+                value.add_((size - end.at).mul_(side).clamp_min_(0).mul_(side * end.slope))
             if end.jump:
                 value.add_(((size - end.at) * side > 0).to(value.dtype), alpha=end.jump)
         return value.add_(clamped - clamped)  # NaN stays NaN

@@ -14,7 +14,7 @@ from torch import Tensor
 from snnconvert.errors import InputError
 from snnconvert.ops.layouts import Drives, Falling, Layout, Octaves, Periods, Uniform, power
 from snnconvert.ops.segments import Between, Segments, logit
-from snnconvert.ops.tables import Table
+from snnconvert.ops.tables import Table, finite_or
 from snnconvert.ops.tabulate import tabulate
 
 Limits: TypeAlias = tuple[float | None, float | None]
@@ -196,13 +196,13 @@ class Target:
         """Return what a neuron follows, for one that keeps within the limits by other means."""
         if self.function is None:
             return drive
+        if self.table is not None and not (torch.is_grad_enabled() and drive.requires_grad):
+            return self.table.or_rest(drive, self.at_rest)
         return self.at_rest_without(self._value(drive), drive)
 
     def at_rest_without(self, value: Tensor, drive: Tensor) -> Tensor:
         """Return values of ``f`` with ``at_rest`` where it has no finite one of a finite drive."""
-        # x - x is 0 of a finite number and else none: half the passes of isfinite.
-        lost = ((value - value) != 0) & ((drive - drive) == 0)
-        return value.masked_fill(lost, self.at_rest)
+        return finite_or(value, drive, self.at_rest)
 
     def _value(self, drive: Tensor) -> Tensor:
         """Return ``f(X)``, by the table where there is one, with the gradient of the function."""

@@ -10,7 +10,7 @@ For each step ``t`` and each of ``K`` answers, elementwise::
 Every form of it gives the same bits: no product and sum are fused, and factors are computed once,
 by ATen. What is not a number stays so.
 
-Three forms: compiled (``csrc/scan.cpp``) on CPUs, where it was built; a Triton kernel on GPUs
+Three forms: compiled (``csrc/native.cpp``) on CPUs, where it was built; a Triton kernel on GPUs
 (:mod:`snnconvert.ops.neurons.ladder_triton`), where there is Triton; in blocks of in-place ATen
 operators elsewhere. It has no gradient: where one is needed a neuron goes step by step
 (:meth:`snnconvert.ops.neurons.neuron.Neuron.advance`).
@@ -35,7 +35,7 @@ from snnconvert.ops.neurons.spike import Ladder
 from snnconvert.ops.targets import Limits
 
 try:
-    from snnconvert.ops.neurons._native import ladder_scan as _native
+    from snnconvert.ops._native import ladder_scan as _native
 except ImportError:  # it is built where there is a compiler
     _native = None  # type: ignore[assignment]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_LIBRARY = torch.library.Library("snnconvert", "DEF")
+from snnconvert.ops.library import LIBRARY
 
 
 def define(
@@ -27,14 +27,14 @@ def define(
         kept: says how many answers of a step are returned, by the arguments behind the drive.
         forms: what computes it, by dispatch key.
     """
-    _LIBRARY.define(f"{name}(Tensor drive, {arguments}) -> Tensor")
+    LIBRARY.define(f"{name}(Tensor drive, {arguments}) -> Tensor")
     for key, form in forms.items():
-        _LIBRARY.impl(name, _checked(check, form), key)
+        LIBRARY.impl(name, _checked(check, form), key)
 
     def fake(drive: Tensor, *others: Any) -> Tensor:
         return answers_like(drive, kept(*others))
 
-    torch.library.register_fake(f"snnconvert::{name}", fake, lib=_LIBRARY)
+    torch.library.register_fake(f"snnconvert::{name}", fake, lib=LIBRARY)
     found: Callable[..., Tensor] = getattr(torch.ops.snnconvert, name).default
     return found
 

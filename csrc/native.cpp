@@ -1,7 +1,8 @@
-// The scan of a ladder of levels, in one pass over memory: snnconvert/ops/neurons/ladder.py says
-// what it computes. Each block of values goes through all steps while it is in the cache.
+// What neurons do, in one pass over memory: each block of values goes through all of it while it is
+// in the cache. snnconvert/ops/neurons/ladder.py says what the scan of a ladder computes, and
+// snnconvert/ops/tables.py what a look-up does.
 //
-// Compiled without contraction (-ffp-contract=off): every form of the scan has the same bits.
+// Compiled without contraction (-ffp-contract=off): every form has the same bits.
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030a0000
@@ -33,12 +34,12 @@ struct Bits;
 template <>
 struct Bits<float> {
   using Integer = int32_t;
-  static constexpr int fraction = 23;
+  static constexpr int fraction = 23, bias = 127;
 };
 template <>
 struct Bits<double> {
   using Integer = int64_t;
-  static constexpr int fraction = 52;
+  static constexpr int fraction = 52, bias = 1023;
 };
 
 // The drive, the state before it, the parameters of features, and the answers, along one dimension.
@@ -205,7 +206,143 @@ INLINE void of_type(const Scan& scan, int64_t begin, int64_t end) {
   }
 }
 
+// A table, and a flat drive that reads it.
+struct LookUp {
+  const void *drive, *entries;
+  void* out;
+  int64_t values, count, symmetry, parts, cycle, falls, gain, first;
+  double scale, origin, low, high, low_slope, low_jump, high_slope, high_jump, at_rest;
+};
+
+// The position in a table that is nearest to each of n drives, and of which cycle it is.
+template <typename Real>
+INLINE void positions(
+    const LookUp& look, int64_t n, const Real* drive, int32_t* index, Real* later) {
+  using Integer = typename Bits<Real>::Integer;
+  const Real low = static_cast<Real>(look.low), high = static_cast<Real>(look.high);
+  const Real scale = static_cast<Real>(look.scale), origin = static_cast<Real>(look.origin);
+  const Real first = static_cast<Real>(look.first), cycle = static_cast<Real>(look.cycle);
+  const bool sizes = look.symmetry != 0, falls = look.falls != 0;
+  const int32_t last = static_cast<int32_t>(look.count - 1);
+  int part_bits = 0;
+  while ((int64_t(1) << part_bits) < look.parts) ++part_bits;
+  const int shift = Bits<Real>::fraction - part_bits;
+  const Integer half = Integer(1) << (shift - 1);
+  const Integer bias = static_cast<Integer>(Bits<Real>::bias * look.parts);
+  if (look.parts) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+      Real x = sizes ? std::fabs(drive[i]) : drive[i];
+      x = x < low ? low : x;
+      x = (x > high ? high : x) - origin;
+      Integer bits;
+      std::memcpy(&bits, &x, sizeof(x));
+      later[i] = static_cast<Real>(((bits + half) >> shift) - bias) - first;
+    }
+  } else {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+      Real x = sizes ? std::fabs(drive[i]) : drive[i];
+      x = x < low ? low : x;
+      x = x > high ? high : x;
+      later[i] = std::nearbyint(x * scale) - first;
+    }
+  }
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    Real position = later[i], turns = 0;
+    if (cycle != 0) {
+      turns = std::floor(position / cycle);
+      turns = falls && turns > 0 ? Real(0) : turns;
+      position = position - turns * cycle;
+    }
+    later[i] = turns;
+    // What is no number reads the first; it is no number in the end.
+    const bool fits = position >= Real(0) && position < Real(2147483648.0);
+    const int32_t whole = fits ? static_cast<int32_t>(position) : 0;
+    index[i] = whole > last ? last : whole;
+  }
+}
+
+// 2^exponent of whole exponents, down to what is below the smallest number.
+INLINE float power_of_two(float exponent) {
+  const float bounded = exponent > 128 ? 128 : (exponent < -150 ? -150 : exponent);
+  const int32_t e = bounded == bounded ? static_cast<int32_t>(bounded) : 0;
+  const int32_t normal = (e + 127) << 23, below = e < -149 ? 0 : 1 << ((e + 149) & 31);
+  const int32_t bits = e < -126 ? below : normal;
+  float found;
+  std::memcpy(&found, &bits, sizeof(found));
+  return found;
+}
+INLINE double power_of_two(double exponent) {
+  return std::ldexp(1.0, exponent == exponent ? static_cast<int>(
+      exponent > 1024 ? 1024 : (exponent < -1075 ? -1075 : exponent)) : 0);
+}
+
+// What a table says of n drives.
+template <typename Real>
+INLINE void read(
+    const LookUp& look, int64_t n, const Real* drive, const int32_t* index, const Real* later,
+    Real* out) {
+  const Real* entries = static_cast<const Real*>(look.entries);
+  const Real low = static_cast<Real>(look.low), high = static_cast<Real>(look.high);
+  const Real low_slope = static_cast<Real>(-look.low_slope);
+  const Real high_slope = static_cast<Real>(look.high_slope);
+  const Real low_jump = static_cast<Real>(look.low_jump);
+  const Real high_jump = static_cast<Real>(look.high_jump);
+  const Real at_rest = static_cast<Real>(look.at_rest), gain = static_cast<Real>(look.gain);
+  const bool sizes = look.symmetry != 0, odd = look.symmetry < 0;
+  for (int64_t i = 0; i < n; ++i) out[i] = entries[index[i]];
+  if (gain != 0) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] *= power_of_two(later[i] * gain);
+  }
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const Real x = drive[i], size = sizes ? std::fabs(x) : x;
+    Real clamped = size < low ? low : size, value = out[i];
+    clamped = clamped > high ? high : clamped;
+    if (low_slope != 0) {
+      Real beyond = -(size - low);
+      beyond = beyond < 0 ? Real(0) : beyond;
+      value += beyond * low_slope;
+    }
+    if (low_jump != 0) value += (-(size - low) > 0 ? Real(1) : Real(0)) * low_jump;
+    if (high_slope != 0) {
+      Real beyond = size - high;
+      beyond = beyond < 0 ? Real(0) : beyond;
+      value += beyond * high_slope;
+    }
+    if (high_jump != 0) value += (size - high > 0 ? Real(1) : Real(0)) * high_jump;
+    value += clamped - clamped;
+    if (odd) value *= x > 0 ? Real(1) : (x < 0 ? Real(-1) : Real(0));
+    const bool lost = value - value != 0 && x - x == 0;
+    out[i] = lost ? at_rest : value;
+  }
+}
+
+template <typename Real>
+INLINE void look_up_part(const LookUp& look, int64_t begin, int64_t end) {
+  alignas(64) int32_t index[kBlock];
+  alignas(64) Real later[kBlock];
+  const Real* drive = static_cast<const Real*>(look.drive);
+  Real* out = static_cast<Real*>(look.out);
+  for (int64_t at = begin; at < end; at += kBlock) {
+    const int64_t n = std::min(kBlock, end - at);
+    positions<Real>(look, n, drive + at, index, later);
+    read<Real>(look, n, drive + at, index, later, out + at);
+  }
+}
+
 }  // namespace
+
+FOR_EACH_MACHINE void snnconvert_look_up_float(const void* look, int64_t begin, int64_t end) {
+  look_up_part<float>(*static_cast<const LookUp*>(look), begin, end);
+}
+
+FOR_EACH_MACHINE void snnconvert_look_up_double(const void* look, int64_t begin, int64_t end) {
+  look_up_part<double>(*static_cast<const LookUp*>(look), begin, end);
+}
 
 FOR_EACH_MACHINE void snnconvert_scan_float(const void* scan, int64_t begin, int64_t end) {
   of_type<float>(*static_cast<const Scan*>(scan), begin, end);
@@ -242,19 +379,25 @@ void coalesce(Scan& scan) {
   scan.dims = last - dim + 1;
 }
 
+// A part of the work on the items from one number to another.
+using Part = void (*)(const void*, int64_t, int64_t);
+
+void share(Part part, const void* of, int64_t items, int64_t work, int64_t threads) {
+  threads = std::min({threads, items, 1 + work / kGrain});
+  if (threads <= 1) return part(of, 0, items);
+#pragma omp parallel for num_threads(static_cast<int>(threads)) schedule(static, 1)
+  for (int64_t thread = 0; thread < threads; ++thread) {
+    part(of, items * thread / threads, items * (thread + 1) / threads);
+  }
+}
+
 void run(const Scan& scan, bool is_double, int64_t threads) {
-  const auto part = is_double ? snnconvert_scan_double : snnconvert_scan_float;
   const Dimension& inner = scan.dim[scan.dims - 1];
   int64_t rows = 1;
   for (int64_t d = 0; d + 1 < scan.dims; ++d) rows *= scan.dim[d].size;
-  const int64_t count = rows * ((inner.size + kBlock - 1) / kBlock);
+  const int64_t blocks = rows * ((inner.size + kBlock - 1) / kBlock);
   const int64_t work = rows * inner.size * scan.time_steps * scan.bursts;
-  threads = std::min({threads, count, 1 + work / kGrain});
-  if (threads <= 1) return part(&scan, 0, count);
-#pragma omp parallel for num_threads(static_cast<int>(threads)) schedule(static, 1)
-  for (int64_t thread = 0; thread < threads; ++thread) {
-    part(&scan, count * thread / threads, count * (thread + 1) / threads);
-  }
+  share(is_double ? snnconvert_scan_double : snnconvert_scan_float, &scan, blocks, work, threads);
 }
 
 // A tuple of so many whole numbers.
@@ -326,6 +469,49 @@ PyObject* ladder_scan(PyObject*, PyObject* const* given, Py_ssize_t count) {
   Py_RETURN_NONE;
 }
 
+constexpr int kReals = 9;
+
+PyObject* look_up(PyObject*, PyObject* const* given, Py_ssize_t count) {
+  LookUp look = {};
+  int64_t pointers[3], numbers[9];
+  double reals[kReals];
+  const int is_double = count == 4 ? PyObject_IsTrue(given[0]) : -1;
+  if (count != 4) PyErr_SetString(PyExc_TypeError, "look_up takes 4 arguments");
+  if (is_double < 0 || !read(given[1], 3, pointers) || !read(given[2], 9, numbers)) return nullptr;
+  if (!PyTuple_Check(given[3]) || PyTuple_Size(given[3]) != kReals) {
+    PyErr_SetString(PyExc_TypeError, "expected a tuple of 9 numbers");
+    return nullptr;
+  }
+  for (int i = 0; i < kReals; ++i) {
+    if (!read(PyTuple_GetItem(given[3], i), &reals[i])) return nullptr;
+  }
+  look.drive = reinterpret_cast<const void*>(pointers[0]);
+  look.entries = reinterpret_cast<const void*>(pointers[1]);
+  look.out = reinterpret_cast<void*>(pointers[2]);
+  look.values = numbers[1];
+  look.count = numbers[2];
+  look.symmetry = numbers[3];
+  look.parts = numbers[4];
+  look.cycle = numbers[5];
+  look.falls = numbers[6];
+  look.gain = numbers[7];
+  look.first = numbers[8];
+  look.scale = reals[0];
+  look.origin = reals[1];
+  look.low = reals[2];
+  look.high = reals[3];
+  look.low_slope = reals[4];
+  look.low_jump = reals[5];
+  look.high_slope = reals[6];
+  look.high_jump = reals[7];
+  look.at_rest = reals[8];
+  const Part part = is_double ? snnconvert_look_up_double : snnconvert_look_up_float;
+  Py_BEGIN_ALLOW_THREADS;
+  share(part, &look, look.values, 4 * look.values, numbers[0]);
+  Py_END_ALLOW_THREADS;
+  Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"ladder_scan", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(ladder_scan)),
      METH_FASTCALL,
@@ -333,10 +519,17 @@ PyMethodDef methods[] = {
      "features, out)\n\n"
      "pointers: drive, before, tops, rates, pers, out; numbers: threads, time steps, strides of a "
      "step of drive and out, features, levels, per octave, signed, bursts, kept."},
+    {"look_up", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(look_up)),
+     METH_FASTCALL,
+     "look_up(is_double, pointers, numbers, reals)\n\n"
+     "pointers: drive, entries, out; numbers: threads, values, entries, symmetry, parts of an "
+     "octave (0: equal steps), positions of a cycle (0: none), whether cycles are below alone, "
+     "gain, first position; reals: positions for each unit, origin, ends, slope and jump below, "
+     "slope and jump above, value at rest."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_native", "Scans of neurons in one pass over memory.", -1, methods,
+    PyModuleDef_HEAD_INIT, "_native", "What neurons do, in one pass over memory.", -1, methods,
     nullptr,               nullptr,   nullptr,                                     nullptr};
 
 }  // namespace

@@ -1,4 +1,4 @@
-"""Scans of neurons in one pass over memory, compiled from csrc/scan.cpp."""
+"""What neurons do, in one pass over memory, compiled from csrc/native.cpp."""
 
 def ladder_scan(
     is_double: bool,
@@ -11,4 +11,10 @@ def ladder_scan(
     before_strides: tuple[int, ...],
     feature_strides: tuple[int, ...],
     out_strides: tuple[int, ...],
+) -> None: ...
+def look_up(
+    is_double: bool,
+    pointers: tuple[int, ...],
+    numbers: tuple[int, ...],
+    reals: tuple[float, ...],
 ) -> None: ...

@@ -1,0 +1,66 @@
+"""A look-up in one pass over memory: ``snnconvert::look_up``, where it was compiled.
+
+It gives the bits of :meth:`snnconvert.ops.tables.Table.__call__`, and a value at rest in the place
+of one that is not finite, of a finite drive (`csrc/native.cpp`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from snnconvert.ops.library import LIBRARY
+
+try:
+    from snnconvert.ops._native import look_up as _native
+except ImportError:  # it is built where there is a compiler
+    _native = None  # type: ignore[assignment]
+
+
+def is_compiled_for(drive: Tensor) -> bool:
+    """Tell whether the operator takes a drive: on a CPU, in float32 or float64, without gaps."""
+    return (
+        _native is not None
+        and drive.device.type == "cpu"
+        and drive.dtype in (torch.float32, torch.float64)
+        and drive.is_contiguous()
+    )
+
+
+def look_up(drive: Tensor, entries: Tensor, whole: Sequence[int], real: Sequence[float]) -> Tensor:
+    """Return what a table says of a drive, without a gradient.
+
+    Args:
+        drive: of any shape; see `is_compiled_for`.
+        entries: of the table, of the drive's dtype.
+        whole: symmetry, positions of an octave (0: equal steps) and of a cycle (0: there is none),
+            whether cycles are below alone, gain, first position.
+        real: positions for each unit, origin; lower and upper end of the range; slope and jump
+            below, slope and jump above; the value at rest.
+    """
+    found: Tensor = torch.ops.snnconvert.look_up(drive, entries, whole, real)
+    return found
+
+
+def _compiled(
+    drive: Tensor, entries: Tensor, whole: Sequence[int], real: Sequence[float]
+) -> Tensor:
+    out = torch.empty_like(drive)
+    given = (drive, entries.contiguous(), out)
+    if not is_compiled_for(drive) or entries.dtype is not drive.dtype or not len(entries):
+        raise ValueError(
+            "look_up: a contiguous drive in float32 or float64 on the CPU, and entries like it"
+        )
+    numbers = (torch.get_num_threads(), drive.numel(), len(entries), *whole)
+    _native(drive.dtype is torch.float64, tuple(x.data_ptr() for x in given), numbers, tuple(real))
+    return out
+
+
+if _native is not None:
+    LIBRARY.define("look_up(Tensor drive, Tensor entries, int[6] whole, float[9] real) -> Tensor")
+    LIBRARY.impl("look_up", _compiled, "CPU")
+    torch.library.register_fake(
+        "snnconvert::look_up", lambda drive, *_: torch.empty_like(drive), lib=LIBRARY
+    )
