@@ -57,9 +57,6 @@ M = TypeVar("M", bound=nn.Module)
 GROUPED_MM: OpOverload = torch.ops.aten._grouped_mm.default
 """What ``F.grouped_mm`` is in a graph: it lacks a float64 kernel."""
 
-SAFE_SOFTMAX: OpOverload = torch.ops.aten._safe_softmax.default
-"""A softmax that gives zeros where every score is ``-inf``, as attention does."""
-
 CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 """The kernel of attention on the CPU, which PyTorch's counter of operations does not know."""
 

@@ -12,6 +12,7 @@ from snnconvert.converter.calibration.candidates import Candidate, candidates
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed
 from snnconvert.converter.graph.arguments import arguments_of
+from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.spikes.site import Sited, one_node_each
 from snnconvert.ops.kinds import kind_of
 from snnconvert.progress import bar
@@ -46,7 +47,7 @@ def _views(sited: Sited, node: fx.Node, observed: Observed) -> dict[int, Tensor]
     views = {}
     for axis, rows in observed.whole().rows.items():
         features = rows.shape[1]
-        found = [_weights(sited, user, features, generator) for user in node.users]
+        found = [_weights(sited, reader, features, generator) for reader in _readers(node)]
         known = [w for w in found if w is not None]
         if known and len(known) == len(found):
             views[axis] = torch.cat(known, 1)
@@ -59,6 +60,17 @@ def _views(sited: Sited, node: fx.Node, observed: Observed) -> dict[int, Tensor]
 
 
 _DIRECTIONS = 32
+
+
+def _readers(node: fx.Node) -> list[fx.Node]:
+    """Return what takes the spikes of a neuron, as they are or moved."""
+    found, ahead = dict[fx.Node, None](), list(node.users)
+    while ahead:
+        user = ahead.pop(0)
+        if user not in found and is_spike_coded(user) and not is_neuron(user):
+            ahead += user.users
+        found[user] = None
+    return [n for n in found if is_neuron(n) or not is_spike_coded(n)]
 
 
 def _weights(

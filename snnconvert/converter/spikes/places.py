@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
@@ -48,6 +49,8 @@ def _limits_of(node: fx.Node) -> Limits:
         limits = _limits_of(node.args[0])
         value = padded_with(arguments) if name in PADS else None
         return limits if value is None else _with(limits, value)
+    if node.target is torch.ops.aten.where.ScalarOther:  # a constant in the place of some
+        return _with(_limits_of(node.args[1]), arguments["other"])  # type: ignore[arg-type]
     return values_of(kind_of(node.target), arguments)
 
 

@@ -160,12 +160,28 @@ def test_products_see_random_directions_and_the_sum(views):
 
     fitted(Attention(), torch.randn(4, 3, 5))
     left, right = views.values()
-    assert left.keys() == {2} and right.keys() == {2, 1}
-    assert left[2].shape == (5, 33) and right[1].shape == (5, 33) and right[2].shape == (3, 33)
+    # The neuron of what is transposed stands ahead of that.
+    assert left.keys() == {2} and right.keys() == {1, 2}
+    assert left[2].shape == (5, 33) and right[1].shape == (3, 33) and right[2].shape == (5, 33)
     assert torch.equal(left[2][:, 32], torch.ones(5))
     # What fractions lose together is lost of a mean that all share.
-    assert torch.equal(right[1][:, 32], torch.full((5,), 32**0.5))
+    assert torch.equal(right[1][:, 32], torch.full((3,), 32**0.5))
     assert left[2][:, :32].std() == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_map_that_reads_moved_spikes_is_seen_by_its_weights(views):
+    class Rows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(5, 2)
+
+        def forward(self, x):
+            return self.fc(x.flatten(0, 1)).unflatten(0, (-1, 3))
+
+    fitted(model := Rows(), torch.randn(4, 3, 5))
+    ((view,),) = (found.values() for found in views.values())
+    rows = {tuple(row) for row in model.fc.weight.tolist()}
+    assert {tuple(column) for column in view.T.tolist()} == rows
 
 
 def test_what_a_map_and_a_product_read_is_seen_as_products_see_it(views):

@@ -37,6 +37,17 @@ def test_what_is_padded_has_the_constant_within_its_limits(operator, more, value
 
 
 @pytest.mark.parametrize(
+    ("value", "limits"), [(0.0, (0.0, 1.0)), (float("-inf"), (None, 1.0)), (2, (0.0, 2.0))]
+)
+def test_what_a_constant_stands_for_in_part_has_it_within_its_limits(value, limits):
+    graph = fx.Graph()
+    bounded = graph.call_function(aten.sigmoid.default, (graph.placeholder("x"),))
+    operands = (graph.placeholder("mask"), bounded, value)
+    chosen = graph.call_function(aten.where.ScalarOther, operands)
+    assert target_of_value(chosen).limits == limits
+
+
+@pytest.mark.parametrize(
     ("more", "limits"),
     [
         ((), (0.0, 2.0)),

@@ -20,7 +20,6 @@ from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.converter.spikes.apart.softmax import exponentials, summed
 from snnconvert.ops.kinds import operator_name
-from snnconvert.torch_private import SAFE_SOFTMAX
 
 _aten = torch.ops.aten
 
@@ -32,9 +31,11 @@ def take_attention_apart(emit: Emitter, node: fx.Node) -> Apart:
     """
     with emit.at(node):
         products, scores = _scores(emit, node)
-        # Attention gives zeros, not NaN, to a query that may look at nothing.
-        softmax = SAFE_SOFTMAX if _may_hide_all(emit, node) else _aten.softmax.int
-        weighted, output = _weighted(emit, node, emit(softmax, scores, -1))
+        probabilities = emit(_aten.softmax.int, scores, -1)
+        if _may_hide_all(emit, node):  # attention gives zeros, not NaN, to what looks at nothing
+            looks = emit(_aten.any.dim, _open(emit, node), -1, True)
+            probabilities = emit(_aten.where.ScalarOther, looks, probabilities, 0.0)
+        weighted, output = _weighted(emit, node, probabilities)
     emit.replace(node, output)
     return Apart(
         products=(
@@ -136,6 +137,14 @@ def _causal(emit: Emitter, scores: fx.Node) -> fx.Node:
         device = scores.meta["val"].device
         ones = emit(_aten.ones.default, [rows, columns], dtype=torch.bool, device=device)
     return emit(_aten.tril.default, ones)
+
+
+def _open(emit: Emitter, node: fx.Node) -> fx.Node:
+    """Emit at which keys a mask lets queries look."""
+    mask: fx.Node = arguments_of(node)["attn_mask"]
+    if mask.meta["val"].dtype is torch.bool:
+        return mask
+    return emit(_aten.ne.Scalar, mask, float("-inf"))
 
 
 def _may_hide_all(emit: Emitter, node: fx.Node) -> bool:
