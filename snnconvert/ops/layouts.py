@@ -20,10 +20,11 @@ MAX_ENTRIES = 2**16
 """Of a table."""
 
 _LEAST_EXPONENT = 1075  # of two, below which no float is
-_VANISHED = 160  # octaves below 1: nothing, in float32
+VANISHED = 160
+"""Octaves below 1 that are nothing, in float32."""
+
 _LEAST, _MOST = 2.0**-126, 2.0**127  # normal numbers of float32
 _RATIO = 4
-_TRIED = 64  # drives of a period, to find where a function starts to fall
 
 
 @dataclass(frozen=True)
@@ -261,22 +262,23 @@ class Periods(Layout):
         # as all of them may be: values are 0 then.
         if not self.gain:
             return drives
-        high = max(drives.high, self._nothing)
-        return replace(drives, low=max(drives.low, self._vanished(high)), high=high)
+        high = max(drives.high, self.nothing)
+        return replace(drives, low=max(drives.low, self.vanished(high)), high=high)
 
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
         if not self.gain:
             return -math.inf, math.inf
         high = drives.high + (drives.high - drives.low) * (margin - 1)
-        return self._vanished(high), high
+        return self.vanished(high), high
 
     @property
-    def _nothing(self) -> float:
+    def nothing(self) -> float:
         """A drive whose value is less than any float."""
         return -_LEAST_EXPONENT * self.period / self.gain
 
-    def _vanished(self, high: float) -> float:
-        return high - _VANISHED * self.period / self.gain if self.gain else -math.inf
+    def vanished(self, high: float) -> float:
+        """Return a drive whose value is nothing beside that of a high one."""
+        return high - VANISHED * self.period / self.gain if self.gain else -math.inf
 
     def nearest(self, drive: Tensor, per: float) -> Tensor:
         return (drive * (per / self.period)).round()
@@ -289,53 +291,6 @@ class Periods(Layout):
 
     def cycle(self, per: float) -> int:
         return int(per)
-
-
-@dataclass(frozen=True)
-class Falling(Periods):
-    """The same of a function that is like that far below alone, where it falls to 0 like an
-    exponential (``softplus``): entries from a start on, of which those of the first period serve
-    all periods below, too.
-
-    Errors are of the range of values, as of equal steps; what falls is besides as right as an
-    entry, relative to each value, however small.
-
-    Attributes:
-        start: of the entries; found by `fitting`.
-    """
-
-    start: float = 0.0
-
-    def that_count(self, drives: Drives) -> Drives:
-        low, high = (max(x, self._nothing) for x in (drives.low, drives.high))
-        return replace(drives, low=low, high=high)
-
-    def fitting(
-        self, exact: Callable[[Tensor], Tensor], drives: Drives, margin: float, error: float
-    ) -> Layout:
-        periods = torch.arange(-_VANISHED, _VANISHED, 1 / _TRIED, dtype=torch.float64)
-        scaled = exact(periods * self.period) * torch.exp2(-self.gain * periods)
-        is_off = ~((scaled / scaled[0] - 1).abs() <= error)
-        last = float(periods[int(is_off.nonzero()[0]) - 1]) * self.period
-        if Uniform().ends(drives, margin)[0] >= last - self.period:
-            return Uniform(below=True, above=self.above)  # it falls where no drives are
-        return replace(self, start=min(last, self.ends(drives, margin)[1]) - self.period)
-
-    def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
-        return self._vanished(self.start), super().ends(drives, margin)[1]
-
-    def entries(self, per: float, low: float, high: float) -> tuple[int, int]:
-        return super().entries(per, self.start, high)
-
-    def cycle(self, per: float) -> int:
-        return 0
-
-    def reading(self, per: float) -> Reading | None:
-        return Reading(per / self.period, cycle=int(per), falls=True)
-
-    def turned(self, position: Tensor, per: float) -> tuple[Tensor, Tensor | None]:
-        later = (position / per).floor_().clamp_max_(0)
-        return position.sub_(later * per), later
 
 
 def power(exponent: float) -> Layout:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
-from snnconvert.ops.layouts import Drives, Falling, Layout, Octaves, Periods, Uniform, power
+from snnconvert.ops.falling import Falling, FallingAbove
+from snnconvert.ops.layouts import Drives, Layout, Octaves, Periods, Uniform, power
 from snnconvert.ops.segments import Between, Segments, logit
 from snnconvert.ops.tables import Table, finite_or
 from snnconvert.ops.tabulate import tabulate
@@ -52,14 +53,15 @@ class Function:
 _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
 _STRAIGHT = Uniform(below=True, above=True)
 _ODD = Uniform(-1, above=True)
-_EXPONENTIAL = Falling(gain=1, period=math.log(2), above=True)
+_FALLING = Falling(period=math.log(2), above=True)
+_FALLING_ABOVE = FallingAbove(period=math.log(2), above=True)
 _STEPS = Function(layout=None)
 
 
 def _softplus(beta: float = 1.0, threshold: float = 20.0) -> Layout:
     if not (beta > 0 and threshold > 0):
         return _STRAIGHT
-    return replace(_EXPONENTIAL, period=_EXPONENTIAL.period / beta)
+    return replace(_FALLING, period=_FALLING.period / beta)
 
 
 def _ndtr(x: Tensor) -> Tensor:
@@ -100,7 +102,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "log10": Function(layout=Octaves()),
         "log1p": Function(layout=Octaves(origin=-1.0)),
         "log2": Function(layout=Octaves()),
-        "log_sigmoid": Function((), None, 0.0, layout=_STRAIGHT),
+        "log_sigmoid": Function((), None, 0.0, layout=_FALLING_ABOVE),
         "logit": Function(("eps",), layout=logit),
         "mish": Function(layout=_STRAIGHT),
         "pow": Function(("exponent",), layout=power),
@@ -111,7 +113,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "rsqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=-1, period=2)),
         "selu": Function(layout=_STRAIGHT),
         "sgn": Function((), *_SIGN, layout=_ODD),
-        "sigmoid": Function((), *_FRACTION, layout=_EXPONENTIAL),
+        "sigmoid": Function((), *_FRACTION, layout=_FALLING),
         "sign": Function((), *_SIGN, layout=_ODD),
         "silu": Function(layout=_STRAIGHT),
         "sin": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),

@@ -7,14 +7,13 @@ import math
 import pytest
 import torch
 
-from snnconvert.ops.layouts import Drives, Falling, Layout, Octaves, Periods, Uniform, power
+from snnconvert.ops.layouts import Drives, Layout, Octaves, Periods, Uniform, power
 
 LAYOUTS = {
     "uniform": (Uniform(), 37.5),
     "octaves": (Octaves(), 64.0),
     "octaves of 1 + x": (Octaves(origin=-1.0), 16.0),
     "periods": (Periods(period=math.log(2), gain=1), 351.0),
-    "falling": (Falling(period=math.log(2), gain=1), 351.0),
 }
 
 
@@ -67,15 +66,6 @@ def test_ranges_are_wider_by_the_margin():
     low, high = Periods(period=1.0, gain=1).ends(seen, 1.5)
     assert high == 5.0 and 2.0 ** (low - high) < 1e-45
     assert Periods(period=1.0).ends(seen, 1.5) == (-math.inf, math.inf)
-
-
-def test_below_its_first_period_a_falling_layout_reads_that_again():
-    layout = Falling(period=1.0, gain=1, start=-3.0)
-    assert layout.entries(4.0, -163.0, 2.0) == (-12, 8)
-    position = torch.tensor([-5.0, -4.0, -1.0, 0.0, 3.0, 4.0, 20.0])
-    entry, later = layout.turned(position, 4.0)
-    assert entry.tolist() == [3, 0, 3, 0, 3, 4, 20]
-    assert later is not None and later.tolist() == [-2, -1, -1, 0, 0, 0, 0]
 
 
 def test_drives_that_were_seen_are_joined():

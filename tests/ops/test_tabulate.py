@@ -171,39 +171,6 @@ def test_known_lines_cost_no_entries():
     assert len(Target("abs", function="abs").tabulated(ANY, 1e-6).table) == 1
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "softplus"])
-@pytest.mark.parametrize("low", [-12.0, -30.0, -1e9, -1e38])
-def test_what_falls_exponentially_is_right_relative_to_each_value(name, low):
-    """Small values are divided by, such as by their sum: a line of 0 will not do."""
-    for given in ({}, {"beta": 2.5, "threshold": 20.0} if name == "softplus" else {}):
-        plain = Target(name, function=name, parameters=tuple(given.items()))
-        found = plain.tabulated(Drives(low, 20.0, 1e-3), 1e-3, 1.25)
-        x = torch.linspace(-80, 0, 100_001, dtype=torch.float64) / given.get("beta", 1.0)
-        for dtype in (torch.float32, torch.float64):
-            # An entry is half a step of 2e-3 of the range of values (about 5) away.
-            assert (found(x.to(dtype)) / plain(x) - 1).abs().max() < 1e-2, (name, given, dtype)
-        assert found(torch.tensor([-1e4, -math.inf])).tolist() == [0.0, 0.0]
-        assert len(found.table) < 2200 and not found.table.outside(x).any()
-
-
-@pytest.mark.parametrize("name", ["sigmoid", "softplus"])
-def test_drives_that_do_not_reach_its_fall_have_even_steps(name):
-    found = Target(name, function=name).tabulated(Drives(-3.0, -1.0, 1.0), 1e-3)
-    assert isinstance(found.table.layout, Uniform) and len(found.table) < 1200
-    assert found.table.outside(torch.tensor([-3.1, -2.9])).tolist() == [True, False]
-    far = Target(name, function=name).tabulated(Drives(-12.0, -9.0, 9.0), 1e-3)
-    x = torch.linspace(-60.0, -9.0, 1001, dtype=torch.float64)
-    assert (far(x) / far.exact(x) - 1).abs().max() < 2.1e-3 and len(far.table) < 4000
-
-
-@pytest.mark.parametrize("given", [{"beta": -1.5}, {"threshold": -3.0}])
-def test_a_softplus_that_does_not_fall_is_within_its_bound(given):
-    plain = Target("softplus", function="softplus", parameters=tuple(given.items()))
-    x = torch.linspace(-30, 30, 100_001, dtype=torch.float64)
-    off = (plain.tabulated(Drives(-30.0, 30.0, 1e-3), 1e-3)(x) - plain(x)).abs()
-    assert off.max() < 1e-2
-
-
 def test_a_pole_is_told():
     tan = Target("tan", function="tan")
     with pytest.raises(InputError, match=f"at most {MAX_ENTRIES} entries .* from 0 to 1.571 "):
