@@ -7,7 +7,8 @@ The two variables keep glibc from handing memory back to the system between call
 is chance, differs from process to process, and costs either side up to a fifth.
 
 Every figure is a ratio of medians; the two sides run in turn, so that a machine whose speed
-drifts slows both. Needs the extra `timm`; SpikingJelly's recipe is timed where it is installed.
+drifts slows both. Needs the extras `timm` and `hf`; SpikingJelly's recipe
+is timed where it is installed.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from __future__ import annotations
 import copy
 import importlib.util
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import timm
 import torch
+import transformers
 from torch import Tensor, nn
 from torch.export import Dim
 
@@ -31,6 +33,7 @@ from benchmarks.tables import table
 from benchmarks.timing import ratio
 
 TIME_STEPS, BATCH = 8, 4
+_LLAMA = "a Llama of 30 layers"
 
 
 def run_ratio(name: str, rules: str, rounds: int, fold: bool = False) -> str:
@@ -48,20 +51,39 @@ def run_ratio(name: str, rules: str, rounds: int, fold: bool = False) -> str:
     return ratio(lambda: snn(next(ours)), lambda: model(next(theirs).flatten(0, 1)), rounds)
 
 
-def export_alone(model: nn.Module, x: Tensor) -> object:
+def export_alone(model: nn.Module, example: Mapping[str, Tensor]) -> object:
     """What every conversion begins with."""
-    return torch.export.export(model, (x,), dynamic_shapes=({0: Dim.AUTO},), strict=False)
+    open_batch = {name: {0: Dim.AUTO} for name in example}
+    return torch.export.export(model, (), example, dynamic_shapes=open_batch, strict=False)
 
 
-def conversion_ratio(name: str, rounds: int) -> str:
+def conversion_ratio(model: nn.Module, example: dict[str, Tensor], rules: str, rounds: int) -> str:
     """Time `convert` without verification against `torch.export` alone."""
-    model = timm.create_model(name).eval()
-    x = torch.randn(2, *model.pretrained_cfg["input_size"])
+    calibration = None if rules == "default" else [example]
     return ratio(
-        lambda: snnconvert.convert(model, (x,), verify=False),
-        lambda: export_alone(model, x),
+        lambda: snnconvert.convert(model, example, rules, calibration=calibration, verify=False),
+        lambda: export_alone(model, example),
         max(5, rounds // 2),
     )
+
+
+def network(name: str) -> tuple[nn.Module, dict[str, Tensor]]:
+    """Return a network to be converted, and an example."""
+    if name != _LLAMA:
+        model = timm.create_model(name).eval()
+        return model, {"x": torch.randn(2, *model.pretrained_cfg["input_size"])}
+    config = transformers.LlamaConfig(
+        vocab_size=256,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=30,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        use_cache=False,
+    )
+    ids = torch.randint(0, 256, (2, 12))
+    example = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    return transformers.LlamaForCausalLM(config).eval(), example
 
 
 class Block(nn.Module):
@@ -119,9 +141,15 @@ def main() -> None:
             label += "" if rules == "default" else f", rules {rules}"
             rows.append((label, run_ratio(name, rules, options.rounds, fold), bar))
             print(rows[-1], flush=True)
-        for name in ("deit_tiny_patch16_224", "resnet18"):
+        for name, rules, bar in (
+            ("deit_tiny_patch16_224", "default", "2.50"),
+            ("resnet18", "default", "2.50"),
+            (_LLAMA, "default", "1.60"),
+            (_LLAMA, "spiking", "2.20"),
+        ):
             label = f"conversion of {name} / torch.export"
-            rows.append((label, conversion_ratio(name, options.rounds), "2.50"))
+            label += "" if rules == "default" else f", rules {rules}"
+            rows.append((label, conversion_ratio(*network(name), rules, options.rounds), bar))
             print(rows[-1], flush=True)
         for label, measured in peer_ratios(options.rounds):
             rows.append((label, measured, "-"))

@@ -19,7 +19,7 @@ from snnconvert.converter.verification.leaves import named_tensors
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import Labels, labels_of, labels_of_batch
 from snnconvert.converter.verification.measure.squares import Squares
-from snnconvert.converter.verification.neuronless import followed, with_stand_ins
+from snnconvert.converter.verification.neuronless import followed, targets_of, with_stand_ins
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.errors import InputError
 from snnconvert.ops.clock import Clock
@@ -107,8 +107,7 @@ class PartlySpiking:
         self.steps, source = snn.time_steps, snn.conversion.source
         self.encoding = encoding_named(snn.conversion.rules.encoding)
         self.given = source.inputs
-        sites = snn.conversion.sited.sites
-        targets = {path: sites[node].target for node, path in snn.conversion.neurons.items()}
+        targets = targets_of(snn)
         self.neurons: dict[str, nn.Module] = {p: self.twin.tree.get_submodule(p) for p in targets}
         self.exact = {path: followed(target) for path, target in targets.items()}
         self.batches: list[tuple[list[Any], dict[str, Tensor], Tensor | None]] = []

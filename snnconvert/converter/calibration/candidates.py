@@ -18,7 +18,7 @@ from torch import Tensor
 
 from snnconvert.converter.calibration.fitted import Fitted
 from snnconvert.converter.calibration.observe import Observed, Sample
-from snnconvert.converter.calibration.simulate import simulate
+from snnconvert.converter.calibration.simulate import answered, settling, simulate
 from snnconvert.converter.spikes.site import Site
 from snnconvert.errors import CalibrationError
 from snnconvert.ops.neurons import NEURONS, Neuron
@@ -214,8 +214,9 @@ class _Way:
         rows, rest, errors = sample.rows[self.feature_axis], self.rest(sample), []
         if self.axis is None and not self.rests:
             rows = rows.reshape(-1, 1)  # nothing is by feature
+        drive = settling(self._made(extreme, rest), rows, self.time_steps)
         for shrink in _SHRINKS:
-            off, _ = simulate(self._made(extreme * shrink, rest), rows, self.time_steps)
+            off, _ = answered(self._made(extreme * shrink, rest), rows, drive)
             error = off.square().mean(0)
             errors.append(error if self.axis is not None else error.mean().reshape(1))
         best = torch.stack(errors).argmin(0)

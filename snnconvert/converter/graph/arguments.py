@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from torch import fx
@@ -16,21 +17,25 @@ def arguments_of(node: fx.Node) -> dict[str, Any]:
     """
     if not isinstance(node.target, OpOverload):
         return {str(i): a for i, a in enumerate(node.args)} | dict(node.kwargs)
-    given = dict(node.kwargs)
-    result: dict[str, Any] = {}
-    for position, argument in enumerate(schema_of(node.target).arguments):
-        if position < len(node.args):
-            result[argument.name] = node.args[position]
-        else:
-            result[argument.name] = given.get(argument.name, argument.default_value)
-    return result
+    result = _defaults(node.target) | node.kwargs
+    return result | dict(zip(result, node.args, strict=False))
+
+
+@functools.cache
+def _defaults(operator: OpOverload) -> dict[str, Any]:
+    """Return what the arguments of an operator are where they are not given, in their order."""
+    return {a.name: a.default_value for a in schema_of(operator).arguments}
+
+
+def names_of(operator: OpOverload) -> list[str]:
+    """Return the names of an operator's arguments, in their order."""
+    return list(_defaults(operator))
 
 
 def set_argument(node: fx.Node, name: str, value: Any) -> None:
     """Replace one argument of a node that calls an ATen operator."""
     assert isinstance(node.target, OpOverload)
-    names = [argument.name for argument in schema_of(node.target).arguments]
-    position = names.index(name)
+    position = names_of(node.target).index(name)
     if position < len(node.args):
         node.update_arg(position, value)
     else:

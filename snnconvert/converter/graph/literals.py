@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import fx
 
+from snnconvert.converter.graph.arguments import names_of
 from snnconvert.converter.graph.wide import WIDE
-from snnconvert.torch_private import OpOverload, pytree, schema_of
+from snnconvert.torch_private import OpOverload, pytree
 
 
 def with_literals(
@@ -20,21 +21,24 @@ def with_literals(
     A traced graph names the dtype and device of every tensor that it creates, and of every cast.
     """
 
+    copies: dict[fx.Node, fx.Node] = {}
+
     def literal(value: Any) -> Any:
+        if isinstance(value, fx.Node):
+            return copies[value]
         if isinstance(value, torch.dtype):
             return dtypes.get(value, value)
         return device if device is not None and isinstance(value, torch.device) else value
 
     copy = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
+    wide = WIDE if torch.float64 in dtypes.values() else {}
     for node in graph.nodes:
-        new = copy.node_copy(node, lambda n: copies[n])
+        args, kwargs = fx.node.map_aggregate((node.args, node.kwargs), literal)
         if _has_default_dtype(node):
-            new.kwargs = {**new.kwargs, "dtype": node.meta["val"].dtype}
-        new.args, new.kwargs = pytree.tree_map(literal, (new.args, new.kwargs))
-        if torch.float64 in dtypes.values():
-            new.target = WIDE.get(new.target, new.target)
-        copies[node] = new
+            kwargs = {**kwargs, "dtype": literal(node.meta["val"].dtype)}
+        target = wide.get(node.target, node.target)
+        copies[node] = copy.create_node(node.op, target, args, kwargs, node.name, node.type)
+        copies[node].meta = dict(node.meta)
     return copy
 
 
@@ -51,6 +55,7 @@ def makes_default_dtype(operator: Any, args: Any, kwargs: Mapping[str, Any]) -> 
     """Tell whether an ATen operator has neither a dtype nor tensors to take it from."""
     if not isinstance(operator, OpOverload) or kwargs.get("dtype") is not None:
         return False
-    takes_dtype = any(argument.name == "dtype" for argument in schema_of(operator).arguments)
+    if "dtype" not in names_of(operator):
+        return False
     leaves = pytree.tree_leaves((args, dict(kwargs)))
-    return takes_dtype and not any(isinstance(leaf, torch.Tensor) for leaf in leaves)
+    return not any(isinstance(leaf, torch.Tensor) for leaf in leaves)

@@ -54,7 +54,7 @@ def module_stack(node: fx.Node) -> list[tuple[str, str]]:
     """Return ``(path, qualified class name)`` of all modules around a node, outermost first."""
     stack = node.meta.get("nn_module_stack") or {}
     return [
-        (re.sub(r"@\d+", "", path), kind if isinstance(kind, str) else _qualified(kind))
+        (_without_calls(path), kind if isinstance(kind, str) else _qualified(kind))
         for key, (path, kind) in stack.items()
         if not key.startswith("_empty")
     ]
@@ -66,6 +66,11 @@ def module_calls(node: fx.Node) -> list[tuple[str, str, str]]:
     stack = node.meta.get("nn_module_stack") or {}
     calls = [key for key in stack if not key.startswith("_empty")]
     return [(call, *module) for call, module in zip(calls, module_stack(node), strict=True)]
+
+
+def _without_calls(path: str) -> str:
+    """Return a path without the number that export adds to it where a module is called again."""
+    return re.sub(r"@\d+", "", path) if "@" in path else path
 
 
 def _qualified(kind: type) -> str:
@@ -105,4 +110,6 @@ def dtype_of(node: fx.Node) -> torch.dtype | None:
 
 def tensors_in(value: Any) -> Iterable[Tensor]:
     """Yield the tensors of a structure, such as a node's recorded value."""
+    if isinstance(value, Tensor):
+        return (value,)
     return (leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, Tensor))

@@ -6,32 +6,21 @@ module does not: its graph has those that the model held when it was traced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import torch
 from torch import nn
 
 from snnconvert.converter.tracing.outputs_differ import outputs_differ
-from snnconvert.converter.tracing.source_runs import run_source
-from snnconvert.torch_private import pytree
+from snnconvert.converter.tracing.source_runs import SourceRun, run_alike
 
 
-def said_of_repeated_calls(model: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec) -> str:
+def said_of_repeated_calls(model: nn.Module, ran: SourceRun) -> str:
     """Say that a model keeps values from call to call; empty where its answers do not show it.
 
     Args:
-        model: the source, which runs on the inputs.
-        leaves, spec: of the example inputs, as of `run_source`.
+        model: the source.
+        ran: a run of it that was `run_alike`; it is called again on the same inputs.
     """
-    first, second = (_answer(model, leaves, spec) for _ in range(2))
-    return _SAID if outputs_differ(second, first) else ""
-
-
-def _answer(model: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec) -> Any:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)  # what draws numbers draws the same ones
-        return run_source(model, leaves, spec)
+    again = run_alike(model, ran.leaves, ran.spec)
+    return _SAID if outputs_differ(again.answer, ran.answer) else ""
 
 
 _SAID = (

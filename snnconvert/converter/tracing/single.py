@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.tracing.outputs_differ import outputs_differ
-from snnconvert.converter.tracing.source_runs import run_source
+from snnconvert.converter.tracing.source_runs import SourceRun, run_source
 from snnconvert.converter.tracing.traced import TracedModel, sizes_of_batch
 from snnconvert.errors import first_line
 
@@ -31,22 +31,26 @@ def one_sample(traced: TracedModel) -> list[Any] | None:
     return found
 
 
-def why_not_single(model: nn.Module, traced: TracedModel, leaves: list[Any]) -> str:
-    """Return how the model and its graph differ on a single sample; empty where they do not.
+def why_not_single(model: nn.Module, traced: TracedModel, ran: SourceRun) -> str:
+    """Return how a model and its graph differ on a single sample; empty where they do not.
+
+    Args:
+        model: the source.
+        traced: its graph.
+        ran: the model's run on the sample.
 
     Raises:
-        Exception: the model does not run on it.
+        Exception: the model does not run on it again.
     """
-    wanted = run_source(model, leaves, traced.in_spec)
     try:
         with torch.no_grad():
-            made = _Shaped(traced).run(*leaves)
+            made = _Shaped(traced).run(*ran.leaves)
     except _OtherShape as other:
         return str(other)
     except Exception as error:  # as a graph that was traced on several may
         return f"the graph does not run on it ({first_line(error)})"
-    difference = outputs_differ(made, wanted)
-    if difference and outputs_differ(run_source(model, leaves, traced.in_spec), wanted):
+    difference = outputs_differ(made, ran.answer)
+    if difference and outputs_differ(run_source(model, ran.leaves, ran.spec), ran.answer):
         return ""  # a model that draws random numbers differs from itself
     return difference
 

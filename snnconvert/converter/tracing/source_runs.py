@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,3 +45,20 @@ def run_source(model: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec) -
     args, kwargs = pytree.tree_unflatten(copies(leaves), spec)
     with torch.no_grad(), WithoutFastPaths():
         return model(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class SourceRun:
+    """A run of the source: input leaves, the tree of ``(args, kwargs)``, and what it answered."""
+
+    leaves: Sequence[Any]
+    spec: pytree.TreeSpec
+    answer: Any
+
+
+def run_alike(model: nn.Module, leaves: Sequence[Any], spec: pytree.TreeSpec) -> SourceRun:
+    """Run a model as `run_source` does; what draws numbers draws the same ones in every such run,
+    and leaves the caller's generator where it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return SourceRun(leaves, spec, run_source(model, leaves, spec))

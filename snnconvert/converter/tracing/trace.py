@@ -44,7 +44,7 @@ from snnconvert.converter.tracing.preparing import (
 )
 from snnconvert.converter.tracing.repeated_calls import said_of_repeated_calls
 from snnconvert.converter.tracing.single import one_sample, why_not_single
-from snnconvert.converter.tracing.source_runs import run_source
+from snnconvert.converter.tracing.source_runs import SourceRun, run_alike
 from snnconvert.converter.tracing.traced import TracedModel
 from snnconvert.errors import SnnconvertError, TraceError
 from snnconvert.sources.exits import never_exits
@@ -97,8 +97,8 @@ def trace(
             notes.append(_NO_CACHE)
         exported = _exported(model, call)
         traced = _traced(exported, notes, held)
-        tried = _tried(model, traced, call, notes, held)
-        return replace(tried, notes=(*tried.notes, *_said_of_runs(model, call)))
+        tried, ran = _tried(model, traced, call, notes, held)
+        return replace(tried, notes=(*tried.notes, *_said_of_runs(model, call, ran)))
 
 
 def trace_source(source: Source) -> TracedModel:
@@ -108,13 +108,15 @@ def trace_source(source: Source) -> TracedModel:
     )
 
 
-def _said_of_runs(model: nn.Module, call: ExampleCall) -> list[str]:
-    """Say what the answers of a model depend on beside its inputs."""
-    said = (said_of_repeated_calls, said_of_fast_path)
-    try:
-        return [note for say in said if (note := say(model, call.leaves, call.spec))]
-    except Exception:  # it may lack kernels for this device, and can still be traced
+def _said_of_runs(model: nn.Module, call: ExampleCall, ran: SourceRun | None) -> list[str]:
+    """Say what the answers of a model, which ran or could not, depend on beside its inputs."""
+    if ran is None:
         return []
+    try:
+        said = said_of_repeated_calls(model, ran), said_of_fast_path(model, call.leaves, call.spec)
+    except Exception:  # it may not run a second time
+        return []
+    return [note for note in said if note]
 
 
 def _from_program(
@@ -191,28 +193,36 @@ def _tried(
     call: ExampleCall,
     notes: Sequence[str],
     held: Sequence[str | int],
-) -> TracedModel:
-    """Try a trace on a single sample; where that is the example, and it differs, trace it alone."""
+) -> tuple[TracedModel, SourceRun | None]:
+    """Try a trace on a single sample; where that is the example, and it differs, trace it alone.
+
+    Returns:
+        The trace, and the run of the model that it was tried beside, on the example where it does
+        not run on one sample; None: it lacks kernels for this device.
+    """
     sample = one_sample(traced) if traced.batch else None
+    ran, reason = None, ""
     try:
-        reason = "" if sample is None else why_not_single(model, traced, sample)
-        if sample is None:
-            run_source(model, call.leaves, call.spec)
-    except NotImplementedError:  # it may lack kernels for this device, and can still be traced
-        return traced
+        if sample is not None:
+            ran = run_alike(model, sample, traced.in_spec)
+            reason = why_not_single(model, traced, ran)
+        else:
+            ran = run_alike(model, call.leaves, call.spec)
+    except NotImplementedError:  # and it can still be traced
+        return traced, None
     except Exception as alone:
         reason = f"the model does not run on it ({type(alone).__name__})"
         try:
-            run_source(model, call.leaves, call.spec)
+            ran = run_alike(model, call.leaves, call.spec)
         except Exception as error:
             raise TraceError(explain_own_failure(model, error)) from error
     if not reason:
-        return replace(traced, not_single="")
+        return replace(traced, not_single=""), ran
     if _is_single(traced, call):
         only = (*notes, f"{_SINGLE}: {reason}; the conversion is bound to a batch of one")
-        return _traced(export_fixed(model, call), only, held)
+        return _traced(export_fixed(model, call), only, held), ran
     note = f"{_SINGLE}: {reason}; the conversion takes batches of two and more"
-    return replace(traced, not_single=reason, notes=(*traced.notes, note))
+    return replace(traced, not_single=reason, notes=(*traced.notes, note)), ran
 
 
 def _is_single(traced: TracedModel, call: ExampleCall) -> bool:

@@ -67,6 +67,7 @@ class CheckTensors:
     def twin(self, snn: ConvertedModule) -> ConvertedModule:
         """Return a copy of a conversion in the dtype of the check, with its graph."""
         twin = self.copied(snn)
-        # Also where it has that dtype: what a network in float64 pins to float32 is widened.
-        twin.follow_dtypes(self.dtypes, twin.placed.device)
+        if twin.placed == snn.placed or twin.placed.dtypes != self.dtypes:
+            # The cast did not, as it has that dtype: what it pins to float32 is widened too.
+            twin.follow_dtypes(self.dtypes, twin.placed.device)
         return twin

@@ -1,4 +1,4 @@
-"""A conversion with every neuron replaced by what it follows, exactly or by tables."""
+"""Neurons replaced by what they follow, exactly or by tables."""
 
 from __future__ import annotations
 
@@ -40,19 +40,25 @@ def with_stand_ins(snn: ConvertedModule, stand_in: Callable[[str], nn.Module]) -
     return snn
 
 
-def without_neurons(
+def targets_of(
     snn: ConvertedModule, target_of: Callable[[Site], Target] = lambda site: site.target
-) -> ConvertedModule:
-    """Replace every neuron of a conversion by what it follows; return the conversion."""
+) -> dict[str, Target]:
+    """Return what each neuron of a conversion follows, by its path."""
     sites = snn.conversion.sited.sites
-    targets = {path: target_of(sites[node]) for node, path in snn.conversion.neurons.items()}
+    return {path: target_of(sites[node]) for node, path in snn.conversion.neurons.items()}
+
+
+def without_neurons(snn: ConvertedModule) -> ConvertedModule:
+    """Replace every neuron of a conversion by what it follows; return the conversion."""
+    targets = targets_of(snn)
     return with_stand_ins(snn, lambda path: _Followed(targets[path]))
 
 
-def tables_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:
-    """Return a copy of a conversion in which tables, where there are any, stand for neurons."""
+def table_stand_ins(snn: ConvertedModule) -> dict[str, nn.Module]:
+    """Return by the path of each neuron what gives what it follows, by its table if it has one."""
     fitted = snn.conversion.calibration.fitted
-    return without_neurons(tensors.twin(snn), lambda site: fitted[site.name].target)
+    targets = targets_of(snn, lambda site: fitted[site.name].target)
+    return {path: _Followed(target) for path, target in targets.items()}
 
 
 def exact_twin(snn: ConvertedModule, tensors: CheckTensors) -> ConvertedModule:

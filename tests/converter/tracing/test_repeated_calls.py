@@ -43,3 +43,21 @@ def test_a_state_that_goes_on_from_call_to_call_is_said(cls, said):
     notes = [note for note in snn.conversion.notes if "called again" in note]
     assert bool(notes) is said
     assert model.kept == 0.0
+
+
+CALLS: list[int] = []
+
+
+class Counting(Leaky):
+    """Says on how many samples it runs."""
+
+    def forward(self, x):
+        if not torch.compiler.is_exporting():
+            CALLS.append(len(x))
+        return self.linear(x)
+
+
+def test_one_run_on_one_sample_serves_both_checks():
+    CALLS.clear()
+    snnconvert.convert(Counting().eval(), (torch.randn(3, 4),), verify=False)
+    assert CALLS == [1, 1]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from snnconvert.converter.tracing.source_runs import run_source
+from snnconvert.converter.tracing.source_runs import run_alike, run_source
 from snnconvert.converter.tracing.trace import trace
 from snnconvert.errors import TraceError
 from snnconvert.torch_private import pytree
@@ -54,6 +54,23 @@ def test_a_run_leaves_the_inputs_as_they_are():
     leaves, spec = pytree.tree_flatten(((x,), {}))
     assert torch.equal(run_source(Writes(), leaves, spec), torch.full((2, 3), 2.0))
     assert torch.equal(x, torch.ones(2, 3))
+
+
+class Draws(nn.Module):
+    """Draws numbers."""
+
+    def forward(self, x):
+        return x + torch.rand(3)
+
+
+def test_runs_that_are_alike_draw_the_same_numbers_and_leave_the_callers_generator():
+    leaves, spec = pytree.tree_flatten(((torch.ones(2, 3),), {}))
+    torch.manual_seed(1)
+    runs = [run_alike(Draws(), leaves, spec) for _ in range(2)]
+    drawn = torch.rand(1)
+    assert torch.equal(runs[0].answer, runs[1].answer)
+    torch.manual_seed(1)
+    assert torch.equal(torch.rand(1), drawn)
 
 
 @pytest.mark.parametrize(

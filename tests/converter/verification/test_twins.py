@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
+from snnconvert.converter.verification.calls import calls_of
 from snnconvert.converter.verification.measure import measure_spiking
-from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin
+from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin, maps_of
 from snnconvert.ops.formats import FORMATS, integer
 
 
@@ -35,12 +36,16 @@ def converted(model, x, rules="spiking"):
     return snnconvert.convert(model, (x,), rules=rules, calibration=[x])
 
 
+def twin_of(snn, number, weights):
+    return QuantisedTwin(snn, maps_of(calls_of(snn.graph, snn.conversion)), number, weights)
+
+
 @pytest.mark.parametrize("rules", ["spiking", "fully_spiking"])
 @pytest.mark.parametrize("weights", [integer(5), None])
 def test_a_twin_is_the_network_with_operands_of_its_maps_rounded(given, rules, weights):
     model, x = given
     snn = converted(model, x, rules)
-    twin = QuantisedTwin(snn, integer(5), weights)
+    twin = twin_of(snn, integer(5), weights)
     twin.add([x], {"output": model(x)}, None)
 
     def rounded(weight):
@@ -91,7 +96,7 @@ MAPS = {
 def test_weights_have_a_scale_of_each_output(by, shape, values, dims):
     torch.manual_seed(0)
     model, x, number = Map(by, *shape).eval().requires_grad_(False), torch.randn(3, *values), 4
-    twin = QuantisedTwin(converted(model, x), integer(24), integer(number))
+    twin = twin_of(converted(model, x), integer(24), integer(number))
     twin.add([x], {"output": model(x)}, None)
     wanted = by(x, integer(number).rounded(model.weight, dims))
     error = float((wanted - model(x)).norm() / model(x).norm())
@@ -101,7 +106,7 @@ def test_weights_have_a_scale_of_each_output(by, shape, values, dims):
 def test_weights_of_groups_have_a_scale_of_each_output():
     torch.manual_seed(0)
     model, x = Map(transposed, 4, 3, 2, 2).eval().requires_grad_(False), torch.randn(2, 4, 5, 5)
-    twin = QuantisedTwin(converted(model, x), integer(24), integer(4))
+    twin = twin_of(converted(model, x), integer(24), integer(4))
     twin.add([x], {"output": model(x)}, None)
     halves = [integer(4).rounded(w, [0, 2, 3]) for w in model.weight.chunk(2)]
     error = float((transposed(x, torch.cat(halves)) - model(x)).norm() / model(x).norm())
@@ -121,7 +126,7 @@ class Tied(nn.Module):
 def test_what_shares_a_weight_with_a_map_is_left():
     torch.manual_seed(0)
     model, ids = Tied().eval().requires_grad_(False), torch.randint(0, 7, (4, 3))
-    twin = QuantisedTwin(converted(model, ids), integer(24), integer(3))
+    twin = twin_of(converted(model, ids), integer(24), integer(3))
     twin.add([ids], {"output": model(ids)}, None)
     h = model.tokens(ids).relu()
     wanted = F.linear(h, integer(3).rounded(model.head.weight, [1]))
@@ -134,7 +139,7 @@ def test_fewer_bits_are_further_from_the_source(given):
     snn = converted(model, x)
     errors = []
     for bits in (3, 5, 8, 12, 24):
-        twin = QuantisedTwin(snn, integer(bits), integer(bits))
+        twin = twin_of(snn, integer(bits), integer(bits))
         twin.add([x], {"output": model(x)}, None)
         errors.append(twin.rel_error(1.0))
     assert errors == sorted(errors, reverse=True) and errors[-1] < 1e-6
@@ -144,7 +149,7 @@ def test_nothing_is_changed_by_a_twin(given):
     model, x = given
     snn = converted(model, x)
     weights, before = model.first.weight.clone(), snn.simulate(x)
-    QuantisedTwin(snn, integer(4), integer(4)).add([x], {"output": model(x)}, None)
+    twin_of(snn, integer(4), integer(4)).add([x], {"output": model(x)}, None)
     assert torch.equal(model.first.weight, weights)
     assert torch.equal(snn.simulate(x), before)
 

@@ -38,10 +38,10 @@ from snnconvert.converter.verification.measure.source_ledger import SourceLedger
 from snnconvert.converter.verification.measure.squares import Squares
 from snnconvert.converter.verification.measure.step import Step
 from snnconvert.converter.verification.measure.synapses import is_map, operands
-from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin
+from snnconvert.converter.verification.measure.twins import QuantisedTwin, Twin, maps_of
 from snnconvert.converter.verification.measure.watched import Batch, path_of
 from snnconvert.converter.verification.measure.watching import watched_of
-from snnconvert.converter.verification.neuronless import tables_twin
+from snnconvert.converter.verification.neuronless import table_stand_ins
 from snnconvert.converter.verification.reference import Reference
 from snnconvert.costs.ledger import summed
 from snnconvert.costs.models import CostModel, CostSource, beside_bundled
@@ -137,7 +137,7 @@ class _Measurement:
         self.spiking_macs = self.still_macs = 0.0
         self.encoding = encoding_named(conversion.rules.encoding)
         has_tables = twins and any(f.target.table for f in conversion.calibration.fitted.values())
-        self.tables = Twin(tables_twin(snn, own_tensors(snn))) if has_tables else None
+        self.tables = Twin(snn, table_stand_ins(snn)) if has_tables else None
         self.twins: list[QuantisedTwin] = []
 
     def add(self, whole: Part) -> None:
@@ -187,12 +187,13 @@ class _Measurement:
     def _twins(self) -> list[QuantisedTwin]:
         """Return the twins; how many bits the spikes carry is known after the first batch."""
         if self.has_twins and not self.twins:
+            of = self.snn, maps_of(self.watched.calls)
             read = self.output, self.classes
-            self.twins = [QuantisedTwin(self.snn, number, number, *read) for number in FORMATS]
+            self.twins = [QuantisedTwin(*of, number, number, *read) for number in FORMATS]
             values = sum(a.seen for a in self.sites.values())
             carried = sum(sum(a.spikes) * a.payload for a in self.sites.values()) / max(values, 1)
             bits = min(max(round(carried), 2), MOST_BITS)
-            self.twins.append(QuantisedTwin(self.snn, integer(bits), None, *read))
+            self.twins.append(QuantisedTwin(*of, integer(bits), None, *read))
         return self.twins
 
     def report(self, samples: int) -> SpikingReport:

@@ -80,10 +80,15 @@ def factors(call: Call) -> list[Any]:
 
 def resolved(call: Call, value_of: Values) -> dict[str, Any]:
     """Return the values of a call's arguments by name."""
-    return {
-        name: pytree.tree_map_only((fx.Node, Stored), value_of, value)
-        for name, value in call.arguments.items()
-    }
+
+    def of(argument: Any) -> Any:
+        if isinstance(argument, fx.Node | Stored):
+            return value_of(argument)
+        if not isinstance(argument, list | tuple | dict):
+            return argument
+        return pytree.tree_map_only((fx.Node, Stored), value_of, argument)
+
+    return {name: of(argument) for name, argument in call.arguments.items()}
 
 
 def shape_alone(x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ the place of its neurons."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -13,8 +13,7 @@ from snnconvert.converter.graph.meta import tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron, moved_from
 from snnconvert.converter.reports.twins import TwinCloseness
 from snnconvert.converter.running.converted import ConvertedModule
-from snnconvert.converter.verification.calls import Call, Stored, calls_of
-from snnconvert.converter.verification.check_tensors import own_tensors
+from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.synapses import (
     called,
@@ -25,7 +24,7 @@ from snnconvert.converter.verification.measure.synapses import (
     resolved,
 )
 from snnconvert.converter.verification.measure.watched import path_of
-from snnconvert.converter.verification.neuronless import followed, with_stand_ins
+from snnconvert.converter.verification.neuronless import followed, targets_of
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.formats import NumberFormat
@@ -43,15 +42,22 @@ _OF_TWO_MATRICES = frozenset(
 class Twin:
     """A twin, run all at once, beside the source.
 
+    What runs is the network's own graph, on its own tensors; neurons alone are passed over.
+
     Args:
-        twin: a conversion without neurons.
+        snn: a spiking network; it is not changed.
+        stand_ins: what answers in the place of each neuron, by its path.
         output, classes: where predictions are read, as of `measure_spiking`.
     """
 
     def __init__(
-        self, twin: ConvertedModule, output: str | int | None = None, classes: int | None = None
+        self,
+        snn: ConvertedModule,
+        stand_ins: Mapping[str, nn.Module],
+        output: str | int | None = None,
+        classes: int | None = None,
     ) -> None:
-        self.twin, self.output, self.classes = twin, output, classes
+        self.snn, self.stand_ins, self.output, self.classes = snn, stand_ins, output, classes
         self.closeness: Closeness | None = None
 
     def add(self, leaves: list[Any], expected: dict[str, Tensor], labels: Tensor | None) -> None:
@@ -65,7 +71,7 @@ class Twin:
 
     def _interpreter(self) -> fx.Interpreter:
         """Return what runs one batch."""
-        return fx.Interpreter(self.twin.tree, graph=self.twin.graph)
+        return _Run(self.snn, self.stand_ins)
 
     def rel_error(self, scale: float) -> float:
         """Return the relative error (scale as of `Closeness.relative_errors`)."""
@@ -84,6 +90,7 @@ class QuantisedTwin(Twin):
 
     Args:
         snn: a spiking network; it is not changed.
+        maps: its maps and products (see `maps_of`).
         number: the format of streams.
         weights: that of weights; None: they are not rounded.
         output, classes: as of `Twin`.
@@ -92,27 +99,24 @@ class QuantisedTwin(Twin):
     def __init__(
         self,
         snn: ConvertedModule,
+        maps: Mapping[fx.Node, Call],
         number: NumberFormat,
         weights: NumberFormat | None,
         output: str | int | None = None,
         classes: int | None = None,
     ) -> None:
-        self.number, self.weights = number, weights
-        spoken = {path for call in _maps(snn.graph, snn).values() for path in _neurons(call)}
-        targets = {
-            path: snn.conversion.sited.sites[node].target
-            for node, path in snn.conversion.neurons.items()
+        self.number, self.weights, self.maps = number, weights, maps
+        spoken = {path for call in maps.values() for path in _neurons(call)}
+        stand_ins = {
+            path: _Rounded(target, number) if path in spoken else followed(target)
+            for path, target in targets_of(snn).items()
         }
-
-        def stand_in(path: str) -> nn.Module:
-            target = targets[path]
-            return _Rounded(target, number) if path in spoken else followed(target)
-
-        super().__init__(with_stand_ins(own_tensors(snn).twin(snn), stand_in), output, classes)
-        self.maps = {} if weights is None else _maps(self.twin.graph, snn)
+        super().__init__(snn, stand_ins, output, classes)
 
     def _interpreter(self) -> fx.Interpreter:
-        return _RoundedRun(self)
+        if self.weights is None:
+            return super()._interpreter()
+        return _RoundedRun(self.snn, self.stand_ins, self.maps, self.weights)
 
     def found(self, scale: float) -> TwinCloseness:
         """Return what a report says of it (scale as of `Closeness.relative_errors`)."""
@@ -136,26 +140,46 @@ class _Rounded(nn.Module):
         return self.number.rounded(value, shared, signed=self.target.limits[0] != 0.0)
 
 
-class _RoundedRun(fx.Interpreter):
-    """Runs a twin, with weights rounded where maps meet them."""
+class _Run(fx.Interpreter):
+    """Runs a network with others in the place of its neurons."""
 
-    def __init__(self, of: QuantisedTwin) -> None:
-        super().__init__(of.twin.tree, graph=of.twin.graph)
-        self.of = of
+    def __init__(self, snn: ConvertedModule, stand_ins: Mapping[str, nn.Module]) -> None:
+        super().__init__(snn.tree, graph=snn.graph)
+        self.stand_ins = stand_ins
 
     def run_node(self, n: fx.Node) -> Any:
-        call = self.of.maps.get(n)
+        if not is_neuron(n):
+            return super().run_node(n)
+        (_, *args), _ = self.fetch_args_kwargs_from_env(n)
+        stand_in: Any = self.stand_ins[path_of(n)]
+        return stand_in.track(*args)
+
+
+class _RoundedRun(_Run):
+    """Runs a network with weights rounded where maps meet them."""
+
+    def __init__(
+        self,
+        snn: ConvertedModule,
+        stand_ins: Mapping[str, nn.Module],
+        maps: Mapping[fx.Node, Call],
+        weights: NumberFormat,
+    ) -> None:
+        super().__init__(snn, stand_ins)
+        self.tree, self.maps, self.weights = snn.tree, maps, weights
+
+    def run_node(self, n: fx.Node) -> Any:
+        call = self.maps.get(n)
         if call is None:
             return super().run_node(n)
-        weights, streams = self.of.weights, operands(call)
-        assert weights is not None
+        streams = operands(call)
         still = {x: i for i, x in enumerate(factors(call)) if x not in streams}
 
         def value_of(x: fx.Node | Stored) -> Any:
-            value = resolve(self.of.twin.tree, x.path) if isinstance(x, Stored) else self.env[x]
+            value = resolve(self.tree, x.path) if isinstance(x, Stored) else self.env[x]
             if x in still and isinstance(value, Tensor) and is_number(value):
                 # Anew for each batch: kept, the weights of every format would be in memory.
-                return rounded_weight(weights, call, still[x], value)
+                return rounded_weight(self.weights, call, still[x], value)
             return value
 
         return called(call.operator, resolved(call, value_of))
@@ -184,9 +208,8 @@ def rounded_weight(number: NumberFormat, call: Call, position: int, weight: Tens
     return number.rounded(weight, range(weight.dim()))
 
 
-def _maps(graph: fx.Graph, snn: ConvertedModule) -> dict[fx.Node, Call]:
+def maps_of(calls: Mapping[fx.Node, Call]) -> dict[fx.Node, Call]:
     """Return the maps and products that the source's multiply-accumulates are of."""
-    calls = calls_of(graph, snn.conversion)
     return {n: call for n, call in calls.items() if is_map(call) and is_in_source_work(call)}
 
 
