@@ -154,7 +154,7 @@ class BenchReport:
 
 
 def _numbers(side: Side) -> tuple[str, str, str]:
-    return f"{side.per_second:.4g}", f"{1e3 * side.seconds:.4g}", f"{side.peak_bytes / _MIB:.1f}"
+    return f"{side.per_second:.4g}", f"{1e3 * side.seconds:.4g}", f"{side.peak_bytes / _MIB:.4g}"
 
 
 def write_bench(report: BenchReport, path: str | os.PathLike[str]) -> None:

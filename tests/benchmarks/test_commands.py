@@ -16,7 +16,7 @@ MODULES = [
 COMMANDS = [
     "benchmarks.check.coverage",
     "benchmarks.checkpoints.__main__",
-    "benchmarks.cost",
+    "benchmarks.cost.__main__",
     "benchmarks.operators",
     "benchmarks.recurrent.__main__",
     "benchmarks.spiking.__main__",

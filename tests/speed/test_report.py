@@ -22,7 +22,7 @@ def test_either_comparison_has_its_table() -> None:
     assert header.split() == (
         "rules T K neurons ratio quartiles tokens/s (source) ms (source) peak MiB (source)".split()
     )
-    assert line.split("  ")[-1].strip() == "3.0 (1.0)"
+    assert line.split("  ")[-1].strip() == "3 (1)"
     assert "2.000  1.900 to 2.250  16 (32)" in line and "250 (125)" in line
     assert "T * B" in sentence and "5.000" in second
     assert "net: B=4, float32 on cpu, 1 thread, 9 rounds; snnconvert 0.1.0, torch 2.14.1" in said

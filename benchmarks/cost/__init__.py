@@ -1,0 +1,1 @@
+"""What conversions cost beside their sources: time, memory, and the making of them."""
