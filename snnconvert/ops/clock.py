@@ -66,7 +66,7 @@ class Moves:
         """Compare a state with that before the step; None: there was none."""
         if self.found:
             return
-        if before is None:
+        if before is None or now.is_meta:  # which has no values to compare
             self.found = True
         elif now.device.type == "cpu":
             self.found = not torch.equal(before, now)

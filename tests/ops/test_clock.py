@@ -119,6 +119,7 @@ def test_moves_of_a_device_are_told_at_the_end():
     moves.note(torch.zeros(2), torch.zeros(2))
     assert moves.any()
     assert not Moves().any()
-    first = Moves()
-    first.note(None, torch.zeros(2))
-    assert first.any()
+    for first, now in ((None, torch.zeros(2)), (*torch.zeros(2, 3, device="meta"),)):
+        unknown = Moves()
+        unknown.note(first, now)
+        assert unknown.any()
