@@ -194,6 +194,10 @@ class ConvertedModule(nn.Module):
     ) -> Any:
         """Encode the source's inputs, run, and return cumulative outputs.
 
+        Where all arrives at the first step, what no neuron stands before is computed once, and a
+        run of 16 steps or more, or in chunks, ends once a step has changed no state: all later ones
+        are that one.
+
         Args:
             *args, **kwargs: inputs as the source takes them, ``[B, ...]``.
             time_steps: ``T``; None: that of the rule file.
