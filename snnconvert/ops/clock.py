@@ -42,12 +42,14 @@ class Clock:
     moves: Moves | None = None
 
     def carry(self, states: Mapping[str, Tensor]) -> None:
-        """Keep a node's states for the next call of the run, where there is one."""
+        """Keep a node's states for the next call of the run, where there is one, in memory of their
+        own: a view of the last step would keep all steps."""
         for key, value in states.items():
             if self.last:
                 self.state.pop(key, None)
-            else:
-                self.state[key] = value
+                continue
+            is_part = value.untyped_storage().nbytes() > value.nbytes
+            self.state[key] = value.clone() if is_part else value
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Moves:
         """Compare a state with that before the step; None: there was none."""
         if self.found:
             return
-        if before is None:
+        if before is None or now.is_meta:  # which has no values to compare
             self.found = True
         elif now.device.type == "cpu":
             self.found = not torch.equal(before, now)
@@ -90,11 +92,6 @@ def _keep(clock: Clock, key: str, before: Tensor | None, now: Tensor) -> None:
     if clock.moves is not None:
         clock.moves.note(before, now)
     clock.carry({key: now})
-
-
-def _keep_last(clock: Clock, key: str, values: Tensor, dim: int) -> None:
-    """Carry the last of several steps, in memory of its own: a view would keep all the others."""
-    _keep(clock, key, values.select(dim, -2), values.select(dim, -1).clone())
 
 
 def _over_leaves(
@@ -126,7 +123,7 @@ def accumulate(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
         total = _unfold(x, clock, dim).cumsum(dim)
         if key in clock.state:
             total = total + clock.state[key].unsqueeze(dim)
-        _keep_last(clock, key, total, dim)
+        _keep(clock, key, total.select(dim, -2), total.select(dim, -1))
         return total.flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)
@@ -146,7 +143,7 @@ def difference(x: Any, clock: Clock, name: str, dims: Sequence[int]) -> Any:
             first = subtract(first, clock.state[key].unsqueeze(dim))
         later, earlier = (value.narrow(dim, start, clock.steps - 1) for start in (1, 0))
         rest = subtract(later, earlier)
-        _keep_last(clock, key, value, dim)
+        _keep(clock, key, value.select(dim, -2), value.select(dim, -1))
         return torch.cat([first, rest], dim).flatten(dim, dim + 1)
 
     return _over_leaves(leaf, x, dims, name)

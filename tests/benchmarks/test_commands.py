@@ -17,6 +17,7 @@ COMMANDS = [
     "benchmarks.check.coverage",
     "benchmarks.checkpoints.__main__",
     "benchmarks.cost.__main__",
+    "benchmarks.memory",
     "benchmarks.operators",
     "benchmarks.recurrent.__main__",
     "benchmarks.spiking.__main__",

@@ -88,10 +88,13 @@ def test_the_last_call_of_a_run_keeps_nothing(op):
     assert not whole.state
 
 
-@pytest.mark.parametrize("op", [accumulate, difference])
+@pytest.mark.parametrize("op", [accumulate, difference, "track"])
 def test_a_state_is_no_view_of_all_steps(op):
-    clock = Clock(4, total=8)
-    op(torch.randn(8, 3), clock, "s", (0,))
+    clock, x = Clock(4, total=8), torch.randn(8, 3)
+    if op == "track":
+        MultiThreshold(1.0).track(x, clock, "s", 0)
+    else:
+        op(x, clock, "s", (0,))
     (state,) = clock.state.values()
     assert state.untyped_storage().nbytes() == state.nbytes
 
@@ -119,6 +122,7 @@ def test_moves_of_a_device_are_told_at_the_end():
     moves.note(torch.zeros(2), torch.zeros(2))
     assert moves.any()
     assert not Moves().any()
-    first = Moves()
-    first.note(None, torch.zeros(2))
-    assert first.any()
+    for first, now in ((None, torch.zeros(2)), (*torch.zeros(2, 3, device="meta"),)):
+        unknown = Moves()
+        unknown.note(first, now)
+        assert unknown.any()

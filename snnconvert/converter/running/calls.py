@@ -37,8 +37,9 @@ def replaced(graph: fx.Graph, tree: nn.Module) -> list[str]:
 def call(module: nn.Module, path: str, method: str, *args: Any) -> Any:
     """Return what a module of a conversion answers.
 
-    Its hooks see what it takes and gives as tensors of cumulative values, all time steps in the
-    batch where they are folded. A layer that the user put in the place of another is a function
+    Its hooks see what it takes and gives as tensors of cumulative values, all time steps of a chunk
+    in the batch where they are folded; once, for one step's batch, what is the same at every step.
+    A layer that the user put in the place of another is a function
     of cumulative values, as the first was.
 
     Args:

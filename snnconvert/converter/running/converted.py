@@ -17,7 +17,7 @@ from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced
 from snnconvert.converter.running.casts import after_cast, by_parts
 from snnconvert.converter.running.chunks import checked_chunk
-from snnconvert.converter.running.encoded import encoded, for_coded
+from snnconvert.converter.running.encoded import for_coded
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.running.runner import Runner
 from snnconvert.converter.running.until import Settled, Until, run_until, until_of
@@ -194,6 +194,10 @@ class ConvertedModule(nn.Module):
     ) -> Any:
         """Encode the source's inputs, run, and return cumulative outputs.
 
+        Where all arrives at the first step, what no neuron stands before is computed once, and a
+        run of 16 steps or more, or in chunks, ends once a step has changed no state: all later ones
+        are that one.
+
         Args:
             *args, **kwargs: inputs as the source takes them, ``[B, ...]``.
             time_steps: ``T``; None: that of the rule file.
@@ -300,10 +304,9 @@ class ConvertedModule(nn.Module):
 
     def run_until(self, until: Until, leaves: list[Any], total: int, encoding: Encoding) -> Settled:
         """Run each sample until it is done (leaves as the source takes them and gives them)."""
-        inputs = encoded(encoding, leaves, self.conversion.source.inputs, total)
         of, clock = (self.conversion, self.graph, self.tree), Clock(1, 0, total, encoding)
         run = self._runner.begin(self.tree, leaves, encoding)
-        return run_until(until, run, of, inputs, clock)
+        return run_until(until, run, of, leaves, clock)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         after, fn = after_cast(self.conversion.source, self.placed, fn), by_parts(fn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
@@ -13,13 +14,15 @@ from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.errors import StateError
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.sequence import accumulation_dtype, increments_of, signed, subtract
+from snnconvert.torch_private import version_of
 
 RunGraph: TypeAlias = Callable[[list[Any], Clock], list[Any]]
 
 
 @dataclass(frozen=True)
 class Online:
-    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs.
+    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs, and which
+    tensors the inputs of the last step were.
 
     Its tensors are its own: no caller holds one of them, and none is written to.
     """
@@ -27,6 +30,7 @@ class Online:
     clock: Clock
     inputs: tuple[Any, ...] = ()
     outputs: tuple[Any, ...] = ()
+    seen: tuple[Seen | None, ...] = ()
 
     def advanced(
         self, leaves: list[Any], given: Sequence[TracedInput], run: RunGraph
@@ -41,8 +45,8 @@ class Online:
         Raises:
             StateError: a shape, or a held input, differs from those of the earlier steps.
         """
-        before = self.inputs or (None,) * len(leaves)
-        totals = tuple(map(carried, before, leaves, given))
+        before, seen = (was or (None,) * len(leaves) for was in (self.inputs, self.seen))
+        totals = tuple(map(carried, before, leaves, given, seen))
         # The graph gets tensors of its own: it may return its inputs as they are.
         inputs = [
             total.to(now.dtype, copy=True) if isinstance(total, Tensor) else total
@@ -53,7 +57,7 @@ class Online:
         earlier = self.outputs or (None,) * len(outputs)
         increments = list(map(change, earlier, outputs))
         clock.start += 1
-        return Online(clock, totals, outputs), increments
+        return Online(clock, totals, outputs, tuple(map(seen_of, leaves))), increments
 
     def mapped(self, fn: Callable[[Tensor], Tensor]) -> Online:
         """Return the state with ``fn`` applied to each of its tensors."""
@@ -66,8 +70,38 @@ class Online:
         return Online(clock, tuple(map(leaf, self.inputs)), tuple(map(leaf, self.outputs)))
 
 
-def carried(before: Any, now: Any, given: TracedInput) -> Any:
+@dataclass(frozen=True)
+class Seen:
+    """A tensor of the caller's, known again without a look at its values, which a device would
+    have to be waited for.
+
+    Attributes:
+        tensor: the tensor, for as long as the caller has it.
+        version: how often it had been written to.
+    """
+
+    tensor: ReferenceType[Tensor]
+    version: int
+
+    def is_as_before(self, x: Tensor) -> bool:
+        """Tell whether a tensor is that one, with the same values."""
+        return self.tensor() is x and version_of(x) == self.version
+
+
+def seen_of(x: Any) -> Seen | None:
+    """Return a tensor as seen now; None where writes to it are not counted."""
+    is_counted = isinstance(x, Tensor) and not x.is_inference()
+    return Seen(ref(x), version_of(x)) if is_counted else None
+
+
+def carried(before: Any, now: Any, given: TracedInput, seen: Seen | None) -> Any:
     """Return what an input has come to after one more step; half types are summed in float32.
+
+    Args:
+        before: what it had come to; None: nothing.
+        now: of this step.
+        given: what it is.
+        seen: the tensor of the step before.
 
     Raises:
         StateError: the shape, dtype or device has changed, or the value of a held input.
@@ -86,7 +120,7 @@ def carried(before: Any, now: Any, given: TracedInput) -> Any:
         )
     if coded:
         return before + wide
-    if not torch.equal(before, now):
+    if (seen is None or not seen.is_as_before(now)) and not torch.equal(before, now):
         raise StateError(
             f"held input '{name}' changed between steps; held inputs are the same at every step. "
             "Call reset() before another sequence"

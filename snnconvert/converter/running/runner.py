@@ -147,7 +147,7 @@ class Runner:
             return [total]
         if self.conversion.step_by_step:
             return lengths_of(total, 1)
-        if chunk is not None or total == 1 or _records(tree, leaves):
+        if chunk is not None or total == 1 or _is_recorded(tree, leaves):
             return lengths_of(total, chunk)  # what is recorded stays, whatever is run at once
         given = self.conversion.source.inputs
         device = next((x.device for x in leaves if isinstance(x, Tensor)), torch.device("cpu"))
@@ -160,13 +160,15 @@ class Runner:
         return (
             encoding.at_first
             and not self.draws
-            and not _records(tree, leaves)
+            and not _is_recorded(tree, leaves)
             and all_steady(neurons_of(self.converted, tree))
         )
 
 
-def _records(tree: nn.Module, leaves: Sequence[Any]) -> bool:
-    """Tell whether a run is recorded for gradients."""
+def _is_recorded(tree: nn.Module, leaves: Sequence[Any]) -> bool:
+    """Tell whether a run is recorded, for gradients or by a compiler."""
+    if torch.compiler.is_compiling():
+        return True
     if not torch.is_grad_enabled():
         return False
     tensors = (x for x in leaves if isinstance(x, Tensor))

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from snnconvert.converter.graph.meta import tensors_in
 from snnconvert.converter.graph.spike_coded import is_neuron
+from snnconvert.converter.running.encoded import Inputs
 from snnconvert.converter.running.layout import by_sample
 from snnconvert.ops.clock import Clock, accumulate, difference, encode
 from snnconvert.ops.encoding import Encoding
@@ -44,8 +45,8 @@ class Settling:
     Args:
         graph: the graph that runs.
         tree: what it refers to.
-        coded: cumulative coded inputs, ``[T, B, ...]``, each with the dimension of one step that
-            holds the batch.
+        coded: what makes cumulative inputs, and of each that is coded the dimension of one step
+            that holds the batch; None of others.
         clock: says ``T`` and the encoding.
         samples: ``B``.
         device: where answers are to be.
@@ -60,7 +61,7 @@ class Settling:
         self,
         graph: fx.Graph,
         tree: nn.Module,
-        coded: Sequence[tuple[Tensor, int]],
+        coded: tuple[Inputs, Sequence[int | None]],
         clock: Clock,
         samples: int,
         device: torch.device,
@@ -77,7 +78,7 @@ class Settling:
         self.arriving: list[Tensor] = []
         if not clock.encoding.at_first:
             self.encoding = self.ahead = _Ahead(clock.encoding)
-            self.arriving = self._arriving(coded, clock.total)
+            self.arriving = self._arriving(*coded, clock.total)
 
     def _place(self, node: fx.Node) -> None:
         """Note where the batch is in what a node keeps, or starts."""
@@ -93,12 +94,18 @@ class Settling:
                 places = [p for p, x in zip(places, values, strict=True) if is_number(x)]
             self.places[name] = places
 
-    def _arriving(self, coded: Sequence[tuple[Tensor, int]], total: int) -> list[Tensor]:
+    def _arriving(self, inputs: Inputs, dims: Sequence[int | None], total: int) -> list[Tensor]:
         """Return for each step of which samples an increment is left after it, ``[B]``."""
-        left = [self._none()]
+        left, later = [self._none()], inputs(total - 1, 1)
         for t in range(total - 1, 0, -1):
-            news = [self._of(x[t] != x[t - 1], (dim, 1)) for x, dim in coded]
+            before = inputs(t - 1, 1)
+            news = [
+                self._of(now[0] != last[0], (dim, 1))
+                for now, last, dim in zip(later, before, dims, strict=True)
+                if dim is not None
+            ]
             left.append(torch.stack([left[-1], *news]).any(0))
+            later = before
         return left[::-1]
 
     def reached(self, outputs: Sequence[Any], clock: Clock) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.graph.paths import names_of_leaves
 from snnconvert.converter.running.classes import find_classes
-from snnconvert.converter.running.encoded import at_step
+from snnconvert.converter.running.encoded import arriving, at_step
 from snnconvert.converter.running.layout import by_sample, kept, stacked, time_dims
 from snnconvert.converter.running.online import RunGraph
 from snnconvert.converter.running.settling import Settling
@@ -170,7 +170,7 @@ def run_until(
     until: Until,
     run: RunGraph,
     of: tuple[Conversion, fx.Graph, nn.Module],
-    inputs: list[Any],
+    leaves: list[Any],
     clock: Clock,
 ) -> Settled:
     """Run one step after the other until all samples are done, or have taken all steps.
@@ -179,7 +179,7 @@ def run_until(
         until: when a sample is done.
         run: returns the cumulative output leaves of one step's cumulative input leaves.
         of: the conversion, the graph that runs, and what that refers to.
-        inputs: cumulative input leaves, ``[T, B, ...]``.
+        leaves: inputs as the source takes them.
         clock: says ``T`` and the encoding.
 
     Returns:
@@ -189,13 +189,13 @@ def run_until(
         InputError: samples cannot be told apart, or outputs have no classes.
     """
     conversion, graph, tree = of
-    samples, device = _batch_of(conversion, inputs)
+    samples, device = _batch_of(conversion, leaves)
     given, dims, total = conversion.source.inputs, time_dims(conversion), clock.total
+    inputs = arriving(clock.encoding, leaves, given, total)
     end: _End
     if until.until == SETTLED:
-        dims_of = [i.batch_dim if i.role == "coded" else None for i in given]
-        coded = [(x, d) for x, d in zip(inputs, dims_of, strict=True) if d is not None]
-        end = Settling(graph, tree, coded, clock, samples, device)
+        batch_dims = [i.batch_dim if i.role == "coded" else None for i in given]
+        end = Settling(graph, tree, (inputs, batch_dims), clock, samples, device)
     else:
         names = names_of_leaves(conversion.source.out_spec, len(dims))
         end = _Margin(until, names, dims, samples, clock.encoding)
@@ -205,7 +205,7 @@ def run_until(
     now = Clock(1, total=total, encoding=end.encoding)
     for t in range(total):
         now.start = t
-        outputs = run(at_step(t, inputs, given), now)
+        outputs = run(at_step(0, inputs(t, 1), given), now)
         if answers:
             outputs = [
                 y if dim is None else kept(done, before, y, dim)
@@ -222,7 +222,7 @@ def run_until(
     return Settled(stacked(answers), steps, done)
 
 
-def _batch_of(conversion: Conversion, inputs: Sequence[Any]) -> tuple[int, torch.device]:
+def _batch_of(conversion: Conversion, leaves: Sequence[Any]) -> tuple[int, torch.device]:
     """Return the number of samples, and where they are.
 
     Raises:
@@ -234,8 +234,8 @@ def _batch_of(conversion: Conversion, inputs: Sequence[Any]) -> tuple[int, torch
             f"be told apart: {conversion.step_by_step}. Leave until= out"
         )
     sizes = [
-        (x.shape[i.batch_dim + (i.role == "coded")], x.device)  # coded ones have time in front
-        for x, i in zip(inputs, conversion.source.inputs, strict=True)
+        (x.shape[i.batch_dim], x.device)
+        for x, i in zip(leaves, conversion.source.inputs, strict=True)
         if i.batch_dim is not None
     ]
     return min(sizes, key=lambda found: found[0])

@@ -102,6 +102,33 @@ def test_a_held_input_changed_in_place_is_noticed(mask):
         snn.step(torch.randn(2, 4), given)
 
 
+def test_a_held_input_that_is_the_same_tensor_is_not_looked_at(monkeypatch):
+    """A look at values waits for a device."""
+    mask = torch.tensor([1, 2])
+    snn = snnconvert.convert(Masked().eval(), (torch.randn(2, 4), mask), verify=False)
+    given, x = mask.clone(), torch.randn(2, 4)
+    snn.step(x, given)
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "equal", lambda a, b: pytest.fail("values were compared"))
+        snn.step(x, given)
+    given[1] = 3
+    with pytest.raises(StateError, match="held input 'mask' changed"):
+        snn.step(x, given)
+    given[1] = 2
+    snn.step(x, given)
+    snn.step(x, mask)
+
+
+def test_held_inputs_of_inference_mode_are_compared():
+    with torch.inference_mode():
+        mask = torch.tensor([1, 2])
+        snn = snnconvert.convert(Masked().eval(), (torch.randn(2, 4), mask), verify=False)
+        snn.step(torch.randn(2, 4), mask)
+        mask[0] = 0
+        with pytest.raises(StateError, match="held input 'mask' changed"):
+            snn.step(torch.randn(2, 4), mask)
+
+
 class Interrupted(Exception):
     pass
 
