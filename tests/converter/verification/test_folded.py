@@ -8,6 +8,17 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.building.trial import Trial
+from snnconvert.rules import parse_rules
+
+
+# A threshold for each feature: its neurons stand where tokens are before samples.
+PER_CHANNEL = parse_rules(
+    """version: 1
+extends: spiking
+neuron: {threshold: {per: channel}}
+rules: []
+"""
+)
 
 
 class SequenceFirst(nn.Module):
@@ -54,6 +65,6 @@ def test_steps_that_meet_each_other_are_found(monkeypatch):
     torch.manual_seed(0)
     x = torch.randn(3, 5, 4)
     with pytest.warns(snnconvert.NotEquivalentWarning):
-        snn = snnconvert.convert(SequenceFirst().eval(), (x,), "spiking", calibration=[(x,)])
+        snn = snnconvert.convert(SequenceFirst().eval(), (x,), PER_CHANNEL, calibration=[(x,)])
     assert not snn.report.passed
     assert any("neurons of different steps or samples meet" in note for note in snn.report.notes)

@@ -70,7 +70,7 @@ def test_a_held_mask_lies_as_the_tokens_that_it_meets(inputs):
 
 
 def test_mutation_a_mask_of_other_samples_fails(inputs, monkeypatch):
-    monkeypatch.setattr(folding, "_with_layouts", lambda graph, held: graph)
+    monkeypatch.setattr(folding, "_with_layouts", lambda graph, *_: graph)
     monkeypatch.setattr(Trial, "_held", lambda self, node, value: self._runs(node))
     model = SequenceFirst().eval()
     with pytest.warns(snnconvert.NotEquivalentWarning):
