@@ -72,6 +72,7 @@ def _absorb_one(
     tensors[f"{prefix}bias"] = nn.Parameter(shift.to(dtype or weight.dtype))
     with graph.inserting_before(mapped):
         bias_node = graph.get_attr(f"{prefix}bias")
+    bias_node.meta["val"] = arguments["running_mean"].meta["val"]  # as long, one for each channel
     set_argument(mapped, "bias", bias_node)
     mapped.meta[STANDS_FOR] = norm.name
     norm.replace_all_uses_with(mapped)

@@ -104,3 +104,23 @@ def test_a_changed_weight_is_not_absorbed_again_for_the_check():
     with torch.no_grad():
         snn.fc.weight.mul_(1.001)
     assert not snnconvert.verify(model, snn).passed
+
+
+def test_a_map_that_absorbed_is_read_by_a_product_of_another():
+    """What a rule or a neuron asks of any node is known of the new bias, too."""
+
+    class Linear(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.expand, self.bn = nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4)
+            self.project = nn.Conv2d(4, 2, 1)
+
+        def forward(self, x):
+            return self.project(self.bn(self.expand(x)))
+
+    x = torch.randn(2, 3, 5, 5)
+    model = Linear().eval()
+    snnconvert.randomize_constant_weights(model)
+    for rules in ("spiking", "fully_spiking"):
+        snn = snnconvert.convert(model, (x,), rules, calibration=[x])
+        assert snn.report.passed and "batch_norm" not in kinds(snn)
