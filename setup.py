@@ -16,6 +16,7 @@ setup(
             extra_compile_args=[
                 "-std=c++17",
                 "-O3",
+                "-g0",
                 "-ffp-contract=off",  # the same bits in every form
                 "-fno-math-errno",
                 "-fno-trapping-math",
