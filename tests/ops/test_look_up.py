@@ -92,6 +92,15 @@ def test_nothing_is_read_that_is_not_there():
         look_up.look_up(torch.tensor([-1.0, 0.6, 9.0]), entries, whole, real),
         entries[torch.tensor([0, 1, 2])],
     )
-    for given in ((drive, entries.double()), (drive[::2], entries), (drive, entries[:0])):
+    wrong = [
+        (drive, entries.double(), whole, real),
+        (drive[::2], entries, whole, real),
+        (drive, entries[:0], whole, real),
+        (drive, torch.randn(3, 0), whole, real),
+        (drive, entries, whole[:5], real),
+        (drive, entries, (0, 2**62 + 1, *whole[2:]), real),
+        (drive, entries, whole, real[:8]),
+    ]
+    for given in wrong:
         with pytest.raises(ValueError, match="look_up"):
-            look_up.look_up(*given, whole, real)
+            look_up.look_up(*given)
