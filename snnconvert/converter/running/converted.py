@@ -18,6 +18,7 @@ from snnconvert.converter.running.calls import replaced
 from snnconvert.converter.running.casts import after_cast, by_parts
 from snnconvert.converter.running.chunks import checked_chunk
 from snnconvert.converter.running.encoded import for_coded
+from snnconvert.converter.running.layout import apart
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.running.runner import Runner
 from snnconvert.converter.running.until import Settled, Until, run_until, until_of
@@ -134,7 +135,7 @@ class ConvertedModule(nn.Module):
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
         """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
         leaves, clock = self._timed(args, kwargs)
-        return self._structured(self._run(leaves, clock))
+        return self._structured(list(map(apart, self._run(leaves, clock))))
 
     def step(self, *args: Any, **kwargs: Any) -> Any:
         """Take one increment of each coded input, ``[B, ...]``, and return the output's increment.
@@ -236,7 +237,9 @@ class ConvertedModule(nn.Module):
             found = self.run_until(end, leaves, steps, chosen)
             return found._replace(outputs=self._structured(found.outputs))
         clock = Clock(steps, total=steps, encoding=chosen, last=True)
-        return self._structured(self._runner.simulate(self.tree, leaves, clock, chunk))
+        return self._structured(
+            list(map(apart, self._runner.simulate(self.tree, leaves, clock, chunk)))
+        )
 
     def summary(self) -> str:
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""

@@ -72,8 +72,9 @@ class Online:
 
 @dataclass(frozen=True)
 class Seen:
-    """A tensor of the caller's, known again without a look at its values, which a device would
-    have to be waited for.
+    """A tensor of the caller's on a device of its own, known again without a look at its values,
+    which the device would have to be waited for. (Memory of the CPU may be others' too, of NumPy or
+    behind ``.data``, whose writes nobody counts.)
 
     Attributes:
         tensor: the tensor, for as long as the caller has it.
@@ -89,9 +90,10 @@ class Seen:
 
 
 def seen_of(x: Any) -> Seen | None:
-    """Return a tensor as seen now; None where writes to it are not counted."""
-    is_counted = isinstance(x, Tensor) and not x.is_inference()
-    return Seen(ref(x), version_of(x)) if is_counted else None
+    """Return a tensor as seen now; None where its values are to be looked at."""
+    if not isinstance(x, Tensor) or x.device.type == "cpu" or x.is_inference():
+        return None
+    return Seen(ref(x), version_of(x))
 
 
 def carried(before: Any, now: Any, given: TracedInput, seen: Seen | None) -> Any:
