@@ -22,9 +22,11 @@ _MOST = 2**22  # entries, and parts of an octave, which float32 has no more of
 
 
 def is_compiled_for(drive: Tensor) -> bool:
-    """Tell whether the operator takes a drive: on a CPU, in float32 or float64, without gaps."""
+    """Tell whether the operator takes a drive: on a CPU, in float32 or float64, without gaps. A
+    graph that is exported or compiled holds none: it may run elsewhere."""
     return (
         _native is not None
+        and not torch.compiler.is_compiling()
         and drive.device.type == "cpu"
         and drive.dtype in (torch.float32, torch.float64)
         and drive.is_contiguous()

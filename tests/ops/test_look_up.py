@@ -85,6 +85,19 @@ def test_other_drives_are_looked_up_otherwise():
     assert (fake.shape, fake.dtype) == (drive.shape, drive.dtype)
 
 
+def test_an_exported_graph_may_run_where_nothing_was_compiled():
+    target, table = TABLES[0].values
+
+    class Table(torch.nn.Module):
+        def forward(self, drive):
+            return table.or_rest(drive, target.at_rest)
+
+    program = torch.export.export(Table(), (torch.randn(5),))
+    assert not any("look_up" in str(node.target) for node in program.graph.nodes)
+    drive = torch.randn(5)
+    assert torch.equal(program.module()(drive), table.or_rest(drive, target.at_rest))
+
+
 def test_nothing_is_read_that_is_not_there():
     drive, entries = torch.randn(4), torch.randn(3)
     whole, real = (0, 0, 0, 0, 0, 0), (1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0)
