@@ -50,6 +50,13 @@ def test_every_neuron_is_here():
     assert {type(make()) for make in MADE.values()} == set(NEURONS.values())
 
 
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_batch_may_be_empty(neuron, x_seq, grad):
+    empty = x_seq[:, :0].clone().requires_grad_(grad)
+    for answer in (neuron(empty), neuron.cumulative(empty), neuron.step(empty[0])[None]):
+        assert answer.shape == empty[: len(answer)].shape and answer.requires_grad == grad
+
+
 def test_grad_mode_changes_no_value(neuron, x_seq):
     with torch.no_grad():
         plain, sums = neuron(x_seq), neuron.cumulative(x_seq.cumsum(0))

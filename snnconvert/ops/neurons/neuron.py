@@ -188,7 +188,7 @@ class Neuron(nn.Module):
         threshold = self.v_threshold.to(state["R"].dtype).reshape(-1, 1)
         answers = [
             answer
-            for t, x in enumerate(drive.reshape(-1, *sizes).unbind(0))
+            for t, x in enumerate(drive.reshape(len(drive), *sizes).unbind(0))
             for answer in self._burst(x.to(threshold.dtype), carried, threshold, start + t)[-kept:]
         ]
         state.update({name: x.reshape(shape) for name, x in carried.items()})
