@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -150,9 +151,9 @@ class ConvertedModule(nn.Module):
         if online is None:
             online = Online(Clock(1, total=self.time_steps, encoding=self._encoding))
         given = self.conversion.source.inputs
+        begin = partial(self._runner.program(self.tree).begin, self.tree)
         # What is carried becomes the state at the very end: an exception leaves it as it was.
-        run = self._runner.program(self.tree).begin(self.tree, leaves)
-        after, increments = online.advanced(leaves, given, run)
+        after, increments = online.advanced(leaves, given, begin)
         self._online = after
         return self._structured(increments)
 
@@ -237,9 +238,8 @@ class ConvertedModule(nn.Module):
             found = self.run_until(end, leaves, steps, chosen)
             return found._replace(outputs=self._structured(found.outputs))
         clock = Clock(steps, total=steps, encoding=chosen, last=True)
-        return self._structured(
-            list(map(apart, self._runner.simulate(self.tree, leaves, clock, chunk)))
-        )
+        outputs = self._runner.simulate(self.tree, leaves, clock, chunk)
+        return self._structured(list(map(apart, outputs)))
 
     def summary(self) -> str:
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""

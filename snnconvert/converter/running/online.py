@@ -33,14 +33,18 @@ class Online:
     seen: tuple[Seen | None, ...] = ()
 
     def advanced(
-        self, leaves: list[Any], given: Sequence[TracedInput], run: RunGraph
+        self,
+        leaves: list[Any],
+        given: Sequence[TracedInput],
+        begin: Callable[[list[Any]], RunGraph],
     ) -> tuple[Online, list[Any]]:
         """Return what is carried after one more step, and the increments of the output leaves.
 
         Args:
             leaves: the step's inputs: increments of coded ones.
             given: what they are.
-            run: returns the cumulative output leaves of cumulative input leaves.
+            begin: begins a run of input leaves: returns what computes the cumulative output leaves
+                of cumulative input leaves.
 
         Raises:
             StateError: a shape, or a held input, differs from those of the earlier steps.
@@ -53,7 +57,7 @@ class Online:
             for total, now in zip(totals, leaves, strict=True)
         ]
         clock = replace(self.clock, state=dict(self.clock.state))
-        outputs = tuple(run(inputs, clock))
+        outputs = tuple(begin(inputs)(inputs, clock))
         earlier = self.outputs or (None,) * len(outputs)
         increments = list(map(change, earlier, outputs))
         clock.start += 1

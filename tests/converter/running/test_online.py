@@ -103,6 +103,19 @@ def test_a_held_input_changed_in_place_is_noticed(mask):
         snn.step(torch.randn(2, 4), given)
 
 
+def test_the_caller_may_write_to_a_held_input_that_is_returned():
+    class Both(nn.Module):
+        def forward(self, x, mask):
+            return x * mask, mask
+
+    x, mask = torch.randn(2, 4), torch.tensor([[1, 2, 0, 1]] * 2)
+    snn = snnconvert.convert(Both().eval(), (x, mask), verify=False)
+    given = mask.clone()
+    assert torch.equal(snn.step(x, given)[1], mask)
+    given.fill_(9)
+    assert not snn.step(x, mask)[1].any()
+
+
 def test_a_held_input_changed_in_memory_of_others_is_noticed():
     """Nobody counts the writes of NumPy, and those behind ``.data``."""
     memory, x = np.array([1, 2]), torch.randn(2, 4)
