@@ -16,7 +16,7 @@ from torch import Tensor
 
 from snnconvert.ops.encoding import AtOnce, Encoding
 from snnconvert.ops.sequence import is_number, subtract
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import FakeTensor, pytree
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Moves:
         """Compare a state with that before the step; None: there was none."""
         if self.found:
             return
-        if before is None or now.is_meta:  # which has no values to compare
+        if before is None or now.is_meta or isinstance(now, FakeTensor):  # without values
             self.found = True
         elif now.device.type == "cpu":
             self.found = not torch.equal(before, now)

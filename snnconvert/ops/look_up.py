@@ -18,11 +18,15 @@ try:
 except ImportError:  # it is built where there is a compiler
     _native = None  # type: ignore[assignment]
 
+_MOST = 2**22  # entries, and parts of an octave, which float32 has no more of
+
 
 def is_compiled_for(drive: Tensor) -> bool:
-    """Tell whether the operator takes a drive: on a CPU, in float32 or float64, without gaps."""
+    """Tell whether the operator takes a drive: on a CPU, in float32 or float64, without gaps. A
+    graph that is exported or compiled holds none: it may run elsewhere."""
     return (
         _native is not None
+        and not torch.compiler.is_compiling()
         and drive.device.type == "cpu"
         and drive.dtype in (torch.float32, torch.float64)
         and drive.is_contiguous()
@@ -47,12 +51,23 @@ def look_up(drive: Tensor, entries: Tensor, whole: Sequence[int], real: Sequence
 def _compiled(
     drive: Tensor, entries: Tensor, whole: Sequence[int], real: Sequence[float]
 ) -> Tensor:
+    if (
+        not is_compiled_for(drive)
+        or (entries.dtype, entries.device) != (drive.dtype, drive.device)
+        or entries.dim() != 1
+        or not 1 <= len(entries) <= _MOST
+        or len(whole) != 6
+        or not 0 <= whole[1] <= _MOST
+        or len(real) != 9
+    ):
+        raise ValueError(
+            "look_up: a contiguous drive in float32 or float64 on the CPU, entries [n] like it and "
+            f"parts of an octave up to {_MOST}, 6 whole and 9 real numbers are needed; "
+            f"received {list(drive.shape)} {drive.dtype} on {drive.device}, entries "
+            f"{list(entries.shape)} {entries.dtype} on {entries.device}, {whole=}, {real=}"
+        )
     out = torch.empty_like(drive)
     given = (drive, entries.contiguous(), out)
-    if not is_compiled_for(drive) or entries.dtype is not drive.dtype or not len(entries):
-        raise ValueError(
-            "look_up: a contiguous drive in float32 or float64 on the CPU, and entries like it"
-        )
     numbers = (torch.get_num_threads(), drive.numel(), len(entries), *whole)
     _native(drive.dtype is torch.float64, tuple(x.data_ptr() for x in given), numbers, tuple(real))
     return out

@@ -85,6 +85,19 @@ def test_other_drives_are_looked_up_otherwise():
     assert (fake.shape, fake.dtype) == (drive.shape, drive.dtype)
 
 
+def test_an_exported_graph_may_run_where_nothing_was_compiled():
+    target, table = TABLES[0].values
+
+    class Table(torch.nn.Module):
+        def forward(self, drive):
+            return table.or_rest(drive, target.at_rest)
+
+    program = torch.export.export(Table(), (torch.randn(5),))
+    assert not any("look_up" in str(node.target) for node in program.graph.nodes)
+    drive = torch.randn(5)
+    assert torch.equal(program.module()(drive), table.or_rest(drive, target.at_rest))
+
+
 def test_nothing_is_read_that_is_not_there():
     drive, entries = torch.randn(4), torch.randn(3)
     whole, real = (0, 0, 0, 0, 0, 0), (1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -92,6 +105,15 @@ def test_nothing_is_read_that_is_not_there():
         look_up.look_up(torch.tensor([-1.0, 0.6, 9.0]), entries, whole, real),
         entries[torch.tensor([0, 1, 2])],
     )
-    for given in ((drive, entries.double()), (drive[::2], entries), (drive, entries[:0])):
+    wrong = [
+        (drive, entries.double(), whole, real),
+        (drive[::2], entries, whole, real),
+        (drive, entries[:0], whole, real),
+        (drive, torch.randn(3, 0), whole, real),
+        (drive, entries, whole[:5], real),
+        (drive, entries, (0, 2**62 + 1, *whole[2:]), real),
+        (drive, entries, whole, real[:8]),
+    ]
+    for given in wrong:
         with pytest.raises(ValueError, match="look_up"):
-            look_up.look_up(*given, whole, real)
+            look_up.look_up(*given)

@@ -66,6 +66,7 @@ def test_a_drive_may_lie_in_any_order():
         {"axis": None},
         {"kept": 4},
         {"q": torch.ones(5)},
+        {"rest": torch.zeros(6, device="meta")},
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 from snnconvert.ops.neurons import (
     LIF,
@@ -48,6 +49,22 @@ def _x_seq():
 
 def test_every_neuron_is_here():
     assert {type(make()) for make in MADE.values()} == set(NEURONS.values())
+
+
+@pytest.mark.filterwarnings("ignore:.*jit.script.*:FutureWarning")  # of torch, as it begins
+def test_forward_mode_is_refused(neuron, x_seq):
+    """Not answered with tangents of zero."""
+    with forward_ad.dual_level(), torch.no_grad():
+        dual = forward_ad.make_dual(x_seq, torch.ones_like(x_seq))
+        with pytest.raises(NotImplementedError, match="jvp"):
+            neuron.cumulative(dual)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_batch_may_be_empty(neuron, x_seq, grad):
+    empty = x_seq[:, :0].clone().requires_grad_(grad)
+    for answer in (neuron(empty), neuron.cumulative(empty), neuron.step(empty[0])[None]):
+        assert answer.shape == empty[: len(answer)].shape and answer.requires_grad == grad
 
 
 def test_grad_mode_changes_no_value(neuron, x_seq):

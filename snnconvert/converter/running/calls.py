@@ -62,7 +62,11 @@ def call(module: nn.Module, path: str, method: str, *args: Any) -> Any:
         answer = module(*(x for x in args if isinstance(x, Tensor)))
     finally:
         del module.__dict__["forward"]
-    # What follows may work in place, and a hook may have kept what it saw.
+    return _own(answer)  # a hook may have kept what it saw
+
+
+def _own(answer: Any) -> Any:
+    """Return an answer in memory of its own: what follows may work in place."""
     return answer.clone() if isinstance(answer, Tensor) else answer
 
 
@@ -72,4 +76,4 @@ def _call_replaced(module: nn.Module, path: str, method: str, args: tuple[Any, .
             f"'{path}' was replaced by a {type(module).__name__}, which has no method '{method}()' "
             "of a neuron; put one of snnconvert.ops.neurons there, or convert again by other rules"
         )
-    return module(*args)
+    return _own(module(*args))  # it may be the argument, or a tensor of the layer's

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
@@ -18,6 +19,7 @@ from snnconvert.converter.running.calls import replaced
 from snnconvert.converter.running.casts import after_cast, by_parts
 from snnconvert.converter.running.chunks import checked_chunk
 from snnconvert.converter.running.encoded import for_coded
+from snnconvert.converter.running.layout import apart
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.running.runner import Runner
 from snnconvert.converter.running.until import Settled, Until, run_until, until_of
@@ -134,7 +136,7 @@ class ConvertedModule(nn.Module):
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
         """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
         leaves, clock = self._timed(args, kwargs)
-        return self._structured(self._run(leaves, clock))
+        return self._structured(list(map(apart, self._run(leaves, clock))))
 
     def step(self, *args: Any, **kwargs: Any) -> Any:
         """Take one increment of each coded input, ``[B, ...]``, and return the output's increment.
@@ -149,9 +151,9 @@ class ConvertedModule(nn.Module):
         if online is None:
             online = Online(Clock(1, total=self.time_steps, encoding=self._encoding))
         given = self.conversion.source.inputs
+        begin = partial(self._runner.program(self.tree).begin, self.tree)
         # What is carried becomes the state at the very end: an exception leaves it as it was.
-        run = self._runner.program(self.tree).begin(self.tree, leaves)
-        after, increments = online.advanced(leaves, given, run)
+        after, increments = online.advanced(leaves, given, begin)
         self._online = after
         return self._structured(increments)
 
@@ -236,7 +238,8 @@ class ConvertedModule(nn.Module):
             found = self.run_until(end, leaves, steps, chosen)
             return found._replace(outputs=self._structured(found.outputs))
         clock = Clock(steps, total=steps, encoding=chosen, last=True)
-        return self._structured(self._runner.simulate(self.tree, leaves, clock, chunk))
+        outputs = self._runner.simulate(self.tree, leaves, clock, chunk)
+        return self._structured(list(map(apart, outputs)))
 
     def summary(self) -> str:
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""

@@ -31,6 +31,11 @@ def unfold(y: Any, dim: int | None, steps: int) -> Any:
     return y.unflatten(dim, (steps, y.shape[dim] // steps)).movedim(dim, 0)
 
 
+def apart(y: Any) -> Any:
+    """Return an output leaf ``[T, ...]`` with memory for each step: the caller may write to one."""
+    return y.contiguous() if isinstance(y, Tensor) and len(y) > 1 and y.stride(0) == 0 else y
+
+
 def stacked(steps: list[list[Any]]) -> list[Any]:
     """Return output leaves ``[T, ...]`` of the output leaves of each step.
 

@@ -33,14 +33,18 @@ class Online:
     seen: tuple[Seen | None, ...] = ()
 
     def advanced(
-        self, leaves: list[Any], given: Sequence[TracedInput], run: RunGraph
+        self,
+        leaves: list[Any],
+        given: Sequence[TracedInput],
+        begin: Callable[[list[Any]], RunGraph],
     ) -> tuple[Online, list[Any]]:
         """Return what is carried after one more step, and the increments of the output leaves.
 
         Args:
             leaves: the step's inputs: increments of coded ones.
             given: what they are.
-            run: returns the cumulative output leaves of cumulative input leaves.
+            begin: begins a run of input leaves: returns what computes the cumulative output leaves
+                of cumulative input leaves.
 
         Raises:
             StateError: a shape, or a held input, differs from those of the earlier steps.
@@ -53,7 +57,7 @@ class Online:
             for total, now in zip(totals, leaves, strict=True)
         ]
         clock = replace(self.clock, state=dict(self.clock.state))
-        outputs = tuple(run(inputs, clock))
+        outputs = tuple(begin(inputs)(inputs, clock))
         earlier = self.outputs or (None,) * len(outputs)
         increments = list(map(change, earlier, outputs))
         clock.start += 1
@@ -72,8 +76,9 @@ class Online:
 
 @dataclass(frozen=True)
 class Seen:
-    """A tensor of the caller's, known again without a look at its values, which a device would
-    have to be waited for.
+    """A tensor of the caller's on a device of its own, known again without a look at its values,
+    which the device would have to be waited for. (Memory of the CPU may be others' too, of NumPy or
+    behind ``.data``, whose writes nobody counts.)
 
     Attributes:
         tensor: the tensor, for as long as the caller has it.
@@ -89,9 +94,10 @@ class Seen:
 
 
 def seen_of(x: Any) -> Seen | None:
-    """Return a tensor as seen now; None where writes to it are not counted."""
-    is_counted = isinstance(x, Tensor) and not x.is_inference()
-    return Seen(ref(x), version_of(x)) if is_counted else None
+    """Return a tensor as seen now; None where its values are to be looked at."""
+    if not isinstance(x, Tensor) or x.device.type == "cpu" or x.is_inference():
+        return None
+    return Seen(ref(x), version_of(x))
 
 
 def carried(before: Any, now: Any, given: TracedInput, seen: Seen | None) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from snnconvert.converter.building.at_once import at_once
 from snnconvert.converter.building.conversion import Conversion
@@ -166,8 +167,8 @@ class Runner:
 
 
 def _is_recorded(tree: nn.Module, leaves: Sequence[Any]) -> bool:
-    """Tell whether a run is recorded, for gradients or by a compiler."""
-    if torch.compiler.is_compiling():
+    """Tell whether a run is recorded, for gradients or as a graph."""
+    if torch.compiler.is_compiling() or get_proxy_mode() is not None:
         return True
     if not torch.is_grad_enabled():
         return False

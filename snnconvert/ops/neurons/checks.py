@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from snnconvert.errors import InputError, StateError
 from snnconvert.ops.neurons.spike import PER_OCTAVE, Ladder
@@ -134,3 +135,13 @@ def sizes_around(
             f"for each v_threshold, along axis={axis}, which is not the batch"
         )
     return math.prod(shape[:own]), shape[own], math.prod(shape[own + 1 :])
+
+
+def needs_derivative(*tensors: Tensor) -> bool:
+    """Tell whether what is made of tensors has to have a derivative. A scan has none, and would
+    lose the tangents of forward mode without a word; a spike says that it has none of these."""
+    if torch.is_grad_enabled() and any(x.requires_grad for x in tensors):
+        return True
+    if torch.compiler.is_compiling():
+        return False
+    return any(unpack_dual(x).tangent is not None for x in tensors)

@@ -31,7 +31,7 @@ from snnconvert.ops.neurons.ladder_triton import ladder_scan as scan_on_gpu
 from snnconvert.ops.neurons.lanes import HAS_TRITON
 from snnconvert.ops.neurons.operators import answers_like, define, in_order
 from snnconvert.ops.neurons.scan import DUST, ladder_scan_
-from snnconvert.ops.neurons.spike import Ladder
+from snnconvert.ops.neurons.spike import PER_OCTAVE, Ladder
 from snnconvert.ops.targets import Limits
 
 try:
@@ -53,7 +53,8 @@ def ladder_scan(
     """Return ``R`` after the last answers of each step, ``[T kept, *shape]``.
 
     Args:
-        drive: ``X_t``, ``[T, *shape]``, float32 or float64, of any strides.
+        drive: ``X_t``, ``[T, *shape]`` with ``shape = [B, ...]``, float32 or float64, of any
+            strides.
         before: ``R`` of the step before, ``shape``, of any strides.
         tops: ``g_t v_threshold`` of each step or of all, ``[T or 1, F]``; ``F`` is 1 or the
             features along ``axis``.
@@ -83,23 +84,27 @@ def ladder_scan(
 
 def _check(drive: Tensor, before: Tensor, *others: Any) -> None:
     """Refuse what a compiled form would read beyond (arguments as of the operator)."""
-    factors, (bursts, kept, axis) = others[:3], others[-3:]
-    tops = factors[0]
+    factors, (levels, per_octave), (bursts, kept, axis) = others[:3], others[3:5], others[-3:]
+    tops, features = factors[0], 1 if axis is None else drive.shape[1:][axis]
     if (
-        drive.dtype not in (torch.float32, torch.float64)
+        drive.dim() < 2
+        or drive.dtype not in (torch.float32, torch.float64)
         or any(x.dtype is not drive.dtype for x in (before, *factors))
         or before.shape != drive.shape[1:]
         or any(x.shape != tops.shape for x in factors)
         or tops.dim() != 2
         or tops.shape[0] not in (1, len(drive))
-        or tops.shape[1] not in (1, 0 if axis is None else drive.shape[1:][axis])
+        or tops.shape[1] not in (1, features)
+        or levels < 1
+        or per_octave not in PER_OCTAVE
         or not 1 <= kept <= bursts
     ):
         found = ", ".join(f"{list(x.shape)} {x.dtype}" for x in (drive, before, *factors))
         raise InputError(
-            "ladder_scan: a drive [T, ...] in float32 or float64, R of the step before [...] and "
-            f"three factors [T or 1, F] are needed, of one dtype, F features along axis or 1, and "
-            f"1 <= kept <= bursts; received {found}, {kept=}, {bursts=}, {axis=}"
+            "ladder_scan: a drive [T, B, ...] in float32 or float64, R of the step before "
+            "[B, ...] and three factors [T or 1, F] are needed, of one dtype, F features along "
+            f"axis or 1, levels >= 1, per_octave of {PER_OCTAVE}, and 1 <= kept <= bursts; "
+            f"received {found}, {levels=}, {per_octave=}, {kept=}, {bursts=}, {axis=}"
         )
 
 

@@ -16,6 +16,7 @@ from snnconvert.ops.neurons.checks import (
     checked_bursts,
     checked_rest,
     checked_threshold,
+    needs_derivative,
     shown,
     sizes_around,
 )
@@ -188,7 +189,7 @@ class Neuron(nn.Module):
         threshold = self.v_threshold.to(state["R"].dtype).reshape(-1, 1)
         answers = [
             answer
-            for t, x in enumerate(drive.reshape(-1, *sizes).unbind(0))
+            for t, x in enumerate(drive.reshape(len(drive), *sizes).unbind(0))
             for answer in self._burst(x.to(threshold.dtype), carried, threshold, start + t)[-kept:]
         ]
         state.update({name: x.reshape(shape) for name, x in carried.items()})
@@ -338,8 +339,7 @@ class Neuron(nn.Module):
         return []
 
     def _needs_gradient(self, *tensors: Tensor) -> bool:
-        given = (*tensors, self.v_threshold)
-        return torch.is_grad_enabled() and any(x.requires_grad for x in given)
+        return needs_derivative(*tensors, self.v_threshold)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)

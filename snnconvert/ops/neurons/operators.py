@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snnconvert.errors import InputError
 from snnconvert.ops.library import LIBRARY
 
 
@@ -29,9 +30,10 @@ def define(
     """
     LIBRARY.define(f"{name}(Tensor drive, {arguments}) -> Tensor")
     for key, form in forms.items():
-        LIBRARY.impl(name, _checked(check, form), key)
+        LIBRARY.impl(name, _checked(name, check, form), key)
 
     def fake(drive: Tensor, *others: Any) -> Tensor:
+        _check_devices(name, drive, *others)
         return answers_like(drive, kept(*others))
 
     torch.library.register_fake(f"snnconvert::{name}", fake, lib=LIBRARY)
@@ -39,12 +41,25 @@ def define(
     return found
 
 
-def _checked(check: Callable[..., None], form: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _checked(
+    name: str, check: Callable[..., None], form: Callable[..., Tensor]
+) -> Callable[..., Tensor]:
     def checked(*given: Any) -> Tensor:
+        _check_devices(name, *given)
         check(*given)
         return form(*given)
 
     return checked
+
+
+def _check_devices(name: str, drive: Tensor, *others: Any) -> None:
+    """Refuse tensors of several devices: a form reads all of them where the drive is."""
+    devices = {x.device for x in (drive, *others) if isinstance(x, Tensor)}
+    if len(devices) > 1:
+        raise InputError(
+            f"{name}: all tensors must be on the device of the drive, {drive.device}; received "
+            f"some on {', '.join(sorted(map(str, devices)))}"
+        )
 
 
 def answers_like(drive: Tensor, kept: int) -> Tensor:

@@ -97,6 +97,18 @@ def test_a_layer_that_is_replaced_runs(exact):
         exact.dumps()
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+def test_what_a_replaced_layer_returns_is_not_written_to(steps):
+    """The ReLU behind it works in place, and the layer may return what it was given."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    snn = snnconvert.convert(model.eval(), (torch.randn(2, 4),), verify=False)
+    setattr(snn, "0", nn.Identity())
+    x = torch.randn(2, 4)
+    before = x.clone()
+    assert torch.equal(snn.simulate(x, time_steps=steps)[-1], before.relu())
+    assert torch.equal(x, before)
+
+
 def test_what_cannot_be_replaced_is_told(exact, spiking):
     with pytest.raises(ConversionError, match=r"'block' \(Sequential\) cannot be replaced"):
         exact.block = nn.Linear(4, 8)

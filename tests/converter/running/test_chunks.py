@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import snnconvert
 from snnconvert.converter.running.chunks import lengths_of
 from snnconvert.errors import ArgumentError, InputError
 from snnconvert.ops.encoding import Encoding
-from snnconvert.torch_private import pytree
+from snnconvert.torch_private import FakeTensorMode, pytree
 from tests.converter.running.test_until import (
     CASES,
     Early,
@@ -122,6 +123,15 @@ def test_nothing_ends_early_where_gradients_are_recorded():
     assert bool(grads[0].any())
     for grad in grads[1:]:
         torch.testing.assert_close(grad, grads[0], rtol=1e-9, atol=1e-12)
+
+
+def test_what_has_no_values_is_run_to_the_end():
+    snn, x, _ = converted("rectified", SETTLING[0])
+    snn.requires_grad_(False)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert snn.simulate(torch.empty_like(x), time_steps=64).shape == (64, len(x), 4)
+    graph = make_fx(lambda x: snn.simulate(x, time_steps=64))(x)
+    assert torch.equal(graph(x * 2), snn.simulate(x * 2, time_steps=64))
 
 
 def test_steps_that_run_one_by_one_end_too():

@@ -261,3 +261,24 @@ def test_children_named_as_methods_are_no_clash():
     assert snn.report.passed
     assert snn.state_dict().keys() == model.state_dict().keys()
     assert snn.step(torch.randn(2, 3)).shape == (2, 3)
+
+
+def test_steps_of_outputs_have_memory_of_their_own():
+    """Also where all steps are the same, and computed once."""
+
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, x, mask):
+            return {"y": self.layer(x), "same": x, "mask": mask}
+
+    x, mask = torch.randn(2, 4), torch.ones(2, 4, dtype=torch.bool)
+    snn = snnconvert.convert(Parts().eval(), (x, mask), verify=False).requires_grad_(False)
+    sequence = x.expand(3, 2, 4).clone()
+    for answer in (snn.simulate(x, mask, time_steps=3), snn.cumulative(sequence, mask)):
+        for y in answer.values():
+            before = y[1].clone()
+            y[0] = 0
+            assert torch.equal(y[1], before)

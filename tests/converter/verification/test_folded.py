@@ -10,7 +10,6 @@ import snnconvert
 from snnconvert.converter.building.trial import Trial
 from snnconvert.rules import parse_rules
 
-
 # A threshold for each feature: its neurons stand where tokens are before samples.
 PER_CHANNEL = parse_rules(
     """version: 1
