@@ -127,14 +127,21 @@ def sizes_around(
     """Return the sizes before, along and behind the axis of one step's drive, or raise InputError
     where that has not as many features as there are thresholds."""
     if axis is None or features == 1:
-        return math.prod(shape), 1, 1
+        return sizes_along(shape, None)
     own = axis + len(shape) if axis < 0 else axis
     if not 0 < own < len(shape) or shape[own] != features:
         raise InputError(
             f"{where}: a drive of shape {list(shape)} (one step) needs {features} features, one "
             f"for each v_threshold, along axis={axis}, which is not the batch"
         )
-    return math.prod(shape[:own]), shape[own], math.prod(shape[own + 1 :])
+    return sizes_along(shape, own)
+
+
+def sizes_along(shape: Sequence[int], axis: int | None) -> tuple[int, int, int]:
+    """Return the sizes before, along and behind an axis; without one all are before it."""
+    if axis is None:
+        return math.prod(shape), 1, 1
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
 
 
 def needs_derivative(*tensors: Tensor) -> bool:

@@ -12,7 +12,6 @@ operators elsewhere. It has no gradient.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from snnconvert.errors import InputError
 from snnconvert.ops.neurons.blocks import by_blocks
+from snnconvert.ops.neurons.checks import sizes_along
 from snnconvert.ops.neurons.counter_triton import counter_scan as scan_on_gpu
 from snnconvert.ops.neurons.lanes import HAS_TRITON
 from snnconvert.ops.neurons.operators import define, in_order
@@ -83,14 +83,12 @@ def _in_blocks(
     kept: int,
     axis: int | None,
 ) -> Tensor:
-    shape, sizes, features = drive.shape[1:], (drive[0].numel(), 1, 1), len(q)
+    sizes = sizes_along(drive.shape[1:], axis if len(q) > 1 else None)
     q, low, high, rest = (x.unsqueeze(-1) for x in (q, low, high, rest))
 
     def take(steps: Tensor, state: dict[str, Tensor], out: Tensor) -> None:
         counter_scan_(steps, state.pop("R"), q, low, high, rest, bursts, out)
 
-    if axis is not None and features > 1:
-        sizes = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
     return by_blocks(take, drive, {"R": before}, sizes, kept)
 
 
@@ -117,6 +115,5 @@ _OPERATOR = define(
     "Tensor before, Tensor q, Tensor low, Tensor high, Tensor rest, int bursts, int kept, "
     "int? axis",
     _check,
-    lambda *others: others[-2],
     _FORMS,
 )

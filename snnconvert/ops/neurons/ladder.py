@@ -18,15 +18,15 @@ operators elsewhere. It has no gradient: where one is needed a neuron goes step 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from snnconvert.errors import InputError
 from snnconvert.ops.neurons.blocks import by_blocks
+from snnconvert.ops.neurons.checks import sizes_along
 from snnconvert.ops.neurons.ladder_triton import ladder_scan as scan_on_gpu
 from snnconvert.ops.neurons.lanes import HAS_TRITON
 from snnconvert.ops.neurons.operators import answers_like, define, in_order
@@ -82,118 +82,109 @@ def ladder_scan(
     )
 
 
-def _check(drive: Tensor, before: Tensor, *others: Any) -> None:
-    """Refuse what a compiled form would read beyond (arguments as of the operator)."""
-    factors, (levels, per_octave), (bursts, kept, axis) = others[:3], others[3:5], others[-3:]
-    tops, features = factors[0], 1 if axis is None else drive.shape[1:][axis]
+class _Scan(NamedTuple):
+    """The arguments of the operator (see `ladder_scan`)."""
+
+    drive: Tensor
+    before: Tensor
+    tops: Tensor
+    rates: Tensor
+    pers: Tensor
+    levels: int
+    per_octave: int
+    signed: bool
+    low: float | None
+    high: float | None
+    bursts: int
+    kept: int
+    axis: int | None
+
+    @property
+    def factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.tops, self.rates, self.pers
+
+    @property
+    def feature_axis(self) -> int | None:
+        """The axis, where features have thresholds of their own."""
+        if self.axis is None or self.tops.shape[1] == 1:
+            return None
+        return self.axis % self.before.dim()
+
+
+def _check(*given: Any) -> None:
+    """Refuse what a compiled form would read beyond."""
+    scan = _Scan(*given)
+    drive, tops = scan.drive, scan.tops
+    features = 1 if scan.axis is None else drive.shape[1:][scan.axis]
     if (
         drive.dim() < 2
         or drive.dtype not in (torch.float32, torch.float64)
-        or any(x.dtype is not drive.dtype for x in (before, *factors))
-        or before.shape != drive.shape[1:]
-        or any(x.shape != tops.shape for x in factors)
+        or any(x.dtype is not drive.dtype for x in (scan.before, *scan.factors))
+        or scan.before.shape != drive.shape[1:]
+        or any(x.shape != tops.shape for x in scan.factors)
         or tops.dim() != 2
         or tops.shape[0] not in (1, len(drive))
         or tops.shape[1] not in (1, features)
-        or levels < 1
-        or per_octave not in PER_OCTAVE
-        or not 1 <= kept <= bursts
+        or scan.levels < 1
+        or scan.per_octave not in PER_OCTAVE
+        or not 1 <= scan.kept <= scan.bursts
     ):
-        found = ", ".join(f"{list(x.shape)} {x.dtype}" for x in (drive, before, *factors))
+        found = ", ".join(f"{list(x.shape)} {x.dtype}" for x in given[:5])
+        others = ("levels", "per_octave", "kept", "bursts", "axis")
         raise InputError(
             "ladder_scan: a drive [T, B, ...] in float32 or float64, R of the step before "
             "[B, ...] and three factors [T or 1, F] are needed, of one dtype, F features along "
             f"axis or 1, levels >= 1, per_octave of {PER_OCTAVE}, and 1 <= kept <= bursts; "
-            f"received {found}, {levels=}, {per_octave=}, {kept=}, {bursts=}, {axis=}"
+            f"received {found}, {', '.join(f'{n}={getattr(scan, n)!r}' for n in others)}"
         )
 
 
-def _in_blocks(
-    drive: Tensor,
-    before: Tensor,
-    tops: Tensor,
-    rates: Tensor,
-    pers: Tensor,
-    levels: int,
-    per_octave: int,
-    signed: bool,
-    low: float | None,
-    high: float | None,
-    bursts: int,
-    kept: int,
-    axis: int | None,
-) -> Tensor:
-    factors = [tuple(x.expand(len(drive), -1).unsqueeze(-1)) for x in (tops, rates, pers)]
-    ladder = Ladder(levels, per_octave, signed=signed)
+def _in_blocks(*given: Any) -> Tensor:
+    scan = _Scan(*given)
+    factors = [tuple(x.expand(len(scan.drive), -1).unsqueeze(-1)) for x in scan.factors]
+    ladder = Ladder(scan.levels, scan.per_octave, signed=scan.signed)
+    limits = (scan.low, scan.high)
 
     def take(steps: Tensor, state: dict[str, Tensor], out: Tensor) -> None:
-        ladder_scan_(steps, state.pop("R"), factors, ladder, (low, high), bursts, out)
+        ladder_scan_(steps, state.pop("R"), factors, ladder, limits, scan.bursts, out)
 
-    shape, sizes = drive.shape[1:], (drive[0].numel(), 1, 1)
-    if axis is not None and tops.shape[1] > 1:
-        sizes = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-    return by_blocks(take, drive, {"R": before}, sizes, kept)
+    sizes = sizes_along(scan.drive.shape[1:], scan.feature_axis)
+    return by_blocks(take, scan.drive, {"R": scan.before}, sizes, scan.kept)
 
 
-def _compiled(
-    drive: Tensor,
-    before: Tensor,
-    tops: Tensor,
-    rates: Tensor,
-    pers: Tensor,
-    levels: int,
-    per_octave: int,
-    signed: bool,
-    low: float | None,
-    high: float | None,
-    bursts: int,
-    kept: int,
-    axis: int | None,
-) -> Tensor:
-    out = answers_like(drive, kept)
+def _compiled(*given: Any) -> Tensor:
+    scan = _Scan(*given)
+    drive, tops, before = scan.drive, scan.tops, scan.before
+    out = answers_like(drive, scan.kept)
     if not out.numel():
         return out
-    features = [0] * (drive.dim() - 1)
-    if axis is not None and tops.shape[1] > 1:
-        features[axis] = 1
-    tensors = (drive, before, *(x.contiguous() for x in (tops, rates, pers)), out)
+    features = tuple(int(d == scan.feature_axis) for d in range(drive.dim() - 1))
+    tensors = (drive, before, *(x.contiguous() for x in scan.factors), out)
     numbers = (
         *(torch.get_num_threads(), len(drive), drive.stride(0), out.stride(0)),
-        *(tops.shape[1] if len(tops) > 1 else 0, levels, per_octave, signed, bursts, kept),
+        tops.shape[1] if len(tops) > 1 else 0,
+        *(scan.levels, scan.per_octave, scan.signed, scan.bursts, scan.kept),
     )
     _native(
         drive.dtype is torch.float64,
         tuple(x.data_ptr() for x in tensors),
         numbers,
-        low,
-        high,
+        scan.low,
+        scan.high,
         tuple(drive.shape[1:]),
         drive.stride()[1:],
         before.stride(),
-        tuple(features),
+        features,
         out.stride()[1:],
     )
     return out
 
 
-def _on_gpu(
-    drive: Tensor,
-    before: Tensor,
-    tops: Tensor,
-    rates: Tensor,
-    pers: Tensor,
-    levels: int,
-    per_octave: int,
-    signed: bool,
-    low: float | None,
-    high: float | None,
-    bursts: int,
-    kept: int,
-    axis: int | None,
-) -> Tensor:
-    tops, rates, pers = (x.expand(len(drive), -1) for x in (tops, rates, pers))
-    kinds, bounds, answers = (levels, per_octave, signed), (low, high), (bursts, kept)
-    return scan_on_gpu(drive, before, tops, rates, pers, *kinds, *bounds, *answers, axis or 0)
+def _on_gpu(*given: Any) -> Tensor:
+    scan = _Scan(*given)
+    tops, rates, pers = (x.expand(len(scan.drive), -1) for x in scan.factors)
+    each: tuple[Any, ...] = scan._replace(tops=tops, rates=rates, pers=pers, axis=scan.axis or 0)
+    return scan_on_gpu(*each)
 
 
 _FORMS: dict[str, Callable[..., Tensor]] = {"CompositeExplicitAutograd": in_order(_in_blocks)}
@@ -207,6 +198,5 @@ _OPERATOR = define(
     "Tensor before, Tensor tops, Tensor rates, Tensor pers, int levels, int per_octave, "
     "bool signed, float? low, float? high, int bursts, int kept, int? axis",
     _check,
-    lambda *others: others[-2],
     _FORMS,
 )

@@ -16,16 +16,15 @@ def define(
     name: str,
     arguments: str,
     check: Callable[..., None],
-    kept: Callable[..., int],
     forms: dict[str, Callable[..., Tensor]],
 ) -> Callable[..., Tensor]:
     """Add an operator of a drive ``[T, ...]`` that returns answers, and return it.
 
     Args:
         name: without the namespace.
-        arguments: those behind the drive, as of a schema.
+        arguments: those behind the drive, as of a schema; the last two are how many answers of a
+            step are returned, and the axis of features or None.
         check: raises where the arguments do not fit.
-        kept: says how many answers of a step are returned, by the arguments behind the drive.
         forms: what computes it, by dispatch key.
     """
     LIBRARY.define(f"{name}(Tensor drive, {arguments}) -> Tensor")
@@ -34,7 +33,7 @@ def define(
 
     def fake(drive: Tensor, *others: Any) -> Tensor:
         _check_devices(name, drive, *others)
-        return answers_like(drive, kept(*others))
+        return answers_like(drive, kept=others[-2])
 
     torch.library.register_fake(f"snnconvert::{name}", fake, lib=LIBRARY)
     found: Callable[..., Tensor] = getattr(torch.ops.snnconvert, name).default
@@ -66,8 +65,9 @@ def answers_like(drive: Tensor, kept: int) -> Tensor:
     """Return memory for so many answers of each step, ``[T kept, ...]``, in the order in memory of
     a step's drive where that has no gaps."""
     order = order_of(drive)
-    out = drive.new_empty(len(drive) * kept, *(drive.shape[1 + d] for d in order))
-    return out.permute(0, *(1 + order.index(d) for d in range(len(order))))
+    return _turned_back(
+        drive.new_empty(len(drive) * kept, *(drive.shape[1 + d] for d in order)), order
+    )
 
 
 def in_order(form: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -85,7 +85,7 @@ def in_order(form: Callable[..., Tensor]) -> Callable[..., Tensor]:
             *others[:-1],
             None if axis is None else order.index(axis),
         )
-        return answers.permute(0, *(1 + order.index(d) for d in range(len(order))))
+        return _turned_back(answers, order)
 
     return ordered
 
@@ -102,3 +102,8 @@ def order_of(drive: Tensor) -> tuple[int, ...]:
             return plain
         expected *= sizes[d]
     return order
+
+
+def _turned_back(answers: Tensor, order: tuple[int, ...]) -> Tensor:
+    """Return answers whose dimensions are in an order with them as they were."""
+    return answers.permute(0, *(1 + order.index(d) for d in range(len(order))))
