@@ -8,9 +8,14 @@ from torch import Tensor
 from snnconvert.ops.encoding import Encoding
 from snnconvert.ops.seeds import generator_of
 
+_BITS = 10  # of the noise below its standard deviation's leading one
+
 
 class RandomIncrements(Encoding):
     """Signed random increments that end at the value: ``X_t = (t + 1)/T x + noise``, ``X_T-1 = x``.
+
+    The noise is whole steps of a power of two, so that what comes and goes of it leaves nothing: a
+    zero, as of padding that the source tells by ``x == 0``, is one again at the end.
 
     With ``keep_sign`` the noise is a factor in (0, 1], for inputs whose sign matters.
     """
@@ -29,8 +34,12 @@ class RandomIncrements(Encoding):
             return torch.where(finite, self._at(x.masked_fill(~finite, 0.0), t, total, name), x)
         generator = generator_of(f"{self.seed} {name} {t}")
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float64)
-        noise = noise.to(x.device, x.dtype if not x.is_complex() else None)
+        dtype = x.dtype if not x.is_complex() else None
         if self.keep_sign:
-            return x * noise.abs().clamp(0.05, 2.0) / 2.0
-        scale = x.detach().abs().std() if x.numel() > 1 else x.detach().abs().max()
-        return x * ((t + 1) / total) + noise * torch.where(scale > 0, scale, 1.0)
+            return x * noise.to(x.device, dtype).abs().clamp(0.05, 2.0) / 2.0
+        sizes = x.detach().abs().to("cpu", torch.float64)
+        scale = sizes.std() if x.numel() > 1 else sizes.max()
+        scale = torch.where(scale > 0, scale, 1.0)
+        step = torch.ldexp(torch.ones(()), scale.frexp().exponent - 1 - _BITS).to(scale.dtype)
+        steps = (noise * (scale / step)).round()
+        return x * ((t + 1) / total) + (steps * step).to(x.device, dtype)

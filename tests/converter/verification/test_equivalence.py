@@ -225,6 +225,7 @@ def test_neither_side_is_changed(cnn):
 
 def test_random_increments_are_signed_and_end_at_the_value():
     x = torch.randn(50, dtype=torch.float64)
+    x[:5] = 0
     for keep_sign in (False, True):
         encoding = RandomIncrements(3, keep_sign)
         whole = encoding.cumulative(x, 0, 5, 5, "a")
@@ -232,6 +233,7 @@ def test_random_increments_are_signed_and_end_at_the_value():
         assert torch.equal(encoding.cumulative(x, 2, 1, 5, "a")[0], whole[2])
         increments = encoding.increments(x, 5, "a")
         assert (increments > 0).any() and (increments < 0).any()
+        assert torch.equal(increments.cumsum(0)[-1, :5], x[:5])  # nothing is left of what went
         if keep_sign:
             assert torch.equal(whole.sign(), x.sign().expand_as(whole))
     other = RandomIncrements(3).cumulative(x, 0, 5, 5, "b")

@@ -46,22 +46,44 @@ def test_huge_values_within_a_network_lose_nothing():
     assert report.passed and not report.notes
 
 
-def test_a_mask_that_was_left_coded_is_named():
-    class Added(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.map = nn.Linear(6, 6)
+class Added(nn.Module):
+    """A row of attention: what is added to its scores says what is hidden, and how far it is."""
 
-        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-            return (self.map(x) + mask).softmax(-1)
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Linear(6, 6)
 
-    hidden = torch.zeros(4, 6).masked_fill(torch.arange(6) > 3, -1e9)
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return (self.map(x) + mask).softmax(-1)
+
+
+def test_a_mask_with_distances_that_was_left_coded_is_named():
+    hidden = -0.3 * torch.arange(6.0).expand(4, 6)
+    hidden = hidden.masked_fill(torch.arange(6) > 3, -1e9)
     model, given = Added().eval(), (torch.randn(4, 6), hidden)
     with pytest.warns(NotEquivalentWarning):
         snn = snnconvert.convert(model, given)
     (note,) = [note for note in snn.report.notes if LOST in note]
     assert "1.0e+09 of the input 'mask' come and go" in note and "declare 'mask' held=" in note
     assert snnconvert.convert(model, given, held=("mask",)).report.passed
+
+
+def test_a_mask_of_zeros_and_huge_numbers_loses_nothing():
+    hidden = torch.zeros(4, 6).masked_fill(torch.arange(6) > 3, -1e9)
+    report = snnconvert.convert(Added().eval(), (torch.randn(4, 6), hidden)).report
+    assert report.passed and report.max_rel_error < 1e-12
+
+
+@pytest.mark.parametrize("scale", [1e-30, 0.3, 1.0, 7e8])
+def test_padding_that_is_told_by_its_zeros_is_found(scale):
+    class Padded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.where(x.abs().sum(-1, keepdim=True) == 0, 3.0, (x / scale).tanh())
+
+    x = scale * torch.randn(4, 6, 8)
+    x[:, 4:] = 0
+    report = snnconvert.convert(Padded().eval(), (x,)).report
+    assert report.passed and report.max_rel_error < 1e-12
 
 
 def test_another_error_is_not_said_to_be_lost_digits():
