@@ -1,9 +1,10 @@
-"""In place: a ReLU overwrites its operand where nothing else reads it.
+"""In place: a ReLU, or a sum, overwrites its operand where nothing else reads it.
 
-The traced graph is functional, so a source that says ``ReLU(inplace=True)`` gets a ReLU that
-allocates: on large activations that costs more than the ReLU itself. Only what was just computed
-into memory of its own, and what no backward pass needs, is overwritten: the result of a linear
-map, a convolution, a BatchNorm or a sum.
+The traced graph is functional, so a source that says ``ReLU(inplace=True)`` or ``x += shortcut``
+gets operators that allocate: on large activations that costs more than the operators themselves.
+Only what was just computed into memory of its own, and what no backward pass needs, is
+overwritten: the result of a linear map, a convolution, a BatchNorm or a sum; by a sum only what
+is computed anew with each step.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.ops.activation import TDReLU
 from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.normalization import TDBatchNorm
@@ -21,7 +23,7 @@ _MAPS = (TDLinear, TDConv1d, TDConv2d, TDConv3d, TDBatchNorm)
 
 
 def overwrite(graph: fx.Graph, tree: nn.Module) -> fx.Graph:
-    """Return a copy of a telescoped graph in which ReLUs work in place where they may.
+    """Return a copy of a telescoped graph in which ReLUs and sums work in place where they may.
 
     Args:
         graph: cumulative values; it stays as it is.
@@ -33,7 +35,24 @@ def overwrite(graph: fx.Graph, tree: nn.Module) -> fx.Graph:
         copies[node] = copy.node_copy(node, lambda n: copies[n])
         if _operator(node, tree) is TDReLU and _may_be_overwritten(node.args[1], tree):
             copies[node].target = "cumulative_"
+        elif node.target is torch.ops.aten.add.Tensor and not node.kwargs:
+            summands = [x for x in node.args if _may_take_the_sum(x, node, tree)]
+            if summands:
+                other = next((x for x in node.args if x is not summands[0]), summands[0])
+                copies[node].target = torch.ops.aten.add_.Tensor
+                copies[node].args = (copies[summands[0]], copies[other])
     return copy
+
+
+def _may_take_the_sum(value: Any, total: fx.Node, tree: nn.Module) -> bool:
+    """Tell whether a summand may be overwritten by a sum: it is of its form, and of this step."""
+    if not isinstance(value, fx.Node) or not all(isinstance(x, fx.Node) for x in total.args):
+        return False
+    of_a_map = _operator(value, tree) in _MAPS and len(value.users) == 1
+    own, made = value.meta["val"], total.meta["val"]
+    return (
+        of_a_map and TIME_DIMS in value.meta and own.shape == made.shape and own.dtype is made.dtype
+    )
 
 
 def _may_be_overwritten(value: Any, tree: nn.Module) -> bool:

@@ -66,6 +66,57 @@ def test_a_relu_overwrites_nothing_else(joined):
     assert torch.equal(model.map.weight, weight)
 
 
+def summed_in_place(snn):
+    added = torch.ops.aten.add_.Tensor
+    return [n.name for n in overwrite(snn.graph, snn.tree).nodes if n.target is added]
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda x, f, relu: x + f(x),
+        lambda x, f, relu: f(x) + x,
+        lambda x, f, relu: (lambda y: y + y)(f(x)),
+        lambda x, f, relu: relu(x) + f(x),
+    ],
+)
+def test_a_sum_overwrites_what_nothing_else_reads(joined):
+    model, x = Net(joined).eval(), torch.randn(3, 4)
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed
+    assert len(summed_in_place(snn)) == 1
+    kept, expected = x.clone(), model(x)
+    for y in snn.simulate(x, time_steps=3, chunk=1):
+        torch.testing.assert_close(y, expected)
+    assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda x, f, relu: x + relu(x),  # inputs
+        lambda x, f, relu: (lambda y: (x + y, y))(f(x)),  # read again
+        lambda x, f, relu: f(x)[:1] + x,  # a view
+        lambda x, f, relu: f(x[:1]) + x,  # smaller than the sum
+        lambda x, f, relu: torch.add(x, f(x), alpha=2.0),
+        lambda x, f, relu: f(x) + 1.0,
+        lambda x, f, relu: f(x) + x.double(),  # of another dtype
+        lambda x, f, relu: f(f.weight[:3]) + x,  # the same at every step
+        lambda x, f, relu: f(x).exp() + x,  # the backward pass of exp needs its result
+    ],
+)
+def test_a_sum_overwrites_nothing_else(joined):
+    model, x = Net(joined).eval(), torch.randn(3, 4)
+    snn = snnconvert.convert(model, (x,))
+    assert snn.report.passed
+    assert not summed_in_place(snn)
+    expected = model(x)
+    first = expected[0] if isinstance(expected, tuple) else expected
+    y = snn.simulate(x, time_steps=3, chunk=1)
+    for last in y[0] if isinstance(y, tuple) else y:
+        torch.testing.assert_close(last, first)
+
+
 def test_gradients_are_those_of_the_source():
     model = TinyCNN().eval()
     twin, x = copy.deepcopy(model), torch.randn(2, 1, 8, 8)
