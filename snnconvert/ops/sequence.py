@@ -9,6 +9,7 @@ other dtype is changed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,11 +82,30 @@ def accumulate(x_seq: Any) -> Any:
             query, key and value) is accumulated once and stays one tensor.
     """
 
-    def total(x: Tensor) -> Tensor:
-        return x.cumsum(0, dtype=accumulation_dtype(x.dtype)).to(x.dtype)
-
     leaves, spec = pytree.tree_flatten(x_seq)
-    return pytree.tree_unflatten(map_once(total, leaves), spec)
+    return pytree.tree_unflatten(map_once(lambda x: sums(x).to(x.dtype), leaves), spec)
+
+
+def sums(x_seq: Tensor, before: Tensor | None = None) -> Tensor:
+    """Return ``X_t = before + x_0 + ... + x_t``, ``[T, ...]``, in the dtype in which increments are
+    summed; one step after the other, so that parts of a sequence have the bits of the whole.
+
+    Args:
+        x_seq: ``[T, ...]``.
+        before: ``X_{-1}`` in that dtype; None: zero.
+    """
+    dtype = accumulation_dtype(x_seq.dtype)
+    if torch.is_grad_enabled() and x_seq.requires_grad:  # a gradient through views is all of them
+        first = [] if before is None else [before]
+        steps = list(itertools.accumulate([*first, *x_seq.to(dtype).unbind(0)], torch.add))
+        return torch.stack(steps[len(first) :])
+    totals = x_seq.to(dtype, copy=True)
+    last = before
+    for total in totals.unbind(0):
+        if last is not None:
+            total.add_(last)
+        last = total
+    return totals
 
 
 def map_once(op: Callable[[Tensor], Tensor], tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -293,7 +293,7 @@ def test_all_steps_are_one_call(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             nonlocal calls
-            calls += 1
+            calls += func is not torch.Tensor.add_  # of the sums of increments
             return func(*args, **(kwargs or {}))
 
     counts = []

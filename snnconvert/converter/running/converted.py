@@ -18,7 +18,7 @@ from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced
 from snnconvert.converter.running.casts import after_cast, by_parts
 from snnconvert.converter.running.chunks import checked_chunk
-from snnconvert.converter.running.encoded import for_coded
+from snnconvert.converter.running.encoded import cumulative, summed
 from snnconvert.converter.running.layout import apart
 from snnconvert.converter.running.online import Online, difference
 from snnconvert.converter.running.runner import Runner
@@ -34,7 +34,6 @@ from snnconvert.errors import InputError, SavedFileError
 from snnconvert.files import write_atomically
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
-from snnconvert.ops.sequence import accumulate
 from snnconvert.ops.temporal_difference import TDOperator
 from snnconvert.torch_private import hold_registries_of, pytree
 
@@ -130,13 +129,13 @@ class ConvertedModule(nn.Module):
 
     def propagate(self, leaves: list[Any], clock: Clock) -> list[Any]:
         """Return the increments of the output leaves for bound input leaves (see `forward`)."""
-        inputs = for_coded(lambda x, _: accumulate(x), leaves, self.conversion.source.inputs)
-        return [difference(y) for y in self._run(inputs, clock)]
+        sums = summed(leaves, self.conversion.source.inputs, clock.start)
+        return [difference(y) for y in self._runner.run(self.tree, leaves, sums, clock)]
 
     def cumulative(self, *args: Any, **kwargs: Any) -> Any:
         """Return cumulative outputs ``Y_t``, ``[T, ...]``, of cumulative inputs ``X_t``."""
         leaves, clock = self._timed(args, kwargs)
-        return self._structured(list(map(apart, self._run(leaves, clock))))
+        return self._structured(list(map(apart, self.run_cumulative(leaves, clock))))
 
     def step(self, *args: Any, **kwargs: Any) -> Any:
         """Take one increment of each coded input, ``[B, ...]``, and return the output's increment.
@@ -293,17 +292,12 @@ class ConvertedModule(nn.Module):
     def _structured(self, leaves: list[Any]) -> Any:
         return pytree.tree_unflatten(leaves, self.conversion.source.out_spec)
 
-    def _run(self, leaves: list[Any], clock: Clock) -> list[Any]:
-        """Return the cumulative outputs ``[T, ...]`` of cumulative inputs ``[T, B, ...]``."""
-        return self._runner.run(self.tree, leaves, clock)
-
-    def run_folded(self, leaves: list[Any], clock: Clock) -> list[Any]:
-        """Run all steps as one batch of ``T * B`` (leaves as in `propagate`, cumulative)."""
-        return self._runner.run(self.tree, leaves, clock, clock.steps)
-
-    def run_step_by_step(self, leaves: list[Any], clock: Clock) -> list[Any]:
-        """Run one step after the other (leaves as in `propagate`, cumulative)."""
-        return self._runner.run(self.tree, leaves, clock, 1)
+    def run_cumulative(
+        self, leaves: list[Any], clock: Clock, chunk: int | None = None
+    ) -> list[Any]:
+        """Return the cumulative output leaves of cumulative input leaves (as in `propagate`)."""
+        inputs = cumulative(leaves, self.conversion.source.inputs, clock.start)
+        return self._runner.run(self.tree, leaves, inputs, clock, chunk)
 
     def run_until(self, until: Until, leaves: list[Any], total: int, encoding: Encoding) -> Settled:
         """Run each sample until it is done (leaves as the source takes them and gives them)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.ops.encoding import Encoding
+from snnconvert.ops.sequence import sums
 
 Inputs: TypeAlias = Callable[[int, int], list[Any]]
 """Makes the input leaves of ``steps`` steps from ``start`` on: of ``(start, steps)``."""
@@ -49,6 +50,45 @@ def arriving(
         )
 
     return inputs
+
+
+def cumulative(leaves: Sequence[Any], inputs: Sequence[TracedInput], first: int = 0) -> Inputs:
+    """Return what cuts the cumulative inputs of some steps out of those of a run.
+
+    Args:
+        leaves: cumulative inputs ``[T, B, ...]``.
+        inputs: what they are.
+        first: number of their first step.
+    """
+
+    def cut(start: int, steps: int) -> list[Any]:
+        return for_coded(lambda x, _: x[start - first :][:steps], leaves, inputs)
+
+    return cut
+
+
+def summed(leaves: Sequence[Any], inputs: Sequence[TracedInput], first: int = 0) -> Inputs:
+    """Return what sums increments ``[T, B, ...]`` up, to be asked for some steps after the other
+    (arguments as `cumulative`)."""
+    last: dict[int, Tensor] = {}  # a tensor that is given twice is summed once
+    increments = cumulative(leaves, inputs, first)
+
+    def sum_up(start: int, steps: int) -> list[Any]:
+        done: dict[int, Tensor] = {}
+
+        def of_leaf(x: Tensor, whole: Tensor) -> Tensor:
+            if id(whole) not in done:
+                totals = sums(x, last.get(id(whole)))
+                last[id(whole)] = totals[-1]
+                done[id(whole)] = totals.to(x.dtype)
+            return done[id(whole)]
+
+        return [
+            of_leaf(x, whole) if i.role == "coded" else x
+            for x, whole, i in zip(increments(start, steps), leaves, inputs, strict=True)
+        ]
+
+    return sum_up
 
 
 def at_step(t: int, leaves: Sequence[Any], given: Sequence[TracedInput]) -> list[Any]:

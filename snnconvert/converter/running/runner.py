@@ -110,17 +110,23 @@ class Runner:
         return run_chunks(run, folded, clock, lengths, program.dims, ends=ends)
 
     def run(
-        self, tree: nn.Module, leaves: Sequence[Any], clock: Clock, chunk: int | None = None
+        self,
+        tree: nn.Module,
+        leaves: Sequence[Any],
+        inputs: Inputs,
+        clock: Clock,
+        chunk: int | None = None,
     ) -> list[Any]:
-        """Return cumulative output leaves ``[T, ...]`` of cumulative input leaves ``[T, B, ...]``
-        (arguments as `simulate`)."""
-        given, program = self.conversion.source.inputs, self.program(tree)
+        """Return cumulative output leaves ``[T, ...]``.
 
-        def inputs(start: int, steps: int) -> list[Any]:
-            first = start - clock.start
-            return for_coded(lambda x, _: x[first : first + steps], leaves, given)
-
-        one = at_step(0, leaves, given)
+        Args:
+            tree: what graphs refer to.
+            leaves: input leaves, of which coded ones are ``[T, B, ...]``.
+            inputs: makes cumulative ones of them; asked for all steps in order.
+            clock: the run.
+            chunk: as of `simulate`.
+        """
+        program, one = self.program(tree), at_step(0, leaves, self.conversion.source.inputs)
         lengths = self._lengths(program, tree, one, clock, chunk)
         run, folded = program.begin(tree, one), self._folded(program, inputs)
         return run_chunks(run, folded, clock, lengths, program.dims)

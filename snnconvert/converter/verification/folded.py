@@ -42,8 +42,8 @@ def said_of_mixed_steps(
     twin, given = tensors.twin(snn), snn.conversion.source.inputs
     inputs = encoded(encoding, leaves, given, _STEPS)
     runs = [
-        run(inputs, Clock(_STEPS, total=_STEPS, encoding=encoding))
-        for run in (twin.run_folded, twin.run_step_by_step)
+        twin.run_cumulative(inputs, Clock(_STEPS, total=_STEPS, encoding=encoding), chunk)
+        for chunk in (_STEPS, 1)
     ]
     worst = max(
         (relative_error(a, b)[1] for a, b in zip(*runs, strict=True) if _is_number(b)),

@@ -164,8 +164,7 @@ def converted_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
 def cumulative_outputs(twin: ConvertedModule, run: Run) -> list[Any]:
     """Return the cumulative outputs of the converted module, of which its increments are made."""
     inputs = encoded(run.encoding, run.leaves, twin.conversion.source.inputs, run.time_steps)
-    steps = twin.run_step_by_step if twin.conversion.step_by_step else twin.run_folded
-    return steps(inputs, _clock(run))
+    return twin.run_cumulative(inputs, _clock(run), run.time_steps)
 
 
 def _raised_alone(what: str, error: BaseException) -> VerificationError:

@@ -40,7 +40,7 @@ def assert_is_every_step(snn, inputs):
     """Compare a run of inputs that arrive at once with the graph of any run, step by step."""
     leaves, clock = leaves_of(snn, inputs), Clock(T, total=T, encoding=AtOnce())
     given = snn.conversion.source.inputs
-    wanted = snn.run_step_by_step(encoded(AtOnce(), leaves, given, T), clock)
+    wanted = snn.run_cumulative(encoded(AtOnce(), leaves, given, T), clock, 1)
     args, kwargs = pytree.tree_unflatten(leaves, snn.conversion.source.in_spec)
     found = snn.simulate(*args, time_steps=T, encoding="at_once", **kwargs)
     for a, b in zip(pytree.tree_leaves(found), wanted, strict=True):

@@ -30,8 +30,8 @@ def run(snn, leaves, steps: int = 3, step_by_step: bool = False):
     ]
     with torch.no_grad():
         if step_by_step:
-            return snn.run_step_by_step(summed, clock)
-        return snn.run_folded(summed, clock)
+            return snn.run_cumulative(summed, clock, 1)
+        return snn.run_cumulative(summed, clock, clock.steps)
 
 
 def test_plain_equals_telescoped_folded_and_step_by_step(network):

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from snnconvert.converter.running.encoded import at_step, encoded, encoded_at, for_coded
+from snnconvert.converter.running.encoded import (
+    at_step,
+    cumulative,
+    encoded,
+    encoded_at,
+    for_coded,
+    summed,
+)
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.ops.encoding import Constant
+from snnconvert.ops.sequence import accumulate
 
 FLOATS, IDS = torch.tensor([2.0, -4.0]), torch.tensor([3, 1])
 GIVEN = (
@@ -40,3 +48,25 @@ def test_a_step_is_that_of_the_whole_run():
             assert torch.equal(x, whole[0][t])
             assert ids is IDS
             assert flag is True
+
+
+def test_parts_of_a_run_are_cut_out():
+    seq = [torch.randn(5, 2), IDS, True]
+    parts = cumulative(seq, GIVEN, first=3)
+    x, ids, flag = parts(4, 2)
+    assert torch.equal(x, seq[0][1:3]) and ids is IDS and flag is True
+
+
+def test_increments_are_summed_up_part_by_part():
+    seq = [torch.randn(7, 2), IDS, True]
+    whole, _, _ = summed(seq, GIVEN)(0, 7)
+    parts = summed(seq, GIVEN, first=2)
+    found = [parts(2, 3), parts(5, 1), parts(6, 3)]
+    assert torch.equal(torch.cat([x for x, _, _ in found]), whole)
+    assert all(ids is IDS and flag is True for _, ids, flag in found)
+
+
+def test_increments_that_are_given_twice_are_summed_once():
+    given, x_seq = (GIVEN[0], GIVEN[0]), torch.randn(4, 2)
+    ours, theirs = summed([x_seq, x_seq], given)(0, 4)
+    assert ours is theirs and torch.equal(ours, accumulate(x_seq))
