@@ -57,10 +57,11 @@ struct Scan {
 };
 
 enum Kind { kOneLevel, kPowersOfTwo, kLevels };
+enum Limits { kFree, kFromBelow, kBoth };  // a rectifier has a limit below alone
 
 // Some answers, one after the other, of n values. Comparisons are written so that what is not a
 // number stays so, as those of torch do.
-template <typename Real, Kind kKind, bool kPerFeature, bool kBounded, int kAnswers>
+template <typename Real, Kind kKind, bool kPerFeature, Limits kLimits, int kAnswers>
 INLINE void answer(
     const Scan& scan, int64_t n, const Real* drive, const Real* last, Real* out, const Real* tops,
     const Real* rates, const Real* pers) {
@@ -80,9 +81,12 @@ INLINE void answer(
 #pragma GCC unroll 4
     for (int k = 0; k < kAnswers; ++k) {
       Real w = (x - now) * rate;
-      if (kBounded) {
-        const Real above = (high - now) * per, below = (low - now) * per;
+      if (kLimits == kBoth) {
+        const Real above = (high - now) * per;
         w = above < w ? above : w;
+      }
+      if (kLimits != kFree) {
+        const Real below = (low - now) * per;
         w = below > w ? below : w;
       }
       Real spike;
@@ -102,17 +106,15 @@ INLINE void answer(
         spike = std::fabs(spike) <= least ? Real(0) : spike;
       }
       now = now + spike * top;
-      if (kBounded) {
-        now = now < low ? low : now;
-        now = now > high ? high : now;
-      }
+      if (kLimits != kFree) now = now < low ? low : now;
+      if (kLimits == kBoth) now = now > high ? high : now;
     }
     out[i] = now;
   }
 }
 
 // All steps of a block of n values.
-template <typename Real, Kind kKind, bool kPerFeature, bool kBounded>
+template <typename Real, Kind kKind, bool kPerFeature, Limits kLimits>
 INLINE void block(
     const Scan& scan, int64_t n, const Real* drive, int64_t drive_stride, const Real* before,
     int64_t before_stride, int64_t feature, Real* out) {
@@ -142,7 +144,7 @@ INLINE void block(
       Real* to = left < scan.kept ? out + (t * scan.kept + scan.kept - 1 - left) * scan.out_step
                                   : state;
       const auto arguments = [&](auto answers) {
-        answer<Real, kKind, kPerFeature, kBounded, answers()>(
+        answer<Real, kKind, kPerFeature, kLimits, answers()>(
             scan, n, now, last, to, tops, rates, pers);
       };
       if (taken == 1) {
@@ -158,7 +160,7 @@ INLINE void block(
 }
 
 // The blocks from one number to another: each is a part of a row along the innermost dimension.
-template <typename Real, Kind kKind, bool kPerFeature, bool kBounded>
+template <typename Real, Kind kKind, bool kPerFeature, Limits kLimits>
 INLINE void blocks(const Scan& scan, int64_t begin, int64_t end) {
   const Dimension& inner = scan.dim[scan.dims - 1];
   const int64_t parts = (inner.size + kBlock - 1) / kBlock;
@@ -176,22 +178,27 @@ INLINE void blocks(const Scan& scan, int64_t begin, int64_t end) {
       feature += index * dim.feature;
       out += index * dim.out;
     }
-    block<Real, kKind, kPerFeature, kBounded>(
+    block<Real, kKind, kPerFeature, kLimits>(
         scan, std::min(kBlock, inner.size - first), static_cast<const Real*>(scan.drive) + drive,
         inner.drive, static_cast<const Real*>(scan.before) + before, inner.before, feature,
         static_cast<Real*>(scan.out) + out);
   }
 }
 
+template <typename Real, Kind kKind, Limits kLimits>
+INLINE void within(const Scan& scan, int64_t begin, int64_t end) {
+  scan.dim[scan.dims - 1].feature != 0 ? blocks<Real, kKind, true, kLimits>(scan, begin, end)
+                                       : blocks<Real, kKind, false, kLimits>(scan, begin, end);
+}
+
 template <typename Real, Kind kKind>
 INLINE void of_kind(const Scan& scan, int64_t begin, int64_t end) {
-  const bool per_feature = scan.dim[scan.dims - 1].feature != 0;
-  if (scan.is_bounded) {
-    per_feature ? blocks<Real, kKind, true, true>(scan, begin, end)
-                : blocks<Real, kKind, false, true>(scan, begin, end);
+  if (!scan.is_bounded) {
+    within<Real, kKind, kFree>(scan, begin, end);
+  } else if (scan.high == HUGE_VAL) {
+    within<Real, kKind, kFromBelow>(scan, begin, end);
   } else {
-    per_feature ? blocks<Real, kKind, true, false>(scan, begin, end)
-                : blocks<Real, kKind, false, false>(scan, begin, end);
+    within<Real, kKind, kBoth>(scan, begin, end);
   }
 }
 
