@@ -1,6 +1,8 @@
 """What a report measures: predictions of the right output, values of every dtype, no empty pass."""
 
+import gc
 import json
+import weakref
 from dataclasses import asdict
 from functools import partial
 
@@ -14,6 +16,7 @@ from snnconvert.converter.running.classes import predicted
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.converter.verification.measure.closeness import Closeness
 from snnconvert.converter.verification.measure.predictions import labels_of
+from snnconvert.converter.verification.measure.step import Step
 from snnconvert.errors import InputError, VerificationError
 from snnconvert.rules import parse_rules
 from tests.converter.verification.events.networks import Around, on_spikes
@@ -480,3 +483,22 @@ def test_a_cost_model_that_is_given_twice_is_there_once():
     )
     names = [m.name for m in measure_spiking(snn, [x], costs=["memory", "memory"]).cost_models]
     assert names == ["arithmetic", "memory", "events"]
+
+
+def test_the_values_of_a_batch_go_with_it(monkeypatch):
+    steps, run = [], Step.run
+
+    def noted(self, *args):
+        steps.append(weakref.ref(self))
+        return run(self, *args)
+
+    monkeypatch.setattr(Step, "run", noted)
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3)).eval(), torch.randn(8, 4)
+    snn = snnconvert.convert(model, (x,), "spiking", calibration=[x[:4], x[4:]], verify=False)
+    gc.collect()
+    gc.disable()
+    try:
+        measure_spiking(snn, [x, x], time_steps=2)
+        assert len(steps) == 4 and not any(step() for step in steps)
+    finally:
+        gc.enable()

@@ -86,6 +86,7 @@ class Step(fx.Interpreter):
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
         self.batch.before.update(self.now)
+        del self.rows  # they refer to it: all values would stay until someone looks for circles
         return result
 
     def run_node(self, n: fx.Node) -> Any:
