@@ -142,6 +142,7 @@ def operators() -> dict[str, Operator]:
         "log_softmax": lambda x: x.log_softmax(-1),
         "softmin": lambda x: F.softmin(x, -1),
         "logsumexp": lambda x: x.logsumexp(-1),
+        "logcumsumexp": lambda x: x.logcumsumexp(-1),
         "scaled_dot_product_attention": _attended,
         "multihead_attention": _Attention(),
         "linear attention": _linear_attention,

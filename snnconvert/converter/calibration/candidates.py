@@ -31,6 +31,7 @@ _STATISTICS = ("max", "mse")
 _SHRINKS = tuple(2.0 ** (-j / 2) for j in range(-1, 9))
 """Factors on the largest value that least squared error chooses from."""
 _FAINT = 2.0**-14  # of the largest range of a site
+_NOTHING = 2.0**-100  # a range below has thresholds that float32 does not divide by
 
 
 @dataclass(frozen=True)
@@ -205,9 +206,9 @@ class _Way:
         return self._least_error(extreme, sample) if self.settings.statistic == "mse" else extreme
 
     def _alive(self, range_: Tensor, sample: Sample) -> Tensor:
-        """Give features that were zero in all data the range of the largest, a dead site 1, and
-        faint features one that a spike of theirs is not lost in."""
-        largest = sample.extreme or 1.0
+        """Give features that were zero in all data the range of the largest, a dead site 1, as is
+        one of almost nothing, and faint features one that a spike of theirs is not lost in."""
+        largest = sample.extreme if sample.extreme > _NOTHING else 1.0
         return torch.where(range_ > 0, range_.clamp_min(largest * _FAINT), largest).float()
 
     def _least_error(self, extreme: Tensor, sample: Sample) -> Tensor:

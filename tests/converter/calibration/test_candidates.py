@@ -175,6 +175,13 @@ def test_features_that_were_zero_have_the_threshold_of_the_largest():
     torch.testing.assert_close(few.v_threshold, torch.tensor([2.2, 1.8]))
 
 
+@pytest.mark.parametrize("size", [1e-42, 1e-38, 1e-31])
+def test_what_is_almost_nothing_makes_no_threshold_that_is_not_divided_by(size):
+    one = fitted(site_of(axes=()), torch.full((4, 3), size))
+    answer = MultiThreshold(one.v_threshold).cumulative(torch.full((2, 4, 3), size))
+    assert bool(answer.isfinite().all()) and answer.max() <= 2 * size
+
+
 def test_a_feature_that_was_zero_in_one_batch_alone_is_not_dead():
     x = torch.ones(4, 2)
     assert fitted(site_of({"per": "channel"}), x * torch.tensor([0.0, 1.0]), x).dead == 0

@@ -1,8 +1,4 @@
-"""Products along a dimension taken apart, into few products of two: halves, or what is further
-back by 1, 2, 4, ...
-
-Source: Hillis and Steele, Data Parallel Algorithms, Communications of the ACM 29 (12), 1986.
-"""
+"""Products along a dimension taken apart, into few products of two: halves, and halves of these."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.converter.spikes.apart.part import Apart, Part
 
 _aten = torch.ops.aten
-_FACTORS = {"self": "product", "other": "factor"}
+FACTORS = {"self": "product", "other": "factor"}
 
 
 def take_prod_apart(emit: Emitter, node: fx.Node) -> Apart | None:
@@ -35,32 +31,11 @@ def take_prod_apart(emit: Emitter, node: fx.Node) -> Apart | None:
                 for start, end in ((0, half), (half, 2 * half), (2 * half, size))
             )
             y = emit(_aten.mul.Tensor, a, b)
-            parts.append(Part(y, _FACTORS))
+            parts.append(Part(y, FACTORS))
             if size % 2:
                 y = emit(_aten.cat.default, [y, rest], dim)
             size = half + size % 2
         if not given["keepdim"]:
             y = emit(_aten.squeeze.dim, y, dim)
-    emit.replace(node, y)
-    return Apart(products=tuple(parts))
-
-
-def take_cumprod_apart(emit: Emitter, node: fx.Node) -> Apart | None:
-    """Replace ``aten.cumprod``."""
-    given = arguments_of(node)
-    y, dim, parts = given["self"], given["dim"], list[Part]()
-    size = fixed_size(y.meta["val"].shape[dim])
-    if not size or given["dtype"] is not None:
-        return None
-    back = 1
-    with emit.at(node):
-        while back < size:
-            first = emit(_aten.slice.Tensor, y, dim, 0, back)
-            now = emit(_aten.slice.Tensor, y, dim, back, size)
-            before = emit(_aten.slice.Tensor, y, dim, 0, size - back)
-            product = emit(_aten.mul.Tensor, before, now)
-            parts.append(Part(product, _FACTORS))
-            y = emit(_aten.cat.default, [first, product], dim)
-            back *= 2
     emit.replace(node, y)
     return Apart(products=tuple(parts))

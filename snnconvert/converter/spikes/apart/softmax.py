@@ -63,20 +63,26 @@ def take_logsumexp_apart(emit: Emitter, node: fx.Node) -> Apart | None:
 
 
 def take_logaddexp_apart(emit: Emitter, node: fx.Node) -> Apart:
-    """Replace ``aten.logaddexp``, to the base e or 2: ``max(a, b) + softplus(min(a, b) - max(a,
-    b))``."""
+    """Replace ``aten.logaddexp``, to the base e or 2."""
     given = arguments_of(node)
     rate = math.log(2) if operator_name(node.target) == "logaddexp2" else 1.0
     with emit.at(node):
-        most, least = (
-            emit(pick, given["self"], given["other"])
-            for pick in (_aten.maximum.default, _aten.minimum.default)
-        )
-        apart = emit(_aten.sub.Tensor, least, most)
-        rest = emit(_aten.softplus.default, apart, rate)
-        y = emit(_aten.add.Tensor, most, rest)
+        y, rest = log_of_sum(emit, given["self"], given["other"], rate)
     emit.replace(node, y)
     return Apart(targets=(Part(rest),))
+
+
+def log_of_sum(emit: Emitter, a: Any, b: Any, rate: float = 1.0) -> tuple[fx.Node, fx.Node]:
+    """Emit ``max(a, b) + softplus(min(a, b) - max(a, b))``, to the base ``exp(rate)``; return it,
+    and the softplus. Where one is -inf, it is the other."""
+    most, least = (emit(pick, a, b) for pick in (_aten.maximum.default, _aten.minimum.default))
+    apart = emit(_aten.sub.Tensor, least, most)
+    apart = emit(_aten.masked_fill.Scalar, apart, emit(_aten.eq.Tensor, least, most), 0.0)
+    rest = emit(_aten.softplus.default, apart, rate)
+    # The range of a table is of what was seen, and that is finite.
+    nothing = emit(_aten.eq.Scalar, least, float("-inf"))
+    added = emit(_aten.masked_fill.Scalar, rest, nothing, 0.0)
+    return emit(_aten.add.Tensor, most, added), rest
 
 
 def exponentials(

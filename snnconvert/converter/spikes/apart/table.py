@@ -45,7 +45,11 @@ from snnconvert.converter.spikes.apart.powers import (
     is_product,
     take_power_apart,
 )
-from snnconvert.converter.spikes.apart.products import take_cumprod_apart, take_prod_apart
+from snnconvert.converter.spikes.apart.prefixes import (
+    take_cumprod_apart,
+    take_logcumsumexp_apart,
+)
+from snnconvert.converter.spikes.apart.products import take_prod_apart
 from snnconvert.converter.spikes.apart.rectifiers import take_clip_apart, take_prelu_apart
 from snnconvert.converter.spikes.apart.recurrence import take_recurrence_apart, work_of_recurrence
 from snnconvert.converter.spikes.apart.sampling import take_sampling_apart
@@ -123,6 +127,7 @@ APART: Mapping[str, Taking] = MappingProxyType(
         "log_softmax": Taking(take_log_softmax_apart),
         "logaddexp": Taking(take_logaddexp_apart),
         "logaddexp2": Taking(take_logaddexp_apart),
+        "logcumsumexp": Taking(take_logcumsumexp_apart),
         "logsumexp": Taking(take_logsumexp_apart),
         "lstm": _RECURRENCE,
         "mse_loss": Taking(take_squared_error_apart, take_squared_error_apart),

@@ -135,7 +135,10 @@ def test_masks_also_of_whole_rows(masked, whole):
     torch.testing.assert_close(y, function(x), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("function", [torch.softmax, torch.log_softmax, torch.logsumexp])
+OF_ROWS = [torch.softmax, torch.log_softmax, torch.logsumexp, torch.logcumsumexp]
+
+
+@pytest.mark.parametrize("function", OF_ROWS)
 def test_rows_of_nothing_are_as_the_operator_has_them(function):
     x = torch.randn(8, 3, 4, generator=torch.Generator().manual_seed(6))
     mask = torch.zeros(3, 4)
@@ -149,6 +152,32 @@ def test_rows_of_nothing_are_as_the_operator_has_them(function):
     )
     expected = function(x + mask, -1)
     torch.testing.assert_close(at_the_end(snn, x), expected, rtol=0, atol=1e-3, equal_nan=True)
+
+
+@pytest.mark.parametrize("rules", [RULES, HEAD])
+def test_what_was_hidden_so_far_adds_nothing(rules):
+    """First nothing, then values between which there is nothing; and two that are both nothing."""
+    x = torch.randn(64, 7, generator=torch.Generator().manual_seed(6))
+    inf = float("inf")
+    mask = torch.tensor([-inf, -inf, 0.0, 0.0, -inf, 0.0, 0.0])
+
+    def function(h):
+        return torch.cat([(h + mask).logcumsumexp(1), torch.logaddexp(h + mask, mask)], 1)
+
+    y = at_the_end(unverified(function, x, rules), x)
+    torch.testing.assert_close(y, function(x), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("step", [-100.0, 0.0, 100.0])
+def test_sums_of_exponentials_far_apart(step):
+    """No float holds the exponentials; nor is what is small lost before what is large."""
+    x = 300 * torch.randn(32, 9, generator=torch.Generator().manual_seed(6))
+    x = x + step * torch.arange(9)
+    snn = converted(lambda h: h.logcumsumexp(1), x.double())
+    y = at_the_end(snn, x.double())
+    torch.testing.assert_close(y, x.double().logcumsumexp(1), rtol=0, atol=1e-3)
+    half = unverified(lambda h: h.logcumsumexp(1), x, HEAD)
+    torch.testing.assert_close(at_the_end(half, x), x.logcumsumexp(1), rtol=0, atol=2e-3)
 
 
 def test_a_long_sequence():
