@@ -49,7 +49,8 @@ class Falling(Periods):
         return replace(self, start=min(last, self.ends(drives, margin)[1]) - self.period)
 
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
-        high = super().ends(self._of_sizes(drives), margin)[1]
+        seen = self._of_sizes(drives)
+        high = seen.high + (seen.high - seen.low) * (margin - 1)
         return self.vanished(self.start), high
 
     def entries(self, per: float, low: float, high: float) -> tuple[int, int]:

@@ -23,7 +23,7 @@ _LEAST_EXPONENT = 1075  # of two, below which no float is
 VANISHED = 160
 """Octaves below 1 that are nothing, in float32."""
 
-_LEAST, _MOST = 2.0**-126, 2.0**127  # normal numbers of float32
+_OCTAVES = 126  # on either side of 1, of normal numbers of float32
 _RATIO = 4
 
 
@@ -134,8 +134,8 @@ class Layout:
         return self
 
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
-        """Return the range of a table for drives like those seen; where there is a gain, without
-        end where values vanish."""
+        """Return the range of a table for drives like those seen; where there is a gain, as far as
+        values are numbers, as cycles cost no entries."""
         raise NotImplementedError(f"{type(self).__name__} must define ends()")
 
     def per(self, parts: int, low: float, high: float) -> float:
@@ -216,7 +216,13 @@ class Octaves(Layout):
             return low / margin + self.origin, high * margin + self.origin
         least = drives.least if math.isfinite(drives.least) else 1.0
         low, high = least / margin, max(drives.most, least) * margin
-        return (low if self.gain <= 0 else _LEAST), (high if self.gain >= 0 else _MOST)
+        if not self.gain:
+            return low, high
+        # Where values grow, as far as float32 has numbers for them and for their slope.
+        power = self.gain / self.period
+        steepest = _OCTAVES / (max(1.0, power) if power > 0 else 1.0 - power)
+        reach = (_OCTAVES, steepest) if power > 0 else (steepest, _OCTAVES)
+        return min(low, 2.0 ** -reach[0]), max(high, 2.0 ** reach[1])
 
     def nearest(self, drive: Tensor, per: float) -> Tensor:
         drive = drive - self.origin if self.origin else drive
@@ -268,8 +274,7 @@ class Periods(Layout):
     def ends(self, drives: Drives, margin: float) -> tuple[float, float]:
         if not self.gain:
             return -math.inf, math.inf
-        high = drives.high + (drives.high - drives.low) * (margin - 1)
-        return self.vanished(high), high
+        return self.nothing, max(drives.high, _OCTAVES * self.period / self.gain)
 
     @property
     def nothing(self) -> float:

@@ -12,6 +12,7 @@ from snnconvert.ops.layouts import Drives, Layout
 from snnconvert.ops.look_up import is_compiled_for, look_up
 
 ENTRY_BITS = 32
+_HALF = torch.finfo(torch.float16).min, torch.finfo(torch.float16).max
 
 
 def finite_or(value: Tensor, drive: Tensor, at_rest: float) -> Tensor:
@@ -73,7 +74,10 @@ class Table:
     def __call__(self, drive: Tensor) -> Tensor:
         """Return ``t(X)``, in the shape and dtype of the drive."""
         wide = drive.to(torch.promote_types(drive.dtype, torch.float32))
-        return self.layout.whole(self.of_sizes(self.layout.size(wide)), wide).to(drive.dtype)
+        value = self.layout.whole(self.of_sizes(self.layout.size(wide)), wide)
+        if drive.dtype is torch.float16:  # cycles go on where it has no numbers
+            value.clamp_(*_HALF)
+        return value.to(drive.dtype)
 
     def or_rest(self, drive: Tensor, at_rest: float) -> Tensor:
         """Return ``t(X)``, and a value at rest where it is not finite of a finite drive; without a

@@ -160,7 +160,7 @@ class _Making:
         return (
             f"a table of at most {MAX_ENTRIES} entries does not follow it from {low:.4g} to "
             f"{high:.4g} within {self.plain.error:g}; "
-            "allow a larger error, or 'error: none', the function itself"
+            "allow a larger error or a smaller margin, or 'error: none', the function itself"
         )
 
     def _drives(self, positions: Tensor, per: float) -> Tensor:

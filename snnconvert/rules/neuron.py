@@ -67,7 +67,8 @@ class TableSpec(_Partial):
     )
     margin: Annotated[float | None, number(1, 1e6, included=True)] = Field(
         default=None,
-        description="Factor by which it reaches further than the drives of calibration.",
+        description="Factor by which it reaches further than the drives of calibration; those of "
+        "rsqrt, sqrt, reciprocal, exp and most powers reach as far as there are numbers.",
         examples=[1.25],
     )
 

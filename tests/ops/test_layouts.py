@@ -59,13 +59,28 @@ def test_ranges_are_wider_by_the_margin():
     assert Uniform(-1).ends(seen, 1.5) == (0.0, 4.5)
     assert Octaves().ends(seen, 2.0) == (0.25, 6.0)
     assert Octaves(origin=-1.0).ends(Drives(0.0, 3.0, 0.5), 2.0) == (-0.5, 7.0)
-    low, high = Octaves(gain=-1, period=2).ends(seen, 2.0)
-    assert low == 0.25 and high > 1e38
-    low, high = Octaves(gain=1, period=2).ends(seen, 2.0)
-    assert 0 < low < 1e-37 and high == 6.0
-    low, high = Periods(period=1.0, gain=1).ends(seen, 1.5)
-    assert high == 5.0 and 2.0 ** (low - high) < 1e-45
     assert Periods(period=1.0).ends(seen, 1.5) == (-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("exponent", [-4.0, -2.0, -1.0, -0.5, 0.25, 0.5, 1.5, 4.0])
+def test_cycles_reach_as_far_as_float32_has_values_and_slopes(exponent):
+    """Whatever was seen: cycles cost no entries."""
+    for seen, margin in ((Drives(0.5, 3.0, 0.5), 2.0), (Drives(0.0, 0.0), 1e6)):
+        ends = torch.tensor(power(exponent).ends(seen, margin)).requires_grad_()
+        values = ends**exponent
+        (slopes,) = torch.autograd.grad(values.sum(), ends)
+        assert values.isfinite().all() and slopes.isfinite().all()
+        assert ends[0] < 1e-7 and ends[1] > 1e9
+    beyond = Drives(1e-37, 1e37, 1e-37)  # which are reached all the same
+    low, high = power(exponent).ends(beyond, 1.25)
+    assert low < 1e-37 and high > 1e37
+
+
+def test_exponentials_reach_from_nothing_to_the_largest_numbers():
+    for high in (-500.0, 0.0, 3.0):
+        low, most = Periods(period=1.0, gain=1).ends(Drives(-600.0, high, 0.5), 10.0)
+        assert 2.0**low == 0.0 and most == 126.0
+    assert Periods(period=1.0, gain=1).ends(Drives(-1.0, 500.0, 0.5), 10.0)[1] == 500.0
 
 
 def test_drives_that_were_seen_are_joined():

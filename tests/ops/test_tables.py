@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -33,8 +34,6 @@ def test_only_targets_with_a_function_have_tables():
         ("tan", Drives(-1.0, 1.0, 1e-3), [-1.2, -1.5], "low"),
         ("log", Drives(0.1, 8.0, 0.1), [9.0, 1e9], "high"),
         ("log", Drives(0.1, 8.0, 0.1), [0.05, 0.0, -3.0], "low"),
-        ("rsqrt", Drives(0.1, 8.0, 0.1), [0.05, 0.0, -3.0], "low"),
-        ("exp", Drives(-9.0, 1.0, 0.1), [1.5, 80.0], "high"),
         ("acosh", Drives(1.0, 8.0, 1.0), [9.0, 1e9], "high"),
         ("acosh", Drives(1.0, 8.0, 1.0), [0.99, 0.0, -3.0], "low"),
         ("asin", Drives(-0.5, 0.875, 0.1), [0.95, 1.0, 7.0], "high"),
@@ -42,7 +41,7 @@ def test_only_targets_with_a_function_have_tables():
         ("logit", Drives(0.25, 0.75, 0.25), [0.9, 1.0, 7.0], "high"),
         ("lgamma", Drives(0.1, 8.0, 0.1), [0.05, 0.0, -3.0], "low"),
         ("special_entr", Drives(0.0, 8.0, 0.1), [-0.05, -3.0], "low"),
-        ("sqrt", Drives(0.1, 8.0, 0.1), [9.0, 1e9], "high"),
+        ("expm1", Drives(-9.0, 1.0, 0.1), [1.5, 80.0], "high"),
     ],
 )
 def test_drives_outside_read_the_last_entry_and_are_counted(name, drives, beyond, last):
@@ -80,6 +79,41 @@ def test_where_a_function_is_known_nothing_is_outside(name, drives):
     assert off.max() <= 1.01e-3 * unit
     if name in ("gelu", "silu", "softplus"):  # on a line, all digits are there
         assert found(torch.tensor([1e6])) == pytest.approx(1e6, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest"),
+    [("rsqrt", -80, 120), ("reciprocal", -60, 120), ("sqrt", -120, 120), ("exp", -120, 6.4)],
+)
+def test_one_cycle_serves_drives_that_calibration_had_not_seen(name, lowest, highest):
+    found = target(name, Drives(0.1, 8.0, 0.1))
+    x = torch.linspace(lowest, highest, 999, dtype=torch.float64).exp2()
+    x = torch.cat([x, -x]) if name in ("reciprocal", "exp") else x
+    for dtype in (torch.float32, torch.float64):
+        drive = x.to(dtype)
+        wanted = found.exact(drive)
+        number = wanted > torch.finfo(dtype).tiny if name == "exp" else wanted == wanted
+        assert (found(drive) / wanted - 1)[number].abs().max() <= 1e-3
+        assert not found.table.outside(drive).any()
+    assert target(name, Drives(1.0, 2.0, 1.0)).table.entries.equal(found.table.entries)
+
+
+@pytest.mark.parametrize("name", ["rsqrt", "reciprocal"])
+def test_at_a_pole_the_last_entry_is_read_and_that_is_counted(name):
+    found = target(name, Drives(0.1, 8.0, 0.1))
+    x = torch.tensor([0.0, 1e-40, found.table.below.at])
+    assert found.table.outside(x).tolist() == [True, True, False]
+    last = found(x)[-1]
+    assert found(x)[1] == last > 1e12 and found(x)[0] == (0.0 if name == "reciprocal" else last)
+
+
+def test_what_half_precision_has_no_number_for_is_its_largest():
+    found = target("reciprocal", Drives(0.1, 8.0, 0.1))
+    x = torch.tensor([1e-6, -1e-6, 0.5, math.inf, math.nan], dtype=torch.float16)
+    most = torch.finfo(torch.float16).max
+    y = found.followed(x)
+    assert y[:4].tolist() == pytest.approx([most, -most, 2.0, 0.0], abs=1e-3) and y[4].isnan()
+    assert found.followed(x.bfloat16())[:2].isfinite().all()
 
 
 def test_before_its_line_a_function_goes_on_with_its_slope():
@@ -149,7 +183,7 @@ def test_a_table_has_the_gradient_of_its_function():
         (wanted,) = torch.autograd.grad(found.exact(x).sum(), x)
         assert torch.equal(slope, wanted)
     # Outside, where the function may not be defined, it says the same everywhere.
-    x = torch.tensor([-1.0, 0.1], requires_grad=True)
+    x = torch.tensor([-1.0, 0.0], requires_grad=True)
     (slope,) = torch.autograd.grad(found(x).sum(), x)
     assert slope.tolist() == [0.0, 0.0]
 

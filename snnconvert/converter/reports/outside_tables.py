@@ -23,8 +23,9 @@ def said_of_outside(spiking: SpikingReport) -> Iterator[str]:
     yield (
         f"drives are outside of the range of {len(found)} table{'s' * (len(found) != 1)} on "
         f"{spiking.said_of_samples()}, and read the last entry: {listed(list(map(_said, found)))}. "
-        "Ranges reach further with `neuron: {table: {margin: ...}}` of the rule or the file (1.25 "
-        "where none says more), or with calibration on more data like these"
+        "Ranges reach further with `neuron: {table: {margin: ...}}` of a rule for these alone "
+        "(1.25 where none says more; a file's is of every table, and what rises fast has none "
+        "that far), or with calibration on more data like these"
     )
 
 

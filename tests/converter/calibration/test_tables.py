@@ -64,7 +64,6 @@ def test_tables_are_made_of_the_drives_that_were_seen(x):
     seen = made["tanh"].drives
     assert (seen.low, seen.high) == pytest.approx((float(h.min()), float(h.max())), rel=1e-5)
     assert made["rsqrt"].drives.least == pytest.approx(float(v.min()), rel=1e-5)
-    assert made["rsqrt"].below.at == pytest.approx(float(v.min()) / 1.5, rel=1e-5)
     assert made["tanh"].above.at == pytest.approx(1.5 * float(h.abs().max()), rel=1e-5)
     assert all(table.worst <= table.error == 1e-3 for table in made.values())
 

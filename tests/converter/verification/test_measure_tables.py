@@ -128,7 +128,7 @@ def test_drives_outside_on_held_out_data_are_named_with_their_remedy():
         f"drives are outside of the range of 1 table on 25 samples, and read the last entry: "
         f"'{path}' (tanh, 12% of its drives, which add a relative error of "
     )
-    assert "`neuron: {table: {margin: ...}}`" in note
+    assert "`neuron: {table: {margin: ...}}` of a rule for these alone" in note
     (site,) = snnconvert.verify(model, snn, data=[x, beyond]).spiking.sites
     away = sum((math.tanh(drive) - math.tanh(1.0)) ** 2 for drive in (1.5, 1.01, 40.0))
     values = torch.cat([x, torch.tensor([[0.5], [1.0], [-1.0], [1.0]])]).tanh()

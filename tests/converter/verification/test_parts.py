@@ -123,7 +123,7 @@ def test_reports_are_read_again_and_so_are_those_of_before():
     assert rebuilt(SpikingReport, data).taken is None
 
 
-class Exponential(nn.Module):
+class Ending(nn.Module):
     """A function whose table has an end."""
 
     def __init__(self) -> None:
@@ -131,12 +131,12 @@ class Exponential(nn.Module):
         self.a, self.b = nn.Linear(6, 8), nn.Linear(8, 3)
 
     def forward(self, x):
-        return self.b(self.a(x).exp())
+        return self.b(self.a(x).sinh())
 
 
 def test_what_tables_do_not_reach_is_a_share_of_the_drives_that_they_met():
     x = torch.randn(8, 6) * torch.logspace(-2, 0, 8)[:, None]
-    model = Exponential().eval()
+    model = Ending().eval()
     rules = parse_rules(
         "version: 1\nextends: fully_spiking\ntime_steps: 16\nneuron: {type: st_bif, levels: 8, "
         "bursts: 1, table: {error: 1.0e-3, margin: 1}}\nrules: []\n"

@@ -91,6 +91,34 @@ def test_variances_near_zero():
     torch.testing.assert_close(at_the_end(snn, x), F.layer_norm(x, (32,)), rtol=0, atol=5e-3)
 
 
+SMALLER = {
+    "layer_norm": (4, lambda h: F.layer_norm(h, (4,), eps=1e-12)),
+    "rms_norm": (2, lambda h: F.rms_norm(h, (2,), eps=1e-12)),
+    "division": (2, lambda h: h / h.abs().sum(-1, keepdim=True)),
+    "root": (2, lambda h: h.square().sum(-1, keepdim=True).sqrt()),
+}
+
+
+@pytest.mark.parametrize(("steps", "bursts"), [(1, 3), (8, 1)])
+@pytest.mark.parametrize("name", SMALLER)
+def test_rows_smaller_than_those_of_calibration_are_off_by_spikes_alone(name, steps, bursts):
+    """Of few features, many rows vary less than any of 64; no table ends where these did."""
+    width, function = SMALLER[name]
+    generator = torch.Generator().manual_seed(0)
+    seen, x = (torch.randn(n, width, generator=generator) for n in (64, 20_000))
+    wanted = function(x)
+
+    def share_off(error):
+        neuron = f"{{bursts: {bursts}, table: {{error: {error}}}}}"
+        rules = f"{HEAD}time_steps: {steps}\nneuron: {neuron}\n"
+        y = at_the_end(unverified(function, seen, rules), x)
+        return float(((y - wanted).norm(dim=-1) > 0.05 * wanted.norm(dim=-1)).float().mean())
+
+    without_table = share_off("none")
+    assert without_table < 5e-3
+    assert share_off("1.0e-4") <= without_table + 1e-4
+
+
 LENGTHS = {
     "normalize": lambda h: F.normalize(h, dim=-1),
     "cosine_similarity": lambda h: F.cosine_similarity(h, h.flip(-1), dim=-1),
