@@ -213,11 +213,14 @@ INLINE void of_type(const Scan& scan, int64_t begin, int64_t end) {
   }
 }
 
+constexpr int kOctaves = 254;  // of normal numbers of float32
+
 // A table, and a flat drive that reads it.
 struct LookUp {
   const void *drive, *entries;
   void* out;
-  int64_t values, count, symmetry, parts, cycle, falls, gain, first;
+  int64_t values, count, symmetry, parts, cycle, falls, gain, first, rectified, octave, octaves;
+  int32_t bits[kOctaves], starts[kOctaves];  // of each octave, of the index of its parts
   double scale, origin, low, high, low_slope, low_jump, high_slope, high_jump, at_rest;
 };
 
@@ -236,7 +239,27 @@ INLINE void positions(
   const int shift = Bits<Real>::fraction - part_bits;
   const Integer half = Integer(1) << (shift - 1);
   const Integer bias = static_cast<Integer>(Bits<Real>::bias * look.parts);
-  if (look.parts) {
+  if (look.octaves) {
+    constexpr Integer fraction = Bits<Real>::fraction;
+    constexpr Integer inside = (Integer(1) << fraction) - 1;
+    const Real least = static_cast<Real>(std::ldexp(1.0, static_cast<int>(look.octave)));
+    const Integer lowest = static_cast<Integer>(Bits<Real>::bias + look.octave);
+    const Integer top = static_cast<Integer>(look.octaves - 1);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) {
+      Real x = sizes ? std::fabs(drive[i]) : drive[i];
+      x = x < low ? low : x;
+      x = (x > high ? high : x) - origin;
+      x = x < least ? least : x;
+      Integer bits;
+      std::memcpy(&bits, &x, sizeof(x));
+      Integer octave = (bits >> fraction) - lowest;
+      octave = octave < 0 ? 0 : (octave > top ? top : octave);
+      const Integer behind = fraction - look.bits[octave];
+      const Integer part = ((bits & inside) + (Integer(1) << (behind - 1))) >> behind;
+      later[i] = static_cast<Real>(part + look.starts[octave]) - first;
+    }
+  } else if (look.parts) {
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) {
       Real x = sizes ? std::fabs(drive[i]) : drive[i];
@@ -299,6 +322,7 @@ INLINE void read(
   const Real high_jump = static_cast<Real>(look.high_jump);
   const Real at_rest = static_cast<Real>(look.at_rest), gain = static_cast<Real>(look.gain);
   const bool sizes = look.symmetry != 0, odd = look.symmetry < 0;
+  const bool rectified = look.rectified != 0;
   for (int64_t i = 0; i < n; ++i) out[i] = entries[index[i]];
   if (gain != 0) {
 #pragma GCC ivdep
@@ -323,6 +347,7 @@ INLINE void read(
     if (high_jump != 0) value += (size - high > 0 ? Real(1) : Real(0)) * high_jump;
     value += clamped - clamped;
     if (odd) value *= x > 0 ? Real(1) : (x < 0 ? Real(-1) : Real(0));
+    if (rectified) value += x > 0 ? x : Real(0);
     const bool lost = value - value != 0 && x - x == 0;
     out[i] = lost ? at_rest : value;
   }
@@ -480,11 +505,25 @@ constexpr int kReals = 9;
 
 PyObject* look_up(PyObject*, PyObject* const* given, Py_ssize_t count) {
   LookUp look = {};
-  int64_t pointers[3], numbers[9];
+  int64_t pointers[3], numbers[11], bits[kOctaves];
   double reals[kReals];
-  const int is_double = count == 4 ? PyObject_IsTrue(given[0]) : -1;
-  if (count != 4) PyErr_SetString(PyExc_TypeError, "look_up takes 4 arguments");
-  if (is_double < 0 || !read(given[1], 3, pointers) || !read(given[2], 9, numbers)) return nullptr;
+  const int is_double = count == 5 ? PyObject_IsTrue(given[0]) : -1;
+  if (count != 5) PyErr_SetString(PyExc_TypeError, "look_up takes 5 arguments");
+  if (is_double < 0 || !read(given[1], 3, pointers) || !read(given[2], 11, numbers)) {
+    return nullptr;
+  }
+  look.octaves = PyTuple_Check(given[4]) ? PyTuple_Size(given[4]) : -1;
+  if (look.octaves < 0 || look.octaves > kOctaves) {
+    PyErr_SetString(PyExc_TypeError, "expected a tuple of at most 254 numbers of bits");
+    return nullptr;
+  }
+  if (!read(given[4], look.octaves, bits)) return nullptr;
+  int64_t start = 0;
+  for (int64_t i = 0; i < look.octaves; ++i) {
+    look.bits[i] = static_cast<int32_t>(bits[i]);
+    look.starts[i] = static_cast<int32_t>(start);
+    start += int64_t(1) << bits[i];
+  }
   if (!PyTuple_Check(given[3]) || PyTuple_Size(given[3]) != kReals) {
     PyErr_SetString(PyExc_TypeError, "expected a tuple of 9 numbers");
     return nullptr;
@@ -503,6 +542,8 @@ PyObject* look_up(PyObject*, PyObject* const* given, Py_ssize_t count) {
   look.falls = numbers[6];
   look.gain = numbers[7];
   look.first = numbers[8];
+  look.rectified = numbers[9];
+  look.octave = numbers[10];
   look.scale = reals[0];
   look.origin = reals[1];
   look.low = reals[2];
@@ -528,11 +569,13 @@ PyMethodDef methods[] = {
      "step of drive and out, features, levels, per octave, signed, bursts, kept."},
     {"look_up", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(look_up)),
      METH_FASTCALL,
-     "look_up(is_double, pointers, numbers, reals)\n\n"
+     "look_up(is_double, pointers, numbers, reals, bits)\n\n"
      "pointers: drive, entries, out; numbers: threads, values, entries, symmetry, parts of an "
      "octave (0: equal steps), positions of a cycle (0: none), whether cycles are below alone, "
-     "gain, first position; reals: positions for each unit, origin, ends, slope and jump below, "
-     "slope and jump above, value at rest."},
+     "gain, first position, whether relu of the drive is added, first octave of those with parts "
+     "of their own; reals: positions for each unit, origin, ends, slope and jump below, "
+     "slope and jump above, value at rest; bits: of the index of each octave's parts; none: all "
+     "have as many."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyModuleDef module = {

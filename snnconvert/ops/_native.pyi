@@ -17,4 +17,5 @@ def look_up(
     pointers: tuple[int, ...],
     numbers: tuple[int, ...],
     reals: tuple[float, ...],
+    bits: tuple[int, ...],
 ) -> None: ...

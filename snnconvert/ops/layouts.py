@@ -61,6 +61,9 @@ class Reading(NamedTuple):
         origin: what octaves are counted from.
         cycle: positions of a cycle; 0: there is none.
         falls: whether cycles are below the first entry alone.
+        octave: the first one, where each has parts of its own.
+        bits: of the index of these parts, for each octave; empty: all have as many.
+        rectified: whether ``relu`` of the drive is added.
     """
 
     scale: float = 0.0
@@ -68,6 +71,9 @@ class Reading(NamedTuple):
     origin: float = 0.0
     cycle: int = 0
     falls: bool = False
+    octave: int = 0
+    bits: tuple[int, ...] = ()
+    rectified: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,19 @@ class Layout:
         """Return the range of a table for drives like those seen; where there is a gain, as far as
         values are numbers, as cycles cost no entries."""
         raise NotImplementedError(f"{type(self).__name__} must define ends()")
+
+    def between(self, low: float, high: float) -> Tensor:
+        """Return what entries are of, within a range: evenly, and by octaves where it is of one
+        sign."""
+        even = torch.linspace(low, high, 4097, dtype=torch.float64)
+        if low <= 0:
+            return even
+        octaves = torch.linspace(math.log2(low), math.log2(high), 4097, dtype=torch.float64)
+        return torch.cat([even, octaves.exp2().clamp(low, high)])
+
+    def extent(self, values: Tensor) -> float:
+        """Return what errors are relative to, where that is not each value, of those in a range."""
+        return float(values.max() - values.min())
 
     def per(self, parts: int, low: float, high: float) -> float:
         """Return the number of positions for each unit of the drive, octave or period."""

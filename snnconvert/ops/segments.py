@@ -20,6 +20,7 @@ from snnconvert.ops.layouts import (
     MAX_ENTRIES,
     Drives,
     Layout,
+    Reading,
     Uniform,
     seen_below,
 )
@@ -85,7 +86,7 @@ class Segments(Layout):
         values = of(torch.arange(first, top + 1, 0.125, dtype=torch.float64).exp2())
         values = torch.cat([values, of(torch.tensor([nearest, farthest]).double())])
         values = values[values.isfinite()]
-        bound = _ROUNDING * error * float(values.max() - values.min()) if len(values) else 0.0
+        bound = _ROUNDING * error * self.extent(values) if len(values) else 0.0
         if self.edge and nearest <= 0:
             first = min(_reached(of, bound), top)
         octaves = range(first, top + 1)
@@ -105,6 +106,9 @@ class Segments(Layout):
         half = (1 << (fraction - bits - 1)).index_select(0, at).reshape(form)
         part = (found & ((1 << fraction) - 1)).add_(half) >> shift
         return part.add_(starts.index_select(0, at).reshape(form)).to(drive.dtype)
+
+    def reading(self, per: float) -> Reading | None:
+        return Reading(origin=self.origin, octave=self.first, bits=self.bits)
 
     def drives(self, positions: Tensor, per: float) -> Tensor:
         bits, starts = _segments(self.bits)
@@ -154,6 +158,9 @@ class Between(Segments):
 
     def whole(self, value: Tensor, drive: Tensor) -> Tensor:
         return value.mul_((drive - self._middle).sign_()).add_(self.level)
+
+    def reading(self, per: float) -> None:
+        return None  # of distances from the nearer end
 
     def span(self, low: float, high: float) -> tuple[float, float]:
         return self.low - high, self.high + high

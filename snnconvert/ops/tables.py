@@ -76,7 +76,7 @@ class Table:
         wide = drive.to(torch.promote_types(drive.dtype, torch.float32))
         value = self.layout.whole(self.of_sizes(self.layout.size(wide)), wide)
         if drive.dtype is torch.float16:  # cycles go on where it has no numbers
-            value.clamp_(*_HALF)
+            value = torch.where(value.isinf(), value, value.clamp(*_HALF))
         return value.to(drive.dtype)
 
     def or_rest(self, drive: Tensor, at_rest: float) -> Tensor:
@@ -85,11 +85,14 @@ class Table:
         reading = self.layout.reading(self.per)
         if reading is None or not is_compiled_for(drive):
             return finite_or(self(drive), drive, at_rest)
-        scale, parts, origin, cycle, falls = reading
-        whole = (self.layout.symmetry, parts, cycle, falls, self.layout.gain, self.first)
+        scale, parts, origin, cycle, falls, octave, bits, rectified = reading
+        whole = (
+            *(self.layout.symmetry, parts, cycle, falls, self.layout.gain, self.first),
+            *(rectified, octave),
+        )
         ends = (self.below.slope, self.below.jump, self.above.slope, self.above.jump)
         real = (scale, origin, self.below.at, self.above.at, *ends, at_rest)
-        return look_up(drive, self.entries.to(drive.dtype), whole, real)
+        return look_up(drive, self.entries.to(drive.dtype), whole, real, bits)
 
     def of_sizes(self, size: Tensor) -> Tensor:
         """Return what entries and lines say of the sizes of drives (`Layout.size`), in floats."""

@@ -109,13 +109,13 @@ class _Making:
         """Find the range, and how the function goes on beyond it."""
         low, high = layout.ends(drives, margin)
         cycle = torch.linspace(0, 1, 4097, dtype=torch.float64)
-        seen = layout.drives(cycle, 1.0) if layout.cycle(1.0) else _between(low, high)
+        seen = layout.drives(cycle, 1.0) if layout.cycle(1.0) else layout.between(low, high)
         values = seen = exact(seen)
         if layout.below or layout.above:
-            values = exact(_between(*_curved(exact, layout, low, high, error)))
-        if not _range(values) > _DIGITS * float(seen.abs().max()):
+            values = exact(layout.between(*_curved(exact, layout, low, high, error)))
+        if not layout.extent(values) > _DIGITS * float(seen.abs().max()):
             values = seen
-        unit = max(_range(values), float(values.abs().max()) * _DIGITS / error) or 1.0
+        unit = max(layout.extent(values), float(values.abs().max()) * _DIGITS / error) or 1.0
         # Without end, or where values vanish, there is nothing beyond that is not known.
         below = End(low, known=layout.gain > 0 or math.isinf(low))
         above = End(high, known=layout.gain < 0 or math.isinf(high))
@@ -174,19 +174,6 @@ class _Making:
         far = torch.linspace(-20, math.log2(_FAR), 81, dtype=torch.float64).exp2()
         known = [(-1, self.plain.below), (1, self.plain.above)]
         return torch.cat([far[:0], *(end.at + side * far for side, end in known if end.known)])
-
-
-def _range(values: Tensor) -> float:
-    return float(values.max() - values.min())
-
-
-def _between(low: float, high: float) -> Tensor:
-    """Return drives within a range, evenly, and by octaves where it is of one sign."""
-    even = torch.linspace(low, high, 4097, dtype=torch.float64)
-    if low <= 0:
-        return even
-    octaves = torch.linspace(math.log2(low), math.log2(high), 4097, dtype=torch.float64)
-    return torch.cat([even, octaves.exp2().clamp(low, high)])
 
 
 def _curved(

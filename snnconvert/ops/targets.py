@@ -14,6 +14,7 @@ from torch import Tensor
 from snnconvert.errors import InputError
 from snnconvert.ops.falling import Falling, FallingAbove
 from snnconvert.ops.layouts import Drives, Layout, Octaves, Periods, Uniform, power
+from snnconvert.ops.rectified import Rectified
 from snnconvert.ops.segments import Between, Segments, logit
 from snnconvert.ops.tables import Table, finite_or
 from snnconvert.ops.tabulate import tabulate
@@ -53,6 +54,7 @@ class Function:
 _POSITIVE, _FRACTION, _SIGN = (0.0, None), (0.0, 1.0), (-1.0, 1.0)
 _STRAIGHT = Uniform(below=True, above=True)
 _ODD = Uniform(-1, above=True)
+_RECTIFIED = Rectified()
 _FALLING = Falling(period=math.log(2), above=True)
 _FALLING_ABOVE = FallingAbove(period=math.log(2), above=True)
 _STEPS = Function(layout=None)
@@ -92,10 +94,10 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "floor": _STEPS,
         "fmod": Function(("other",), layout=None),
         "frac": Function((), *_SIGN, layout=None),
-        "gelu": Function(("approximate",), layout=_STRAIGHT),
+        "gelu": Function(("approximate",), layout=_RECTIFIED),
         "hardshrink": Function(("lambd",), layout=_ODD),
         "hardsigmoid": Function((), *_FRACTION, layout=_STRAIGHT),
-        "hardswish": Function(layout=_STRAIGHT),
+        "hardswish": Function(layout=_RECTIFIED),
         "leaky_relu": Function(("negative_slope",), layout=_STRAIGHT),
         "lgamma": Function(layout=Segments()),
         "log": Function(layout=Octaves()),
@@ -115,7 +117,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "sgn": Function((), *_SIGN, layout=_ODD),
         "sigmoid": Function((), *_FRACTION, layout=_FALLING),
         "sign": Function((), *_SIGN, layout=_ODD),
-        "silu": Function(layout=_STRAIGHT),
+        "silu": Function(layout=_RECTIFIED),
         "sin": Function((), *_SIGN, layout=Periods(period=2 * math.pi)),
         "sinc": Function((), *_SIGN, layout=Uniform(1)),
         "sinh": Function(layout=Uniform(-1)),

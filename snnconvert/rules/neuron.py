@@ -62,7 +62,8 @@ class TableSpec(_Partial):
     error: Annotated[float | str | None, one_of(NONE) | number(0, 0.5)] = Field(
         default=None,
         description="Largest error of its entries, relative to the range of values (of rsqrt, "
-        "sqrt, reciprocal, exp and powers: to each value); none: no table, the function itself.",
+        "sqrt, reciprocal, exp and powers: to each value; of gelu, silu and hardswish: to how far "
+        "they are off relu, there and back); none: no table, the function itself.",
         examples=[1e-3],
     )
     margin: Annotated[float | None, number(1, 1e6, included=True)] = Field(

@@ -100,7 +100,7 @@ def test_an_exported_graph_may_run_where_nothing_was_compiled():
 
 def test_nothing_is_read_that_is_not_there():
     drive, entries = torch.randn(4), torch.randn(3)
-    whole, real = (0, 0, 0, 0, 0, 0), (1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    whole, real = (0,) * 8, (1.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     assert torch.equal(
         look_up.look_up(torch.tensor([-1.0, 0.6, 9.0]), entries, whole, real),
         entries[torch.tensor([0, 1, 2])],
@@ -110,7 +110,7 @@ def test_nothing_is_read_that_is_not_there():
         (drive[::2], entries, whole, real),
         (drive, entries[:0], whole, real),
         (drive, torch.randn(3, 0), whole, real),
-        (drive, entries, whole[:5], real),
+        (drive, entries, whole[:7], real),
         (drive, entries, (0, 2**62 + 1, *whole[2:]), real),
         (drive, entries, whole, real[:8]),
     ]
