@@ -75,6 +75,30 @@ _FOURIER = dict.fromkeys(
 )
 _SUMMED_TO = frozenset({"batch1", "mat", "vec1", "tensor1"})  # beside these, `self` is a summand
 
+# Other names of 1-D functions and sums, which export keeps.
+_SPELLED = {
+    "abs": "absolute",
+    "acos": "arccos",
+    "acosh": "arccosh",
+    "asin": "arcsin",
+    "asinh": "arcsinh",
+    "atan": "arctan",
+    "atanh": "arctanh",
+    "digamma": "special_digamma special_psi",
+    "erf": "special_erf",
+    "erfc": "special_erfc",
+    "erfinv": "special_erfinv",
+    "exp2": "special_exp2",
+    "expm1": "special_expm1",
+    "lgamma": "special_gammaln",
+    "log1p": "special_log1p",
+    "logit": "special_logit",
+    "logsumexp": "special_logsumexp",
+    "round": "special_round",
+    "sinc": "special_sinc",
+    "trunc": "fix",
+}
+
 _CONV = {"conv1d": TDConv1d, "conv2d": TDConv2d, "conv3d": TDConv3d}
 _TABLE = (
     Kind(
@@ -108,12 +132,18 @@ _TABLE = (
     Kind("clip", dict.fromkeys("hardtanh relu6 clamp clip clamp_min clamp_max".split())),
     Kind(
         "softmax",
-        {"softmax": TDSoftmax, "_softmax": None, "_safe_softmax": None},
+        {"softmax": TDSoftmax, **dict.fromkeys("_softmax _safe_softmax special_softmax".split())},
         inputs=("self",),
         values=(0.0, 1.0),
     ),
-    Kind("sigmoid", {"sigmoid": None}, inputs=("self",), values=(0.0, 1.0)),
-    Kind("log_softmax", {"log_softmax": None, "_log_softmax": None}, inputs=("self",)),
+    Kind(
+        "sigmoid", dict.fromkeys(("sigmoid", "special_expit")), inputs=("self",), values=(0.0, 1.0)
+    ),
+    Kind(
+        "log_softmax",
+        dict.fromkeys("log_softmax _log_softmax special_log_softmax".split()),
+        inputs=("self",),
+    ),
     Kind(
         "matmul",
         {"matmul": TDMatmul, "bmm": TDMatmul, "mm": TDMatmul, **_OF_MATRICES},
@@ -166,11 +196,13 @@ _TABLE = (
             "t mT mH matrix_H adjoint numpy_T swapaxes swapdims movedim moveaxis expand expand_as "
             "broadcast_to atleast_1d atleast_2d atleast_3d slice select split split_with_sizes "
             "tensor_split hsplit vsplit dsplit unsafe_split unsafe_split_with_sizes chunk "
-            "unsafe_chunk unbind clone contiguous alias detach positive view_copy squeeze_copy "
+            "unsafe_chunk unbind clone contiguous alias detach positive resolve_conj resolve_neg "
+            "view_copy squeeze_copy "
             "unsqueeze_copy permute_copy transpose_copy t_copy expand_copy slice_copy select_copy "
             "split_copy split_with_sizes_copy unbind_copy alias_copy detach_copy".split()
         ),
     ),
+    *(Kind(name, dict.fromkeys((name, *others.split()))) for name, others in _SPELLED.items()),
     Kind("multihead_attention", regions=("torch.nn.modules.activation.MultiheadAttention",)),
 )
 

@@ -126,6 +126,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "special_entr": Function(layout=Segments(edge=True)),
         "special_log_ndtr": Function((), None, 0.0, layout=Uniform(above=True)),
         "special_ndtr": Function((), *_FRACTION, _ndtr, layout=_STRAIGHT),
+        "special_ndtri": Function(layout=Between(low=0.0, high=1.0)),
         "sqrt": Function((), *_POSITIVE, layout=Octaves(0, True, gain=1, period=2)),
         "tan": Function(layout=Uniform(-1)),
         "tanh": Function((), *_SIGN, layout=_ODD),

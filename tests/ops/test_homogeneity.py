@@ -70,6 +70,8 @@ LINEAR = {
     "unsafe_chunk": (lambda x: aten.unsafe_chunk(x, 2, 1)[1], (2, 4)),
     "detach": (aten.detach, (2, 3)),
     "positive": (aten.positive, (2, 3)),
+    "resolve_conj": (aten.resolve_conj, (2, 3)),
+    "resolve_neg": (aten.resolve_neg, (2, 3)),
     "view_copy": (lambda x: aten.view_copy(x, [4, 4]), (2, 8)),
     "squeeze_copy": (lambda x: aten.squeeze_copy(x, 1), (2, 1)),
     "unsqueeze_copy": (lambda x: aten.unsqueeze_copy(x, 0), (2, 3)),

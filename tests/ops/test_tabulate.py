@@ -34,12 +34,14 @@ RANGES |= dict.fromkeys(("digamma", "lgamma", "special_entr"), POSITIVE)
 RANGES |= {"tan": Drives(-1.0, 1.2, 1e-6), "exp": Drives(-30.0, 0.0, 0.1)}
 RANGES |= dict.fromkeys(("acos", "asin"), Drives(-1.0, 1.0, 1e-6))
 RANGES |= dict.fromkeys(("atanh", "erfinv"), Drives(2**-10 - 1, 1 - 2**-6, 1e-6))
+RANGES |= {"special_ndtri": Drives(2**-10, 1 - 2**-6, 1e-6)}
 RANGES |= {"acosh": Drives(1.0, 50.0, 1.0), "logit": Drives(-0.25, 1.5, 1e-6)}
 DOMAINS = {
     **dict.fromkeys(("acos", "asin"), (-1.0, 1.0)),
     **dict.fromkeys(("atanh", "erfinv"), (-0.99999, 0.99999)),
     **dict.fromkeys("digamma lgamma log log10 log2 pow rsqrt sqrt".split(), (1e-4, 100.0)),
     "acosh": (1.0, 1e3),
+    "special_ndtri": (1e-5, 0.99999),
     "log1p": (-0.999, 50.0),
     "reciprocal": (1e-3, 1e3),
     "special_entr": (0.0, 8.0),

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import snnconvert
+from snnconvert.ops.kinds import KINDS
 from snnconvert.ops.targets import FUNCTIONS
 from snnconvert.rules import load_rules, parse_rules
 from tests.converter.spikes.left import see_that_tables_alone_are_left
@@ -455,7 +456,7 @@ def test_mutation_a_wrong_part_is_found(mutation, x, monkeypatch):
 
 
 POSITIVE = "log log2 log10 log1p sqrt rsqrt reciprocal lgamma digamma special_entr".split()
-WITHIN_ONE = ("acos", "asin", "atanh", "erfinv")
+WITHIN_ONE = ("acos", "asin", "atanh", "erfinv", "special_ndtri")
 STEPS = {"ceil", "floor", "round", "trunc", "fmod", "remainder", "frac"}
 
 
@@ -475,6 +476,37 @@ def test_every_function_is_a_target(function, x):
 
     snn = converted(Between(between), x)
     assert snn.report.passed and snn.report.spiking.rel_error < 1e-3
+    see_that_tables_alone_are_left(snn)
+
+
+SPELLED = {
+    name: kind.name
+    for kind in KINDS.values()
+    if kind.name in FUNCTIONS or kind.name in ("softmax", "log_softmax", "logsumexp")
+    for name in kind.operators
+    if name != kind.name and not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_other_names_of_an_operator_are_that_operator(name, x):
+    of_rows = () if SPELLED[name] in FUNCTIONS else (-1,)
+
+    def between(net, h):
+        h = 0.8 * h.sigmoid() + (1.2 if name == "arccosh" else 0.1)
+        return getattr(torch.ops.aten, name)(h, *of_rows)[..., None] + h.mean()
+
+    snn = converted(Between(between), x)
+    assert snn.report.passed
+    see_that_tables_alone_are_left(snn)
+
+
+def test_parts_of_numbers_that_are_resolved_only_move(x):
+    def between(net, h):
+        return torch.view_as_real(torch.fft.rfft(h).conj().resolve_conj()).sum(-1)
+
+    snn = converted(Between(between), x)
+    assert snn.report.passed
     see_that_tables_alone_are_left(snn)
 
 
