@@ -15,7 +15,13 @@ from typing import Any, TypeAlias
 
 from torch import fx
 
-from snnconvert.converter.graph.meta import dtype_of, fixed_size, gives_floats, is_tensor
+from snnconvert.converter.graph.meta import (
+    dtype_of,
+    fixed_size,
+    gives_floats,
+    is_tensor,
+    tensors_in,
+)
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES
 from snnconvert.ops.comparisons import compares
 from snnconvert.ops.homogeneity import JOINS, adds_up
@@ -86,7 +92,8 @@ class Weighed:
     def streams(self, *names: str) -> list[fx.Node]:
         """Return the streams of these arguments, or of all."""
         values = [self.given.get(n) for n in names] if names else list(self.given.values())
-        return [x for x in pytree.tree_leaves(values) if self.is_stream(x) and is_tensor(x)]
+        found = [x for x in pytree.tree_leaves(values) if self.is_stream(x)]
+        return [x for x in found if any(True for _ in tensors_in(x.meta["val"]))]  # no sizes
 
     def received(self, *names: str) -> list[Waiting]:
         """Return what waits in those of them that an input brings."""
@@ -127,6 +134,12 @@ def _together(call: Weighed) -> Waiting | None:
     found = call.received()
     if len(set(found)) > 1:
         raise NotTakenUp(frozenset().union(*found))
+    return found[0] if found else None
+
+
+def _of_first(call: Weighed) -> Waiting | None:
+    """What has the form of another, and nothing else of it."""
+    found = call.received("self")
     return found[0] if found else None
 
 
@@ -265,6 +278,7 @@ def _normalized(call: Weighed) -> Waiting | None:
 
 _RULES: Mapping[str, Callable[[Weighed], Waiting | None]] = MappingProxyType(
     {
+        **dict.fromkeys("expand_as view_as reshape_as type_as".split(), _of_first),
         **dict.fromkeys(SUMS, _summed),
         **dict.fromkeys(_TERMS, _added),
         **dict.fromkeys(AVERAGES, _averaged),

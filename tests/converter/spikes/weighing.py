@@ -96,6 +96,7 @@ WEIGHED = {
         m(x) + torch.zeros_like(x).index_reduce(1, AT, x[:, :3], "mean")
     ),
     "a share at places": lambda n, m, x: m(x) + x.index_add(1, AT, x[:, :3], alpha=0.3),
+    "the largest of a share": lambda n, m, x: m(x) + (0.3 * x).cummax(1).values,
     "an area": lambda n, m, x: m(x) + torch.trapezoid(x, dx=0.3, dim=1)[:, None],
     "an area of widths": lambda n, m, x: m(x) + torch.trapezoid(x, n.weights, dim=-1)[..., None],
     "a slope": lambda n, m, x: m(x) + torch.gradient(x, spacing=0.3, dim=1)[0],
@@ -123,6 +124,7 @@ TAKEN_UP = {
     "moves before a map": lambda n, m, x: m((n.weights * x)[:, None].expand(-1, 2, -1, -1)),
     "a layer norm": lambda n, m, x: m(F.layer_norm(x, (6,))),
     "a mean of four": lambda n, m, x: m(x)[:, 0] + x[:, :4].mean(1),
+    "a mean in a form": lambda n, m, x: m(x.mean(-1, keepdim=True).expand_as(x)),
     "a quarter": lambda n, m, x: torch.add(m(x) + x / 4, x, alpha=-0.5),
     "a slope of one": lambda n, m, x: m(x) + torch.gradient(x, dim=1)[0],
     "a sum": lambda n, m, x: m(x) + x.sum(1, keepdim=True) - x.flip(1),
