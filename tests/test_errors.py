@@ -31,6 +31,8 @@ INTERNAL = {
     # Ends the run of the conversion beside its source, and is told as a VerificationError.
     "snnconvert.converter.verification.node_errors.NodeRaised",
     "snnconvert.converter.verification.events.execution.NotOnSpikes",
+    # Ends the way of a factor through a graph, and becomes a neuron.
+    "snnconvert.converter.spikes.factors.NotTakenUp",
     # Is a warning.
     "snnconvert.converter.convert.NotEquivalentWarning",
 }

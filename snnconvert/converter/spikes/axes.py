@@ -7,6 +7,7 @@ from torch import fx
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import fixed_size
 from snnconvert.ops.kinds import kind_of
+from snnconvert.ops.weighing import INTERPOLATIONS
 
 
 def feature_axes(node: fx.Node, argument: str) -> tuple[int, ...]:
@@ -15,7 +16,8 @@ def feature_axes(node: fx.Node, argument: str) -> tuple[int, ...]:
     if not isinstance(value, fx.Node):
         return ()
     kind, last = kind_of(node.target), value.meta["val"].dim() - 1
-    if kind.name in ("conv", "conv_transpose") or (kind.elementwise and last == 3):
+    of_planes = kind.name in ("conv", "conv_transpose") or kind.name in INTERPOLATIONS
+    if of_planes or (kind.elementwise and last == 3):
         return _with_fixed_size(value, (1,))
     if kind.name == "matmul" and argument != "self":
         return _with_fixed_size(value, (last, last - 1))

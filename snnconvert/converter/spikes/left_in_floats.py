@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.meta import dtype_of, module_path, source_name
 from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.spikes.apart.table import holds_maps
+from snnconvert.converter.spikes.factors import WEIGHING_KINDS
 from snnconvert.converter.spikes.site import Sited
 from snnconvert.converter.spikes.without_place import has_no_place, is_linear
 from snnconvert.ops.kinds import kind_of, multiplies, operands_of, operator_name
@@ -52,16 +53,20 @@ def without_any_neuron(sited: Sited, rules: RuleSet) -> tuple[str, ...]:
 
 def without_spikes(sited: Sited) -> frozenset[str]:
     """Name the operations that a rule asks spikes for and that stay as they are: no operand is
-    spikes, nor does a neuron stand behind them where that is asked for."""
+    spikes, nor does a neuron stand behind them where that is asked for; and those that weigh no
+    input, where that is what neurons would be for."""
+    served = {site.consumer for site in sited.sites.values()}
     return frozenset(
         decision.operation.name
         for node, decision in sited.decisions.items()
-        if decision.action in SPIKING_ACTIONS and not _has_spikes(node, decision)
+        if decision.action in SPIKING_ACTIONS and not _has_spikes(node, decision, served)
     )
 
 
-def _has_spikes(node: fx.Node, decision: Decision) -> bool:
+def _has_spikes(node: fx.Node, decision: Decision, served: Container[str]) -> bool:
     given, kind = arguments_of(node), kind_of(node.target)
+    if decision.action == "spiking" and kind.name in WEIGHING_KINDS:
+        return decision.operation.name in served
     if decision.action == "neuron" or not kind.operands:
         return any(map(is_neuron, node.users)) and decision.action != "spike_operands"
     operands = [given[name] for name in operands_of(kind, given)]

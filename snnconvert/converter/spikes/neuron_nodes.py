@@ -75,9 +75,12 @@ class NeuronNodes:
         assert decision.rule is not None
         settings = decision.rules.neuron_of(decision.rule)
         key = (drive, target, spot.axes, repr(settings))
+        place = before or spot.consumer
         if key in self._known:
+            if place < self._known[key]:
+                place.prepend(self._known[key])
             return self._known[key]
-        with self.emit.graph.inserting_before(before or spot.consumer):
+        with self.emit.graph.inserting_before(place):
             node = self.emit.graph.call_function(follow, (drive, target))  # type: ignore[arg-type]
         node.meta = {
             "val": drive.meta["val"],

@@ -10,6 +10,7 @@ from torch import fx
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.spike_coded import KEEP_SPIKES, PADS, padded_with
 from snnconvert.converter.spikes.apart.table import apart_of
+from snnconvert.converter.spikes.factors import WEIGHING_KINDS
 from snnconvert.ops.kinds import kind_of, operator_name, values_of
 from snnconvert.ops.targets import CLIPS, DRIVE, FUNCTIONS, NO_LIMITS, Limits, Target, clip
 from snnconvert.rules import Decision
@@ -19,6 +20,7 @@ def has_place(operator: Any) -> bool:
     """Tell whether spiking counterparts of an operator are known, in some forms of it."""
     kind = kind_of(operator)
     known = apart_of(operator) is not None or bool(kind.operands)
+    known |= kind.name in WEIGHING_KINDS
     return known or kind.name in FUNCTIONS or kind.name in CLIPS
 
 

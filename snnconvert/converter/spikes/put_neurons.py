@@ -6,7 +6,7 @@ are known it is its target, so that the graph still computes what the source doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -18,14 +18,12 @@ from snnconvert.converter.deciding.shapes import has_size_of, sizes_of_streams
 from snnconvert.converter.deciding.streams import Domain, StreamFinder, Streams
 from snnconvert.converter.graph.arguments import arguments_of, set_argument
 from snnconvert.converter.graph.emitter import Emitter
-from snnconvert.converter.graph.meta import (
-    module_stack,
-    tensors_in,
-)
-from snnconvert.converter.graph.spike_coded import is_spike_coded
+from snnconvert.converter.graph.meta import MADE_FOR, module_stack, source_name, tensors_in
+from snnconvert.converter.graph.spike_coded import is_neuron, is_spike_coded
 from snnconvert.converter.spikes.apart.part import Part
 from snnconvert.converter.spikes.apart.table import apart_of, holds_maps
 from snnconvert.converter.spikes.axes import feature_axes, output_axes
+from snnconvert.converter.spikes.factors import Factor
 from snnconvert.converter.spikes.moves import Ahead, ahead_of_moves
 from snnconvert.converter.spikes.neuron_nodes import NeuronNodes, Spot
 from snnconvert.converter.spikes.own_functions import own_targets
@@ -37,6 +35,7 @@ from snnconvert.converter.spikes.places import (
 )
 from snnconvert.converter.spikes.regions import ends_of, regions
 from snnconvert.converter.spikes.site import Sited
+from snnconvert.converter.spikes.weighed import WeighedInputs
 from snnconvert.errors import ConversionError
 from snnconvert.ops.kinds import kind_of, operands_of, operator_name
 from snnconvert.ops.targets import Target
@@ -77,6 +76,8 @@ def put_neurons(decided: Decided) -> Sited:
             inserter.put(copies[node], decision)
         elif node is wholes[node][0]:
             inserter.put_own([copies[n] for n in wholes[node]], own, decision)
+    graph.eliminate_dead_code()
+    inserter.take_up_weights(decided.decisions.values())
     graph.eliminate_dead_code()
     # What was replaced is gone: attention taken apart, a ReLU that a neuron stands for.
     there = set(graph.nodes)
@@ -163,6 +164,34 @@ class _Inserter:
         drive, output = ends_of(members, decision, self._is_stream)
         spot = Spot(output, f"{target.name}_neuron", output_axes(output))
         self.emit.replace(output, self.neurons.of(drive, target, spot, decision))
+
+    def take_up_weights(self, decisions: Iterable[Decision]) -> None:
+        """Put neurons where constants weigh what inputs bring, and no neuron behind takes them up;
+        of these decisions those that ask for spikes wholly say where."""
+        asking = {
+            decision.operation.name: decision
+            for decision in decisions
+            if decision.action == "spiking" and decision.rule and not decision.rule.target
+        }
+
+        def is_stream(x: Any) -> bool:
+            return isinstance(x, fx.Node) and self.finder.domains.get(x) is Domain.STREAM
+
+        found = WeighedInputs(self.graph, is_stream, self.emit.attribute)
+        found.take_up(lambda factor: self._take_up(factor, asking))
+
+    def _take_up(self, factor: Factor, asking: Mapping[str, Decision]) -> bool:
+        """Put a neuron where a factor says, if a decision asks for it; tell whether one does."""
+        node, label = factor.node, factor.argument
+        decision = asking.get(node.meta.get(MADE_FOR) or source_name(node))
+        if decision is None:
+            return False
+        self.emit.part_of = ""
+        if label:
+            self._code(Part(node, {label: label}), decision)
+        elif self._is_stream(node):
+            self._on_output(node, decision)
+        return True
 
     def _took_apart(self, node: fx.Node, decision: Decision) -> bool:
         """Take an operator apart, as far as its rule asks for, and put neurons on its parts."""
@@ -255,7 +284,8 @@ class _Inserter:
         self.emit.replace(node, new)
 
     def _on_output(self, node: fx.Node, decision: Decision) -> None:
-        users, spot = list(node.users), Spot(node, "output_neuron", output_axes(node))
+        users = [user for user in node.users if not is_neuron(user)]
+        spot = Spot(node, "output_neuron", output_axes(node))
         new = self.neurons.of(node, target_of_value(node), spot, decision, before=node.next)
         for user in users:
             user.replace_input_with(node, new)

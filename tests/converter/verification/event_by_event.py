@@ -23,9 +23,11 @@ from snnconvert.ops.kinds import kind_of, operator_name
 from snnconvert.ops.neurons.scan import DUST
 from snnconvert.torch_private import pytree, schema_of
 
-ALL_VALUES = {"sum", "mean", "cumsum"}
-ALL_RESULTS = {"add", "sub", "rsub"}
-COMPARED_VALUES = {"amax", "amin", "max", "argmax"}
+ALL_VALUES = {"sum", "mean", "cumsum", "trapezoid", "gradient"}
+ALL_RESULTS = {"add", "sub", "rsub", "addcmul"}
+TAPS = {"upsample_linear1d": 2, "upsample_bilinear2d": 4, "_upsample_bilinear2d_aa": 4}
+TAPS |= {"upsample_bicubic2d": 16, "_upsample_bicubic2d_aa": 16, "upsample_trilinear3d": 8}
+COMPARED_VALUES = {"amax", "amin", "max", "argmax", "cummax"}
 ADDED_TO = {"addmm", "baddbmm", "addbmm", "addmv", "addr", "addcmul"}
 COMPARED_RESULTS = {"eq", "lt", "gt", "ge", "le", "ne", "maximum", "minimum", "clamp_min"}
 COMPARED_RESULTS |= {"clamp_max", "clamp", "relu"}
@@ -294,8 +296,8 @@ def _count_other(call, value, seen, counts):
     elif "_pool" in name:
         kind = "comparisons" if name.startswith("max") else "additions"
         counts[kind] += _pooled(name, call.arguments, given[0], first)
-    elif name == "upsample_linear1d":
-        counts["additions"] += 2 * first.numel()
+    elif name in TAPS:
+        counts["additions"] += TAPS[name] * first.numel()
     elif name in COMPARED_RESULTS:
         counts["comparisons"] += first.numel()
 
@@ -339,16 +341,19 @@ def _by_tournament(row: list[float], k: int) -> int:
 
 
 def _pooled(name: str, arguments, x: Tensor, result: Tensor) -> int:
-    """Take each value to each window that it is in, of the last dimension."""
-    length, windows = x.shape[-1], result.shape[-1]
-    if name.startswith("adaptive"):
-        starts = [math.floor(i * length / windows) for i in range(windows)]
-        ends = [math.ceil((i + 1) * length / windows) for i in range(windows)]
-    else:
-        size, stride, padding = (arguments[k][-1] for k in ("kernel_size", "stride", "padding"))
-        starts = [i * stride - padding for i in range(windows)]
-        ends = [start + size for start in starts]
-    planes = x.numel() // length
-    return planes * sum(
-        a <= i < b for i in range(length) for a, b in zip(starts, ends, strict=True)
-    )
+    """Take each value to each window that it is in, dimension by dimension."""
+    dims = int(name.removesuffix("d")[-1])
+    count = math.prod(x.shape[:-dims])
+    for d in range(-dims, 0):
+        length, windows = x.shape[d], result.shape[d]
+        if name.startswith("adaptive"):
+            starts = [math.floor(i * length / windows) for i in range(windows)]
+            ends = [math.ceil((i + 1) * length / windows) for i in range(windows)]
+        else:
+            given = (arguments[k] for k in ("kernel_size", "stride", "padding"))
+            size, stride, padding = (k if isinstance(k, int) else k[max(d, -len(k))] for k in given)
+            starts = [i * stride - padding for i in range(windows)]
+            ends = [start + size for start in starts]
+        pairs = list(zip(starts, ends, strict=True))
+        count *= sum(a <= i < b for i in range(length) for a, b in pairs)
+    return count

@@ -11,6 +11,7 @@ import snnconvert
 from snnconvert.converter.verification.measure import measure_spiking
 from snnconvert.rules import parse_rules
 from tests.converter.spikes.apart.test_wholly import OPERATORS, Between
+from tests.converter.spikes.weighing import TAKEN_UP, WEIGHED, Weighing
 from tests.converter.verification.event_by_event import simulated
 
 RULES = parse_rules("version: 1\nextends: fully_spiking\ntime_steps: 2\nrules: []\n")
@@ -106,6 +107,16 @@ def test_small_networks_are_counted_as_event_by_event(name):
     torch.manual_seed(0)
     make, x = NETWORKS[name]
     model = make().double().eval()
+    snn = snnconvert.convert(model, (x,), RULES, calibration=[x], verify=False)
+    report = measure_spiking(snn, [x], twins=False)
+    found = {k: n * len(x) for k, n in report.work.operations.items() if n}
+    assert found == pytest.approx(dict(simulated(snn, [x], 2))) and report.degree == "all"
+
+
+@pytest.mark.parametrize("name", [*WEIGHED, *TAKEN_UP])
+def test_weights_on_an_input_are_counted_as_event_by_event(name):
+    x = torch.randn(2, 5, 6, dtype=torch.float64)
+    model = Weighing({**WEIGHED, **TAKEN_UP}[name]).double().eval()
     snn = snnconvert.convert(model, (x,), RULES, calibration=[x], verify=False)
     report = measure_spiking(snn, [x], twins=False)
     found = {k: n * len(x) for k, n in report.work.operations.items() if n}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from snnconvert.converter.verification.events.labels import Content, Factor, Label, Ran, joined
+from snnconvert.ops.weighing import is_power_of_two
 from snnconvert.torch_private import pytree
 
 
@@ -82,15 +83,6 @@ def refuse_waiting(label: Label | None, *, uniform: bool = True) -> None:
     waiting = [] if label is None else [f for f in label.factors if uniform or not f.uniform]
     if waiting:
         raise NotOnSpikes(NOT_TAKEN_UP, waiting)
-
-
-def is_power_of_two(constant: Any) -> bool:
-    """Tell whether all values of a constant are powers of two of any sign, or 0."""
-    values = torch.as_tensor(constant)
-    if values.is_complex():
-        return False
-    mantissa, _ = torch.frexp(values.double().abs())
-    return bool(((mantissa == 0.5) | (mantissa == 0)).all())
 
 
 def refused(execution: Execution) -> Label:

@@ -26,7 +26,6 @@ from snnconvert.converter.verification.events.execution import (
     Execution,
     NotOnSpikes,
     Rule,
-    is_power_of_two,
     refuse_waiting,
     refused,
     scaled,
@@ -43,9 +42,15 @@ from snnconvert.converter.verification.events.products import (
     normalized,
     product_added,
 )
-from snnconvert.converter.verification.events.sizes import AVERAGES, INTERPOLATIONS
 from snnconvert.ops.comparisons import COMPARISONS, compares, is_of_indices
 from snnconvert.ops.sequence import is_number
+from snnconvert.ops.weighing import (
+    AVERAGES,
+    HANDED_ON,
+    INTERPOLATIONS,
+    SUMS,
+    is_power_of_two,
+)
 from snnconvert.torch_private import pytree
 
 
@@ -109,7 +114,7 @@ def _compared(execution: Execution) -> Label:
         _refuse_rounding(execution)
     label = together(execution)
     refuse_waiting(label, uniform=False)
-    adds = execution.arguments.get("accumulate") or execution.arguments.get("reduce") in _SUMS
+    adds = execution.arguments.get("accumulate") or execution.arguments.get("reduce") in _ADDS
     return label.summed() if adds or execution.name in _COUNTS else label
 
 
@@ -168,7 +173,11 @@ def _interpolated(execution: Execution) -> Label:
     return label
 
 
-_SUMS = ("add", "sum")
+def _in_other_units(execution: Execution) -> Label:
+    return times(together(execution), execution.ran, uniform=True)
+
+
+_ADDS = ("add", "sum")
 _COUNTS = ("histc", "count_nonzero")
 _WRITES = ("fill", "slice_scatter", "select_scatter", "diagonal_scatter")  # and cast
 _VIEWS = ("view", "view_copy")  # which may have another dtype, of the same bits
@@ -182,23 +191,18 @@ _RULES: Mapping[str, Rule] = MappingProxyType(
     {
         **dict.fromkeys(COMPARISONS, _compared),
         **dict.fromkeys(KEEP_SPIKES, _moved),
-        **_named(
-            "alias as_strided detach lift_fresh to _to_copy _reshape_alias cat stack complex "
-            "view_as_real view_as_complex unfold unfold_copy im2col copy index gather take "
-            "diagonal diagonal_copy take_along_dim max_unpool2d max_unpool3d "
-            "native_channel_shuffle",
-            _moved,
-        ),
+        **dict.fromkeys(HANDED_ON, _moved),
         **_named(
             "zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty",
             _constant,
         ),
         **_named("add sub rsub", _added),
-        **_named("neg _neg_view sum nansum cumsum diff trace col2im scatter_add bincount", _summed),
+        **dict.fromkeys(SUMS, _summed),
         "index_add": _added_at,
         **dict.fromkeys(AVERAGES, _averaged),
         **dict.fromkeys(INTERPOLATIONS, _interpolated),
-        **_named("grid_sampler_2d grid_sampler_3d lerp", _interpolated),
+        **_named("grid_sampler_2d grid_sampler_3d lerp affine_grid_generator", _interpolated),
+        **_named("deg2rad rad2deg", _in_other_units),
         **_named("batch_norm native_batch_norm", normalized),
         **_named("_native_batch_norm_legit_no_training", normalized),
         # What has the sign of its imaginary part changed meets weights of another sign.

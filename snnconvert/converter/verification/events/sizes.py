@@ -70,13 +70,11 @@ def _of_edges(places: int) -> _Sizes:
     return sizes
 
 
-_AVERAGES: Mapping[str, _Sizes] = {
+_WEIGHTS_FROM: Mapping[str, _Sizes] = {
     "mean": _of_what_ends,
     **{f"avg_pool{n}d": _of_edges(n) for n in (1, 2, 3)},
     **{f"adaptive_avg_pool{n}d": _of_planes(n) for n in (1, 2, 3)},
     **{f"_adaptive_avg_pool{n}d": _of_planes(n) for n in (2, 3)},
-}
-_INTERPOLATIONS: Mapping[str, _Sizes] = {
     "upsample_linear1d": _of_planes(1),
     "upsample_trilinear3d": _of_planes(3),
     **dict.fromkeys(
@@ -85,10 +83,6 @@ _INTERPOLATIONS: Mapping[str, _Sizes] = {
         _of_planes(2),
     ),
 }
-AVERAGES, INTERPOLATIONS = frozenset(_AVERAGES), frozenset(_INTERPOLATIONS)
-"""Operators that weigh values by how many there are, or are to be made of them."""
-
-_WEIGHTS_FROM: Mapping[str, _Sizes] = {**_AVERAGES, **_INTERPOLATIONS}
 """By operator, the sizes that its weights come from: constants, if these are."""
 
 

@@ -21,6 +21,7 @@ from snnconvert.converter.reports.steps_taken import StepsTaken
 from snnconvert.converter.running.converted import ConvertedModule
 from snnconvert.converter.running.encoded import encoded_at
 from snnconvert.converter.running.until import Until
+from snnconvert.converter.spikes.factors import WEIGHING_KINDS
 from snnconvert.converter.tracing.batches import leaves_of_batches
 from snnconvert.converter.verification.check_tensors import own_tensors
 from snnconvert.converter.verification.events import proven_degree
@@ -116,10 +117,13 @@ class _Measurement:
         self.snn, self.steps, self.has_twins = snn, steps, twins
         conversion = snn.conversion
         self.reference = Reference(conversion, own_tensors(snn))
+        still = conversion.without_spikes  # of these, what only adds up is no layer, nor is a scale
         taken = [
             d.operation
             for d in conversion.decided.plan.decisions
-            if d.action in SPIKING_ACTIONS and not kind_of(d.operation.kind).elementwise
+            if d.action in SPIKING_ACTIONS
+            and not kind_of(d.operation.kind).elementwise
+            and not (d.operation.kind in WEIGHING_KINDS and d.operation.name in still)
         ]
         self.places = {o.name: f"{o.kind} at {o.place}" for o in taken}
         there = (node.meta.get(SOURCE) for node in snn.graph.nodes)

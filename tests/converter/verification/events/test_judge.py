@@ -55,6 +55,12 @@ ALLOWED = {
     ),
     "weighed spikes": (lambda x: x * W, [SPIKE], WEIGHED),
     "a factor behind spikes": (lambda x: (x * 0.3).mean(-1) / 7, [WEIGHED], WEIGHED),
+    "angles behind spikes": (lambda x: x.deg2rad().rad2deg(), [WEIGHED], WEIGHED),
+    "a grid that spikes turn": (
+        lambda x: F.affine_grid(x[..., :2, :3].flatten(0, 1), [6, 1, 2, 2], align_corners=True),
+        [WEIGHED],
+        WEIGHED,
+    ),
     "a product with a spike": (lambda x, y: x * y, [WEIGHED, SPIKE], WEIGHED),
     "a product of matrices": (lambda x, y: x @ y, [SPIKE, WEIGHED], WEIGHED),
     "a spike times what was received": (lambda x, y: x * y, [SPIKE, RECEIVED], RECEIVED),
@@ -261,6 +267,11 @@ REFUSED = {
         lambda x: torch.cond(torch.tensor(True), lambda i: i + 1, lambda i: i - 1, (x.argmax(-1),)),
         [WEIGHED],
         "cond",
+    ),
+    "a grid that an input turns": (
+        lambda x: F.affine_grid(x[..., :2, :3].flatten(0, 1), [6, 1, 2, 2], align_corners=True),
+        [RECEIVED],
+        "aten.affine_grid_generator.default",
     ),
     "weights that change": (lambda x, y: W.lerp(W, x * y), [SPIKE, SPIKE], "aten.lerp.Tensor"),
     "places that change": (

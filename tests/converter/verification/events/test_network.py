@@ -126,22 +126,9 @@ def test_rows_that_meet_an_expert_without_spikes_are_named(x, tmp_path):
     assert found.ran.operator == "transformers.grouped_mm_fallback.default"
 
 
-REFUSED = {
-    "a factor of residuals of inputs": (lambda m, x: (x + m(x)) * 0.3, "mul", "aten.mul.Tensor"),
-    "a mean of an input": (lambda m, x: m(x) + x.mean(1, keepdim=True), "mean", "aten.mean.dim"),
-    "a function without a place": (
-        lambda m, x: m(torch.special.i0(m(x))),
-        "special_i0",
-        "aten.i0.default",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_slips_in_is_named(name, x):
-    function, node, operator = REFUSED[name]
-    (found,) = proven(on_spikes(Around(function), x), x)
-    assert (found.ran.node, found.ran.operator) == (node, operator)
+def test_what_slips_in_is_named(x):
+    (found,) = proven(on_spikes(Around(lambda m, x: m(torch.special.i0(m(x)))), x), x)
+    assert (found.ran.node, found.ran.operator) == ("special_i0", "aten.i0.default")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +138,8 @@ def test_what_slips_in_is_named(name, x):
         ("div", lambda m, x: m(x) / (2 + m(x).sigmoid()), "aten.div.Tensor"),
         ("mul", lambda m, x: m(x) * m(x).sigmoid(), "aten.mul.Tensor"),
         ("softmax", lambda m, x: m(m(x).softmax(-1)), "aten._softmax.default"),
+        ("mul", lambda m, x: (x + m(x)) * 0.3, "aten.mul.Tensor"),
+        ("mean", lambda m, x: m(x) + x.mean(1, keepdim=True), "aten.mean.dim"),
         (
             "scaled_dot_product_attention",
             lambda m, x: m(F.scaled_dot_product_attention(m(x), m(x), x)),

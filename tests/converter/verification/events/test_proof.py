@@ -10,7 +10,12 @@ import torch
 import snnconvert
 from snnconvert.converter.reports.equivalence import EquivalenceReport
 from snnconvert.converter.verification.events import prove_spikes
+from snnconvert.rules import parse_rules
 from tests.converter.verification.events.networks import Around, on_spikes
+
+SCALES_LEFT = parse_rules(
+    "version: 1\nextends: fully_spiking\nrules: [{name: l, match: {op: mul}, action: td}]\n"
+)
 
 
 @pytest.fixture(name="x")
@@ -56,7 +61,7 @@ def test_nothing_of_the_conversion_changes(x):
 
 
 def test_the_degree_falls_where_something_slips_in(x):
-    snn = on_spikes(Around(lambda m, x: (x + m(x)) * 0.3), x, verify=True)
+    snn = on_spikes(Around(lambda m, x: (x + m(x)) * 0.3), x, SCALES_LEFT, verify=True)
     assert snn.report.passed and snn.report.spiking.degree == "maps"
     (note,) = [n for n in snn.report.notes if "the degree is maps, not all" in n]
     assert "'mul' (aten.mul.Tensor)" in note and "no power of two" in note
@@ -76,7 +81,7 @@ def test_the_degree_falls_where_a_mean_of_integers_is_rounded(x):
 
 
 def test_what_it_found_is_written_down(x):
-    snn = on_spikes(Around(lambda m, x: (x + m(x)) * 0.3), x, verify=True)
+    snn = on_spikes(Around(lambda m, x: (x + m(x)) * 0.3), x, SCALES_LEFT, verify=True)
     data = json.loads(json.dumps(snn.report.to_dict()))
     assert EquivalenceReport.from_dict(data).spiking == snn.report.spiking
 

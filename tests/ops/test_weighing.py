@@ -1,11 +1,11 @@
-"""What all rules about executions share."""
+"""Constants that are shifts, and those that are none."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from snnconvert.converter.verification.events.execution import is_power_of_two
+from snnconvert.ops.weighing import is_power_of_two
 
 
 @pytest.mark.parametrize("constant", [1, -0.5, 0, 2.0**-30, torch.tensor([1.0, -4, 0]), True])
