@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
@@ -25,6 +25,7 @@ from snnconvert.rules.globs import MAX_LENGTH
 from snnconvert.rules.neuron import LEFT_OPEN, NeuronSpec
 from snnconvert.rules.schema import Match
 from snnconvert.tuning.choices import CHOICES, EXACT, PROBE, Choice, Exact, has_choices
+from snnconvert.tuning.groups import Group, Place, name_of, together
 from snnconvert.tuning.journal import TuningJournal
 from snnconvert.tuning.sites import PartlySpiking, Survey
 from snnconvert.tuning.wanted import Wanted
@@ -36,10 +37,6 @@ _FLOAT = 32  # bits
 _TRIED: tuple[Choice | None, ...] = (None, *CHOICES)
 """What is seen of each neuron: as it is, and by each choice."""
 
-Place: TypeAlias = tuple[str, str]
-"""What one rule can name: operations of one kind at one module path."""
-Group: TypeAlias = tuple[Place, ...]
-"""Places that share neurons, which so are chosen together."""
 Chosen: TypeAlias = Mapping[Group, Choice | Exact]
 
 
@@ -82,7 +79,7 @@ class Search:
             raise InputError("no output has classes, so there are no predictions to keep")
         self.rules_at: dict[Place, Rule] = {}
         self.layers: dict[Place, dict[str, None]] = {}
-        self.groups = _together(self._served())
+        self.groups = together(self._served())
         seen = itertools.accumulate(self.run.predictions)
         self.few = 1 + sum(number < _ENOUGH for number in seen)
         self.runs = 1
@@ -112,6 +109,7 @@ class Search:
         for path in bar(self.errors, "neurons", show=progress):
             self._weigh(path, PROBE)
         found = self._cheapest(progress)
+        first = self._share(found), found
         # What a neuron adds is not quite as its error: those that add most are looked at again.
         own = {
             path: choice
@@ -124,7 +122,17 @@ class Search:
         left = None if budget is None else max(0, budget - len(self.errors))
         for path in bar(most[:left], "neurons as chosen", show=progress):
             self._weigh(path, own[path])
-        return self._cheapest(progress)
+        # Few predictions flip by chance, so the later one may be dearer, or none.
+        last = self._cheapest(progress)
+        return min(first, (self._share(last), last), key=lambda each: each[0])[1]
+
+    def _share(self, chosen: Chosen) -> float:
+        """Return what neurons cost by a mixture, of what they did before."""
+        costs = (
+            next(o.cost for o in own if o.choice == chosen.get(group))
+            for group, own in self.options.items()
+        )
+        return sum(costs)
 
     def _survey(self) -> None:
         """See how near each choice comes for each neuron, all others exact, in one run."""
@@ -330,21 +338,3 @@ class Search:
             )
             found |= {name_of(place): said for place in group}
         return found
-
-
-def _together(served: Mapping[Place, Iterable[str]]) -> dict[Group, list[str]]:
-    """Return the neurons of places, of those that share any together."""
-    groups: list[tuple[list[Place], dict[str, None]]] = []
-    for place, paths in served.items():
-        own = dict.fromkeys(paths)
-        shared = [group for group in groups if group[1].keys() & own.keys()]
-        groups = [group for group in groups if group not in shared]
-        places = [p for group in shared for p in group[0]]
-        groups.append(([*places, place], {k: None for g in shared for k in g[1]} | own))
-    return {tuple(places): list(paths) for places, paths in groups}
-
-
-def name_of(place: Place) -> str:
-    """Return the name of the rule of a place."""
-    path, kind = place
-    return f"tuned: {kind} at {path or 'the root'}"

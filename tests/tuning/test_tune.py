@@ -223,6 +223,31 @@ def test_bits_of_exact_layers_are_those_of_floats(given):
     assert search.spent(chosen, measure_spiking(exact, batches[:1])) == 32 * values
 
 
+@pytest.mark.parametrize("lucky", [0, 1])
+def test_what_the_first_search_found_is_not_lost_where_the_second_finds_less(
+    given, monkeypatch, lucky
+):
+    model, batches = given
+    options = {"calibration": [batches[0]], "verify": False}
+    snn = snnconvert.convert(model, (batches[0],), "spiking", **options)
+    search = Search(snn, batches[:1], Wanted(budget=1), TuningJournal())
+    passes = iter(range(2))
+
+    def agreement(self, chosen):
+        return 1.0 if number == lucky else 0.0
+
+    def cheapest(self, progress):
+        nonlocal number
+        number = next(passes)
+        return found(self, progress)
+
+    number, found = 0, Search._cheapest
+    monkeypatch.setattr(Search, "_cheapest", cheapest)
+    monkeypatch.setattr(Search, "_agreement", agreement)
+    chosen = search.found(progress=False)
+    assert chosen and search._share(chosen) < 0.5
+
+
 def test_time_steps_are_chosen(given):
     model, batches = given
     rules = parse_rules("version: 1\nextends: spiking\nneuron: {bursts: 1}\nrules: []\n")
