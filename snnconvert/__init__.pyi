@@ -4,6 +4,7 @@ from .converter.loading.read import load
 from .converter.reports.equivalence import EquivalenceReport
 from .converter.reports.stream import StreamReport
 from .converter.running.converted import ConvertedModule
+from .converter.running.recording import Recording
 from .converter.running.until import Settled
 from .converter.verification.equivalence import verify
 from .converter.verification.measure.stream import measure_stream
@@ -26,6 +27,7 @@ __all__ = [
     "CostModel",
     "EquivalenceReport",
     "NotEquivalentWarning",
+    "Recording",
     "RuleSet",
     "Settled",
     "SnnconvertError",

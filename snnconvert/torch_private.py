@@ -152,6 +152,16 @@ def has_forward_hooks(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
+def has_hooks(module: nn.Module) -> bool:
+    """Tell whether a call of a module runs hooks, forward or backward: its own, or all modules'."""
+    return bool(
+        has_forward_hooks(module)
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or nn.modules.module._has_any_global_hook()
+    )
+
+
 def names_of_graph_modules() -> set[str]:
     """Return the names under which a graph module keeps what is its own; a child hides it there.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +47,14 @@ def test_the_demo_is_judged_on_its_held_out_digits(
     exec(compile(code, "README.md", "exec"), {})
     assert main(command[1].split()) == 0
     assert "on 64 samples" in capsys.readouterr().out
+
+
+def test_the_spikes_of_the_demo_are_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="the plot needs matplotlib").use("Agg")
+    (code,) = (block for block in blocks("python") if "snn.record(" in block)
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert f"{names['site']} " in capsys.readouterr().out
+    shape = names["seen"].spikes[names["site"]].shape
+    assert shape[:2] == (16, 64)
+    assert names["seen"].rates()[names["site"]] > 0

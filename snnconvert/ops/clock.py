@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class Clock:
         state: what the nodes carry from call to call, by key; empty at rest.
         last: whether no call of the run comes after this one, so that nothing is carried.
         moves: notes whether the last step of this call changes a state; None where nobody asks.
+        recorders: see what neurons do.
     """
 
     steps: int
@@ -40,6 +41,7 @@ class Clock:
     state: dict[str, Tensor] = field(default_factory=dict)
     last: bool = False
     moves: Moves | None = None
+    recorders: tuple[Recorder, ...] = ()
 
     def carry(self, states: Mapping[str, Tensor]) -> None:
         """Keep a node's states for the next call of the run, where there is one, in memory of their
@@ -50,6 +52,31 @@ class Clock:
                 continue
             is_part = value.untyped_storage().nbytes() > value.nbytes
             self.state[key] = value.clone() if is_part else value
+
+
+class Recorder(Protocol):
+    """Sees what neurons do in a run."""
+
+    def see(
+        self, neuron: Any, key: str, drive: Tensor, state: dict[str, Tensor], start: int
+    ) -> None:
+        """See a neuron before it takes steps.
+
+        Args:
+            neuron: the neuron.
+            key: of it in the state of the run.
+            drive: ``X_t`` of the steps, ``[T, B, ...]``.
+            state: of the step before; empty at rest.
+            start: index of the first step in the run.
+        """
+
+    def end(self, steps: int, taken: Tensor | None = None) -> None:
+        """Keep what was seen since the last end: a whole run, or one step of one that goes on.
+
+        Args:
+            steps: how many these were; where fewer were seen, nothing happened in the others.
+            taken: how many of them each sample took, ``[B]``; None: all.
+        """
 
 
 @dataclass
@@ -92,6 +119,26 @@ def _keep(clock: Clock, key: str, before: Tensor | None, now: Tensor) -> None:
     if clock.moves is not None:
         clock.moves.note(before, now)
     clock.carry({key: now})
+
+
+def by_steps(
+    take: Callable[[Tensor], Tensor], x: Tensor, clock: Clock, dim: int, outer: int = 1
+) -> Tensor:
+    """Return what is made of a folded value by a function of its steps, ``[T, B, ...]``.
+
+    Args:
+        take: returns as many values as it is given.
+        x: the value; its dimension ``dim`` holds ``outer * T * B``.
+        clock: the run.
+        dim: the dimension with the folded time.
+        outer: how many values of other dimensions enclose the time.
+    """
+    if clock.steps == 1:
+        one = x.reshape(1, *(x.shape or (1,)))  # a scalar is a batch of one sample
+        return take(one).reshape(x.shape)
+    parts = x.unflatten(dim, (outer, clock.steps, -1)).movedim(dim + 1, 0)
+    taken = take(parts.flatten(dim + 1, dim + 2)).reshape(parts.shape)
+    return taken.movedim(0, dim + 1).flatten(dim, dim + 2)
 
 
 def _over_leaves(

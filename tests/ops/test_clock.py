@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snnconvert.ops.clock import Clock, Moves, accumulate, difference, encode, hold
+from snnconvert.ops.clock import Clock, Moves, accumulate, by_steps, difference, encode, hold
 from snnconvert.ops.encoding import Constant
 from snnconvert.ops.neurons import MultiThreshold
 
@@ -126,3 +126,33 @@ def test_moves_of_a_device_are_told_at_the_end():
         unknown = Moves()
         unknown.note(first, now)
         assert unknown.any()
+
+
+@pytest.mark.parametrize("shape", [(6, 2), (2, 6), (2, 3, 6, 2)])
+def test_a_folded_value_goes_by_steps(shape):
+    """What a function of steps gives is folded as what it was given."""
+    dim, steps = shape.index(6), 3
+    x, seen = torch.randn(shape), []
+
+    def take(given):
+        seen.append(given)
+        return given.cumsum(0)
+
+    taken = by_steps(take, x, Clock(steps), dim)
+    parts = x.unflatten(dim, (steps, 2))
+    assert torch.equal(seen[0], parts.movedim(dim, 0))
+    assert torch.equal(taken, parts.cumsum(dim).flatten(dim, dim + 1))
+
+
+def test_steps_that_other_values_enclose_are_found():
+    x = torch.randn(2 * 3 * 5, 4)  # two of them, three steps, five samples
+    taken = by_steps(lambda given: given.cumsum(0), x, Clock(3), 0, outer=2)
+    assert torch.equal(taken, x.unflatten(0, (2, 3, 5)).cumsum(1).flatten(0, 2))
+
+
+def test_one_step_is_taken_as_it_is():
+    for x in (torch.randn(4, 2), torch.tensor(3.0)):
+        shapes = []
+        taken = by_steps(lambda y, shapes=shapes: shapes.append(y.shape) or y * 2, x, Clock(1), 0)
+        assert torch.equal(taken, x * 2)
+        assert shapes == [(1, *(x.shape or (1,)))]

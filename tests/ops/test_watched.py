@@ -30,7 +30,7 @@ def test_what_is_noted_is_whether_states_are_those_of_the_step_before(name, dtyp
             whole.append(neuron.advance(drive[None], state, t)[0])
             known.append(dict(state))
         clock, own = Clock(steps, total=steps, moves=Moves()), {}
-        followed = watched(neuron, drive.expand(steps, 2, 3), own, clock)
+        followed = watched(neuron, drive.expand(steps, 2, 3), own, clock, "n")
         assert torch.equal(followed, torch.stack(whole))
         assert own.keys() == state.keys()
         assert all(torch.equal(own[key], state[key]) for key in own)
@@ -43,5 +43,23 @@ def test_what_is_noted_is_whether_states_are_those_of_the_step_before(name, dtyp
 
 def test_nobody_asks_and_nothing_is_noted():
     neuron, drive, clock = MultiThreshold(1.0), torch.randn(3, 2, 4), Clock(3, total=3)
-    assert torch.equal(watched(neuron, drive, {}, clock), neuron.cumulative(drive))
+    assert torch.equal(watched(neuron, drive, {}, clock, "n"), neuron.cumulative(drive))
     assert clock.moves is None
+
+
+def test_those_who_record_see_each_call_before_it_is_taken():
+    calls = []
+
+    class Recorder:
+        def see(self, *given):
+            calls.append(given)
+
+    neuron, drive, state = MultiThreshold(1.0), torch.randn(5, 2, 4), {}
+    clock = Clock(2, total=5, recorders=(Recorder(), Recorder()))
+    watched(neuron, drive[:2], state, clock, "n")
+    clock.start, after = 2, state["R"]
+    watched(neuron, drive[2:], state, clock, "n")
+    assert [(key, start) for _, key, _, _, start in calls] == [("n", 0)] * 2 + [("n", 2)] * 2
+    assert all(given[0] is neuron for given in calls)
+    assert [given[3] for given in calls[:2]] == [{}, {}]
+    assert calls[2][3].keys() == {"R"} and calls[2][3]["R"] is after

@@ -57,6 +57,16 @@ class Container(nn.Module):
         self._warn_of_hooks()
         return super().register_full_backward_hook(*args, **kwargs)
 
+    def register_full_backward_pre_hook(self, *args: Any, **kwargs: Any) -> RemovableHandle:
+        """Register a hook, which will never fire, and warn of it."""
+        self._warn_of_hooks()
+        return super().register_full_backward_pre_hook(*args, **kwargs)
+
+    def register_backward_hook(self, *args: Any, **kwargs: Any) -> RemovableHandle:
+        """Register a hook, which will never fire, and warn of it."""
+        self._warn_of_hooks()
+        return super().register_backward_hook(*args, **kwargs)
+
     def _warn_of_hooks(self) -> None:
         warnings.warn(
             f"a hook on this {self._class_name} never fires: in a conversion it holds layers or "

@@ -8,7 +8,7 @@ from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.tree import Container
 from snnconvert.errors import ConversionError
-from snnconvert.torch_private import has_forward_hooks
+from snnconvert.torch_private import has_hooks
 
 
 def with_calls(graph: fx.Graph) -> fx.Graph:
@@ -37,8 +37,9 @@ def replaced(graph: fx.Graph, tree: nn.Module) -> list[str]:
 def call(module: nn.Module, path: str, method: str, *args: Any) -> Any:
     """Return what a module of a conversion answers.
 
-    Its hooks see what it takes and gives as tensors of cumulative values, all time steps of a chunk
-    in the batch where they are folded; once, for one step's batch, what is the same at every step.
+    Its hooks, forward and backward, see what it takes and gives as tensors of cumulative values,
+    all time steps of a chunk in the batch where they are folded; once, for one step's batch, what
+    is the same at every step.
     A layer that the user put in the place of another is a function
     of cumulative values, as the first was.
 
@@ -50,8 +51,10 @@ def call(module: nn.Module, path: str, method: str, *args: Any) -> Any:
     own = getattr(module, method, None)
     if own is None:
         return _call_replaced(module, path, method, args)
-    if not has_forward_hooks(module):
+    if not has_hooks(module):
         return own(*args)
+    # A hook may keep what it sees, and views that hooks of gradients make cannot be written to.
+    own = getattr(module, method.removesuffix("_"))
 
     def forward(*tensors: Tensor) -> Any:
         given = iter(tensors)

@@ -82,7 +82,8 @@ def run_chunks(
         answers = run(inputs(start, steps), now)
         found = [unfold(y, dim, steps) for y, dim in zip(answers, dims, strict=True)]
         if not done and not left:
-            return found
+            outputs = found
+            break
         outputs = outputs or [
             _place(y, dim, clock.steps) for y, dim in zip(found, dims, strict=True)
         ]
@@ -93,6 +94,8 @@ def run_chunks(
         done += steps
         if settled:
             break
+    for recorder in clock.recorders:
+        recorder.end(clock.steps)
     return outputs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from snnconvert.converter.building.conversion import Conversion
-from snnconvert.converter.building.tree import Container, check_replaced, device_of
+from snnconvert.converter.building.tree import Container, device_of
 from snnconvert.converter.reports.equivalence import EquivalenceReport, kind_rows, unverified
 from snnconvert.converter.reports.paragraphs import as_text
 from snnconvert.converter.running.calls import replaced
@@ -21,7 +21,10 @@ from snnconvert.converter.running.chunks import checked_chunk
 from snnconvert.converter.running.encoded import cumulative, summed
 from snnconvert.converter.running.layout import apart
 from snnconvert.converter.running.online import Online, difference
+from snnconvert.converter.running.recorded_run import places_of
+from snnconvert.converter.running.recording import Recording, Recordings, record
 from snnconvert.converter.running.runner import Runner
+from snnconvert.converter.running.tree_module import TreeModule
 from snnconvert.converter.running.until import Settled, Until, run_until, until_of
 from snnconvert.converter.saving.write import dump_conversion, refuse_without_folder
 from snnconvert.converter.tracing.inputs import (
@@ -35,13 +38,13 @@ from snnconvert.files import write_atomically
 from snnconvert.ops.clock import Clock
 from snnconvert.ops.encoding import Encoding, encoding_named
 from snnconvert.ops.temporal_difference import TDOperator
-from snnconvert.torch_private import hold_registries_of, pytree
+from snnconvert.torch_private import pytree
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class ConvertedModule(nn.Module):
+class ConvertedModule(TreeModule):
     """A source network as a network on increments, equal to it at every time step.
 
     With coded inputs ``x_t`` and cumulative values ``X_t = x_0 + ... + x_t``, the output at step
@@ -61,10 +64,9 @@ class ConvertedModule(nn.Module):
     """
 
     report: EquivalenceReport | None
-    tree: Container
     placed: TensorOptions
-    _own = frozenset(
-        {"conversion", "converted", "graph", "report", "tree", "placed", "_runner", "_online"}
+    _own = TreeModule._own.union(
+        "conversion converted graph report placed _runner _online _recordings".split()
     )
 
     def __init__(self, conversion: Conversion, tree: Container, graph: fx.Graph) -> None:
@@ -76,32 +78,7 @@ class ConvertedModule(nn.Module):
         self.placed = TensorOptions(conversion.source.dtype, device_of(tree))
         self._runner = Runner(conversion, graph)
         self._online: Online | None = None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # A child of the source may be called "report" or "graph"; it keeps its place in the tree.
-        if name in self._own:
-            object.__setattr__(self, name, value)
-        else:
-            check_replaced(self, name, value)
-            super().__setattr__(name, value)
-
-    def get_submodule(self, target: str) -> nn.Module:
-        """Return the module at a path of the source, whatever this class has under its name."""
-        return self.tree.get_submodule(target) if target else self
-
-    def get_parameter(self, target: str) -> nn.Parameter:
-        """Return the Parameter at a path of the source."""
-        return self.tree.get_parameter(target)
-
-    def get_buffer(self, target: str) -> Tensor:
-        """Return the buffer at a path of the source."""
-        return self.tree.get_buffer(target)
-
-    def _adopt(self, tree: Container) -> None:
-        # The graph runs on the tree, whose names cannot clash with this class's methods; both
-        # see the same tensors and modules, so that `to` and `load_state_dict` reach the graph.
-        self.tree = tree
-        hold_registries_of(self, tree)
+        self._recordings = Recordings()
 
     @property
     def time_steps(self) -> int:
@@ -150,9 +127,10 @@ class ConvertedModule(nn.Module):
         if online is None:
             online = Online(Clock(1, total=self.time_steps, encoding=self._encoding))
         given = self.conversion.source.inputs
+        seen = self._recordings.go_on(self.conversion, leaves, online.run, online.clock.start)
         begin = partial(self._runner.program(self.tree).begin, self.tree)
         # What is carried becomes the state at the very end: an exception leaves it as it was.
-        after, increments = online.advanced(leaves, given, begin)
+        after, increments = online.advanced(leaves, given, begin, seen)
         self._online = after
         return self._structured(increments)
 
@@ -233,12 +211,33 @@ class ConvertedModule(nn.Module):
         if chunk is not None and end is not None:
             raise InputError("until= runs one step after the other; leave chunk= out")
         leaves, _ = self._bind(args, kwargs, timed=False)
+        seen = self._recordings.begin(self.conversion, leaves)
+        clock = Clock(steps, total=steps, encoding=chosen, last=True, recorders=seen)
         if end is not None:
-            found = self.run_until(end, leaves, steps, chosen)
+            found = self.run_until(end, leaves, clock)
             return found._replace(outputs=self._structured(found.outputs))
-        clock = Clock(steps, total=steps, encoding=chosen, last=True)
         outputs = self._runner.simulate(self.tree, leaves, clock, chunk)
         return self._structured(list(map(apart, outputs)))
+
+    def record(
+        self, sites: str | Iterable[str] = "*", what: str | Iterable[str] = "spikes"
+    ) -> Recording:
+        """Return what keeps, while it is entered, what neurons do in the last run::
+
+            with snn.record("blocks.*", what=("spikes", "membrane")) as seen:
+                snn.simulate(images, time_steps=8)
+            seen.spikes["blocks.0.fc1.input_neuron"]  # [T, B, ...]
+
+        No output changes; nothing that was not asked for is kept.
+
+        Args:
+            sites: globs on names of sites, the paths of neurons.
+            what: of ``spikes``, ``counts``, ``membrane`` and ``drive`` (:class:`Recording`).
+
+        Raises:
+            InputError: a glob matches no site, there is no such kind, or there are no neurons.
+        """
+        return record(places_of(self.graph, self.tree), sites, what, self._recordings)
 
     def summary(self) -> str:
         """Return the conversion as text: per op kind how many nodes, which rule, worst error."""
@@ -283,7 +282,8 @@ class ConvertedModule(nn.Module):
         """Return the leaves of a call on a whole sequence, and its run."""
         leaves, steps = self._bind(args, kwargs, timed=True)
         steps = self.time_steps if steps is None else steps
-        return leaves, Clock(steps, total=steps, encoding=self._encoding, last=True)
+        seen, how = self._recordings.begin(self.conversion, leaves, timed=True), self._encoding
+        return leaves, Clock(steps, total=steps, encoding=how, last=True, recorders=seen)
 
     @property
     def _encoding(self) -> Encoding:
@@ -299,10 +299,10 @@ class ConvertedModule(nn.Module):
         inputs = cumulative(leaves, self.conversion.source.inputs, clock.start)
         return self._runner.run(self.tree, leaves, inputs, clock, chunk)
 
-    def run_until(self, until: Until, leaves: list[Any], total: int, encoding: Encoding) -> Settled:
+    def run_until(self, until: Until, leaves: list[Any], clock: Clock) -> Settled:
         """Run each sample until it is done (leaves as the source takes them and gives them)."""
-        of, clock = (self.conversion, self.graph, self.tree), Clock(1, 0, total, encoding)
-        run = self._runner.begin(self.tree, leaves, encoding)
+        of = (self.conversion, self.graph, self.tree)
+        run = self._runner.begin(self.tree, leaves, clock.encoding)
         return run_until(until, run, of, leaves, clock)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -336,9 +336,9 @@ class ConvertedModule(nn.Module):
         nn.Module.__init__(new)
         memo[id(self)] = new
         new._adopt(copy.deepcopy(self.tree, memo))
-        for name in self._own - {"tree", "_online"} | {"training"}:
+        for name in self._own - {"tree", "_online", "_recordings"} | {"training"}:
             setattr(new, name, getattr(self, name))
+        new._recordings = Recordings()
         # The state is copied without its autograd history, which cannot be copied.
-        copied = self._online and self._online.mapped(lambda x: x.detach().clone())
-        new._online = copied
+        new._online = self._online and self._online.mapped(lambda x: x.detach().clone())
         return new

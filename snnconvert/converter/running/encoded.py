@@ -101,3 +101,23 @@ def encoded_at(
 ) -> list[Any]:
     """Return the cumulative inputs ``[B, ...]`` by the end of step ``t`` of such a run."""
     return for_coded(lambda x, i: encoding.cumulative(x, t, 1, total, i.name)[0], leaves, given)
+
+
+def samples_of(
+    leaves: Sequence[Any], given: Sequence[TracedInput], *, timed: bool = False
+) -> int | None:
+    """Return ``B``; None where no input has a batch.
+
+    Args:
+        leaves: inputs as the source takes them.
+        given: what they are.
+        timed: whether coded inputs have time in front, ``[T, B, ...]``.
+    """
+    return min(
+        (
+            x.shape[i.batch_dim + (timed and i.role == "coded")]
+            for x, i in zip(leaves, given, strict=True)
+            if i.batch_dim is not None
+        ),
+        default=None,
+    )

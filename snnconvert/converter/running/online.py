@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 from weakref import ReferenceType, ref
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from snnconvert.converter.tracing.traced import TracedInput
 from snnconvert.errors import StateError
-from snnconvert.ops.clock import Clock
+from snnconvert.ops.clock import Clock, Recorder
 from snnconvert.ops.sequence import accumulation_dtype, increments_of, signed, subtract
 from snnconvert.torch_private import version_of
 
@@ -21,8 +21,8 @@ RunGraph: TypeAlias = Callable[[list[Any], Clock], list[Any]]
 
 @dataclass(frozen=True)
 class Online:
-    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs, and which
-    tensors the inputs of the last step were.
+    """What `ConvertedModule.step` carries: the run, cumulative inputs, the last outputs, which
+    tensors the inputs of the last step were, and what this run is known by.
 
     Its tensors are its own: no caller holds one of them, and none is written to.
     """
@@ -31,12 +31,14 @@ class Online:
     inputs: tuple[Any, ...] = ()
     outputs: tuple[Any, ...] = ()
     seen: tuple[Seen | None, ...] = ()
+    run: object = field(default_factory=object)
 
     def advanced(
         self,
         leaves: list[Any],
         given: Sequence[TracedInput],
         begin: Callable[[list[Any]], RunGraph],
+        recorders: tuple[Recorder, ...] = (),
     ) -> tuple[Online, list[Any]]:
         """Return what is carried after one more step, and the increments of the output leaves.
 
@@ -45,6 +47,7 @@ class Online:
             given: what they are.
             begin: begins a run of input leaves: returns what computes the cumulative output leaves
                 of cumulative input leaves.
+            recorders: see this step.
 
         Raises:
             StateError: a shape, or a held input, differs from those of the earlier steps.
@@ -56,12 +59,14 @@ class Online:
             total.to(now.dtype, copy=True) if isinstance(total, Tensor) else total
             for total, now in zip(totals, leaves, strict=True)
         ]
-        clock = replace(self.clock, state=dict(self.clock.state))
+        clock = replace(self.clock, state=dict(self.clock.state), recorders=recorders)
         outputs = tuple(begin(inputs)(inputs, clock))
         earlier = self.outputs or (None,) * len(outputs)
         increments = list(map(change, earlier, outputs))
-        clock.start += 1
-        return Online(clock, totals, outputs, tuple(map(seen_of, leaves))), increments
+        for recorder in recorders:
+            recorder.end(1)
+        clock = replace(clock, start=clock.start + 1, recorders=())
+        return Online(clock, totals, outputs, tuple(map(seen_of, leaves)), self.run), increments
 
     def mapped(self, fn: Callable[[Tensor], Tensor]) -> Online:
         """Return the state with ``fn`` applied to each of its tensors."""
@@ -71,7 +76,8 @@ class Online:
 
         state = {key: fn(x) for key, x in self.clock.state.items()}
         clock = replace(self.clock, state=state)
-        return Online(clock, tuple(map(leaf, self.inputs)), tuple(map(leaf, self.outputs)))
+        inputs, outputs = (tuple(map(leaf, values)) for values in (self.inputs, self.outputs))
+        return Online(clock, inputs, outputs, run=self.run)
 
 
 @dataclass(frozen=True)

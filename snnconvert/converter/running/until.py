@@ -180,7 +180,7 @@ def run_until(
         run: returns the cumulative output leaves of one step's cumulative input leaves.
         of: the conversion, the graph that runs, and what that refers to.
         leaves: inputs as the source takes them.
-        clock: says ``T`` and the encoding.
+        clock: says ``T``, the encoding, and who records.
 
     Returns:
         Cumulative output leaves ``[T, ...]``, how many steps each sample took, and which are done.
@@ -202,7 +202,7 @@ def run_until(
     steps = torch.full((samples,), total, device=device)
     done = torch.zeros(samples, dtype=torch.bool, device=device)
     answers: list[list[Any]] = []
-    now = Clock(1, total=total, encoding=end.encoding)
+    now = Clock(1, total=total, encoding=end.encoding, recorders=clock.recorders)
     for t in range(total):
         now.start = t
         outputs = run(at_step(0, inputs(t, 1), given), now)
@@ -219,6 +219,8 @@ def run_until(
         if bool(done.all()):
             break
     answers += answers[-1:] * (total - len(answers))
+    for recorder in now.recorders:
+        recorder.end(total, steps)
     return Settled(stacked(answers), steps, done)
 
 

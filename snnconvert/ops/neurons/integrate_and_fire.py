@@ -105,5 +105,10 @@ class IntegrateAndFire(Tracker):
         state["R"] = after
         return after
 
+    def membrane(self, drive: Tensor, state: State) -> Tensor:
+        """Return ``A_t - R_t``; with a hard reset less what spikes discarded, too."""
+        said = state["R"] if self.reset_mode == "soft" else state["spent"]
+        return self.target.followed(drive) - said
+
     def _shown_options(self) -> list[str]:
         return [f"reset={self.reset_mode}", f"start={self.start}"]

@@ -99,5 +99,9 @@ class LIF(Tracker):
         state["R"] = before + spike
         return state["R"]
 
+    def membrane(self, drive: Tensor, state: State) -> Tensor:
+        """Return ``v_t``, after the reset."""
+        return state["v"]
+
     def _shown_options(self) -> list[str]:
         return [f"tau={self.tau:g}", f"reset={self.reset_mode}"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from snnconvert.ops.clock import Clock
+from snnconvert.ops.clock import Clock, by_steps
 from snnconvert.ops.neurons.alphabet import Alphabet
 from snnconvert.ops.neurons.blocks import State, by_blocks
 from snnconvert.ops.neurons.checks import (
@@ -246,6 +246,11 @@ class Neuron(nn.Module):
             return values
         return values.reshape([-1 if d == self.axis % dims else 1 for d in range(dims)])
 
+    def membrane(self, drive: Tensor, state: State) -> Tensor:
+        """Return ``v_t = A_t - R_t``, what is left to be said, by the cumulative drive of one step,
+        ``[B, ...]``, and the state after it."""
+        return self.target.followed(drive) - state["R"]
+
     def binary_digits(self, changes: Tensor, t: int) -> Tensor:
         """Return how many binary digits of the size of each spike of step ``t``, by what answers
         changed ``R``, ``[n, B, ...]``, are one, in float32; of no spike none. A size is a whole
@@ -305,14 +310,9 @@ class Neuron(nn.Module):
             outer: how many values of other dimensions enclose the time.
         """
         state = self.state_of(clock.state, key)
-        if clock.steps == 1:
-            one = x.reshape(1, *(x.shape or (1,)))  # a scalar is a batch of one sample
-            followed = watched(self, one, state, clock).reshape(x.shape)
-        else:
-            parts = x.unflatten(dim, (outer, clock.steps, -1)).movedim(dim + 1, 0)
-            steps = parts.flatten(dim + 1, dim + 2)
-            followed = watched(self, steps, state, clock).reshape(parts.shape)
-            followed = followed.movedim(0, dim + 1).flatten(dim, dim + 2)
+        followed = by_steps(
+            lambda steps: watched(self, steps, state, clock, key), x, clock, dim, outer
+        )
         clock.carry({f"{key}.{name}": value for name, value in state.items()})
         return followed
 

@@ -1,4 +1,4 @@
-"""A neuron in a run that is asked whether its last step changed a state."""
+"""A neuron in a run that is recorded, or asked whether its last step changed a state."""
 
 from __future__ import annotations
 
@@ -20,15 +20,21 @@ class _Advances(Protocol):
         """Return ``R`` of steps, and replace the state."""
 
 
-def watched(neuron: _Advances, steps: Tensor, state: dict[str, Tensor], clock: Clock) -> Tensor:
-    """Return ``R`` of steps (as `Neuron.advance`), and note whether the last changed a state.
+def watched(
+    neuron: _Advances, steps: Tensor, state: dict[str, Tensor], clock: Clock, key: str
+) -> Tensor:
+    """Return ``R`` of steps (as `Neuron.advance`), show them to those who record, and note whether
+    the last changed a state.
 
     Args:
         neuron: the neuron.
         steps: ``X_t``, ``[T, B, ...]``.
         state: of the step before; replaced by that of the last step.
         clock: the run.
+        key: of the neuron in the state of the run.
     """
+    for recorder in clock.recorders:
+        recorder.see(neuron, key, steps, dict(state), clock.start)
     start, moves = clock.start, clock.moves
     if moves is None:
         return neuron.advance(steps, state, start)

@@ -73,14 +73,23 @@ def test_what_a_hook_keeps_is_not_written_to(exact):
     assert bool((kept[0] < 0).any())  # the ReLU after it works in place
 
 
-def test_hooks_on_what_is_not_called_are_said(exact):
-    for register in ("register_forward_hook", "register_forward_pre_hook"):
-        with pytest.warns(UserWarning, match="hook on this Sequential never fires") as caught:
-            getattr(exact.get_submodule("block"), register)(lambda *_: None)
-        assert caught[0].filename == __file__
+@pytest.mark.parametrize(
+    "register",
+    [
+        "register_forward_hook",
+        "register_forward_pre_hook",
+        "register_full_backward_hook",
+        "register_full_backward_pre_hook",
+        "register_backward_hook",
+    ],
+)
+def test_hooks_on_what_is_not_called_are_said(exact, register):
+    with pytest.warns(UserWarning, match="hook on this Sequential never fires") as caught:
+        getattr(exact.get_submodule("block"), register)(lambda *_: None)
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        exact.get_submodule("head").register_forward_hook(lambda *_: None).remove()
+        getattr(exact.get_submodule("head"), register)(lambda *_: None).remove()
         copy.deepcopy(exact)
 
 
@@ -119,19 +128,39 @@ def test_what_cannot_be_replaced_is_told(exact, spiking):
         spiking.simulate(torch.randn(2, 4))
 
 
-@pytest.mark.parametrize("name", ["tree", "placed", "report", "graph_", "conversion", "class_name"])
-def test_children_are_found_by_the_name_that_they_have_in_the_source(name):
-    class Named(nn.Module):
-        def __init__(self):
-            super().__init__()
-            setattr(self, name, nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)))
+def test_hooks_of_gradients_fire_and_change_nothing(spiking):
+    x, seen = torch.randn(2, 4, requires_grad=True), []
+    outputs, grads = [], []
+    for _ in range(2):
+        spiking.zero_grad()
+        outputs.append(spiking.simulate(x, time_steps=3))
+        outputs[-1].square().sum().backward()
+        grads.append([parameter.grad for parameter in spiking.parameters()])
+        operators = [n for n, m in spiking.named_modules() if hasattr(m, "step") and n]
+        for name in operators:
+            hook = spiking.get_submodule(name).register_full_backward_hook
+            hook(lambda module, taken, given, name=name: seen.append((name, given[0].shape)))
+    assert torch.equal(*outputs)
+    assert all(map(torch.equal, *grads))
+    shapes = dict(seen)
+    assert shapes.keys() == set(operators)
+    assert shapes["head"] == (6, 3) and shapes["block.1"] == (6, 8)
 
-        def forward(self, x):
-            return getattr(self, name)(x)
 
-    model = Named().eval()
-    snn = snnconvert.convert(model, (torch.randn(2, 4),))
-    source = getattr(model, name)
-    assert snn.get_submodule(f"{name}.0").weight is source[0].weight
-    assert snn.get_parameter(f"{name}.1.bias") is source[1].bias
-    assert snn.get_submodule("") is snn
+def test_what_a_hook_is_given_is_not_written_to(exact):
+    kept = []
+    exact.get_submodule("block.1").register_forward_hook(lambda m, given, y: kept.append(given[0]))
+    exact.simulate(torch.randn(16, 4), time_steps=1)
+    assert bool((kept[0] < 0).any())  # the ReLU would work in place
+
+
+def test_hooks_of_all_modules_fire(spiking):
+    seen = set()
+    hook = nn.modules.module.register_module_forward_hook
+    handle = hook(lambda module, given, answer: seen.add(module))
+    try:
+        spiking.simulate(torch.randn(2, 4))
+    finally:
+        handle.remove()
+    neurons = map(spiking.get_submodule, spiking.conversion.neurons.values())
+    assert seen >= {spiking.head, *neurons}

@@ -10,6 +10,7 @@ from snnconvert.converter.running.encoded import (
     encoded,
     encoded_at,
     for_coded,
+    samples_of,
     summed,
 )
 from snnconvert.converter.tracing.traced import TracedInput
@@ -70,3 +71,10 @@ def test_increments_that_are_given_twice_are_summed_once():
     given, x_seq = (GIVEN[0], GIVEN[0]), torch.randn(4, 2)
     ours, theirs = summed([x_seq, x_seq], given)(0, 4)
     assert ours is theirs and torch.equal(ours, accumulate(x_seq))
+
+
+def test_samples_are_counted_along_the_batch():
+    given = (TracedInput("x", "coded", torch.ones(3, 2), (3, 2), 1), *GIVEN[1:])
+    assert samples_of([torch.ones(3, 7), torch.ones(7), True], given) == 7
+    assert samples_of([torch.ones(5, 3, 7), torch.ones(7), True], given, timed=True) == 7
+    assert samples_of([True], GIVEN[2:]) is None

@@ -159,7 +159,8 @@ class _Measurement:
         if self.until is None:
             return [whole]
         until = replace(self.until, labels=whole.labels)
-        found = self.snn.run_until(until, whole.leaves, self.steps, self.encoding)
+        clock = Clock(1, total=self.steps, encoding=self.encoding)
+        found = self.snn.run_until(until, whole.leaves, clock)
         self.taken += zip(found.steps.tolist(), found.done.tolist(), strict=True)
         return list(parts_of(self.snn.conversion.source, whole, found.steps))
 
