@@ -31,6 +31,34 @@ class TableUse:
 
 
 @dataclass(frozen=True)
+class Drives:
+    """What the neurons of a site followed in the end, less where they rest, in thresholds.
+
+    Attributes:
+        low, high: range of the first batch's values.
+        counts: how many values are in each of as many equal parts of it; those beyond are in the
+            outermost.
+        octaves: number of powers of two among the neuron's levels; 0: its spikes have any size.
+        per_octave: number of levels from one of them to the next.
+        signed: whether there are negative spikes.
+    """
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+    octaves: int
+    per_octave: int
+    signed: bool
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Return the sizes of spikes, the largest first, without a gain that changes over time."""
+        falling = [2.0**-k for k in range(1, self.octaves)]
+        between = [x * (1 + j / self.per_octave) for x in falling for j in range(self.per_octave)]
+        return tuple(sorted([1.0, *between], reverse=True)) if self.octaves else ()
+
+
+@dataclass(frozen=True)
 class SiteActivity:
     """What the neurons of one site did.
 
@@ -49,6 +77,8 @@ class SiteActivity:
             that were seen.
         entropy: bits per spike of a code by how often each size was seen.
         table: of the function that they follow; None where they have none.
+        rates: spikes per neuron of each answer of each step, ``[T][K]``; empty: not recorded.
+        drives: what they followed in the end; None: not recorded.
     """
 
     name: str
@@ -64,3 +94,5 @@ class SiteActivity:
     payload: float = 0.0
     entropy: float = 0.0
     table: TableUse | None = None
+    rates: tuple[tuple[float, ...], ...] = ()
+    drives: Drives | None = None

@@ -39,10 +39,21 @@ class StepCloseness:
 
 @dataclass(frozen=True)
 class LayerCloseness:
-    """A layer's value at the last step against the source's activation; its values, or the
-    source's, may have no spread to correlate."""
+    """A layer's value at the last step against the source's activation.
+
+    Attributes:
+        name: of the source's node.
+        place: its op kind and module path.
+        correlation: with the source's; None where its values, or the source's, have no spread.
+        rel_error: ``|Y - y| / |y|``, all errors of the layers before included.
+        inherited: ``|F - y| / |y|``, where ``F`` is what the layer makes of what arrives if its own
+            neurons say all that they follow; None: not recorded.
+        added: ``|Y - F| / |y|``: by its own neurons.
+    """
 
     name: str
     place: str
     correlation: float | None
     rel_error: float
+    inherited: float | None = None
+    added: float | None = None

@@ -54,7 +54,7 @@ def twins_of(spiking: SpikingReport) -> Explained:
             for model in models
         )
         rows.append((twin.name, str(twin.bits), *closeness, *energies))
-    return Explained((header, rows), _TWINS)
+    return Explained("Beside the source and its twins", (header, rows), _TWINS)
 
 
 _TWINS = (
@@ -85,7 +85,7 @@ def costs_of(spiking: SpikingReport) -> Explained:
             even = spiking.work.break_even(model, precision, spiking.spikes_per_value)
             numbers = (f"{source:.3g}", f"{own:.3g}", ratio, _of(even))
             rows.append((model.name, precision, *numbers))
-    return Explained((header, rows), _COSTS)
+    return Explained("Energy", (header, rows), _COSTS)
 
 
 _COSTS = (
@@ -112,7 +112,7 @@ def conventions_of(spiking: SpikingReport) -> list[Explained]:
             ("firing rates", found.by_rates, f"{found.by_rates.energy:.3g}"),
         )
     ]
-    return [Explained((header, rows), _CONVENTIONS)]
+    return [Explained("Operations as others count them", (header, rows), _CONVENTIONS)]
 
 
 _CONVENTIONS = (
@@ -132,13 +132,13 @@ def _operations(spiking: SpikingReport) -> Explained:
         for kind, of in OPERATIONS.items()
         if source.get(kind) or own.get(kind)
     ]
-    return Explained((("per sample", "source", "spiking", "one is a"), rows))
+    return Explained("Operations", (("per sample", "source", "spiking", "one is a"), rows))
 
 
 def _by_layer(spiking: SpikingReport) -> Explained:
     models = [(m, p) for m in spiking.cost_models for p in PRECISIONS]
     header = ("layer", "MACs", "per MAC", *(f"{m.name} {p}" for m, p in models))
-    return Explained((header, list(_layer_rows(spiking, models))), _LAYERS)
+    return Explained("Break-even by layer", (header, list(_layer_rows(spiking, models))), _LAYERS)
 
 
 def _layer_rows(

@@ -12,6 +12,8 @@ from torch import nn
 
 from snnconvert.converter.building.conversion import Conversion
 from snnconvert.converter.reports.cost_tables import short_cost_tables
+from snnconvert.converter.reports.made import Made
+from snnconvert.converter.reports.nodes import NodeRow, node_rows
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.paragraphs import Paragraph, as_text
 from snnconvert.converter.reports.recorded import rebuilt
@@ -19,13 +21,24 @@ from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.reports.spiking_tables import steps_of, tables_of
 from snnconvert.errors import SnnconvertError
 from snnconvert.files import write_atomically
-from snnconvert.rules import UNMATCHED_ACTION, Decision
+from snnconvert.rules import Decision
 from snnconvert.wording import as_json, shown
+
+SCHEMA = 1
+"""Of reports as plain data: a part that is renamed, removed or means something else raises it; one
+that is added does not."""
 
 
 @dataclass(frozen=True)
 class LeafError:
-    """The error of one output leaf, the largest of its values' at each step (see `verify`)."""
+    """The error of one output leaf (see `verify`).
+
+    Attributes:
+        name: of the output.
+        per_step: largest relative error of its values at each step.
+        max_abs_error: largest absolute error over all steps.
+        degenerate: whether all its values are equal, which proves nothing.
+    """
 
     name: str
     per_step: tuple[float, ...]
@@ -40,7 +53,15 @@ class LeafError:
 
 @dataclass(frozen=True)
 class KindRow:
-    """One op kind under one rule: how many nodes, and their worst relative error."""
+    """One op kind under one rule.
+
+    Attributes:
+        kind: op kind.
+        nodes: how many there are.
+        rule: name of the rule that took them; ``(none)``: none did.
+        action: what was done with them.
+        max_rel_error: their worst relative error; None where none is compared by itself.
+    """
 
     kind: str
     nodes: int
@@ -78,6 +99,8 @@ class EquivalenceReport:
         on_data: how a conversion without neurons answered on data; None where none was given.
         keeps_signs: whether no input passed values of the other sign than its own: the source
             raises, or gives NaN, on such values.
+        nodes: what became of each node that changes over time, in the order of computation.
+        made: how the report was made; None: not recorded.
         recorded_in: the file that the report was read from: what it says is then not verified.
     """
 
@@ -98,11 +121,13 @@ class EquivalenceReport:
     to_be_trained: tuple[str, ...] = ()
     on_data: DataCloseness | None = None
     keeps_signs: bool = False
+    nodes: tuple[NodeRow, ...] = ()
+    made: Made | None = None
     recorded_in: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data."""
-        return asdict(self)
+        return {"schema": SCHEMA, **asdict(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, recorded_in: str = "") -> EquivalenceReport:
@@ -115,7 +140,11 @@ class EquivalenceReport:
         Raises:
             TypeError, ValueError: the data are not those of a report.
         """
-        return replace(rebuilt(cls, dict(data)), recorded_in=recorded_in)
+        known = {name: value for name, value in data.items() if name != "schema"}
+        found = data.get("schema", SCHEMA)  # a report of before there were any names none
+        if type(found) is not int or not 1 <= found <= SCHEMA:
+            raise ValueError(f"its schema is {shown(found)}; known are those up to {SCHEMA}")
+        return replace(rebuilt(cls, known), recorded_in=recorded_in)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the report as JSON; with a path, write it there too."""
@@ -236,22 +265,11 @@ _MORE = (
 
 
 def kind_rows(conversion: Conversion, errors: Mapping[str, float]) -> tuple[KindRow, ...]:
-    """Group the nodes of a conversion that change over time by op kind, rule and action.
-
-    Where no spikes are, whatever the rule asks for, an operation stays TD.
-
-    Args:
-        conversion: what was decided and built.
-        errors: the relative error of each node that was compared, by its name.
-    """
+    """Group the nodes of a conversion by op kind, rule and action (arguments as `node_rows`)."""
     groups: dict[tuple[str, str, str], list[float | None]] = {}
-    without_spikes = conversion.without_spikes
-    for decision in conversion.decided.plan.decisions:
-        rule = decision.rule.name if decision.rule is not None else "(none)"
-        name = decision.operation.name
-        action = UNMATCHED_ACTION if name in without_spikes else decision.action
-        key = (decision.operation.kind, rule, action)
-        groups.setdefault(key, []).append(errors.get(name))
+    for node in node_rows(conversion, errors):
+        key = (node.kind, node.rule or "(none)", node.action)
+        groups.setdefault(key, []).append(node.max_rel_error)
     return tuple(
         KindRow(
             kind, len(found), rule, action, max((e for e in found if e is not None), default=None)
@@ -322,7 +340,8 @@ def _spiking_markdown(spiking: SpikingReport) -> list[str]:
     lines = ["", "## With spikes", "", *(f"- {escape(line)}" for line in spiking.sentences())]
     for explained in tables_of(spiking):
         header, rows = explained.table
-        lines += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+        lines += ["", f"### {explained.title}", ""]
+        lines += ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
         lines += ["| " + " | ".join(map(escape, row)) + " |" for row in rows]
         lines += ["", escape(explained.columns)] if explained.columns else []
     return lines

@@ -20,8 +20,10 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Explained:
-    """A table of text, and what a reader should know of its columns; empty: nothing."""
+    """A table of text, what it is of, and what a reader should know of its columns; empty:
+    nothing."""
 
+    title: str
     table: TextTable
     columns: str = ""
 

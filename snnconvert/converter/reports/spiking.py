@@ -143,6 +143,21 @@ class SpikingReport:
         """Return the first layer whose relative error is above 0.1."""
         return next((layer for layer in self.layers if layer.rel_error > DIVERGED), None)
 
+    @property
+    def worst_layer(self) -> LayerCloseness | None:
+        """Return the layer whose own neurons add most to the error; None where none adds any."""
+        found = [(layer.added, layer) for layer in self.layers if layer.added]
+        return max(found, key=lambda x: x[0])[1] if found else None
+
+    @property
+    def layers_by_site(self) -> Mapping[str, tuple[str, ...]]:
+        """Return by name of a site the layers that its spikes serve, in the order of
+        computation."""
+        found: dict[str, dict[str, None]] = {}
+        for row in self.ledger:
+            found.setdefault(row.site, {})[row.layer] = None
+        return {site: tuple(layers) for site, layers in found.items() if site}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data."""
         return asdict(self)
@@ -223,6 +238,11 @@ class SpikingReport:
             said.append(
                 f"the first layer more than {DIVERGED:.0%} from the source is '{diverged.name}' "
                 f"({diverged.place}): {diverged.rel_error:.3g}"
+            )
+        if (worst := self.worst_layer) is not None:
+            said.append(
+                f"the layer whose own neurons add most to the error is '{worst.name}' "
+                f"({worst.place}): {worst.added:.3g} of {worst.rel_error:.3g}"
             )
         if self.analog:
             counts = ", ".join(f"{count} {kind}" for kind, count in self.analog.items())

@@ -11,13 +11,13 @@ def tables_of(spiking: SpikingReport) -> list[Explained]:
     """Return a report as tables: steps, costs, neurons, layers, and look-up tables where there are
     any."""
     found = [
-        Explained(steps_of(spiking), _STEPS),
+        Explained("Steps", steps_of(spiking), _STEPS),
         *cost_tables(spiking),
-        Explained(_sites(spiking), _SITES),
-        Explained(_layers(spiking), _LAYERS),
+        Explained("Neurons", _sites(spiking), _SITES),
+        Explained("Layers", _layers(spiking), _LAYERS),
     ]
     if spiking.tables_error is not None:
-        found.append(Explained(_table_uses(spiking), _TABLES))
+        found.append(Explained("Look-up tables", _table_uses(spiking), _TABLES))
     return found
 
 
@@ -93,15 +93,18 @@ _SITES = (
 
 
 def _layers(spiking: SpikingReport) -> TextTable:
-    header = ("layer", "where", "correlation", "rel. error")
+    header = ("layer", "where", "correlation", "rel. error", "inherited", "added")
     return header, [
-        (x.name, x.place, _number(x.correlation), f"{x.rel_error:.3g}") for x in spiking.layers
+        (x.name, x.place, _number(x.correlation), *map(_error, (x.rel_error, x.inherited, x.added)))
+        for x in spiking.layers
     ]
 
 
 _LAYERS = (
     "Each layer that a rule put on spikes, in the order of computation: its value at the last step "
-    "against the source's activation (all errors of the layers before included)."
+    "against the source's activation (all errors of the layers before included). inherited: what "
+    "the error would be if the layer's own neurons said all that they follow. added: what these "
+    "leave unsaid."
 )
 
 
@@ -126,6 +129,10 @@ _TABLES = (
     "from, to: range of the drives that entries are for. worst error: within that range, as its "
     "bound is meant. outside: share of drives beyond."
 )
+
+
+def _error(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -89,7 +89,7 @@ def explain(source: Source, rules: RuleSet) -> Explanation:
     traced = trace_source(source)
     decided = decide(traced, rules)
     sited = put_neurons(decided)
-    becomes = _Becomes(sited, decided)
+    becomes = Becomes(sited, decided)
     nodes = tuple(
         _explained(operation, decided.streams.domains[node], decided.decisions.get(node), becomes)
         for node, operation in decided.operations.items()
@@ -99,7 +99,7 @@ def explain(source: Source, rules: RuleSet) -> Explanation:
     return Explanation(nodes, unused, (*traced.notes, *decided.plan.explain_unused(), *left))
 
 
-class _Becomes:
+class Becomes:
     """Says what stands for nodes of the source in the graph with its neurons.
 
     Args:
@@ -122,6 +122,7 @@ class _Becomes:
         self.floats = {source_name(node) or node.meta[MADE_FOR] for node in in_floats}
 
     def of(self, operation: Operation, decision: Decision | None) -> str:
+        """Return what stands for a node, as of `ExplainedNode.becomes`."""
         parts = self.parts.get(operation.name, [])
         neurons = self.neurons.get(operation.name, [])
         said = [_counted(parts)] if parts else []
@@ -141,7 +142,7 @@ def _counted(names: Iterable[str]) -> str:
 
 
 def _explained(
-    operation: Operation, domain: Domain, decision: Decision | None, becomes: _Becomes
+    operation: Operation, domain: Domain, decision: Decision | None, becomes: Becomes
 ) -> ExplainedNode:
     rule = decision.rule if decision else None
     sizes = operation.facts.get("shape")

@@ -27,6 +27,8 @@ from snnconvert.converter.reports.equivalence import (
     kind_rows,
     to_be_trained,
 )
+from snnconvert.converter.reports.made import made_of
+from snnconvert.converter.reports.nodes import node_rows
 from snnconvert.converter.reports.on_data import DataCloseness
 from snnconvert.converter.reports.outside_tables import said_of_outside
 from snnconvert.converter.reports.spiking import SpikingReport
@@ -334,4 +336,6 @@ def _report(
         first_failure_at=None if first is None else describe_node(decisions, first),
         notes=(*snn.conversion.notes, *constant_outputs(leaves)),
         to_be_trained=to_be_trained(snn.tree),
+        nodes=node_rows(snn.conversion, nodes.relative),
+        made=made_of(snn.conversion, how.seed),
     )

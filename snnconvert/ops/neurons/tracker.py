@@ -83,7 +83,7 @@ class Tracker(Neuron):
     def alphabet(self) -> Alphabet:
         levels, per_octave, _, signed = self.ladder
         spikes = (1 + (levels - 1) * per_octave) * (2 if signed else 1)
-        return Alphabet(None if self.graded else spikes, per_octave, levels > 1)
+        return Alphabet(None if self.graded else spikes, per_octave, levels > 1, signed)
 
     @property
     def steady(self) -> bool:

@@ -13,6 +13,7 @@ from snnconvert.converter.reports.latency import Latency
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.reports.spiking_tables import steps_of, tables_of
+from snnconvert.costs.ledger import LedgerRow
 from snnconvert.costs.work import Work
 
 WORK = Work(
@@ -175,3 +176,20 @@ def test_an_error_of_tables_without_tables_is_not_said() -> None:
 def test_bits_of_the_source_are_a_number(dtype: str, bits: str) -> None:
     header, rows = twins_of(replace(report(1.0), dtype=dtype)).table
     assert rows[1][header.index("bits per value")] == bits
+
+
+def test_the_worst_layer_is_the_one_whose_neurons_add_most() -> None:
+    first, second = report(1.0).layers
+    assert report(1.0).worst_layer is None  # not recorded
+    layers = (replace(first, inherited=0.0, added=0.1), replace(second, inherited=0.1, added=0.02))
+    found = replace(report(1.0), layers=layers)
+    assert found.worst_layer is layers[0]
+    assert any("own neurons add most to the error is 'a' (fc1)" in x for x in found.sentences())
+    exact = replace(first, inherited=0.1, added=0.0)
+    assert replace(found, layers=(exact,)).worst_layer is None
+
+
+def test_a_site_serves_the_layers_that_its_spikes_reach() -> None:
+    rows = [("q", "n"), ("q", ""), ("k", "n"), ("q", "m")]
+    ledger = tuple(LedgerRow(layer, site, {"spikes": (1.0,)}) for layer, site in rows)
+    assert replace(report(1.0), ledger=ledger).layers_by_site == {"n": ("q", "k"), "m": ("q",)}

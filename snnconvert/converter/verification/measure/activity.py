@@ -12,6 +12,7 @@ from torch import Tensor
 from snnconvert.converter.graph.comparison import beside_huge, real
 from snnconvert.converter.reports.activity import SiteActivity, TableUse
 from snnconvert.converter.spikes.site import Site
+from snnconvert.converter.verification.measure.histogram import Histogram
 from snnconvert.ops.neurons import Neuron
 
 _KEPT = 14  # leading bits of a float32: sign, exponent, 5 of the mantissa
@@ -32,6 +33,8 @@ class Activity:
         saturated: which features ended away from what they follow.
         times: how often spikes of each size were seen, by the leading bits of their size.
         residual, followed: squares of the error in the end, and of what was followed.
+        by_answer: of these, those of each answer of each step.
+        drives: values that were followed in the end.
         looked: number of drives, over all steps, of a table of the function.
         outside: of those that it does not reach.
         astray: squares of what it says of those of the last step, against the function.
@@ -45,11 +48,17 @@ class Activity:
     spoken: Tensor | None = None
     saturated: Tensor | None = None
     times: Tensor | None = None
+    by_answer: list[list[float]] = field(init=False)
+    drives: Histogram = field(init=False)
     residual: float = 0.0
     followed: float = 0.0
     looked: int = 0
     outside: int = 0
     astray: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.by_answer = [[0.0] * self.neuron.bursts for _ in self.spikes]
+        self.drives = Histogram(self.neuron)
 
     def look(self, drive: Tensor) -> None:
         """Add what drives the table of one step of a batch."""
@@ -63,12 +72,14 @@ class Activity:
         if step == 0:
             self.seen += changes[0].numel()
         self.answers += changes.numel()
-        for change in changes:
-            self._see(step, change)
+        for answer, change in enumerate(changes):
+            self._see(step, answer, change)
 
-    def _see(self, step: int, change: Tensor) -> None:
+    def _see(self, step: int, answer: int, change: Tensor) -> None:
         fired = change != 0
-        self.spikes[step] += float(fired.sum(dtype=torch.float64))
+        spikes = float(fired.sum(dtype=torch.float64))
+        self.spikes[step] += spikes
+        self.by_answer[step][answer] += spikes
         self.spoken = _either(self.spoken, self._features(change)(fired))
         times = _by_size(change)
         self.times = times if self.times is None else self.times + times
@@ -95,6 +106,7 @@ class Activity:
     def end(self, drive: Tensor, reached: Tensor) -> None:
         """Add the end of a batch: what drove the neuron, and what it came to."""
         wanted = self.neuron.target(drive)
+        self.drives.add(wanted)
         away = (wanted - reached).abs()
         far = away > self.neuron.v_threshold.max() / 2
         self.saturated = _either(self.saturated, self._features(away)(far))
@@ -136,6 +148,8 @@ class Activity:
             entropy=self.entropy,
             residual=math.sqrt(self.residual / self.followed) if self.followed else 0.0,
             table=self._table(),
+            rates=tuple(tuple(n / seen for n in step) for step in self.by_answer),
+            drives=self.drives.found(),
         )
 
     def _table(self) -> TableUse | None:
@@ -156,26 +170,44 @@ class Activity:
 
 @dataclass
 class Layer:
-    """Moments of a layer's values and the source's."""
+    """Moments of a layer's values and the source's, and squares of differences.
+
+    Attributes:
+        count, sums: of values.
+        error: of its values and the source's.
+        inherited: of what it would be without its own neurons and the source's.
+        added: of its values and what it would be without them.
+    """
 
     count: float = 0.0
     sums: Tensor = field(default_factory=lambda: torch.zeros(5, dtype=torch.float64))
     error: float = 0.0
+    inherited: float = 0.0
+    added: float = 0.0
 
-    def add(self, x: Tensor, y: Tensor) -> None:
-        """Add the values of one batch, and the source's."""
-        a, b = beside_huge(*(real(v).double().flatten() for v in (x, y)))
+    def add(self, x: Tensor, y: Tensor, beside: Tensor) -> None:
+        """Add the values of one batch, the source's, and what the layer would be without its own
+        neurons."""
+        own, wanted, bare = (real(v).double().flatten() for v in (x, y, beside))
+        a, b = beside_huge(own, wanted)
+        c, _ = beside_huge(bare, wanted)
         self.count += a.numel()
         self.sums += torch.stack([a.sum(), b.sum(), a @ a, b @ b, a @ b]).cpu()
         self.error += float((a - b).square().sum())
+        self.inherited += float((c - b).square().sum())
+        self.added += float((a - c).square().sum())
 
-    def closeness(self) -> tuple[float | None, float]:
-        """Return correlation, None where values have no spread, and relative error."""
+    def closeness(self, inherits: bool) -> tuple[float | None, float, float | None, float | None]:
+        """Return correlation, None where values have no spread, and the relative errors: of the
+        values, what they inherit, and what their own neurons add, None where that was not looked
+        at."""
         a, b, aa, bb, ab = (self.sums / max(self.count, 1.0)).tolist()
         spread = (aa - a * a) * (bb - b * b)
         correlation = (ab - a * b) / math.sqrt(spread) if spread > 0 else None
         norm = float(self.sums[3])
-        return correlation, math.sqrt(self.error / norm) if norm else 0.0
+        errors = (self.error, self.inherited, self.added)
+        whole, inherited, added = (math.sqrt(x / norm) if norm else 0.0 for x in errors)
+        return correlation, whole, *((inherited, added) if inherits else (None, None))
 
 
 def _either(before: Tensor | None, now: Tensor) -> Tensor:

@@ -84,8 +84,9 @@ def measure_spiking(
         until: when a sample is done, as of `ConvertedModule.simulate`: it is counted up to then,
             and its answer stays what it was. None: all samples take all steps.
         costs: cost models beside the bundled ones.
-        twins: whether the network's twins run beside it, of tables and of number formats; without
-            them the report has neither ``tables_error`` nor ``twins``.
+        twins: whether the network's twins run beside it, of tables and of number formats, and each
+            layer without its own neurons; if not, the report has neither ``tables_error`` nor
+            ``twins``, nor what layers inherit and add.
 
     Raises:
         CostModelError: a cost model cannot be read.
@@ -128,7 +129,7 @@ class _Measurement:
         self.places = {o.name: f"{o.kind} at {o.place}" for o in taken}
         there = (node.meta.get(SOURCE) for node in snn.graph.nodes)
         layers = {name: Layer() for name in there if name in self.places}
-        self.watched = watched_of(snn, steps, layers)
+        self.watched = watched_of(snn, steps, layers, inherits=twins)
         self.sites = self.watched.sites
         self.closeness: Closeness | None = None
         self.models: tuple[CostModel, ...] = ()
@@ -222,7 +223,7 @@ class _Measurement:
             source_accuracy=closeness.source_accuracy(),
             sites=tuple(a.summary(path, samples) for path, a in self.sites.items()),
             layers=tuple(
-                LayerCloseness(name, self.places[name], *layer.closeness())
+                LayerCloseness(name, self.places[name], *layer.closeness(self.has_twins))
                 for name, layer in self.watched.layers.items()
             ),
             analog=dict(sorted(self._analog().items())),

@@ -18,6 +18,7 @@ from snnconvert.converter.verification.calls import Call, Stored
 from snnconvert.converter.verification.measure.activity import Activity
 from snnconvert.converter.verification.measure.conventions import Arrived
 from snnconvert.converter.verification.measure.fourier import is_fourier
+from snnconvert.converter.verification.measure.inherited import Inherited
 from snnconvert.converter.verification.measure.neuron_operations import of_answers
 from snnconvert.converter.verification.measure.others import in_floats, operations_of
 from snnconvert.converter.verification.measure.rows import Rows
@@ -82,11 +83,13 @@ class Step(fx.Interpreter):
         self.changed: set[fx.Node] = set()  # what may be another value than in the step before
         self.repeated = watched.repeated_at(clock, batch)
         self.rows = Rows(watched.routing, batch, self._value_of, self._moved)
+        self.inherited = Inherited(watched, self._value_of)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         result = super().run(*args, **kwargs)
         self.batch.before.update(self.now)
-        del self.rows  # they refer to it: all values would stay until someone looks for circles
+        # These refer to it: all values would stay until someone looks for circles.
+        del self.rows, self.inherited
         return result
 
     def run_node(self, n: fx.Node) -> Any:
@@ -112,12 +115,20 @@ class Step(fx.Interpreter):
             self.batch.still_macs += still
         if call and n in self.repeated and not self.repeated.issuperset(n.users):
             self.watched.add_again(n, self.clock.start, float(value.numel()))
-        layer = self.watched.layers.get(n.meta.get(SOURCE, ""))
-        if layer is not None and self.expected is not None:
-            expected = pytree.tree_leaves(self.expected.value_of(n.meta[SOURCE]))
-            for own, wanted in zip(pytree.tree_leaves(value), expected, strict=True):
-                layer.add(own, wanted)
+        if self.expected is not None and self.watched.layers:
+            self._compare(n, value, self.expected)
         return value
+
+    def _compare(self, node: fx.Node, value: Any, expected: ReferenceRun) -> None:
+        """Compare a layer with the source's, and with what it would be without its own neurons."""
+        inherited = self.inherited.see(node) if self.watched.inherits else None
+        layer = self.watched.layers.get(node.meta.get(SOURCE, ""))
+        if layer is not None:
+            wanted = expected.value_of(node.meta[SOURCE])
+            beside = value if inherited is None else inherited
+            for leaves in zip(*map(pytree.tree_leaves, (value, wanted, beside)), strict=True):
+                layer.add(*leaves)
+        self.inherited.forget(self.user_to_last_uses.get(node, []))
 
     def _may_change(self, node: fx.Node) -> bool:
         """Tell whether a value may be another than in the step before, of any sample: one of

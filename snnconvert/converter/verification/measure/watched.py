@@ -31,6 +31,7 @@ class Watched:
         routing: which rows its values are of.
         sites: by path of the neuron.
         layers: by name of the source's node.
+        inherits: whether it is looked at what layers inherit of their errors.
         names: of each node that stands for a part of the source, the source's node.
         functions: nodes that compute more than sums and comparisons, and are no maps.
         ledger: of operations.
@@ -44,6 +45,7 @@ class Watched:
     routing: Routing
     sites: Mapping[str, Activity]
     layers: Mapping[str, Layer]
+    inherits: bool
     names: Mapping[fx.Node, str]
     functions: frozenset[fx.Node]
     ledger: Ledger

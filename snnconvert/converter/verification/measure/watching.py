@@ -22,13 +22,16 @@ from snnconvert.ops.homogeneity import adds_up
 from snnconvert.ops.kinds import operator_name
 
 
-def watched_of(snn: ConvertedModule, steps: int, layers: Mapping[str, Layer]) -> Watched:
+def watched_of(
+    snn: ConvertedModule, steps: int, layers: Mapping[str, Layer], *, inherits: bool = False
+) -> Watched:
     """Return what is looked at in a conversion, with nothing counted yet.
 
     Args:
         snn: the conversion.
         steps: ``T`` of the run.
         layers: whose values are compared with the source's, by name of its node.
+        inherits: whether it is looked at what these inherit of their errors.
     """
     conversion = snn.conversion
     calls = calls_of(snn.graph, conversion)
@@ -43,6 +46,7 @@ def watched_of(snn: ConvertedModule, steps: int, layers: Mapping[str, Layer]) ->
         routing=Routing(snn.graph, calls),
         sites=sites,
         layers=layers,
+        inherits=inherits,
         names=_names_of_layers(snn),
         functions=frozenset(_functions(snn, calls)),
         repeated=_repeated(snn.graph, calls),
