@@ -3,6 +3,7 @@ from .converter.convert import NotEquivalentWarning, convert
 from .converter.loading.read import load
 from .converter.reports.equivalence import EquivalenceReport
 from .converter.reports.stream import StreamReport
+from .converter.reports.write import write_report
 from .converter.running.converted import ConvertedModule
 from .converter.running.recording import Recording
 from .converter.running.until import Settled
@@ -49,4 +50,5 @@ __all__ = [
     "sources",
     "tune",
     "verify",
+    "write_report",
 ]

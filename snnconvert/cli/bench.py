@@ -21,7 +21,7 @@ from snnconvert.speed.report import write_bench
 def run(options: BenchOptions) -> int:
     """Time one model, and print what was found."""
     check_packages(options.allow)
-    check_suffix(options.report)
+    check_suffix(options.report, (".json", ".md"))
     rules = named_rules(options.rules or "spiking", allow=options.allow)
     named = (options.model, options.arch, options.example, options.calibration)
     read = [*files_read(*named), *(file for own in rules.values() for file in own.files)]

@@ -15,8 +15,8 @@ from snnconvert.cli.terminal import escaped, say, say_json
 from snnconvert.converter.checks.check import check_models, entries_of_shard
 from snnconvert.converter.checks.check_list import CheckEntry, read_check_list
 from snnconvert.converter.checks.check_report import (
+    RESULT_FORMS,
     results_to_json,
-    results_to_markdown,
     said_of_spikes,
     shown_error,
     summary,
@@ -44,7 +44,7 @@ def run(options: CheckOptions) -> int:
     asked = {"--report": options.report}
     read = [Path(options.file), *(_read(entries, options.allow) if options.report else ())]
     report = check_outputs(asked, options.force, read)["--report"]
-    check_suffix(options.report)
+    check_suffix(options.report, RESULT_FORMS)
     journal = None if report is None else _journal(report, options)
     results = _checked(entries, options, journal)
     if options.as_json:
@@ -53,7 +53,7 @@ def run(options: CheckOptions) -> int:
         remembered = sum(result.remembered for result in results)
         say(summary(results) + (f" ({remembered} of them remembered)" if remembered else ""))
     if report is not None and journal is not None:
-        as_text = results_to_json if report.suffix.lower() == ".json" else results_to_markdown
+        as_text = RESULT_FORMS[report.suffix.lower()]
         write_atomically(report, as_text(results).encode())
         journal.remove()
         say_written(report, options.quiet)

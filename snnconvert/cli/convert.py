@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import nn
 
-from snnconvert.cli.comparison import tell, verification
+from snnconvert.cli.comparison import check_report, tell, verification
 from snnconvert.cli.models import files_read, loaded_source
 from snnconvert.cli.options import ConvertOptions
-from snnconvert.cli.outputs import check_outputs, check_suffix, say_written
+from snnconvert.cli.outputs import check_outputs, say_written
 from snnconvert.cli.silence import silence
 from snnconvert.converter.calibration.file import load_calibration, save_calibration
 from snnconvert.converter.convert import convert_source
@@ -63,7 +63,7 @@ def _refuse_contradictions(options: ConvertOptions) -> None:
         for option, value in needing.items():
             if value is not None:
                 raise InputError(f"{option} needs the verification that --no-verify leaves out")
-    check_suffix(options.report)
+    check_report(options)
 
 
 def _refuse_suffix(thresholds: str | None) -> None:
@@ -89,7 +89,7 @@ def _outputs(options: ConvertOptions, rules: RuleSet) -> dict[str, Path | None]:
     return check_outputs(
         {
             "--out": options.out,
-            "--report": options.report,
+            "--report": options.report_file,
             "--calibration-out": options.calibration_out,
         },
         options.force,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None and (instruction := os.environ.get(COMPLETION)):
         return shell_complete(root, {}, "snnconvert", COMPLETION, instruction)
-    session = Session()
+    session = Session(shlex.join(["snnconvert", *arguments]))
     try:
         code = _run(arguments, session)
         sys.stdout.flush()  # a reader that has gone away shows here, not at the interpreter's end

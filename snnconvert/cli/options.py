@@ -71,6 +71,17 @@ class ComparisonOptions(_GivenOptions):
     report: str | None
     quiet: bool
     force: bool
+    command: str
+
+    @property
+    def prints_report(self) -> bool:
+        """Return whether the report is printed in the place of the result."""
+        return self.report == "-"
+
+    @property
+    def report_file(self) -> str | None:
+        """Return the file that the report is written to."""
+        return None if self.prints_report else self.report
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from snnconvert.errors import InputError, SourceError
 from snnconvert.sources.paths import expanded
 from snnconvert.wording import PATH_LENGTH, shown
 
-REPORT_SUFFIXES = (".json", ".md")
-
 
 def check_outputs(
     asked: Mapping[str, str | None],
@@ -47,12 +45,12 @@ def say_written(path: Path, quiet: bool) -> None:
         say(f"wrote {shown(path, PATH_LENGTH)}", error=True)
 
 
-def check_suffix(report: str | None) -> None:
+def check_suffix(report: str | None, suffixes: Collection[str]) -> None:
     """Refuse a report whose suffix does not say in which form it is written."""
-    if report is not None and Path(report).suffix.lower() not in REPORT_SUFFIXES:
+    if report is not None and Path(report).suffix.lower() not in suffixes:
         raise InputError(
-            f"--report {shown(report)}: a report is written as {' or '.join(REPORT_SUFFIXES)}; "
-            "name the file so"
+            f"--report {shown(report)}: a report is written as {' or '.join(suffixes)}; name the "
+            "file so"
         )
 
 

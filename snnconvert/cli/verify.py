@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from snnconvert.cli.comparison import tell, verification
+from snnconvert.cli.comparison import check_report, tell, verification
 from snnconvert.cli.models import files_read
 from snnconvert.cli.options import VerifyOptions
-from snnconvert.cli.outputs import check_outputs, check_suffix
+from snnconvert.cli.outputs import check_outputs
 from snnconvert.cli.silence import silence
 from snnconvert.converter.loading.read import is_saved, load
 from snnconvert.converter.spikes.left_in_floats import not_used
@@ -26,9 +26,9 @@ from snnconvert.wording import shown
 def run(options: VerifyOptions) -> int:
     """Verify one saved conversion."""
     check_packages(options.allow)
-    check_suffix(options.report)
+    check_report(options)
     read = files_read(options.model, options.example, options.data)
-    paths = check_outputs({"--report": options.report}, options.force, read)
+    paths = check_outputs({"--report": options.report_file}, options.force, read)
     device = device_named(options.device)
     with silence(options.debug):
         snn = load(_saved(options.model), allow=options.allow).to(device)

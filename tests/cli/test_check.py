@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, fields
+from xml.etree import ElementTree
 
 import pytest
 
@@ -118,6 +119,14 @@ def test_reports_have_the_order_of_the_list(run, models, asked, workplace):
     lines = (workplace / "r.md").read_text().splitlines()
     assert lines[2] == "3 models: 1 passed, 1 failed, 0 with errors, 1 skipped"
     assert lines[6] == "| passed | python:small_networks:shifted | 1.0e-16 | 1.2 | fine |"
+    run("check", models, "--report", "r.xml", *ALLOW)
+    (suite,) = ElementTree.parse(workplace / "r.xml").getroot()
+    assert [(case.get("name"), case[0].tag) for case in suite] == [
+        (name, {"passed": "system-out", "failed": "failure", "skipped": "skipped"}[status])
+        for name, (status, *_) in RESULTS.items()
+    ]
+    assert suite[1][0].get("message") == "worst relative error 5.0e-01; NOT equivalent"
+    assert suite[1].get("time") == "1.250"
 
 
 def test_json_is_all_of_stdout(run, models, asked):
@@ -170,7 +179,7 @@ def test_a_complete_report_is_said_to_be_complete(run, models, asked, workplace)
         (("--timeout", "-1"), "a number above 0"),
         (("--time-steps", "1"), "a whole number from 2"),
         (("--spiking-tolerance", "0"), "a number above 0"),
-        (("--report", "r.txt"), ".json or .md"),
+        (("--report", "r.txt"), ".json or .md or .xml"),
         (("--report", "models.yaml"), "exists"),
         (("--report", "no/r.md"), "there is no directory no"),
     ],

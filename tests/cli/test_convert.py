@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
 
 import snnconvert
 from snnconvert.cli import convert
+from snnconvert.converter.reports.page import bundles
 
 MODEL = "python:small_networks:shifted"
 
@@ -32,6 +35,43 @@ def test_an_equivalent_conversion_prints_its_table_and_writes_its_files(run, wor
     report = json.loads((workplace / "net.json").read_text())
     assert report["passed"] is True
     assert isinstance(snnconvert.load(workplace / "net.snn"), snnconvert.ConvertedModule)
+
+
+def test_a_report_says_by_which_command_it_was_made(run, workplace):
+    assert run(MODEL, "--report", "a b.json", "--seed", "3").code == 0
+    made = json.loads((workplace / "a b.json").read_text())["made"]
+    assert made["command"] == f"snnconvert {MODEL} --report 'a b.json' --seed 3"
+    assert made["seed"] == 3
+
+
+def test_a_report_is_a_page_where_its_name_says_so(run, workplace):
+    ran = run(MODEL, "--report", "net.html")
+    assert (ran.code, ran.err) == (0, "wrote net.html\n")
+    page = (workplace / "net.html").read_text()
+    assert page.startswith("<!doctype html>") and f"snnconvert {MODEL}" in page
+
+
+def test_a_page_that_could_not_be_made_is_refused_before_the_work(run, monkeypatch, no_work):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", absent)
+    bundles.tables.cache_clear()
+    for name in ("net.html", "net.HTML"):
+        ran = run(MODEL, "--report", name)
+        assert ran.code == 2 and "snnconvert[report]" in ran.err and not Path(name).exists()
+
+
+def test_a_report_is_printed_in_the_place_of_the_result(run):
+    ran = run(MODEL, "--report", "-")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("# Equivalence: passed\n") and not Path("-").exists()
+    assert run(MODEL, "--report", "-", "--quiet").out == ran.out
+    assert run(MODEL, "--report", "-", "--rules", "keep-adds.yaml").code == 1
+    refused = run(MODEL, "--report", "-", "--json")
+    assert refused.code == 2 and "both print to stdout" in refused.err
+    refused = run(MODEL, "--report", "-", "--no-verify")
+    assert refused.code == 2 and "--no-verify" in refused.err
 
 
 def test_a_conversion_that_is_not_equivalent_exits_with_1(run, workplace):
@@ -127,7 +167,7 @@ def test_what_exists_is_overwritten_only_by_force(run, workplace):
         (("--out", "nowhere/net.snn"), "there is no directory nowhere"),
         (("--out", "."), "is a directory"),
         (("--out", "bad.yaml"), "the file exists; --force overwrites it"),
-        (("--report", "r.txt"), "a report is written as .json or .md"),
+        (("--report", "r.txt"), "a report is written as .json or .md or .html or .xml"),
         (("--report", "r.md", "--out", "r.md"), "name the same file"),
         (("--report", "r.md", "--no-verify"), "--no-verify"),
         (("--rules", "bad.yaml"), "bad.yaml:4: rule 'one': unknown op kind 'linaer'"),

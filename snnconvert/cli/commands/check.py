@@ -152,7 +152,9 @@ class Shard(Value):
 )
 @SPIKING
 @SEED
-@click.option("--report", metavar="F", type=FILE, help="write the results to F.json or F.md")
+@click.option(
+    "--report", metavar="F", type=FILE, help="write the results to F.json, F.md or F.xml (JUnit)"
+)
 @click.option(
     "--resume", is_flag=True, help="go on from the results that a stopped check kept (--report)"
 )

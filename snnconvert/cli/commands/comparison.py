@@ -122,7 +122,13 @@ COSTS = click.option(
     help="price the operations of a network on spikes by this cost model too, beside the bundled "
     "ones (snnconvert costs; may be given several times)",
 )
-REPORT = click.option("--report", metavar="F", type=FILE, help="write the report to F.json or F.md")
+REPORT = click.option(
+    "--report",
+    metavar="F",
+    type=FILE,
+    help="write the report to F.html (a page with plots), F.md, F.json or F.xml (JUnit); -: print "
+    "it as Markdown",
+)
 TOLD = every(
     click.option(
         "-q", "--quiet", is_flag=True, help="print nothing unless it is not equivalent; no bars"

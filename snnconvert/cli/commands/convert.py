@@ -93,4 +93,4 @@ def convert(session: Session, /, **given: Any) -> int:
     """Convert one model."""
     from snnconvert.cli.convert import run
 
-    return run(ConvertOptions(**given, debug=session.debug))
+    return run(ConvertOptions(**given, debug=session.debug, command=session.command))

@@ -23,8 +23,9 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 @dataclass
 class Session:
-    """What a command says, and how much."""
+    """What a command says, how much, and how it was called."""
 
+    command: str = ""
     debug: bool = False
     verbose: int = 0
     log_level: str | None = None

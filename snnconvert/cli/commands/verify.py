@@ -72,4 +72,4 @@ def verify(session: Session, /, **given: Any) -> int:
     """Verify one saved conversion."""
     from snnconvert.cli.verify import run
 
-    return run(VerifyOptions(**given, debug=session.debug))
+    return run(VerifyOptions(**given, debug=session.debug, command=session.command))

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from snnconvert.converter.checks.result import CheckedSpikes, CheckResult
 from snnconvert.converter.reports.equivalence import escape
+from snnconvert.converter.reports.junit import Case, to_junit
 from snnconvert.converter.reports.paragraphs import percent
 from snnconvert.wording import as_json
 
@@ -32,6 +33,26 @@ def results_to_markdown(results: Sequence[CheckResult]) -> str:
     lines = ["| " + " | ".join(cells) + " |" for cells in (header, ("---",) * len(header), *rows)]
     explained = ["", _COLUMNS] if columns else []
     return "\n".join(["# Check", "", summary(results), "", *lines, *explained, ""])
+
+
+def results_to_junit(results: Sequence[CheckResult]) -> str:
+    """Return one suite of JUnit XML, with a test for each result."""
+    cases = []
+    for r in results:
+        said = "; ".join(filter(None, [r.reason, said_of_spikes(r), *r.notes]))
+        said = f"worst relative error {shown_error(r)}" + (f"; {said}" if said else "")
+        cases.append(Case(r.rules, r.name, said, _PROBLEMS[r.status], r.seconds))
+    return to_junit("snnconvert check", cases)
+
+
+_PROBLEMS = {"passed": "", "failed": "failure", "error": "error", "skipped": "skipped"}
+
+RESULT_FORMS: Mapping[str, Callable[[Sequence[CheckResult]], str]] = {
+    ".json": results_to_json,
+    ".md": results_to_markdown,
+    ".xml": results_to_junit,
+}
+"""What results are written as, by the suffix of their file."""
 
 
 def said_of_spikes(result: CheckResult) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -19,7 +18,6 @@ from snnconvert.converter.reports.paragraphs import Paragraph, as_text
 from snnconvert.converter.reports.recorded import rebuilt
 from snnconvert.converter.reports.spiking import SpikingReport
 from snnconvert.converter.reports.spiking_tables import steps_of, tables_of
-from snnconvert.errors import SnnconvertError
 from snnconvert.files import write_atomically
 from snnconvert.rules import Decision
 from snnconvert.wording import as_json, shown
@@ -126,7 +124,7 @@ class EquivalenceReport:
     recorded_in: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain data."""
+        """Return the report as plain data, which `docs/report.md` describes."""
         return {"schema": SCHEMA, **asdict(self)}
 
     @classmethod
@@ -299,17 +297,6 @@ def to_be_trained(tree: nn.Module) -> tuple[str, ...]:
 def unverified(kinds: Sequence[KindRow], notes: Sequence[str] = ()) -> tuple[Paragraph, ...]:
     """Return what is said of a conversion that was not verified."""
     return _kinds(kinds), _concluded("not verified", notes)
-
-
-def write_report(report: EquivalenceReport, path: str | os.PathLike[str]) -> None:
-    """Write a report as JSON or Markdown, as the file's suffix says."""
-    suffix = Path(path).suffix.lower()
-    if suffix == ".json":
-        report.to_json(path)
-    elif suffix in (".md", ".markdown"):
-        write_atomically(path, report.to_markdown().encode())
-    else:
-        raise SnnconvertError(f"a report is written as .json or .md, received '{path}'")
 
 
 def escape(text: str) -> str:

@@ -10,9 +10,7 @@ from snnconvert.converter.reports.equivalence import (
     EquivalenceReport,
     KindRow,
     LeafError,
-    write_report,
 )
-from snnconvert.errors import SnnconvertError
 from tests.converter.conftest import TinyCNN
 
 
@@ -54,13 +52,6 @@ def test_markdown_escapes_what_comes_from_models_and_rules(report):
     assert "&lt;script&gt;\\|x" in text
     assert "FAILED" in text and "'add'" in text
     assert "-: nodes that are not compared by themselves" in text
-
-
-def test_the_suffix_says_the_format(report, tmp_path):
-    write_report(report, tmp_path / "r.md")
-    assert (tmp_path / "r.md").read_text().startswith("# Equivalence")
-    with pytest.raises(SnnconvertError, match=r"\.json or \.md"):
-        write_report(report, tmp_path / "r.txt")
 
 
 def test_summary_with_and_without_verification():
