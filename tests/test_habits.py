@@ -16,7 +16,8 @@ import pytest
 from snnconvert.version import __version__
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(ROOT.glob("*.md")) + sorted((ROOT / "benchmarks").rglob("*.md"))
+FOLDERS = ("benchmarks", "docs")
+PAGES = sorted(ROOT.glob("*.md")) + [p for f in FOLDERS for p in sorted((ROOT / f).rglob("*.md"))]
 
 
 def changelog() -> list[tuple[str, str]]:
@@ -38,7 +39,9 @@ def test_what_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     links = {link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link}
     missing = [link for link in links if not (page.parent / link).exists()]
-    files = set(re.findall(r"\b((?:benchmarks|snnconvert|tests)/[\w./-]+\.[a-z]+)\b", text))
+    files = set(
+        re.findall(r"\b((?:benchmarks|docs|examples|snnconvert|tests)/[\w./-]+\.[a-z]+)\b", text)
+    )
     missing += [file for file in files if not (ROOT / file).exists()]
     run = set(re.findall(r"python -m ((?:benchmarks|snnconvert)[\w.]*\w)", text))
     run |= set(re.findall(r"python:(benchmarks[\w.]*\w):", text))

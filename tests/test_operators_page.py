@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from snnconvert.cli.main import main
+from tests.docs.pages import ROOT, blocks
 
-PAGE = Path(__file__).parents[1] / "docs" / "operators-on-spikes.md"
-
-
-def block(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text("utf-8"), re.S | re.M)
-    return str(found)
+PAGE = ROOT / "docs" / "operators-on-spikes.md"
 
 
 @pytest.fixture(name="command")
@@ -24,9 +19,10 @@ def _command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "mypackage", raising=False)
     for language in ("python", "yaml"):
-        text = block(language)
-        Path(text.partition("\n")[0].removeprefix("# ")).write_text(text, "utf-8")
-    program, *arguments = block("bash").split()
+        (block,) = blocks(PAGE, language)
+        Path(block.file).write_text(block.text, "utf-8")
+    (command,) = blocks(PAGE, "bash")
+    program, *arguments = command.text.split()
     assert program == "snnconvert"
     return arguments
 

@@ -1,4 +1,4 @@
-"""Writes benchmarks/RESULTS.md and its plot: spiking conversions of real checkpoints.
+"""Writes benchmarks/RESULTS.md and its plots: spiking conversions of real checkpoints.
 
 ``python -m benchmarks.spiking`` measures every checkpoint with every bundled rule file that places
 neurons. What was measured is kept in ``benchmarks/cache``: a run that was stopped goes on where it
@@ -17,7 +17,7 @@ from benchmarks.options import NOTHING_FOUND, add_choice, add_out, add_threads, 
 from benchmarks.spiking.bars import bars_table
 from benchmarks.spiking.curves import Curve, shown
 from benchmarks.spiking.measured import RUNS, kept, measured
-from benchmarks.spiking.plot import plot
+from benchmarks.spiking.plot import plot, plot_overview
 from benchmarks.tables import table, versions
 
 HERE = Path(__file__).parent.parent
@@ -165,6 +165,8 @@ def main() -> int:
     drawn = options.out.with_suffix(".svg")
     options.out.write_text(page(curves, options.only if alone else (), drawn.name))
     plot(curves, drawn)
+    if not alone:
+        plot_overview(curves, HERE / "OVERVIEW.svg")
     return 0
 
 

@@ -50,6 +50,50 @@ def plot(curves: Mapping[tuple[str, str], Curve], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+OVERVIEW = "fashion-vit"
+"""The task of the small plot."""
+_DRAWN = ("spiking", "spiking, K=1", "spiking, tuned", "fully_spiking", "pow2, K=1", "st_bif")
+_LOWEST = 80
+
+
+def plot_overview(curves: Mapping[tuple[str, str], Curve], path: Path) -> None:
+    """Draw agreement against T and against bits per value, for one task, with its twins.
+
+    Nothing is drawn where the task was not measured.
+    """
+    own = [curves[OVERVIEW, rules] for rules in _DRAWN if (OVERVIEW, rules) in curves]
+    if not own:
+        return
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "overview"
+    from matplotlib import pyplot
+
+    figure, (steps, bits) = pyplot.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+    for c in own:
+        agreement = [100 * at.agreement for at in c.points]
+        style = {"marker": ".", "label": f"{c.rules.removesuffix(', K=1')}, K={c.bursts}"}
+        steps.plot([at.step for at in c.points], agreement, **style)
+        bits.plot([at.bits_per_value for at in c.points], agreement, **style)
+    for twin in own[0].twins:
+        if twin.name in _TWIN_MARKS:
+            level = 100 * twin.agreement
+            for axes in (steps, bits):
+                axes.axhline(level, color="k", linewidth=0.5, linestyle=":")
+            bits.plot([twin.bits], [level], marker=_TWIN_MARKS[twin.name], color="k", linestyle="")
+            bits.annotate(
+                twin.name, (1.02, level), xycoords=("axes fraction", "data"), va="center", size=8
+            )
+    steps.set(xlabel="time steps T", ylabel="agreement with the source, %", xscale="log")
+    steps.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])
+    steps.set_ylim(_LOWEST, 101)
+    steps.legend(fontsize=8)
+    bits.set(xlabel="bits of spikes per value")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
 _TWIN_MARKS = {"INT8": "x", "FP8 E4M3": "+", "FP8 E5M2": "1"}
 
 

@@ -28,7 +28,9 @@ class IntegrateAndFireOptions(NeuronOptions):
     reset: Reset = Field(
         "soft", description="whether a spike subtracts its size or all", examples=["soft"]
     )
-    start: Start = Field("half", description="potential at the start, in thresholds")
+    start: Start = Field(
+        "half", description="potential at the start, in thresholds", examples=["half"]
+    )
 
 
 class IntegrateAndFire(Tracker):
