@@ -92,7 +92,7 @@ def _images(
     )
 
 
-_CROPS, _CALIBRATION_CROPS, _TUNING_CROPS = 40, 12, 86
+_CROPS, _CALIBRATION_CROPS, _TUNING_CROPS = 40, 12, 32
 
 
 def efficientnet_lite0(limit: int | None = None) -> SpikingTask:
