@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import fx
 
 from snnconvert.converter.graph.arguments import arguments_of
 from snnconvert.converter.graph.emitter import Emitter
-from snnconvert.converter.graph.meta import is_tensor
+from snnconvert.converter.graph.meta import dtype_of, is_tensor
 from snnconvert.converter.spikes.apart.part import Apart, Part
 from snnconvert.ops.kinds import operator_name
 
@@ -21,14 +23,12 @@ def take_division_apart(emit: Emitter, node: fx.Node) -> Apart | None:
     mode = given.get("rounding_mode")
     if operator_name(node.target) == "floor_divide":
         mode = "floor"
-    numerator, denominator = given["self"], given["other"]
-    changes = is_tensor(denominator)
+    changes = is_tensor(given["other"])
     if mode is None and not changes:
         return Apart()
-    if changes and not denominator.meta["val"].is_floating_point():
-        return None
     gates, targets = list[Part](), list[Part]()
     with emit.at(node):
+        numerator, denominator = (_as_floats(emit, given[n], node) for n in ("self", "other"))
         if changes:
             rate = emit(_aten.reciprocal.default, denominator)
             y = emit(_aten.mul.Tensor, numerator, rate)
@@ -41,6 +41,13 @@ def take_division_apart(emit: Emitter, node: fx.Node) -> Apart | None:
             targets.append(Part(y))
     emit.replace(node, y)
     return Apart(gates=tuple(gates), targets=tuple(targets))
+
+
+def _as_floats(emit: Emitter, x: Any, quotient: fx.Node) -> Any:
+    """Return what is counted, which has no spikes, in the dtype of a quotient; else as it is."""
+    if not is_tensor(x) or x.meta["val"].is_floating_point():
+        return x
+    return emit(_aten._to_copy.default, x, dtype=dtype_of(quotient))
 
 
 def take_addcdiv_apart(emit: Emitter, node: fx.Node) -> Apart:

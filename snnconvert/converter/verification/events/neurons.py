@@ -71,13 +71,17 @@ def check_spikes(
 
 
 def _off_limits(neuron: Neuron) -> float:
-    """Return how far a threshold in float32 is off a limit that it stands for in float64: so much a
-    neuron that left the limit, within this step or one before, is off the sums of its levels."""
-    threshold = neuron.v_threshold.detach()
+    """Return how far a threshold, or where a neuron rests, is in float32 off a limit that it stands
+    for in float64: so much a neuron that left the limit, within this step or one before, is off the
+    sums of its levels."""
     limits = [limit for limit in (neuron.target.low, neuron.target.high) if limit is not None]
-    off = [(threshold - abs(limit)).abs() for limit in limits]
-    near = torch.finfo(torch.float32).eps * threshold
-    return max((float((x * (x <= near)).max()) for x in off), default=0.0)
+    off = [0.0]
+    for own in (neuron.v_threshold.detach().abs(), neuron.rest.abs()):
+        near = torch.finfo(torch.float32).eps * own
+        for limit in limits:
+            away = (own - abs(limit)).abs()
+            off.append(float((away * (away <= near)).max()))
+    return max(off)
 
 
 def _looked_up(execution: Execution, target: Target) -> Label:

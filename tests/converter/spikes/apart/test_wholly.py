@@ -80,6 +80,10 @@ OPERATORS = {
     "attention with a float mask": lambda: Between(attention(mask=ADDED, scale=0.2)),
     "division": lambda: Between(lambda n, h: h / (1 + h.abs())),
     "division of a constant": lambda: Between(lambda n, h: 2.0 / (2 + h.sigmoid())),
+    "division by a count": lambda: Between(
+        lambda n, h: h.relu() / (h > 0).sum(-1, keepdim=True).clamp(min=1)
+    ),
+    "division by numbers": lambda: Between(lambda n, h: h.cumsum(1) / torch.arange(1, 6)[:, None]),
     "square": lambda: Between(lambda n, h: h.square() + h**3),
     "glu": lambda: Between(lambda n, h: F.glu(h, -1), width=16, last=nn.Linear(8, 4)),
     "lstm": lambda: Between(
@@ -377,6 +381,15 @@ ROUNDED = {
 @pytest.mark.parametrize("name", ROUNDED)
 def test_what_is_rounded(name, x):
     snn = converted(Between(lambda n, h: ROUNDED[name](h)), x)
+    assert snn.report.passed and snn.report.max_rel_error <= 1e-9
+    see_that_tables_alone_are_left(snn)
+
+
+def test_counts_are_divided_on_spikes(x):
+    def share(net, h):
+        return h + (h > 0).sum(-1, keepdim=True) / (2 + (h.roll(1, 1) > 0).sum(1)[:, None])
+
+    snn = converted(Between(share), x)
     assert snn.report.passed and snn.report.max_rel_error <= 1e-9
     see_that_tables_alone_are_left(snn)
 

@@ -9,7 +9,7 @@ from snnconvert.converter.verification.events.neurons import check_spikes, check
 from snnconvert.ops import targets
 from snnconvert.ops.layouts import Drives
 from snnconvert.ops.neurons import MultiThreshold
-from snnconvert.ops.targets import FUNCTIONS, Function, Target
+from snnconvert.ops.targets import FUNCTIONS, Function, Target, clip
 from tests.ops.test_neuron_scan import MADE
 
 DRIVE = torch.rand(64, 3) + 0.1
@@ -91,3 +91,11 @@ def test_what_is_no_level_is_found():
     (found,) = check_spikes(neuron, change, change, 0, "n", "p")
     assert "none of its levels" in found.why
     assert check_spikes(neuron, change[:1], change[:1], 0, "n", "p") == []
+
+
+def test_a_neuron_that_rests_at_its_limit_in_float32_has_not_fired():
+    neuron = MultiThreshold(4.8, target=clip(1e-12), levels=20).double()
+    reached = neuron.cumulative(torch.zeros(2, 3, dtype=torch.float64).unsqueeze(0))[0]
+    change = reached - neuron.resting(reached)
+    assert change.abs().max() > 0 and check_spikes(neuron, change, reached, 0, "n", "p") == []
+    assert check_spikes(neuron, change + 1e-18, reached, 0, "n", "p")
