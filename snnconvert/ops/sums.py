@@ -58,6 +58,10 @@ def _of_values(arguments: Mapping[str, Any], result: Tensor) -> float:
     return float(max(x.numel() for x in _tensors(arguments)))
 
 
+def _of_diagonal(arguments: Mapping[str, Any], result: Tensor) -> float:
+    return float(min(arguments["self"].shape))
+
+
 def _of_windows(dims: int) -> Count:
     """Return what counts the values of all windows, without what lies in the padding."""
 
@@ -164,10 +168,11 @@ _ADDITIONS: Mapping[str, Count] = {
     **_named("add sub subtract rsub lerp addcmul addcdiv", _of_results),
     **_named("batch_norm _native_batch_norm_legit_no_training", _of_results),
     **_named(
-        "mean sum sum_to_size nansum cumsum diff gradient trace trapezoid trapz "
+        "mean sum sum_to_size nansum cumsum diff gradient trapezoid trapz "
         "cumulative_trapezoid col2im",
         _of_values,
     ),
+    "trace": _of_diagonal,
     **_named("scatter_add index_add", _sent),
     **_named("scatter scatter_reduce index_reduce", _sent_by("reduce", "add", "sum", "mean")),
     "index_put": _sent_by("accumulate", True),

@@ -33,7 +33,7 @@ def test_every_node_says_what_it_becomes(run):
         "mul": "needs no neuron: it adds up, compares, or scales by a constant",
         "linalg_det": "in floats",
         "reshape": "",
-        "add": "",
+        "add": "needs no neuron: it adds up, compares, or scales by a constant",
     }
     notes = json.loads(ran.out)["notes"]
     assert any("'linalg_det'" in note and "not on spikes" in note for note in notes)

@@ -33,6 +33,7 @@ def _counted(count, name, operator, *args, **kwargs):
     [
         ("add", aten.add.Tensor, (X, X), X.numel()),
         ("mean", aten.mean.dim, (X, [2, 3]), X.numel()),
+        ("trace", aten.trace.default, (X[0, 0, :5],), 5),
         ("avg_pool2d", aten.avg_pool2d.default, (X, [2], [1]), 2 * 3 * 7 * 7 * 4),
         ("avg_pool2d", aten.avg_pool2d.default, (X, [2, 3], [2, 2]), 2 * 3 * 4 * 3 * 6),
         ("upsample_bilinear2d", aten.upsample_bilinear2d.default, (X, [4, 4], False), 96 * 4),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from snnconvert.converter.reports.equivalence import EquivalenceReport
+from snnconvert.wording import shown
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ def report_to_junit(report: EquivalenceReport) -> str:
     return to_junit("snnconvert", cases)
 
 
+_ESCAPED = 10  # characters of one, as ``\U0001f600``, at most
 _COUNTS = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 
 def _text(text: str) -> str:
-    """Return text without what XML has no place for."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    """Return text with what XML has no place for escaped, all of it."""
+    return shown(text, limit=_ESCAPED * len(text))

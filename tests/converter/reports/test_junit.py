@@ -25,11 +25,11 @@ def test_cases_are_counted_by_what_became_of_them():
     assert suite[1][0].get("message") == "said" and suite[0][0].text == "said"
 
 
-def test_what_xml_has_no_place_for_is_left_out():
+def test_what_xml_has_no_place_for_is_escaped():
     suite = _suite(to_junit("s", [Case("<a&'\"", "\x00\x1b]]>", "\ud800\n<b>", seconds=1.25)]))
     (case,) = suite
-    assert case.get("classname") == "<a&'\"" and case.get("name") == "  ]]>"
-    assert case[0].text == "  <b>" and case.get("time") == "1.250"
+    assert case.get("classname") == "<a&'\"" and case.get("name") == r"\x00\x1b]]>"
+    assert case[0].text == r"\ud800\n<b>" and case.get("time") == "1.250"
 
 
 def test_a_report_is_a_test_for_each_thing_that_is_judged():

@@ -112,10 +112,14 @@ def test_inputs_that_are_complex_are_on_spikes():
     assert report.passed and report.spiking.degree == "all", report.notes
 
 
-def test_a_factor_that_turns_an_input_denies_the_degree():
+def test_a_factor_that_turns_an_input_has_neurons_or_denies_the_degree():
     x = torch.randn(8, 6, dtype=torch.cfloat)
     model = Around(lambda m, x: torch.fft.ifft(x * 1j).real).eval()
     report = snnconvert.convert(model, (x,), rules="fully_spiking", calibration=[x]).report
+    assert report.passed and report.spiking.degree == "all"
+    left = "{name: left, match: {op: mul}, action: td}"
+    rules = parse_rules(f"version: 1\nextends: fully_spiking\nrules: [{left}]")
+    report = snnconvert.convert(model, (x,), rules=rules, calibration=[x]).report
     assert report.passed and report.spiking.degree == "maps"
     assert any("turns what an input brings" in note for note in report.notes)
 

@@ -47,7 +47,7 @@ def _as_floats(emit: Emitter, x: Any, quotient: fx.Node) -> Any:
     """Return what is counted, which has no spikes, in the dtype of a quotient; else as it is."""
     if not is_tensor(x) or x.meta["val"].is_floating_point():
         return x
-    return emit(_aten._to_copy.default, x, dtype=dtype_of(quotient))
+    return emit(_aten.to.dtype, x, dtype_of(quotient))
 
 
 def take_addcdiv_apart(emit: Emitter, node: fx.Node) -> Apart:
