@@ -136,7 +136,10 @@ class _Making:
         if last - first >= MAX_ENTRIES:
             raise InputError(self.too_few())
         positions = torch.arange(first, last + 1).double()
-        entries = self.exact(self._drives(positions, per)).float()
+        drives = self._drives(positions, per)
+        entries = self.exact(drives).float()
+        if not layout.gain and not layout.cycle(per):
+            self._level_off(drives, entries)
         made = replace(self.plain, per=per, first=first, entries=entries)
         drives = self._drives((positions[:, None] + _AROUND).flatten(), per)
         found = (
@@ -153,6 +156,13 @@ class _Making:
                 "is not a number for some drives; use 'error: none', the function itself"
             )
         return replace(made, worst=worst) if worst <= self.plain.error * _ROUNDING else None
+
+    def _level_off(self, drives: Tensor, entries: Tensor) -> None:
+        """Let the entry at an end behind which the function is level be what it becomes there, but
+        for that of 0, as it is within the bound: what is silent is to be so exactly."""
+        for at, side, end in ((0, -1, self.plain.below), (-1, 1, self.plain.above)):
+            if end.known and not end.slope and not end.jump and drives[at] != 0:
+                entries[at] = self.exact(torch.tensor([_FAR * side], dtype=torch.float64)).float()
 
     def too_few(self) -> str:
         """Say that no table is within the bound."""

@@ -312,3 +312,18 @@ def test_the_search_for_a_period_that_no_table_follows_ends():
 
     with pytest.raises(InputError, match="entries does not follow"):
         tabulate(noise, Periods(period=1), Drives(-1.0, 1.0, 0.1), 1e-6)
+
+
+LEVEL = "gelu silu hardswish elu celu selu tanh erf hardsigmoid special_ndtr".split()
+
+
+@pytest.mark.parametrize("name", LEVEL)
+@pytest.mark.parametrize("error", [1e-2, 1e-3])
+def test_where_a_function_is_level_its_table_is_so_exactly(name, error):
+    """What is silent stays so."""
+    found = Target(name, function=name).tabulated(Drives(-30.0, 40.0, 1e-6), error, 1.25)
+    x = torch.tensor([-2000.0, -150.0, 200.0, 3000.0])
+    exact = found.exact(x.double())
+    level = exact == found.exact(x.double() * 2)
+    assert level.any()
+    assert torch.equal(found(x)[level], exact[level].float())
