@@ -108,12 +108,11 @@ class Search:
         self._survey()
         for path in bar(self.errors, "neurons", show=progress):
             self._weigh(path, PROBE)
-        found = self._cheapest(progress)
-        first = self._share(found), found
+        first = self._cheapest(progress)
         # What a neuron adds is not quite as its error: those that add most are looked at again.
         own = {
             path: choice
-            for group, choice in found.items()
+            for group, choice in first.items()
             if isinstance(choice, Choice)
             for path in self.groups[group]
         }
@@ -124,7 +123,7 @@ class Search:
             self._weigh(path, own[path])
         # Few predictions flip by chance, so the later one may be dearer, or none.
         last = self._cheapest(progress)
-        return min(first, (self._share(last), last), key=lambda each: each[0])[1]
+        return min(first, last, key=self._share)
 
     def _share(self, chosen: Chosen) -> float:
         """Return what neurons cost by a mixture, of what they did before."""

@@ -36,17 +36,18 @@ def overwrite(graph: fx.Graph, tree: nn.Module) -> fx.Graph:
         if _operator(node, tree) is TDReLU and _may_be_overwritten(node.args[1], tree):
             copies[node].target = "cumulative_"
         elif node.target is torch.ops.aten.add.Tensor and not node.kwargs:
-            summands = [x for x in node.args if _may_take_the_sum(x, node, tree)]
-            if summands:
-                other = next((x for x in node.args if x is not summands[0]), summands[0])
-                copies[node].target = torch.ops.aten.add_.Tensor
-                copies[node].args = (copies[summands[0]], copies[other])
+            first, second = node.args
+            for into, other in ((first, second), (second, first)):
+                if _may_take_the_sum(into, other, node, tree):
+                    copies[node].target = torch.ops.aten.add_.Tensor
+                    copies[node].args = (copies[into], copies[other])
+                    break
     return copy
 
 
-def _may_take_the_sum(value: Any, total: fx.Node, tree: nn.Module) -> bool:
+def _may_take_the_sum(value: Any, other: Any, total: fx.Node, tree: nn.Module) -> bool:
     """Tell whether a summand may be overwritten by a sum: it is of its form, and of this step."""
-    if not isinstance(value, fx.Node) or not all(isinstance(x, fx.Node) for x in total.args):
+    if not (isinstance(value, fx.Node) and isinstance(other, fx.Node)):
         return False
     of_a_map = _operator(value, tree) in _MAPS and len(value.users) == 1
     own, made = value.meta["val"], total.meta["val"]

@@ -18,6 +18,7 @@ from snnconvert.ops.encoding import AtOnce
 from snnconvert.ops.neurons.recorded import KINDS
 from snnconvert.rules import parse_rules
 from snnconvert.torch_private import pytree
+from tests.converter.running.conftest import Net
 from tests.converter.running.test_until import CASES, NETWORKS, Early, Mixed, converted, rules_of
 
 T = 6
@@ -25,22 +26,6 @@ FLOATS = ("spikes", "membrane", "drive")
 LADDER, BINARY = "multi_threshold, levels: 12", "st_bif, levels: 8"
 RECORDED = [(name, LADDER) for name in NETWORKS if name != "rectified"]
 RECORDED += [case for case in CASES if case[0] == "rectified"]
-
-
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.block = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
-        self.head = nn.Linear(8, 3)
-
-    def forward(self, x):
-        return self.head(self.block(x))
-
-
-@pytest.fixture
-def spiking():
-    x = torch.randn(8, 4)
-    return snnconvert.convert(Net().eval(), (x,), "spiking", calibration=[x], verify=False)
 
 
 def kept(seen):
