@@ -3,8 +3,8 @@
 The traced graph is functional, so a source that says ``ReLU(inplace=True)`` or ``x += shortcut``
 gets operators that allocate: on large activations that costs more than the operators themselves.
 Only what was just computed into memory of its own, and what no backward pass needs, is
-overwritten: the result of a linear map, a convolution, a BatchNorm or a sum; by a sum only what
-is computed anew with each step.
+overwritten: the result of a linear map, a convolution, a BatchNorm or a sum. What is the same at
+every step is computed once, and read through a ``hold``: no map's result itself is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from snnconvert.converter.graph.meta import TIME_DIMS
 from snnconvert.ops.activation import TDReLU
 from snnconvert.ops.linear import TDConv1d, TDConv2d, TDConv3d, TDLinear
 from snnconvert.ops.normalization import TDBatchNorm
@@ -46,14 +45,12 @@ def overwrite(graph: fx.Graph, tree: nn.Module) -> fx.Graph:
 
 
 def _may_take_the_sum(value: Any, other: Any, total: fx.Node, tree: nn.Module) -> bool:
-    """Tell whether a summand may be overwritten by a sum: it is of its form, and of this step."""
+    """Tell whether a summand may be overwritten by a sum: it is a map's result, of its form."""
     if not (isinstance(value, fx.Node) and isinstance(other, fx.Node)):
         return False
     of_a_map = _operator(value, tree) in _MAPS and len(value.users) == 1
     own, made = value.meta["val"], total.meta["val"]
-    return (
-        of_a_map and TIME_DIMS in value.meta and own.shape == made.shape and own.dtype is made.dtype
-    )
+    return of_a_map and own.shape == made.shape and own.dtype is made.dtype
 
 
 def _may_be_overwritten(value: Any, tree: nn.Module) -> bool:

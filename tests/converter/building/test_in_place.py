@@ -8,6 +8,7 @@ from torch import nn
 
 import snnconvert
 from snnconvert.converter.building.in_place import overwrite
+from snnconvert.rules import parse_rules
 from tests.converter.conftest import TinyCNN
 
 
@@ -115,6 +116,19 @@ def test_a_sum_overwrites_nothing_else(joined):
     y = snn.simulate(x, time_steps=3, chunk=1)
     for last in y[0] if isinstance(y, tuple) else y:
         torch.testing.assert_close(last, first)
+
+
+def test_what_is_computed_once_is_not_overwritten():
+    """Ahead of neurons a map runs once, and each of its readers adds to it at every step."""
+    model, x = Net(lambda x, f, relu: relu(x) + f(x)).eval(), torch.randn(3, 4)
+    neuron = "neuron: {type: multi_threshold, levels: 3}"
+    rule = "{name: relu, match: {op: relu}, action: spiking}"
+    rules = parse_rules(f"version: 1\nextends: default\n{neuron}\nrules: [{rule}]\n")
+    snn = snnconvert.convert(model, (x,), rules, calibration=[x], verify=False)
+    steps = [snn.step(x if t == 0 else 0 * x) for t in range(4)]
+    wanted = torch.stack(steps).cumsum(0)
+    for chunk in (1, 3, 4):
+        torch.testing.assert_close(snn.simulate(x, time_steps=4, chunk=chunk), wanted)
 
 
 def test_gradients_are_those_of_the_source():
